@@ -1,0 +1,116 @@
+"""A small tree of runs as the explorer meets them, without an encoder: phantoms, planted clusters, known attention.
+
+The shapes of tables and file names are those that the embed, attend and segment jobs write.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from tests.phantom import MARKER_MM, phantom, phantom_labels
+from workbench.runs import JobConfig, Run, start_run
+from workbench.volumes import Grid, Volume, write_volume
+
+STRUCTURES = ("left_hippocampus", "right_hippocampus")
+ORIENTATIONS = ("RAS", "LAS", "PSR")
+SITES = ("North", "South")
+
+
+class FakeEmbed(JobConfig):
+    job: ClassVar[str] = "embed"
+    store: Path
+    encoder: Path
+    init: str = "pretrained"
+
+
+class FakeAttend(FakeEmbed):
+    job: ClassVar[str] = "attend"
+
+
+class FakeSegment(FakeEmbed):
+    job: ClassVar[str] = "segment"
+    structures: tuple[str, ...] = STRUCTURES
+
+
+def write_fake_runs(root: Path, *, n: int = 12, heads: int = 2, simulated: bool = True) -> Path:
+    """Runs ``embed``, ``attend``, ``attend-random`` and ``segment`` under ``root / "runs"``; returns that folder.
+
+    Scan ``i`` is at site North (even) or South (odd): North lies near (-5, 0) in UMAP, South near (5, 0). Scan
+    ``n - 1`` has neither segmentation, nor attention, nor prediction. Attention is 1 near the marker, small elsewhere.
+    """
+    scans = [_scan(root / "data", i, bare=i == n - 1, simulated=simulated) for i in range(n)]
+    index, runs, grid_of = pd.DataFrame([s for s, _ in scans]), root / "runs", {s["scan_id"]: g for s, g in scans}
+    store, encoder = root / "store", root / "runs" / "pretrain"
+    (store / "results").mkdir(parents=True)
+    pd.DataFrame({"dataset": "fake", "code": [1, 2], "name": ["Right Hippocampus", "Left Hippocampus"],
+                  "structure": ["right_hippocampus", "left_hippocampus"]}).to_parquet(store / "results" / "labels.parquet")
+
+    with start_run(FakeEmbed(out=runs / "embed", store=store, encoder=encoder), simulated=simulated) as run:
+        run.write_table("scans", index)
+        run.write_table("projections", _projections(index))
+        run.write_table("embeddings", pd.DataFrame({"scan_id": index["scan_id"], "cls": [[0.0, 1.0]] * n,
+                                                    "patch_mean": [[0.0, 1.0]] * n}))
+    for name, init in (("attend", "pretrained"), ("attend-random", "random")):
+        with start_run(FakeAttend(out=runs / name, store=store, encoder=encoder, init=init), simulated=simulated) as run:
+            run.write_table("attention", _attention(run, index.iloc[:-1], grid_of, heads))
+    with start_run(FakeSegment(out=runs / "segment", store=store, encoder=encoder), simulated=simulated) as run:
+        run.write_table("dice", _segmentations(run, index.iloc[:-1], grid_of))
+    return runs
+
+
+def _scan(folder: Path, i: int, *, bare: bool, simulated: bool) -> tuple[dict[str, Any], Grid]:
+    scan_id, axcodes = f"fake_sub-{i:02d}", ORIENTATIONS[i % len(ORIENTATIONS)]
+    volume = phantom(axcodes, noise=3, seed=i)
+    path, seg = folder / f"{scan_id}_T1w.nii.gz", folder / f"{scan_id}_dseg.nii.gz"
+    write_volume(path, volume)
+    if not bare:
+        write_volume(seg, phantom_labels(volume.grid))
+    x, y, z = volume.data.shape
+    row = {"scan_id": scan_id, "participant": f"fake/sub-{i:02d}", "session": "", "dataset": "fake", "path": str(path),
+           "seg_path": None if bare else str(seg), "mask_path": None, "site": SITES[i % 2], "scanner": "",
+           "sex": "FM"[i // 2 % 2], "age": 20.0 + 3 * i, "diagnosis": ("control", "patient")[i % 3 == 0],
+           "simulated": simulated, "x": x, "y": y, "z": z, "sx": 2.0, "sy": 2.0, "sz": 2.0, "axcodes": axcodes,
+           "affine": list(volume.affine.ravel())}
+    return row, volume.grid
+
+
+def _projections(index: pd.DataFrame) -> pd.DataFrame:
+    draw = np.random.default_rng(0).normal(0, 0.8, (len(index), 2))
+    side = np.where(index["site"] == "North", -5.0, 5.0)
+    return pd.DataFrame({"scan_id": index["scan_id"], "umap_1": side + draw[:, 0], "umap_2": draw[:, 1],
+                         "pca_1": draw[:, 0], "pca_2": draw[:, 1] + side})
+
+
+def _attention(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid], heads: int) -> pd.DataFrame:
+    rows = []
+    for row in index.itertuples():
+        grid = grid_of[row.scan_id]
+        for k in range(heads + 1):
+            head, name = ("mean", "attnmean") if k == 0 else (str(k), f"attnhead{k}")
+            near = np.exp(-((_world(grid) - MARKER_MM * (1 if k != 2 else -1)) ** 2).sum(-1) / 80)
+            file = f"volumes/{row.scan_id}_desc-{name}_map.nii.gz"
+            write_volume(run.path / file, Volume((0.001 * near).astype(np.float32), grid.affine), sidecar={"head": head})
+            rows.append({"scan_id": row.scan_id, "head": head, "file": file, "outside_brain": 0.1, "block": 3})
+    return pd.DataFrame(rows)
+
+
+def _segmentations(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid]) -> pd.DataFrame:
+    rows = []
+    for i, row in enumerate(index.itertuples()):
+        grid = grid_of[row.scan_id]
+        truth = phantom_labels(grid).data
+        data = np.where(truth == 2, 1, np.where(truth == 1, 2, 0))  # codes in the order of STRUCTURES
+        file = f"volumes/{row.scan_id}_dseg.nii.gz"
+        write_volume(run.path / file, Volume(np.roll(data, 1, axis=0), grid.affine))
+        rows += [{"scan_id": row.scan_id, "participant": row.participant, "dataset": "fake", "site": row.site,
+                  "split": "test" if i % 3 else "train", "structure": s, "dice": 0.9 - 0.01 * i - 0.05 * k, "file": file}
+                 for k, s in enumerate(STRUCTURES)]
+    return pd.DataFrame(rows)
+
+
+def _world(grid: Grid) -> np.ndarray:
+    return grid.to_world(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1))

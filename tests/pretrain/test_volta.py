@@ -1,0 +1,171 @@
+import math
+
+import pytest
+import torch
+
+from workbench.model.config import EncoderConfig
+from workbench.pretrain.config import VoltaSettings
+from workbench.pretrain.objective import Batch, Moment
+from workbench.pretrain.volta import Volta, _agreement, _sinkhorn
+
+ENCODER = EncoderConfig(preset="micro", image_size=16, patch=8, drop_path=0)
+TINY = {"prototypes_cls": 32, "prototypes_patch": 24, "head_hidden": 16, "head_bottleneck": 8}
+NOW = Moment(step=5, steps=10, steps_per_epoch=2.0)
+
+
+def make(**settings) -> Volta:
+    torch.manual_seed(0)
+    return Volta(ENCODER, VoltaSettings(**{**TINY, **settings}))
+
+
+def batch(seed: int = 0, scans: int = 3) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.randn(2, scans, 1, 16, 16, 16, generator=generator)
+    masks = torch.zeros(2, scans, 1, 16, 16, 16, dtype=torch.bool)
+    masks[..., :8, :, :] = True  # the first half of the tokens
+    corrupted = torch.where(masks, torch.randn(clean.shape, generator=generator), clean)
+    return Batch(clean, corrupted, masks)
+
+
+def test_cls_term_is_the_cross_entropy_against_the_other_view():
+    """Written out pair by pair, from the definition in DINO (arXiv 2104.14294, eq. 3)."""
+    volta, b = make(weight_patch=0, weight_reconstruction=0, teacher_temperature=(0.05, 0.05)), batch()
+    losses = volta(b, NOW)
+    with torch.no_grad():
+        expected = 0.0
+        for v, q in ((0, 1), (1, 0)):
+            teacher = volta.teacher.head.cls(volta.teacher.encoder(b.clean[q]).cls_BD)
+            student = volta.student.head.cls(volta.student.encoder(b.corrupted[v]).cls_BD)
+            for t, s in zip(teacher, student, strict=True):
+                expected += -(t / 0.05).softmax(0) @ (s / 0.1).log_softmax(0) / 6
+    assert float(losses.total.detach()) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_patch_term_uses_the_same_view_and_only_masked_tokens_when_asked():
+    volta, b = make(weight_cls=0, weight_reconstruction=0, patch_tokens="masked"), batch()
+    losses = volta(b, NOW)
+    tau = 0.04 + 0.03 * 5 / 60  # 5 of 30 epochs x 2 steps
+    with torch.no_grad():
+        t = volta.teacher.head.patches(volta.teacher.encoder(b.clean[1]).patches_BPD)
+        s = volta.student.head.patches(volta.student.encoder(b.corrupted[1]).patches_BPD)
+        t0 = volta.teacher.head.patches(volta.teacher.encoder(b.clean[0]).patches_BPD)
+        s0 = volta.student.head.patches(volta.student.encoder(b.corrupted[0]).patches_BPD)
+        each = torch.cat([-((a / tau).softmax(-1) * (c / 0.1).log_softmax(-1)).sum(-1) for a, c in ((t0, s0), (t, s))])
+    assert float(losses.total.detach()) == pytest.approx(float(each[:, :4].mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["l1", "mse"])
+def test_reconstruction_counts_masked_voxels_only(kind):
+    volta, b = make(weight_cls=0, weight_patch=0, reconstruction=kind), batch()
+    with torch.no_grad():
+        made = volta.reconstruct(volta.student.encoder(b.corrupted.flatten(0, 1)).patch_map()).view_as(b.clean)
+        error = (made - b.clean)[b.masks]
+        expected = error.abs().mean() if kind == "l1" else error.square().mean()
+    assert float(volta(b, NOW).total.detach()) == pytest.approx(float(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize(("dropped", "left"), [
+    ("cls", {"patch", "reconstruction"}), ("patch", {"cls", "reconstruction"}), ("reconstruction", {"cls", "patch"})])
+def test_a_weight_of_zero_drops_the_term(dropped, left):
+    losses = make(**{f"weight_{dropped}": 0})(batch(), NOW)
+    assert set(losses.terms) == left
+    together = sum(float(v.detach()) for v in losses.terms.values())
+    assert float(losses.total.detach()) == pytest.approx(together, rel=1e-5)
+
+
+def test_weights_multiply():
+    volta, b = make(weight_cls=2.0, weight_patch=0.5, weight_reconstruction=3.0), batch()
+    losses = volta(b, NOW)
+    t = {k: float(v.detach()) for k, v in losses.terms.items()}
+    expected = 2 * t["cls"] + 0.5 * t["patch"] + 3 * t["reconstruction"]
+    assert float(losses.total.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_gradients_reach_the_student_and_never_the_teacher():
+    volta = make()
+    volta(batch(), NOW).total.backward()
+    assert all(p.grad is None for p in volta.teacher.parameters())
+    missing = [n for n, p in volta.named_parameters() if p.requires_grad and p.grad is None]
+    assert missing == []
+
+
+def test_teacher_starts_as_the_student_and_follows_it():
+    volta = make(ema=0.9)
+    pairs = list(zip(volta.teacher.parameters(), volta.student.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in pairs)
+    before = [a.clone() for a, _ in pairs]
+    with torch.no_grad():
+        for _, b in pairs:
+            b.add_(1.0)
+    momentum = volta.after_step(Moment(0, 10, 2.0))["ema"]
+    assert momentum == pytest.approx(0.9)
+    for old, (a, _) in zip(before, pairs, strict=True):
+        torch.testing.assert_close(a, old + 0.1, atol=1e-5, rtol=0)
+    assert volta.after_step(Moment(9, 10, 2.0))["ema"] == pytest.approx(1.0)  # over the whole training, not an epoch
+
+
+def test_centres_move_once_a_step_by_the_mean_over_accumulated_batches():
+    volta = make(centre_momentum=0.5)
+    means = []
+    for seed in (1, 2):
+        b = batch(seed)
+        volta(b, NOW)
+        with torch.no_grad():
+            means.append(volta.teacher.head.cls(volta.teacher.encoder(b.clean.flatten(0, 1)).cls_BD).mean(0))
+    assert not volta.centre_cls.any()
+    volta.after_step(NOW)
+    torch.testing.assert_close(volta.centre_cls, 0.5 * torch.stack(means).mean(0), atol=1e-5, rtol=1e-4)
+    frozen = volta.centre_cls.clone()
+    volta.after_step(NOW)  # nothing was seen since: nothing moves
+    assert torch.equal(volta.centre_cls, frozen)
+
+
+def test_both_prototype_layers_are_frozen_in_the_first_epoch():
+    volta = make(freeze_prototypes_epochs=1)
+    for step, frozen in ((0, True), (1, True), (2, False)):
+        volta.zero_grad()
+        volta(batch(), Moment(step, 10, 2.0)).total.backward()
+        volta.before_step(Moment(step, 10, 2.0))
+        for layer in (volta.student.head.prototypes_cls, volta.student.head.prototypes_patch):
+            assert (layer.directions.grad is None) == frozen
+
+
+def test_sinkhorn_uses_every_prototype_alike():
+    q = _sinkhorn(torch.randn(64, 8) * 3, rounds=50)
+    torch.testing.assert_close(q.sum(1), torch.ones(64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(q.sum(0), torch.full((8,), 8.0), atol=1e-2, rtol=0)
+
+
+def test_sinkhorn_is_a_setting_that_changes_the_loss():
+    b = batch()
+    with torch.no_grad():
+        assert float(make(centring="sinkhorn")(b, NOW).total) != float(make()(b, NOW).total)
+
+
+def test_entropy_and_kl_at_their_limits():
+    k = 16
+    uniform = torch.full((4, k), 1 / k)
+    one = torch.eye(k)[:4]
+    said = _agreement(uniform, uniform.log())
+    assert float(said["entropy"]) == pytest.approx(1.0) and float(said["kl"]) == pytest.approx(0.0, abs=1e-6)
+    said = _agreement(one, uniform.log())
+    assert float(said["entropy"]) == pytest.approx(0.0, abs=1e-6) and float(said["kl"]) == pytest.approx(math.log(k))
+
+
+def test_collapse_to_uniform_is_called_even_when_spread_looks_healthy():
+    volta = make()
+    healthy = {"cls_entropy": 0.6, "cls_kl": 1.2, "patch_entropy": 0.5, "patch_kl": 0.8, "cls_std": 0.4, "cls_rank": 10}
+    assert volta.collapsed(healthy, NOW) is None
+    said = volta.collapsed({**healthy, "cls_entropy": 0.99, "cls_kl": 0.05}, NOW)
+    assert said and "uniform" in said and "0.990" in said and "prototypes" in said
+    said = volta.collapsed({**healthy, "patch_entropy": 0.001, "patch_kl": 0.0}, NOW)
+    assert said and said.startswith("patch") and "one prototype" in said
+    # a term that is switched off raises no alarm
+    assert make(weight_cls=0).collapsed({**healthy, "cls_entropy": 0.99, "cls_kl": 0.05}, NOW) is None
+
+
+def test_reconstruction_only_exports_the_student():
+    volta = make(weight_cls=0, weight_patch=0)
+    assert volta.exported is volta.student.encoder
+    aligned = make()
+    assert aligned.exported is aligned.teacher.encoder

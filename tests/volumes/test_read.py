@@ -1,0 +1,228 @@
+"""Every way a scan can be unusable is told by its own cause, and none by a crash."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.phantom import phantom, phantom_labels
+from workbench.errors import ScanError
+from workbench.volumes import Volume, read_grid, read_volume, write_volume
+
+
+def _save(path: Path, data: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    image = nib.Nifti1Image(data, np.diag([2.0, 2, 2, 1]) if affine is None else affine)
+    nib.save(image, path)
+    return path
+
+
+def _good(folder: Path, name: str = "scan.nii.gz") -> Path:
+    return write_volume(folder / name, phantom(noise=5))
+
+
+def missing(folder: Path) -> Path:
+    return folder / "nothing.nii.gz"
+
+
+def dangling(folder: Path) -> Path:
+    (folder / "annexed.nii.gz").symlink_to(folder / ".git" / "annex" / "absent")
+    return folder / "annexed.nii.gz"
+
+
+def zero_bytes(folder: Path) -> Path:
+    (folder / "scan.nii.gz").touch()
+    return folder / "scan.nii.gz"
+
+
+def text(folder: Path) -> Path:
+    (folder / "scan.nii").write_text("not an image " * 100)
+    return folder / "scan.nii"
+
+
+def not_gzip(folder: Path) -> Path:
+    (folder / "scan.nii.gz").write_bytes(_good(folder, "plain.nii").read_bytes())
+    return folder / "scan.nii.gz"
+
+
+def truncated(folder: Path) -> Path:
+    path = _good(folder)
+    path.write_bytes(path.read_bytes()[:-3000])
+    return path
+
+
+def truncated_in_header(folder: Path) -> Path:
+    path = _good(folder)
+    path.write_bytes(path.read_bytes()[:60])
+    return path
+
+
+def without_checksum(folder: Path) -> Path:
+    path = _good(folder)
+    path.write_bytes(path.read_bytes()[:-6])  # every voxel is there; only gzip's own trailer is cut
+    return path
+
+
+def flipped_bits(folder: Path) -> Path:
+    path = _good(folder)
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 255  # in the checksum
+    path.write_bytes(bytes(content))
+    return path
+
+
+def header_too_large(folder: Path) -> Path:
+    path = _good(folder, "scan.nii")
+    path.write_bytes(path.read_bytes()[:-1000])
+    return path
+
+
+def header_too_large_gz(folder: Path) -> Path:
+    path = folder / "scan.nii.gz"
+    path.write_bytes(gzip.compress(_good(folder, "plain.nii").read_bytes()[:-1000]))
+    return path
+
+
+def header_too_small(folder: Path) -> Path:
+    path = folder / "scan.nii.gz"
+    path.write_bytes(gzip.compress(_good(folder, "plain.nii").read_bytes() + b"\0" * 4000))
+    return path
+
+
+def four_d(folder: Path) -> Path:
+    return _save(folder / "scan.nii.gz", np.random.default_rng(0).random((4, 4, 4, 3)))
+
+
+def one_slice(folder: Path) -> Path:
+    return _save(folder / "scan.nii.gz", np.random.default_rng(0).random((4, 4, 1)))
+
+
+def empty(folder: Path) -> Path:
+    return _save(folder / "scan.nii.gz", np.zeros((4, 4, 4)))
+
+
+def with_nan(folder: Path) -> Path:
+    data = np.random.default_rng(0).random((4, 4, 4))
+    data[1, 2, 3] = np.nan
+    return _save(folder / "scan.nii.gz", data)
+
+
+def with_overflow(folder: Path) -> Path:
+    return _save(folder / "scan.nii.gz", np.geomspace(1, 1e300, 64).reshape(4, 4, 4))
+
+
+def singular(folder: Path) -> Path:
+    return _with_affine(folder / "scan.nii", np.diag([2.0, 0, 2, 1]))
+
+
+def nan_affine(folder: Path) -> Path:
+    return _with_affine(folder / "scan.nii", np.diag([2.0, np.nan, 2, 1]))
+
+
+def _with_affine(path: Path, affine: np.ndarray) -> Path:
+    """nibabel will not write such affines, so the header is patched."""
+    _save(path, np.random.default_rng(0).random((4, 4, 4)))
+    content = bytearray(path.read_bytes())
+    content[252:254] = np.int16(0).tobytes()  # qform_code
+    content[280:328] = affine[:3].astype(np.float32).tobytes()  # srow_x, srow_y, srow_z
+    path.write_bytes(bytes(content))
+    return path
+
+
+def no_affine(folder: Path) -> Path:
+    image = nib.Nifti1Image(np.random.default_rng(0).random((4, 4, 4)), None)
+    nib.save(image, folder / "scan.nii.gz")
+    return folder / "scan.nii.gz"
+
+
+def in_metres(folder: Path) -> Path:
+    return _save(folder / "scan.nii.gz", np.random.default_rng(0).random((4, 4, 4)), np.diag([0.02, 0.02, 0.02, 1]))
+
+
+def too_large(folder: Path) -> Path:
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.float64)
+    header.set_data_shape((30000, 30000, 30000))  # 200 TB, if it were believed
+    header.set_sform(np.eye(4), 1)
+    path = folder / "scan.nii.gz"
+    path.write_bytes(gzip.compress(header.binaryblock + b"\0" * 4000))
+    return path
+
+
+def rgb(folder: Path) -> Path:
+    return _save(folder / "scan.nii.gz", np.zeros((4, 4, 4), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")]))
+
+
+def other_format(folder: Path) -> Path:
+    nib.save(nib.MGHImage(np.ones((4, 4, 4), np.float32), np.eye(4)), folder / "scan.mgz")
+    return folder / "scan.mgz"
+
+
+CAUSES: list[tuple[Callable[[Path], Path], str]] = [
+    (missing, "no such file"), (dangling, "datalad get"), (zero_bytes, "the file is empty"),
+    (text, "not readable as NIfTI"), (not_gzip, "not a gzip file"),
+    (truncated, "truncated"), (truncated_in_header, "truncated"), (without_checksum, "truncated"),
+    (flipped_bits, "damaged"),
+    (header_too_large, "does not fit"), (header_too_large_gz, "does not fit"), (header_too_small, "does not fit"),
+    (four_d, "not a 3D scan"), (one_slice, "not a 3D scan"), (empty, "the scan is empty"), (with_nan, "1 of 64"),
+    (with_overflow, "NaN or infinite"), (singular, "singular"), (nan_affine, "singular"), (no_affine, "missing"),
+    (in_metres, "voxel size"), (too_large, "too large"), (rgb, "voxel type"), (other_format, "not a NIfTI"),
+]
+
+
+@pytest.mark.parametrize(("make", "cause"), CAUSES, ids=lambda value: getattr(value, "__name__", ""))
+def test_told_with_its_cause_and_remedy(tmp_path: Path, make: Callable[[Path], Path], cause: str) -> None:
+    path = make(tmp_path)
+    with pytest.raises(ScanError) as told:
+        read_volume(path)
+    assert cause in str(told.value)
+    assert str(path) in told.value.what and told.value.cause and told.value.remedy
+
+
+def test_a_good_scan_is_read_with_its_scaling(tmp_path: Path) -> None:
+    scan = phantom("LAS", noise=5)
+    image = nib.Nifti1Image(scan.data, scan.affine)
+    image.set_data_dtype(np.int16)  # nibabel then chooses a slope of its own
+    nib.save(image, tmp_path / "scan.nii.gz")
+    again = read_volume(tmp_path / "scan.nii.gz")
+    assert again.data.dtype == np.float32
+    np.testing.assert_allclose(again.data, scan.data, atol=0.02)
+
+
+def test_a_trailing_axis_of_one_is_three_dimensional(tmp_path: Path) -> None:
+    path = _save(tmp_path / "scan.nii.gz", np.random.default_rng(0).random((4, 5, 6, 1)))
+    assert read_volume(path).data.shape == read_grid(path).shape == (4, 5, 6)
+
+
+def test_labels_are_whole_numbers(tmp_path: Path) -> None:
+    labels = phantom_labels(phantom("PSR").grid)
+    path = write_volume(tmp_path / "dseg.nii.gz", labels)
+    again = read_volume(path, labels=True)
+    assert again.data.dtype == np.int32 and nib.load(path).get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(again.data, labels.data)
+    soft = write_volume(tmp_path / "soft.nii.gz", Volume(labels.data * 0.5, labels.affine))
+    with pytest.raises(ScanError, match="not a label map"):
+        read_volume(soft, labels=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, bool, np.float16, np.float64])
+def test_any_type_can_be_written(tmp_path: Path, dtype: type) -> None:
+    scan = phantom("LAS")
+    data = (scan.data > 250).astype(dtype)
+    np.testing.assert_array_equal(read_volume(write_volume(tmp_path / "x.nii", Volume(data, scan.affine))).data, data)
+    large = Volume(np.full((3, 3, 3), 2035), np.eye(4))
+    assert read_volume(write_volume(tmp_path / "large.nii.gz", large), labels=True).data.max() == 2035
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(nib, "save", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write_volume(tmp_path / "scan.nii.gz", phantom())
+    assert not list(tmp_path.iterdir())

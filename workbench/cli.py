@@ -1,0 +1,228 @@
+"""The command line: one subcommand a job, made from the job's configuration class. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import workbench
+from workbench.errors import WorkbenchError
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where a job lives: ``module:name`` of its configuration, its function, and (for --dry-run) its plan."""
+
+    help: str
+    config: str
+    run: str
+    plan: str | None = None
+
+
+JOBS = {
+    "simulate": Job("write a simulated multi-site BIDS cohort", "workbench.cohort.simulate_config:SimulateConfig",
+                    "workbench.cohort.simulate:run_simulate"),
+    "cohort": Job("gather scans from BIDS, Decathlon or CSV into one checked table",
+                  "workbench.cohort.config:CohortConfig", "workbench.cohort.build:run_cohort"),
+    "split": Job("divide the people of a cohort into train, validation and test", "workbench.cohort.config:SplitConfig",
+                 "workbench.cohort.split_job:run_split"),
+    "prepare": Job("conform, normalise and crop every scan into a random-access store",
+                   "workbench.prepare.config:PrepareConfig", "workbench.prepare.prepare:run_prepare",
+                   "workbench.prepare.prepare:plan_prepare"),
+    "pretrain": Job("pretrain an encoder without labels", "workbench.pretrain.config:PretrainConfig",
+                    "workbench.pretrain.train:run_pretrain", "workbench.pretrain.plan:plan_pretrain"),
+    "segment": Job("fine-tune a segmentation and segment unseen people", "workbench.finetune.config:SegmentConfig",
+                   "workbench.finetune.segment:run_segment"),
+    "classify": Job("predict a label of the person", "workbench.finetune.config:ClassifyConfig",
+                    "workbench.finetune.classify:run_classify"),
+    "embed": Job("embed every scan; PCA and UMAP", "workbench.analysis.config:EmbedConfig",
+                 "workbench.analysis.embed:run_embed"),
+    "attend": Job("write attention maps in each scan's own space", "workbench.analysis.config:AttendConfig",
+                  "workbench.analysis.attention:run_attend"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point. Exit status: 0 done, 2 refused with a reason, 130 stopped by the user (and resumable)."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = top_parser()
+    args, _ = parser.parse_known_args(argv[:1])
+    if not args.command:
+        parser.print_help()
+        return 0
+    try:
+        if args.command in JOBS:
+            return run_job(args.command, argv[1:])
+        return {"runs": list_runs, "explore": explore}[args.command](argv[1:])
+    except WorkbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped. What was finished is kept: run the same command again to continue.", file=sys.stderr)
+        return 130
+
+
+def top_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="workbench", description="Self-supervised learning on brain MRI: a BIDS folder in, evidence out. "
+        "A research tool, not for diagnosis.", formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="jobs, in the order of the data:\n" + "\n".join(f"  {n:<10}{j.help}" for n, j in JOBS.items())
+        + "\n\nthen:\n  runs      list the runs below a folder\n  explore   open the explorer on a folder of runs"
+        + "\n\n`workbench JOB --help` lists the settings of a job.")
+    parser.add_argument("--version", action="version", version=f"workbench {workbench.__version__}")
+    parser.add_argument("command", nargs="?", choices=[*JOBS, "runs", "explore"], metavar="JOB")
+    return parser
+
+
+def run_job(name: str, argv: list[str]) -> int:
+    """Validate the settings of a job and run it, or say what it would do."""
+    job = JOBS[name]
+    config_class = load(job.config)
+    args = vars(job_parser(name, config_class).parse_args([underscored(a) for a in argv]))
+    overwrite, dry_run, file = args.pop("overwrite"), args.pop("dry_run"), args.pop("config")
+    values: dict[str, Any] = {}
+    if file is not None:
+        from workbench.runs import read_yaml
+
+        values = read_yaml(file)
+        if values.pop("job", name) != name:
+            raise WorkbenchError(f"{file}: is the configuration of another job", remedy="use the job it names")
+    for path, value in args.items():
+        if value is not None:
+            put(values, path.split("."), value)
+    config = config_class.build(values)
+    if dry_run:
+        print(config.to_yaml(), end="")
+        if job.plan:
+            print(load(job.plan)(config))
+        return 0
+    run = load(job.run)(config, overwrite=overwrite)
+    print(f"{name}: {run.status['state']}, {run.path}")
+    return 0
+
+
+def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
+    """Flags from the fields of a configuration class; nested settings are dotted (``--encoder.preset``)."""
+    parser = argparse.ArgumentParser(prog=f"workbench {name}", description=(config_class.__doc__ or "").strip(),
+                                     argument_default=None)
+    parser.add_argument("--config", type=Path, metavar="YAML", help="read settings from a file (a run's config.yaml); "
+                                                                    "flags given here win")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--overwrite", action="store_true", help="replace a run with other settings at --out")
+    for path, annotation, field in leaves(config_class):
+        several = typing.get_origin(annotation) in (tuple, list) or _holds_tuple(annotation)
+        default = "" if field.is_required() else f" [{_shown(field.get_default(call_default_factory=True))}]"
+        choices = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else None
+        text = f"{(field.description or '').strip()}{default}".replace("%", "%%")
+        flag: dict[str, Any] = {}
+        if several:  # `int | tuple` takes one number or one an axis
+            flag = {"nargs": "+", "action": JoinOrOne if _holds_tuple(annotation) else Join}
+        elif annotation is bool:
+            flag = {"nargs": "?", "const": "true"}
+        parser.add_argument(f"--{path}", dest=path, help=text, metavar="|".join(choices) if choices else
+                            path.rsplit(".", 1)[-1].upper(), **flag)
+    return parser
+
+
+class Join(argparse.Action):
+    """A list; a repeated flag adds to it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option: str | None = None) -> None:
+        before = getattr(namespace, self.dest) or []
+        setattr(namespace, self.dest, [*before, *values])
+
+
+class JoinOrOne(argparse.Action):
+    """One value stays a value, several are a list."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option: str | None = None) -> None:
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else values)
+
+
+def underscored(argument: str) -> str:
+    """``--batch-size 8`` means ``--batch_size 8``."""
+    if not argument.startswith("--") or argument == "--dry-run":
+        return argument
+    flag, equals, value = argument.partition("=")
+    return "--" + flag[2:].replace("-", "_") + equals + value
+
+
+def leaves(model: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """``(dotted name, annotation, field)`` of every setting, groups opened."""
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if hasattr(annotation, "model_fields"):
+            yield from leaves(annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", annotation, field
+
+
+def put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        values = values.setdefault(key, {})
+    if isinstance(value, str) and value.lower() == "none":
+        value = None
+    values[path[-1]] = value
+
+
+def _holds_tuple(annotation: Any) -> bool:
+    union = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
+    return union and any(typing.get_origin(a) in (tuple, list) for a in typing.get_args(annotation))
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple | list):
+        return " ".join(str(v) for v in default) or "none"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def load(where: str) -> Any:
+    module, name = where.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def list_runs(argv: list[str]) -> int:
+    """``workbench runs FOLDER``: one line a run."""
+    parser = argparse.ArgumentParser(prog="workbench runs", description="List the runs below a folder.")
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args(argv).folder
+    from workbench.runs import find_runs
+
+    runs = find_runs(folder)
+    if not runs:
+        raise WorkbenchError(f"{folder}: no runs here", remedy="give the folder in which --out folders lie")
+    for name, run in runs.items():
+        status = run.status
+        print(f"{name:<28}{run.job:<10}{status['state']:<12}{status.get('seconds', ''):>8} s  "
+              f"{'simulated  ' if run.simulated else ''}{status.get('why', '')}")
+    return 0
+
+
+def explore(argv: list[str]) -> int:
+    """``workbench explore FOLDER``: serve the explorer."""
+    parser = argparse.ArgumentParser(prog="workbench explore", description="Open the explorer on a folder of runs.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--port", type=int, default=5006, help="wanted port; the next free one is taken if it is busy")
+    parser.add_argument("--address", default="127.0.0.1", help="address to listen on; only this machine by default")
+    parser.add_argument("--open", action="store_true", help="open a browser")
+    args = parser.parse_args(argv)
+    try:
+        from workbench.explorer.app import serve
+    except ImportError as error:
+        raise WorkbenchError("the explorer is not installed", cause=str(error),
+                             remedy="pip install 'volta-workbench[app]'") from error
+    serve(args.folder, port=args.port, address=args.address, open=args.open)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""A cohort as later jobs read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.errors import WorkbenchError
+from workbench.runs import Run
+
+OPTIONAL = ("sex", "seg_path", "mask_path", "seg_fingerprint", "mask_fingerprint")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The scans that can be used, and what is known of them.
+
+    Attributes:
+        table: One row a scan: scan_id, participant, session, dataset, path, seg_path, mask_path, site, scanner, sex,
+            age, the data sets' own columns, simulated, shape (x, y, z), spacing in mm (sx, sy, sz), axcodes, and
+            fingerprints of the files (fingerprint, seg_fingerprint, mask_fingerprint). What is unknown is None, or
+            NaN in a column of numbers.
+        set_aside: path, dataset, participant, kind ("scan", "segmentation", "mask", "row"), cause, remedy.
+        labels: dataset, code, name (as the data set writes it), structure (``canonical_structure``).
+        fingerprint: Of every row but for where the files lie.
+        simulated: Whether any scan is simulated.
+        path: The run folder.
+    """
+
+    table: pd.DataFrame
+    set_aside: pd.DataFrame
+    labels: pd.DataFrame
+    fingerprint: str
+    simulated: bool
+    path: Path
+
+
+def load_cohort(path: str | Path) -> Cohort:
+    """Read the cohort that ``workbench cohort`` wrote at ``path``.
+
+    Raises:
+        WorkbenchError: not a run folder, of another job, or not finished.
+    """
+    run = Run(path).require_ok()
+    if run.job != "cohort":
+        raise WorkbenchError(f"{path}: not a cohort", cause=f"it is a run of '{run.job}'",
+                             remedy="give the folder that `workbench cohort` wrote")
+    table = run.read_table("scans")
+    for name in OPTIONAL:  # parquet gives NaN (pandas 3) or None (pandas 2); None it is
+        table[name] = table[name].astype(object).where(table[name].notna(), None)
+    return Cohort(table, run.read_table("set_aside"), run.read_table("labels"),
+                  str(run.provenance["cohort_fingerprint"]), run.simulated, run.path)

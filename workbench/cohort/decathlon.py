@@ -1,0 +1,73 @@
+"""A Medical Segmentation Decathlon folder: `dataset.json` lists images and labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from workbench.cohort.people import standardise
+from workbench.cohort.source import Candidate, Source, absolute, stem_of
+from workbench.errors import WorkbenchError
+
+
+def read_decathlon(root: Path, dataset: str) -> Source:
+    """List the cases of ``root/dataset.json``, training (with labels) and test (without).
+
+    A case of the Decathlon is a volume. Whose it is, is not published, so **each case counts as a person**: two
+    volumes of one person may land on two sides of a split. Claims about people need another data set.
+
+    Raises:
+        WorkbenchError: ``dataset.json`` cannot be read or lists no case.
+    """
+    path = root / "dataset.json"
+    try:
+        listing = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise WorkbenchError(f"{path}: cannot be read", cause=str(error).splitlines()[0],
+                             remedy="unpack the data set again") from error
+    cases = [*_list(listing, "training"), *_list(listing, "test")]
+    if not cases:
+        raise WorkbenchError(f"{path}: lists no case", cause="it has neither a 'training' nor a 'test' list",
+                             remedy="give a Decathlon dataset.json, or list the scans in a CSV")
+    source = Source(dataset, labels=_labels(listing))
+    for case in cases:
+        image, label = (case.get("image"), case.get("label")) if isinstance(case, dict) else (case, None)
+        if (scan := _inside(root, image, source)) is None:
+            continue
+        seg = None if label is None else _inside(root, label, source, kind="segmentation")
+        source.candidates.append(Candidate(dataset, stem_of(scan), scan, seg_path=seg,
+                                           simulated=listing.get("Simulated") is True))
+    if source.candidates:
+        source.note("a case is a volume, not a person: people cannot be kept apart in splits of this data set")
+    standardise(source)
+    return source
+
+
+def _list(listing: Any, name: str) -> list[Any]:
+    cases = listing.get(name, []) if isinstance(listing, dict) else []
+    return cases if isinstance(cases, list) else []
+
+
+def _labels(listing: dict[str, Any]) -> list[tuple[int, str]]:
+    """``{"1": "Anterior"}`` as the Decathlon writes it, or ``{"Anterior": 1}`` as nnU-Net does; no background."""
+    labels: list[tuple[int, str]] = []
+    for key, value in (listing.get("labels") or {}).items():
+        code, name = (key, value) if str(key).strip().isdigit() else (value, key)
+        if str(code).strip().isdigit() and int(code) > 0:
+            labels.append((int(code), str(name)))
+    return labels
+
+
+def _inside(root: Path, name: Any, source: Source, *, kind: str = "scan") -> Path | None:
+    """The file that an entry names, if it lies below ``root``: dataset.json comes with the download and must not
+    be able to point elsewhere on this machine."""
+    if not isinstance(name, str) or not name:
+        source.refuse(root / "dataset.json", f"an entry names no file: {name!r}", "correct dataset.json", kind=kind)
+        return None
+    pure = PurePosixPath(name.replace("\\", "/"))
+    if pure.is_absolute() or ".." in pure.parts or ":" in name:
+        source.refuse(name, "dataset.json points outside its own folder", kind=kind, participant_id=stem_of(name),
+                      remedy="do not trust this file; give relative paths without '..'")
+        return None
+    return absolute(root / pure)

@@ -1,0 +1,65 @@
+"""Names of label codes: the BIDS lookup table, and one spelling for a structure whatever a data set calls it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from workbench.cohort.source import read_rows
+from workbench.errors import WorkbenchError
+
+_SIDES = {"left": "left", "right": "right", "lh": "left", "rh": "right", "l": "left", "r": "right"}
+_LONG = {"inf": "inferior", "sup": "superior", "lat": "lateral", "vent": "ventricle", "brainstem": "brain_stem",
+         "wm": "white_matter", "gm": "gray_matter"}
+_NOISE = {"proper", "area", "of", "the"}  # "Thalamus Proper" and "Thalamus" are one structure
+
+# Neuromorphometrics: "Right AnG   angular gyrus", "Right OpIFG opercular part of …". The abbreviation is known by
+# the two spaces after it, or by its mixed case before small words; it says no more than the words do
+_ABBREVIATION = re.compile(r"^((?:left |right )?)(?!(?i:left|right)\b)"
+                           r"(?-i:[A-Z]\w*\s{2,}|[A-Z]\w*[a-z]\w*[A-Z]\w*\s+(?=[a-z]+ [a-z]))(?-i:(?=[a-z]))",
+                           re.IGNORECASE)
+
+
+def canonical_structure(name: str) -> str:
+    """One spelling for a structure: lower case, words joined by ``_``, the side in front.
+
+    "Right Hippocampus", "Hippocampus_R", "right hippocampus", "Right-Hippocampus", "rh_hippocampus" all give
+    ``right_hippocampus``; "ctx-lh-insula" gives ``left_ctx_insula``. A name without a side keeps none.
+    """
+    text = _ABBREVIATION.sub(r"\1", name.strip())
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)  # AccumbensArea, 3rdVentricle
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", text.lower()) if word]
+    side, ends = "", (0, len(words) - 1)
+    for place in dict.fromkeys((*ends, *range(len(words)))):
+        # a lone "l" or "r" is a side only at either end; "lh" and "left" anywhere
+        if len(words) > 1 and words[place] in _SIDES and (len(words[place]) > 1 or place in ends):
+            side = _SIDES[words.pop(place)]
+            break
+    words = [_LONG.get(word, word) for i, word in enumerate(words) if i == 0 or word not in _NOISE]
+    return "_".join(([side] if side else []) + words)
+
+
+def read_label_table(path: Path) -> list[tuple[int, str]]:
+    """(code, name) of every row of a BIDS ``dseg.tsv`` (columns ``index`` and ``name``).
+
+    Raises:
+        WorkbenchError: not readable, the columns are missing, a code is not a whole number or stands twice.
+    """
+    rows = [{key.lower(): value for key, value in row.items()} for row in read_rows(path)]
+    labels: dict[int, str] = {}
+    for row in rows:
+        if not row:
+            continue
+        if "index" not in row or "name" not in row:
+            raise WorkbenchError(f"{path}: not a label table", cause=f"a row has only: {', '.join(row) or 'nothing'}",
+                                 remedy="it needs the columns index and name, separated by tabs (BIDS dseg.tsv)")
+        try:
+            code = int(float(row["index"]))
+        except ValueError as error:
+            raise WorkbenchError(f"{path}: not a label table", cause=f"index {row['index']!r} is not a number",
+                                 remedy="write the label code as a whole number") from error
+        if labels.get(code, row["name"]) != row["name"]:
+            raise WorkbenchError(f"{path}: not a label table", remedy="give each code one name",
+                                 cause=f"code {code} is both {labels[code]!r} and {row['name']!r}")
+        labels[code] = row["name"]
+    return list(labels.items())

@@ -1,0 +1,23 @@
+"""Schedules as pure functions of the optimiser step, counted from 0 over the whole training, never within an epoch."""
+
+from __future__ import annotations
+
+import math
+
+
+def cosine(step: int, steps: int, start: float, end: float) -> float:
+    """From ``start`` at step 0 to ``end`` at the last step."""
+    share = min(step / max(steps - 1, 1), 1.0)
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def warmup_cosine(step: int, steps: int, warmup: int, peak: float, end: float) -> float:
+    """Linear rise to ``peak`` over ``warmup`` steps, then a cosine to ``end``."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return cosine(step - warmup, steps - warmup, peak, end)
+
+
+def linear(step: int, steps: int, start: float, end: float) -> float:
+    """From ``start`` to ``end`` over ``steps``, then constant."""
+    return end if step >= steps else start + (end - start) * step / steps

@@ -1,0 +1,32 @@
+"""Random numbers without state: every draw is a function of a seed, a purpose and a place.
+
+A run that stops at any step goes on with the same draws: there is no generator whose state would have to be saved.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Purpose(IntEnum):
+    """Streams that must not share draws. The numbers are part of what makes a run repeatable: never renumber."""
+
+    ORDER = 0
+    VIEWS = 1
+    MASKS = 2
+    FILL = 3
+    CROPS = 5
+    PLACES = 6
+    PROBE_ORDER = 7
+
+
+def stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:
+    """An independent generator for this seed, purpose and place (epoch, sample, view …)."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, int(purpose), *place])))
+
+
+def step_seed(seed: int, step: int, rank: int = 0, ranks: int = 1) -> int:
+    """Seed of torch's global generator for one step: drop path draws from it."""
+    return seed * 1_000_003 + step * ranks + rank

@@ -1,0 +1,125 @@
+"""The page, and the server that shows it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+
+from workbench.explorer import style
+from workbench.explorer.scan_view import ScanView
+from workbench.explorer.state import ExplorerState
+from workbench.explorer.views import SIMULATED, DetailsView, ScatterView, SummaryView, TableView
+
+TITLE = "VolTA workbench · explorer"
+
+
+def build(runs_folder: str | Path | None) -> pn.template.BootstrapTemplate:
+    """The explorer of the runs below a folder, as a page for one session.
+
+    A folder that is missing or holds no runs gives a page that says what to do, never an error.
+    """
+    pn.extension("tabulator")
+    state = ExplorerState(runs_folder or "")
+    page = pn.template.BootstrapTemplate(title=TITLE, header_background="#1f2d3d", header_color="#ffffff",
+                                         raw_css=[style.PAGE])
+    again = pn.widgets.Button(name="Look for runs again", button_style="outline", button_type="light", margin=(2, 10))
+    again.on_click(lambda *_: state.refresh())
+    page.header.append(pn.Row(SummaryView(state=state), pn.Spacer(sizing_mode="stretch_width"), again,
+                              sizing_mode="stretch_width", margin=0))
+    page.main.append(layout(state))
+    return page
+
+
+def layout(state: ExplorerState) -> pn.Column:
+    """The cohort on the left (scatter, table), the scan on the right (viewer, facts)."""
+    note = {"on": [state.param.case, state.param.cohort]}
+    left = pn.Column(
+        _card("Cohort", ScatterView(state), "1 1 0", note=lambda: _source(state), on=[state.param.cohort]),
+        _card("Scans", TableView(state), "0 0 318px"),
+        margin=0, sizing_mode="stretch_both", styles={"gap": "8px", "flex": "9 1 0"})
+    right = pn.Column(
+        _card("Scan", ScanView(state), "1 1 0", note=lambda: _case_name(state), beside=_stepper(state), **note),
+        _card("About this scan", DetailsView(state), "0 0 196px"),
+        margin=0, sizing_mode="stretch_both", styles={"gap": "8px", "flex": "14 1 0"})
+    footer = pn.pane.HTML('<div class="footer">Research software. <b>Not for diagnosis.</b> Coordinates are world '
+                          'millimetres (RAS+) of the scan itself.</div>', stylesheets=[style.HTML], margin=0,
+                          sizing_mode="stretch_width")
+    return pn.Column(_message(state), pn.Row(left, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}),
+                     footer, margin=0, sizing_mode="stretch_both",
+                     styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "800px"})
+
+
+def serve(runs_folder: str | Path | None, port: int = 5006, address: str = "127.0.0.1", open: bool = False, *,
+          allow_origin: Sequence[str] = ()) -> None:
+    """Serve the explorer until interrupted.
+
+    Args:
+        runs_folder: Where the runs are.
+        port: Wanted port; another free one is taken, and printed, when it is in use.
+        address: To listen on. Anything else than the default lets others on the network in: there is no login.
+        open: Open the page in the browser.
+        allow_origin: ``host:port`` of further pages whose scripts may connect, for a reverse proxy.
+    """
+    port = free_port(address, port)
+    url = f"http://{'localhost' if address in ('127.0.0.1', '0.0.0.0') else address}:{port}/explorer"
+    print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)
+    pn.serve({"explorer": lambda: build(runs_folder)}, port=port, address=address, show=open, title=TITLE, verbose=False,
+             websocket_origin=[f"localhost:{port}", f"127.0.0.1:{port}", f"{address}:{port}", *allow_origin])
+
+
+def free_port(address: str, wanted: int) -> int:
+    """``wanted`` if it can be listened on, else one that the system gives."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return wanted  # let the server say what is wrong with the address
+
+
+def _card(title: str, content: Any, flex: str, *, note: Any = None, on: Sequence[Any] = (), beside: Any = None) -> pn.Column:
+    def heading(*_: Any) -> str:
+        return f"<h2>{title}{f'<small>{note()}</small>' if note else ''}</h2>"
+
+    head: Any = pn.pane.HTML(pn.bind(heading, *on) if on else heading(), stylesheets=[style.HTML], margin=(0, 10),
+                             sizing_mode="stretch_width")
+    if beside is not None:
+        head = pn.Row(head, beside, sizing_mode="stretch_width", margin=0)
+    return pn.Column(head, content, sizing_mode="stretch_both", margin=0, stylesheets=[style.CARD],
+                     styles={"flex": flex, "min-width": "0", "min-height": "0", "overflow": "hidden"})
+
+
+def _stepper(state: ExplorerState) -> pn.Row:
+    buttons = [pn.widgets.Button(name=name, width=86, height=28, margin=(0, 4))
+               for name in ("‹ Previous", "Next ›")]
+    for button, by in zip(buttons, (-1, 1), strict=True):
+        button.on_click(lambda _, by=by: state.step(by))
+    return pn.Row(*buttons, margin=0)
+
+
+def _message(state: ExplorerState) -> pn.Row:
+    text = pn.pane.HTML(pn.bind(lambda m: f'<div class="message">{escape(m)}</div>' if m else "", state.param.message),
+                        stylesheets=[style.HTML], sizing_mode="stretch_width", margin=0)
+    close = pn.widgets.Button(name="Dismiss", button_style="outline", width=90)
+    close.on_click(lambda *_: state.param.update(message=""))
+    return pn.Row(text, close, visible=pn.bind(bool, state.param.message), sizing_mode="stretch_width", margin=0)
+
+
+def _source(state: ExplorerState) -> str:
+    if not state.embed_run:
+        return ""
+    with state.guarded():
+        return f"encoder: {escape(state.catalog.encoder_name(state.embed_run))}"
+    return ""
+
+
+def _case_name(state: ExplorerState) -> str:
+    return escape(state.case) + ("&ensp;" + SIMULATED if state.case and state.simulated else "")

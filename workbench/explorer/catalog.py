@@ -1,0 +1,130 @@
+"""What the run folders hold, for the app: which runs there are, and their tables, read once and kept while unchanged."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.errors import WorkbenchError
+from workbench.runs import Run, find_runs
+
+# columns of the cohort table that are for the machine, not for a reader
+INTERNAL = ("path", "seg_path", "mask_path", "x", "y", "z", "sx", "sy", "sz", "px", "py", "pz", "affine", "source_shape",
+            "source_affine", "has_seg", "key", "pca_1", "pca_2", "umap_1", "umap_2", "simulated", "dataset")
+PROJECTIONS = {"UMAP": ("umap_1", "umap_2"), "PCA": ("pca_1", "pca_2")}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The runs below one folder. Ids from outside are looked up here and never joined to a path."""
+
+    root: Path
+    finished: dict[str, Run]
+    unfinished: dict[str, str]  # id -> state
+
+    @classmethod
+    def scan(cls, root: str | Path) -> Catalog:
+        """Look for runs; a run whose files cannot be read counts as unfinished, and the others are still shown."""
+        finished, unfinished = {}, {}
+        for name, run in find_runs(root).items():
+            try:
+                state = str(run.status["state"])
+                _ = run.config
+            except (WorkbenchError, KeyError) as error:
+                state = f"not readable ({type(error).__name__})"
+            if state == "ok":
+                finished[name] = run
+            else:
+                unfinished[name] = state
+        return cls(Path(root), finished, unfinished)
+
+    def of_job(self, job: str) -> list[str]:
+        """Ids of the finished runs of one job."""
+        return [name for name, run in self.finished.items() if run.job == job]
+
+    def run(self, name: str) -> Run:
+        if name not in self.finished:
+            raise WorkbenchError(f"'{name[:80]}': no such run", cause=f"not among the finished runs of {self.root}",
+                                 remedy="choose one from the list")
+        return self.finished[name]
+
+    def table(self, name: str, table: str) -> pd.DataFrame:
+        """A results table; shared between sessions, so never change it in place."""
+        path = self.run(name).path / "results" / f"{table}.parquet"
+        if not path.is_file():
+            return self.run(name).read_table(table)  # the error that says what there is
+        try:
+            return _read(path, path.stat().st_mtime_ns)
+        except (OSError, ValueError) as error:
+            raise WorkbenchError(f"{path}: cannot be read as a table", cause=str(error).splitlines()[0][:200],
+                                 remedy="run the job again with --overwrite") from error
+
+    def encoder(self, name: str) -> str:
+        """The encoder that the run's configuration asks for, as a comparable string."""
+        config = self.run(name).config
+        return f"{Path(str(config.get('encoder', ''))).resolve()} {config.get('init', 'pretrained')}"
+
+    def encoder_name(self, name: str) -> str:
+        """The same for a reader."""
+        config = self.run(name).config
+        path = "/".join(Path(str(config.get("encoder", ""))).parts[-2:])
+        return f"random weights, shape of {path}" if config.get("init") == "random" else path
+
+    def attend_runs_for(self, embed_run: str) -> list[str]:
+        """Attention runs, those of the embedding's own encoder first."""
+        encoder = self.encoder(embed_run) if embed_run else ""
+        return sorted(self.of_job("attend"), key=lambda name: (self.encoder(name) != encoder, name))
+
+    def cohort(self, embed_run: str, segment_run: str | None = None) -> pd.DataFrame:
+        """One row a scan: the cohort's columns, the projections, and the mean Dice of ``segment_run`` with its split."""
+        scans, projections = self.table(embed_run, "scans"), self.table(embed_run, "projections")
+        for table, columns in ((scans, ("scan_id", "participant", "path")), (projections, ("scan_id",))):
+            lacking = [column for column in columns if column not in table]
+            if lacking:
+                raise WorkbenchError(f"run '{embed_run}': its tables lack {', '.join(lacking)}",
+                                     cause="it was written by another version, or changed",
+                                     remedy="run `workbench embed` again")
+        own = [column for pair in PROJECTIONS.values() for column in pair if column in projections]
+        cohort = scans.drop(columns=[c for c in own if c in scans]).merge(
+            projections[["scan_id", *own]].drop_duplicates("scan_id"), on="scan_id", how="inner")
+        cohort = cohort.drop_duplicates("scan_id")
+        if segment_run:
+            dice = self.dice(segment_run)
+            mean = dice.groupby("scan_id", as_index=False).agg(dice_mean=("dice", "mean"), dice_split=("split", "first"))
+            cohort = cohort.merge(mean, on="scan_id", how="left")
+        return cohort.reset_index(drop=True)
+
+    def dice(self, segment_run: str) -> pd.DataFrame:
+        return self.table(segment_run, "dice")
+
+    def structures(self, segment_run: str | None) -> list[str]:
+        """Names of the codes 1..n of a segmentation run's label maps."""
+        return [str(s) for s in self.run(segment_run).config.get("structures", [])] if segment_run else []
+
+    def labels(self, embed_run: str) -> pd.DataFrame | None:
+        """The cohort's table of label codes, from the store that the embedding was made of, where it can be reached."""
+        store = self.run(embed_run).config.get("store")
+        path = Path(str(store)) / "results" / "labels.parquet" if store else None
+        return _read(path, path.stat().st_mtime_ns) if path and path.is_file() else None
+
+
+@functools.lru_cache(maxsize=64)
+def _read(path: Path, mtime_ns: int) -> pd.DataFrame:
+    """Kept for all sessions; the time of change is part of the key, so that a rewritten table is read again."""
+    return pd.read_parquet(path)
+
+
+def readable_columns(cohort: pd.DataFrame) -> list[str]:
+    """The columns a person wants to see, the well-known ones first; empty ones are left out."""
+    first = [c for c in ("participant", "session", "site", "sex", "age", "diagnosis", "dice_mean", "dice_split") if c in cohort]
+    rest = [c for c in cohort.columns if c not in (*first, *INTERNAL, "scan_id")]
+    return [c for c in (*first, *rest) if _has_content(cohort[c])]
+
+
+def _has_content(column: pd.Series) -> bool:
+    if column.map(lambda v: hasattr(v, "shape") or isinstance(v, (list, tuple, dict))).any():
+        return False
+    return bool((column.notna() & (column.astype(str) != "")).any())

@@ -1,0 +1,90 @@
+"""Which file belongs to a case, and its bytes. Only files that the tables name are ever opened.
+
+An id is looked up in a table; a relative path out of a table must stay inside its run folder; a header is checked
+before anything is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench.errors import ScanError, WorkbenchError
+from workbench.explorer.catalog import Catalog
+from workbench.runs import Run
+from workbench.volumes import read_grid
+
+MAX_BYTES = 600 * 1024**2  # on disk; the largest volume that read_grid accepts is 512 MiB as float32
+
+
+@dataclass(frozen=True)
+class NiftiFile:
+    """The content of a NIfTI file, with the affine that the workbench reads from it (16 floats, row by row)."""
+
+    content: bytes
+    affine: tuple[float, ...]
+
+
+def case_row(cohort: pd.DataFrame, scan_id: str) -> dict[str, Any]:
+    """The cohort row of one scan; an id that is not in the table is refused."""
+    rows = cohort.loc[cohort["scan_id"] == scan_id] if "scan_id" in cohort else cohort
+    if len(rows) != 1:
+        raise WorkbenchError(f"'{str(scan_id)[:80]}': no such scan", cause="it is not in the table of this run",
+                             remedy="choose a point in the scatter or a row of the table")
+    return {str(k): v for k, v in rows.iloc[0].to_dict().items()}
+
+
+def scan_file(row: dict[str, Any]) -> Path:
+    return Path(str(row["path"]))
+
+
+def truth_file(row: dict[str, Any]) -> Path | None:
+    path = row.get("seg_path")
+    return None if path is None or pd.isna(path) or not path else Path(str(path))
+
+
+def attention_heads(catalog: Catalog, run: str) -> list[str]:
+    """Heads that the run holds maps of: ``"mean"`` first, then by number."""
+    heads = catalog.table(run, "attention")["head"].astype(str).unique()
+    return sorted(heads, key=lambda h: (h != "mean", int(h) if h.isdigit() else 0, h))
+
+
+def attention_file(catalog: Catalog, run: str, scan_id: str, head: str) -> Path | None:
+    """The attention map of a scan, or None where the run has none of it."""
+    table = catalog.table(run, "attention")
+    rows = table.loc[(table["scan_id"] == scan_id) & (table["head"].astype(str) == head)]
+    return inside(catalog.run(run), str(rows["file"].iloc[0])) if len(rows) else None
+
+
+def prediction_file(catalog: Catalog, run: str, scan_id: str) -> Path | None:
+    """The predicted label map, or None. A scan without truth has no Dice row, yet may have a prediction.
+
+    ``scan_id`` must come from :func:`case_row`.
+    """
+    table = catalog.dice(run)
+    rows = table.loc[table["scan_id"] == scan_id]
+    relative = str(rows["file"].iloc[0]) if len(rows) else f"volumes/{scan_id}_dseg.nii.gz"
+    path = inside(catalog.run(run), relative)
+    return path if len(rows) or path.is_file() else None
+
+
+def inside(run: Run, relative: str) -> Path:
+    """``relative`` as a path that truly lies in the run folder, links resolved; anything else is refused."""
+    root = run.path.resolve()
+    path = (root / relative).resolve()
+    if not path.is_relative_to(root):
+        raise WorkbenchError(f"'{relative[:80]}': refused", cause="the path leads out of the run folder",
+                             remedy="a run's tables name files of the run itself; was the table changed by hand?")
+    return path
+
+
+def read_nifti(path: Path) -> NiftiFile:
+    """The file as it is, after its header has passed the reader's checks (3D, size limits, a usable affine)."""
+    grid = read_grid(path)
+    if path.stat().st_size > MAX_BYTES:
+        raise ScanError(f"{path}: the file is too large to show", cause=f"more than {MAX_BYTES // 1024**2} MiB",
+                        remedy="resample it, or open it in a desktop viewer")
+    return NiftiFile(path.read_bytes(), tuple(float(v) for v in grid.affine.ravel()))

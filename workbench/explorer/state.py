@@ -1,0 +1,159 @@
+"""The one state of a session. Views read it, widgets write it; it knows no widget."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import param
+
+from workbench.errors import WorkbenchError
+from workbench.explorer import files
+from workbench.explorer.catalog import PROJECTIONS, Catalog
+from workbench.plots.scatter import colorable
+
+log = logging.getLogger(__name__)
+
+
+class ExplorerState(param.Parameterized):
+    """Which runs are looked at, which scans are selected, which one is the case, and what is laid over it."""
+
+    embed_run = param.Selector(default=None, objects=[], allow_None=True, label="Embedding")
+    projection = param.Selector(default="UMAP", objects=list(PROJECTIONS))
+    color = param.Selector(default=None, objects=[], allow_None=True, label="Colour by")
+
+    selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
+    case = param.String(default="", doc="scan_id of the scan in the viewer; empty means none.")
+
+    attend_run = param.Selector(default=None, objects=[], allow_None=True, label="Attention run")
+    head = param.Selector(default="mean", objects=["mean"], label="Head")
+    segment_run = param.Selector(default=None, objects=[], allow_None=True, label="Segmentation run")
+    show_attention = param.Boolean(default=True, label="Attention")
+    show_truth = param.Boolean(default=True, label="True segmentation")
+    show_prediction = param.Boolean(default=True, label="Predicted segmentation")
+    attention_opacity = param.Number(default=0.55, bounds=(0, 1), step=0.05, label="Opacity")
+    mass = param.Number(default=60, bounds=(1, 100), step=1, label="Show the strongest … % of the attention")
+    label_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
+    radiological = param.Boolean(default=True, label="Radiological convention")
+    layout = param.Selector(default="multiplanar", objects={
+        "3 planes + 3D": "multiplanar", "Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal", "3D": "render"})
+
+    cohort = param.DataFrame(default=pd.DataFrame(), doc="One row a scan of the chosen embedding; see Catalog.cohort.")
+    message = param.String(default="", doc="What went wrong last, for the page; empty when nothing did.")
+
+    def __init__(self, runs_folder: str | Path, **params: Any) -> None:
+        super().__init__(**params)
+        self.runs_folder = Path(runs_folder)
+        self.catalog = Catalog(self.runs_folder, {}, {})
+        self.refresh()
+
+    # runs ----------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Look for runs again; what is chosen stays chosen where it still exists."""
+        with self.guarded():
+            self.catalog = Catalog.scan(self.runs_folder)
+        self._offer("embed_run", self.catalog.of_job("embed"))
+        self._offer("segment_run", self.catalog.of_job("segment"))
+        self._load_embedding()
+
+    def _offer(self, name: str, objects: list[str], *, keep: bool = True) -> None:
+        """New choices for a selector; keeps the present one where it is still offered, else takes the first."""
+        present = getattr(self, name)
+        value = present if keep and present in objects else (objects[0] if objects else None)
+        self.param[name].objects = objects if objects else [None]
+        setattr(self, name, value)
+
+    @param.depends("embed_run", "segment_run", watch=True)
+    def _load_embedding(self) -> None:
+        cohort = pd.DataFrame()
+        if self.embed_run:
+            with self.guarded():
+                try:
+                    cohort = self.catalog.cohort(self.embed_run, self.segment_run)
+                except (WorkbenchError, KeyError):
+                    cohort = self.catalog.cohort(self.embed_run)  # a broken Dice table must not hide the embedding
+                    raise
+                finally:
+                    self._offer("attend_run", self.catalog.attend_runs_for(self.embed_run))
+        known = set(cohort["scan_id"]) if len(cohort) else set()
+        columns = colorable(cohort.drop(columns=[c for c in _NEVER_A_COLOR if c in cohort])) if len(cohort) else []
+        with param.parameterized.batch_call_watchers(self):
+            self.cohort = cohort
+            self._offer("projection", [name for name, pair in PROJECTIONS.items() if not len(cohort) or set(pair) <= set(cohort)])
+            self._offer("color", sorted(columns, key=lambda c: (c != "site", c)))
+            self.selection = [scan_id for scan_id in self.selection if scan_id in known]
+            self.case = self.case if self.case in known else (str(cohort["scan_id"].iloc[0]) if len(cohort) else "")
+
+    @param.depends("attend_run", watch=True)
+    def _load_heads(self) -> None:
+        heads = ["mean"]
+        if self.attend_run:
+            with self.guarded():
+                heads = files.attention_heads(self.catalog, self.attend_run) or heads
+        self._offer("head", heads)
+
+    # selection -----------------------------------------------------------------------------------------------
+
+    def select_rows(self, rows: list[int]) -> None:
+        """Positions in the cohort table, as a plot reports them; the first becomes the case, none clears."""
+        ids = [str(self.cohort["scan_id"].iloc[i]) for i in rows if 0 <= i < len(self.cohort)]
+        with param.parameterized.batch_call_watchers(self):
+            self.selection = ids
+            if ids and self.case not in ids:
+                self.case = ids[0]
+
+    def select_case(self, scan_id: str) -> None:
+        """Make a scan the case; an id that the table does not hold is refused with a message."""
+        with self.guarded():
+            self.case = str(files.case_row(self.cohort, scan_id)["scan_id"])
+
+    def step(self, by: int) -> None:
+        """To the next or previous scan of the selection (of the cohort where nothing is selected), round the end."""
+        ids = list(self.selected()["scan_id"]) if len(self.cohort) else []
+        if ids:
+            here = ids.index(self.case) if self.case in ids else -by
+            self.case = str(ids[(here + by) % len(ids)])
+
+    def selected(self) -> pd.DataFrame:
+        """The cohort rows that the table shows: the selection, or all where nothing is selected."""
+        return self.cohort[self.cohort["scan_id"].isin(self.selection)] if self.selection else self.cohort
+
+    # the case ------------------------------------------------------------------------------------------------
+
+    def row(self) -> dict[str, Any] | None:
+        return files.case_row(self.cohort, self.case) if self.case else None
+
+    def case_dice(self) -> pd.DataFrame:
+        """Own Dice of the case in every segmentation run: columns run, structure, dice, split."""
+        tables = []
+        for run in self.catalog.of_job("segment"):
+            dice = self.catalog.dice(run)
+            rows = dice.loc[dice["scan_id"] == self.case, ["structure", "dice", "split"]]
+            tables.append(rows.assign(run=run))
+        return pd.concat(tables) if tables else pd.DataFrame(columns=["structure", "dice", "split", "run"])
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any simulated scan is on the screen."""
+        return bool(self.embed_run and self.catalog.run(self.embed_run).simulated) or (
+            "simulated" in self.cohort and bool(self.cohort["simulated"].fillna(False).any()))
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """An error in the data becomes a message in the page; the page lives on."""
+        try:
+            yield
+        except WorkbenchError as error:
+            self.message = str(error)
+        except Exception as error:  # whatever a damaged table may raise: told in the page, traced in the server's log
+            log.exception("explorer")
+            self.message = f"Something in the data was not as expected: {type(error).__name__}: {error}"
+
+
+_NEVER_A_COLOR = ("scan_id", "path", "seg_path", "mask_path", "umap_1", "umap_2", "pca_1", "pca_2", "affine",
+                  "source_shape", "source_affine", "key", "px", "py", "pz", "x", "y", "z", "simulated", "has_seg")

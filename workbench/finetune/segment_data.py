@@ -1,0 +1,82 @@
+"""Training crops with labels: the same affine for image and labels, nearest neighbour for the labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from workbench.engine.streams import Purpose, stream
+from workbench.engine.views import ViewParams, change_intensities, crop_boxes, pad_together
+from workbench.finetune.config import SegmentConfig
+from workbench.prepare.store import Store
+from workbench.volumes.volume import Triple
+
+LOCATIONS = 2000  # foreground voxels remembered per scan to centre crops on
+
+
+def class_map(store: Store, scan: str, structures: tuple[str, ...]) -> np.ndarray:
+    """Raw code → class 1, 2, … (0 for everything else), as a look-up table over the codes of the dataset."""
+    codes = [store.codes(scan, s) for s in structures]
+    table = np.zeros(max((c for group in codes for c in group), default=0) + 1, np.int64)
+    for number, group in enumerate(codes, start=1):
+        table[group] = number
+    return table
+
+
+def to_classes(seg: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Apply a look-up table of ``class_map``; codes beyond it are background."""
+    known = (seg >= 0) & (seg < len(table))
+    return np.where(known, table[np.where(known, seg, 0)], 0)
+
+
+class Crops:
+    """Sample ``n`` of a training: drawn from the seed and ``n`` alone, so a stopped run goes on alike."""
+
+    def __init__(self, store: Store, scans: list[str], config: SegmentConfig, crop: Triple) -> None:
+        self.store, self.scans, self.config, self.crop = store, scans, config, crop
+        self.tables = {scan: class_map(store, scan, config.structures) for scan in scans}
+        self.places = {scan: self._foreground(scan) for scan in scans}
+
+    def _foreground(self, scan: str) -> np.ndarray:
+        found = np.argwhere(to_classes(self.store.read_seg(scan), self.tables[scan]) > 0)
+        if len(found) > LOCATIONS:
+            found = found[stream(self.config.seed, Purpose.PLACES).choice(len(found), LOCATIONS, replace=False)]
+        return found.astype(np.int16)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images ``(B, 1, X, Y, Z)`` float32 and classes ``(B, 1, X, Y, Z)`` int64 of optimiser step ``step``."""
+        images, labels, matrices, params = [], [], [], []
+        for n in range(step * self.config.batch_size, (step + 1) * self.config.batch_size):
+            rng = stream(self.config.seed, Purpose.CROPS, n)
+            scan = self.scans[int(rng.integers(len(self.scans)))]
+            view = self._draw(rng, scan)
+            low, high = view.box(self.crop)
+            low, high = np.maximum(low, 0), np.minimum(high, self.store.shape(scan))
+            images.append(self.store.read(scan, low, high))
+            seg = to_classes(self.store.read_seg(scan, low, high), self.tables[scan])
+            labels.append(seg.astype(np.uint8))
+            matrices.append(np.concatenate([view.matrix[:, :3], view.matrix[:, 3:] - low[:, None]], axis=1))
+            params.append(view)
+        where = torch.from_numpy(np.stack(matrices))
+        image = change_intensities(crop_boxes(pad_together(images), where, self.crop), params)
+        label = crop_boxes(pad_together(labels), where, self.crop, mode="nearest")
+        return image, label.round().long()
+
+    def _draw(self, rng: np.random.Generator, scan: str) -> ViewParams:
+        c, shape, crop = self.config, np.array(self.store.shape(scan)), np.array(self.crop)
+        places = self.places[scan]
+        slack = np.maximum(shape - crop, 0) / 2
+        if len(places) and rng.random() < c.foreground:
+            centre = places[int(rng.integers(len(places)))] + rng.uniform(-0.25, 0.25, 3) * crop
+        else:
+            centre = (shape - 1) / 2 + rng.uniform(-1, 1, 3) * slack
+        centre = np.clip(centre, (shape - 1) / 2 - slack, (shape - 1) / 2 + slack)
+        zoom = 1 + rng.uniform(-1, 1) * c.zoom
+        linear = Rotation.from_euler("xyz", rng.uniform(-1, 1, 3) * c.rotation, degrees=True).as_matrix() * zoom
+        offset = centre - linear @ ((crop - 1) / 2)
+        # no flip: it would make the left hippocampus a right one
+        return ViewParams(np.concatenate([linear, offset[:, None]], axis=1), gamma=rng.uniform(-0.3, 0.3),
+                          bias=rng.uniform(-1, 1, 10) * 0.05, noise=rng.uniform(0, 0.1), blur=0.0,
+                          seed=int(rng.integers(2**62)))

@@ -1,0 +1,51 @@
+"""An encoder on whole scans of a store, one scan at a time, so that no scan's features depend on its batch-mates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from workbench.model.export import EncoderCard, Init, load_encoder
+from workbench.model.vit import Encoder
+from workbench.prepare.store import Store, open_store
+from workbench.volumes.volume import Triple
+
+
+def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple[Store, Encoder, EncoderCard]:
+    """A store and an encoder that belong together.
+
+    Raises:
+        WorkbenchError: the encoder was trained on scans prepared otherwise.
+    """
+    opened = open_store(store)
+    loaded, card = load_encoder(encoder, init=init, seed=seed)
+    opened.require_fingerprint(card.preparation, str(encoder))
+    return opened, loaded, card
+
+
+def padded_box(shape: Triple, patch: Triple) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of the smallest box around a scan whose edges are multiples of the patch, padding shared by both ends."""
+    extent, step = np.array(shape), np.array(patch)
+    padded = -(-extent // step) * step
+    low = -((padded - extent) // 2)
+    return low, low + padded
+
+
+def whole_scan(store: Store, scan: str | int, patch: Triple) -> torch.Tensor:
+    """The whole prepared scan as ``(1, 1, X, Y, Z)`` float32, padded with background to multiples of the patch."""
+    low, high = padded_box(store.shape(scan), patch)
+    return torch.from_numpy(store.read(scan, low, high).astype(np.float32))[None, None]
+
+
+@torch.inference_mode()
+def encode_scans(encoder: Encoder, store: Store, scans: Sequence[str], *,
+                 device: str = "cpu", desc: str = "embed") -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield ``(scan_id, cls (D,), mean of patch tokens (D,))`` for each scan, in order, float32."""
+    encoder = encoder.eval().to(device)
+    for scan in tqdm(scans, desc=desc, unit="scan"):
+        tokens = encoder(whole_scan(store, scan, encoder.config.patch_xyz).to(device))
+        yield scan, tokens.cls_BD[0].float().cpu().numpy(), tokens.patches_BPD[0].float().mean(0).cpu().numpy()

@@ -1,0 +1,116 @@
+"""An encoder on disk: safetensors, ``config.json`` and a model card. Loads with no training code and no pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from workbench.errors import WorkbenchError
+from workbench.model.config import EncoderConfig
+from workbench.model.vit import Encoder
+from workbench.runs import replacing
+
+WEIGHTS, CONFIG, CARD = "encoder.safetensors", "config.json", "README.md"
+Init = Literal["pretrained", "random"]
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What must be known to use an encoder honestly.
+
+    ``preparation`` is the fingerprint of the preparation its input had, ``participants`` everybody it has seen
+    (empty for random weights), ``simulated`` whether any of them was simulated.
+    """
+
+    config: EncoderConfig
+    preparation: str
+    spacing: float
+    participants: tuple[str, ...]
+    objective: str
+    steps: int
+    seed: int
+    simulated: bool
+    init: Init = "pretrained"
+
+
+def save_encoder(folder: Path, encoder: Encoder, card: EncoderCard) -> Path:
+    """Write the encoder; the weights last, so that a folder with weights is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {**card.__dict__, "config": card.config.model_dump(mode="json"), "participants": list(card.participants)}
+    with replacing(folder / CONFIG) as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n")
+    with replacing(folder / CARD) as partial:
+        partial.write_text(_card_text(card, sum(p.numel() for p in encoder.parameters())))
+    with replacing(folder / WEIGHTS) as partial:
+        save_file({k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}, partial)
+    return folder
+
+
+def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) -> tuple[Encoder, EncoderCard]:
+    """Load an exported encoder, or fresh weights of the same shape.
+
+    Args:
+        path: A pretraining run folder, or the ``model`` folder inside it.
+        init: ``"random"`` takes only the architecture and draws the weights from ``seed``: the null that every
+            comparison needs, equal in everything but the pretraining.
+        seed: Only for random weights.
+
+    Returns:
+        The encoder in evaluation mode, on the CPU, and its card.
+
+    Raises:
+        WorkbenchError: the folder holds no exported encoder, or weights that do not fit its configuration.
+    """
+    folder = Path(path)
+    folder = folder / "model" if (folder / "model").is_dir() else folder
+    if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
+        raise WorkbenchError(f"{path}: no exported encoder here", cause=f"{WEIGHTS} or {CONFIG} is missing",
+                             remedy="give a finished pretraining run; `workbench pretrain` exports at its end")
+    facts: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+    facts["config"] = EncoderConfig(**facts["config"])
+    facts["participants"] = tuple(facts["participants"])
+    card = EncoderCard(**facts)
+    if init == "random":
+        card = EncoderCard(card.config, card.preparation, card.spacing, (), "none (random weights)", 0, seed,
+                           False, "random")
+        return fresh_encoder(card.config, seed), card
+    encoder = Encoder(card.config)
+    try:
+        encoder.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    except RuntimeError as error:
+        raise WorkbenchError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}", cause=str(error)[:300],
+                             remedy="export the encoder again") from error
+    return encoder.eval(), card
+
+
+def fresh_encoder(config: EncoderConfig, seed: int) -> Encoder:
+    """Random weights that depend on ``seed`` alone, whatever was drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Encoder(config).eval()
+
+
+def _card_text(card: EncoderCard, parameters: int) -> str:
+    kind = "**simulated** scans" if card.simulated else "scans"
+    return f"""# VolTA encoder
+
+A 3D vision transformer pretrained without labels on T1w brain MRI by the VolTA workbench. Not for diagnosis.
+
+| | |
+|---|---|
+| architecture | {card.config.preset}: width {card.config.width}, {card.config.depth} blocks, \
+{card.config.heads} heads, patch {card.config.patch}, crop {card.config.image_size}, {card.config.registers} registers |
+| parameters | {parameters:,} |
+| objective | {card.objective} |
+| optimiser steps | {card.steps} (seed {card.seed}) |
+| seen | {kind} of {len(card.participants)} people, listed in `{CONFIG}` |
+| input | prepared at {card.spacing:g} mm, preparation `{card.preparation}`; other input is refused |
+
+Load it: `from workbench.model import load_encoder; encoder, card = load_encoder("this/folder")`.
+The people listed were seen in pretraining: a test on them measures memory as well as transfer.
+"""

@@ -1,0 +1,60 @@
+"""Heads used in pretraining only: projection to prototypes (DINO, iBOT, MC-SSL) and voxel reconstruction (SiT)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from workbench.volumes.volume import Triple
+
+
+class Prototypes(nn.Module):
+    """Cosine similarity to K learned directions: a weight-normalised linear layer without bias, norm fixed to 1."""
+
+    def __init__(self, width: int, prototypes: int) -> None:
+        super().__init__()
+        self.directions = nn.Parameter(torch.randn(prototypes, width) / width**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, F.normalize(self.directions, dim=-1))
+
+
+class ProjectionHead(nn.Module):
+    """One MLP for CLS and patch tokens, L2 norm, then prototypes of their own (MC-SSL, arXiv 2402.15534)."""
+
+    def __init__(self, width: int, hidden: int, bottleneck: int, prototypes_cls: int, prototypes_patch: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(),
+                                 nn.Linear(hidden, bottleneck))
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+        self.prototypes_cls = Prototypes(bottleneck, prototypes_cls)
+        self.prototypes_patch = Prototypes(bottleneck, prototypes_patch)
+
+    def _project(self, x: Tensor) -> Tensor:
+        return F.normalize(self.mlp(x), dim=-1, eps=1e-6)
+
+    def cls(self, cls_BD: Tensor) -> Tensor:
+        """CLS tokens ``(B, D)`` → logits ``(B, K)``."""
+        return self.prototypes_cls(self._project(cls_BD))
+
+    def patches(self, patches_BPD: Tensor) -> Tensor:
+        """Patch tokens ``(B, P, D)`` → logits ``(B, P, K)``."""
+        return self.prototypes_patch(self._project(patches_BPD))
+
+
+class ReconstructionHead(nn.Module):
+    """Patch features → voxels: two Linear-GELU, then a transposed convolution with kernel = stride = patch."""
+
+    def __init__(self, width: int, patch_xyz: Triple) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width), nn.GELU())
+        self.unpatch = nn.ConvTranspose3d(width, 1, kernel_size=patch_xyz, stride=patch_xyz)
+
+    def forward(self, features_BDxyz: Tensor) -> Tensor:
+        """``(B, D, x, y, z)`` → volume ``(B, 1, X, Y, Z)``."""
+        features = self.mlp(features_BDxyz.movedim(1, -1)).movedim(-1, 1)
+        return self.unpatch(features)

@@ -1,0 +1,77 @@
+"""UNETR decoder (arXiv 2103.10504) on the encoder's hidden states, from MONAI's blocks, for any power-of-two patch."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.blocks import UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock
+from torch import Tensor, nn
+
+from workbench.errors import ConfigError
+from workbench.model.vit import Encoder
+
+
+class Unetr(nn.Module):
+    """Encoder + decoder → logits ``(B, classes, X, Y, Z)``.
+
+    With patch 2ⁿ there are n levels: level l at 1/2ˡ of the resolution has ``features · 2ˡ`` channels and takes the
+    hidden state of an evenly spaced block (3, 6, 9 of 12 for patch 16). ``input_skip=False`` leaves out the path
+    from the voxels straight into the last level, so that nothing can be solved without the encoder.
+    """
+
+    def __init__(self, encoder: Encoder, classes: int, *, features: int = 16, input_skip: bool = True) -> None:
+        super().__init__()
+        p, q, r = encoder.config.patch_xyz
+        levels = p.bit_length() - 1
+        if not (p == q == r and p == 2**levels and levels >= 2):
+            raise ConfigError("the UNETR decoder needs the same patch on each axis: 4, 8, 16 or 32",
+                              cause=f"the encoder has patch {p}x{q}x{r}", remedy="pretrain with such a patch")
+        self.encoder = encoder
+        width, depth = encoder.config.width, encoder.config.depth
+        self.taps = [round(depth * level / levels) for level in range(1, levels)]  # level 1 is the shallowest
+        self.skips = nn.ModuleList(
+            UnetrPrUpBlock(3, width, features * 2**level, num_layer=levels - level - 1, kernel_size=3, stride=1,
+                           upsample_kernel_size=2, norm_name="instance", conv_block=True, res_block=True)
+            for level in range(1, levels))
+        self.ups = nn.ModuleList(
+            UnetrUpBlock(3, width if level == levels - 1 else features * 2 ** (level + 1), features * 2**level,
+                         kernel_size=3, upsample_kernel_size=2, norm_name="instance", res_block=True)
+            for level in range(1, levels))
+        self.skip0: nn.Module | None
+        self.up0: nn.Module
+        if input_skip:
+            self.skip0 = UnetrBasicBlock(3, 1, features, kernel_size=3, stride=1, norm_name="instance", res_block=True)
+            self.up0 = UnetrUpBlock(3, features * 2, features, kernel_size=3, upsample_kernel_size=2,
+                                    norm_name="instance", res_block=True)
+        else:
+            self.skip0 = None
+            self.up0 = nn.Sequential(
+                nn.ConvTranspose3d(features * 2, features, kernel_size=2, stride=2),
+                UnetrBasicBlock(3, features, features, kernel_size=3, stride=1, norm_name="instance", res_block=True))
+        self.out = nn.Conv3d(features, classes, kernel_size=1)
+
+    def forward(self, volume_B1XYZ: Tensor) -> Tensor:
+        tokens = self.encoder(volume_B1XYZ, hidden=self.taps)
+        x = tokens.patch_map()  # (B, D, x, y, z)
+        for tap, skip, up in zip(reversed(self.taps), reversed(self.skips), reversed(self.ups), strict=True):
+            x = up(x, skip(tokens.patch_map(tokens.hidden[tap])))  # one level up: edges double
+        x = self.up0(x) if self.skip0 is None else self.up0(x, self.skip0(volume_B1XYZ))
+        return self.out(x)
+
+    def decoder_parameters(self) -> list[nn.Parameter]:
+        inside = {id(p) for p in self.encoder.parameters()}
+        return [p for p in self.parameters() if id(p) not in inside]
+
+
+class Classifier(nn.Module):
+    """A linear layer on [CLS; mean of patch tokens] → logits ``(B, classes)``."""
+
+    def __init__(self, encoder: Encoder, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.linear = nn.Linear(2 * encoder.config.width, classes)
+        nn.init.trunc_normal_(self.linear.weight, std=0.01)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, volume_B1XYZ: Tensor) -> Tensor:
+        tokens = self.encoder(volume_B1XYZ)
+        return self.linear(torch.cat([tokens.cls_BD, tokens.patches_BPD.mean(dim=1)], dim=1))

@@ -1,0 +1,6 @@
+"""Plots as pure functions: a table in, a HoloViews element out. No server, no state; notebooks and the app share them."""
+
+from workbench.plots.palette import UNKNOWN, category_colors, label_colors
+from workbench.plots.scatter import case_ring, embedding_scatter, with_ring
+
+__all__ = ["UNKNOWN", "case_ring", "category_colors", "embedding_scatter", "label_colors", "with_ring"]

@@ -1,0 +1,123 @@
+"""The embedding scatter: one point a scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from workbench.plots.palette import UNKNOWN, as_categories, category_colors
+
+if TYPE_CHECKING:
+    import holoviews as hv
+
+MAX_CATEGORIES = 14  # a column of text or whole numbers with more values than this is no legend
+HOVER = ("scan_id", "participant", "site", "sex", "age")
+
+
+def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: float = 8,
+                      title: str = "") -> hv.Points:
+    """Scatter of two projection columns, one row of ``table`` a point, in the order of the rows.
+
+    Args:
+        table: One row a scan with at least ``scan_id``, ``x``, ``y`` and ``color``.
+        x: Column on the first axis, for example ``"umap_1"``. Projections have no unit.
+        y: Column on the second axis.
+        color: Column that gives the colour: categories by name, numbers on a continuous scale.
+        size: Of the points, in pixels.
+        title: Of the plot.
+
+    Returns:
+        Points with key dimensions ``x, y`` and value dimensions ``color`` and those of ``scan_id, participant, site,
+        sex, age`` that the table has. Inside the element the columns have fixed names, so that no name from the data
+        can act on the plot; the labels show the names of the data. ``legend`` is the category with its number of scans.
+    """
+    import holoviews as hv
+    import holoviews.plotting.bokeh  # noqa: F401  registers the backend that the options below are for
+    from bokeh.models import HoverTool
+
+    hover = [column for column in HOVER if column in table]
+    numeric = is_continuous(table[color])
+    values = pd.Series(pd.to_numeric(table[color]).to_numpy() if numeric else as_categories(table[color]), dtype=None)
+    counts = values.value_counts()
+    data = pd.DataFrame({
+        "x": pd.to_numeric(table[x]).to_numpy(), "y": pd.to_numeric(table[y]).to_numpy(), "color": values,
+        **({} if numeric else {"legend": [f"{v} ({counts[v]})" for v in values]}),
+        **{column: _shown(table[column]) for column in hover},
+    })
+    points = hv.Points(data, [hv.Dimension("x", label=axis_label(x)), hv.Dimension("y", label=axis_label(y))],
+                       [hv.Dimension("color", label=color), *([] if numeric else ["legend"]), *hover])
+    shades: dict[str, Any] = (
+        {"cmap": "cividis", "colorbar": True, "clabel": color, "colorbar_opts": {"width": 10}} if numeric
+        else {"cmap": {f"{v} ({counts[v]})": c for v, c in category_colors(table[color]).items()},
+              "show_legend": True, "legend_position": "right", "hooks": [_sort_legend]})
+    tips = [(column, f"@{column}") for column in hover] + ([] if color in hover else [("colour", "@color")])
+    tooltip = HoverTool(tooltips=tips, **({"limit": 3} if "limit" in HoverTool.properties() else {}))
+    return points.opts(hv.opts.Points(
+        color="color" if numeric else "legend", size=size, line_color="white", line_width=0.5, alpha=0.9, selection_alpha=1.0,
+        nonselection_alpha=0.15, tools=["tap", "box_select", "lasso_select", tooltip],
+        
+        default_tools=["pan", "wheel_zoom", "reset", "save"], active_tools=["lasso_select", "tap"],
+        toolbar="above", title=title, xticks=4, yticks=4, responsive=True,
+        backend="bokeh", **shades))
+
+
+def case_ring(table: pd.DataFrame, x: str, y: str, scan_id: str) -> hv.Points:
+    """A ring around one scan, to lay over :func:`embedding_scatter`; no point where the scan is not in the table."""
+    import holoviews as hv
+    import holoviews.plotting.bokeh  # noqa: F401
+
+    rows = table.loc[table["scan_id"] == scan_id]
+    points = hv.Points(pd.DataFrame({"x": rows[x].to_numpy(), "y": rows[y].to_numpy()}), ["x", "y"])
+    return points.opts(hv.opts.Points(size=18, fill_alpha=0, line_color="black", line_width=2.5, tools=[],
+                                      backend="bokeh"))
+
+
+def with_ring(points: hv.Points, ring: Any) -> hv.Overlay:
+    """The scatter with a ring (an element, or a DynamicMap of it) on top."""
+    return (points * ring).opts(hooks=[_sort_legend], backend="bokeh")  # an overlay makes a legend of its own
+
+
+def is_continuous(column: pd.Series) -> bool:
+    """Numbers that are a scale rather than codes of a few categories."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return False
+    values = column.dropna()
+    few_whole = values.nunique() <= 4 and bool((values == values.round()).all())
+    return not few_whole and len(values) > 0
+
+
+def colorable(table: pd.DataFrame) -> list[str]:
+    """The columns worth colouring by: a scale, or at most 14 categories."""
+    good = []
+    for column in table.columns:
+        values = table[column]
+        if values.map(lambda v: isinstance(v, (list, tuple, dict)) or hasattr(v, "shape")).any():
+            continue
+        filled = values[values.notna() & (values.astype(str) != "")]
+        if len(filled) and (is_continuous(values) or filled.nunique() <= MAX_CATEGORIES):
+            good.append(column)
+    return good
+
+
+def axis_label(column: str) -> str:
+    """``"umap_1"`` → ``"UMAP 1"``."""
+    return column.replace("_", " ").upper()
+
+
+def _sort_legend(plot: Any, element: Any) -> None:
+    """Bokeh lists categories in the order of the rows; the legend is to be in the order of the names."""
+    from bokeh.models import LegendItem
+
+    for legend in plot.state.legend:
+        renderers = [r for item in legend.items for r in item.renderers if "legend" in r.data_source.data]
+        if not renderers:
+            continue
+        names = list(renderers[0].data_source.data["legend"])
+        order = sorted(set(names), key=lambda name: (name.startswith(f"{UNKNOWN} ("), name))
+        legend.items = [LegendItem(label={"value": name}, renderers=renderers[:1], index=names.index(name))
+                        for name in order]
+
+
+def _shown(column: pd.Series) -> list[str]:
+    return ["" if pd.isna(v) else f"{v:g}" if isinstance(v, float) else str(v) for v in column]

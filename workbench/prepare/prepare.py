@@ -1,0 +1,184 @@
+"""The job "prepare": a cohort in, the prepared store out."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from workbench.errors import ConfigError, WorkbenchError
+from workbench.prepare.config import PrepareConfig
+from workbench.prepare.fingerprint import preparation_fingerprint, settings_key
+from workbench.prepare.mask import KINDS
+from workbench.prepare.pool import available_cpus, in_processes
+from workbench.prepare.scan import Outcome, Source, files_complete, prepare_scan, read_sidecar, safe_id
+from workbench.runs import Run, start_run
+
+if TYPE_CHECKING:
+    from workbench.cohort import Cohort
+
+BRAIN_BOX_MM = (145.0, 180.0, 140.0)  # of an adult: for the estimate of --dry-run only
+
+
+def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
+    """Prepare every scan of the cohort into the run folder ``config.out``, which then is the store.
+
+    Running it again does only what is missing or changed: a scan is redone iff its source files' contents or the
+    settings differ. A scan that cannot be used is set aside with its cause and the rest goes on.
+
+    Args:
+        config: The settings.
+        overwrite: Start from an empty folder.
+
+    Returns:
+        The finished run; ``open_store(run.path)`` reads it.
+
+    Raises:
+        ConfigError: the folder holds a store made with other settings.
+        WorkbenchError: nothing could be prepared, a worker was killed, or the disk is full. What is done is kept.
+    """
+    cohort = _load(config)
+    # no early return for a finished run: the source files may have changed since
+    with start_run(config, overwrite=overwrite, cohort_fingerprint=cohort.fingerprint,
+                   preparation=preparation_fingerprint(config), simulated=bool(cohort.simulated)) as run:
+        folder = run.path / "scans"
+        folder.mkdir(exist_ok=True)
+        _clear_partials(run.path)
+        outcomes = _prepare_all(config, _sources(cohort.table), folder)
+        _write_results(run, cohort, outcomes)
+        run.note(workers=_workers(config), **_counts(outcomes))
+        tqdm.write(describe(run), file=sys.stderr)
+        if not any(o.sidecar for o in outcomes):
+            raise WorkbenchError(f"{config.cohort}: no scan could be prepared",
+                                 cause=outcomes[0].cause if outcomes else "the cohort is empty",
+                                 remedy=f"see {run.path / 'results' / 'set_aside.parquet'}")
+    return run
+
+
+def plan_prepare(config: PrepareConfig) -> str:
+    """What ``run_prepare`` would do, in a few lines, without doing it (``--dry-run``)."""
+    cohort = _load(config)
+    table, folder, settings = cohort.table, config.out / "scans", settings_key(config)
+    done, voxels, done_bytes = 0, 0.0, 0
+    for source, row in zip(_sources(table), table.itertuples(), strict=True):
+        sidecar = read_sidecar(folder, source.scan_id)
+        if sidecar and sidecar["settings"] == settings and files_complete(folder, sidecar):
+            done += 1
+            done_bytes += sum(sidecar["files"].values())
+            continue
+        view = np.sort(np.array([row.x, row.y, row.z]) * np.array([row.sx, row.sy, row.sz], dtype=float))
+        room = np.sort(np.array(BRAIN_BOX_MM)) + 2 * config.margin
+        box = view if config.mask == "head" else np.minimum(view, room)
+        voxels += float(np.prod(box / config.spacing)) * (2 if source.seg_path else 1)
+    megabytes = (2 * voxels + done_bytes) / 1e6
+    size = f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+    return "\n".join([
+        f"prepare {len(table)} scans of {table['participant'].nunique()} participants from {config.cohort}",
+        f"  into {config.out} at {config.spacing:g} mm, about {size} in all (a whole head takes more)",
+        f"  {done} are there with these settings (their source files are checked when it runs), "
+        f"{len(table) - done} to do, {_workers(config)} at a time",
+    ])
+
+
+def describe(run: Run) -> str:
+    """The outcome of a prepare run in a few lines: counts, kinds of masks, what was set aside."""
+    facts = run.provenance
+    lines = [f"prepared {facts['n']} scans ({facts['made']} now, {facts['kept']} were up to date)"
+             + (", simulated" if facts.get("simulated") else "")]
+    lines += [f"  mask: {KINDS[kind]}: {n} scans" for kind, n in facts["masks"].items()]
+    if facts["set_aside"]:
+        lines.append(f"  set aside: {facts['set_aside']} (why: {run.path / 'results' / 'set_aside.parquet'})")
+    return "\n".join(lines)
+
+
+def _load(config: PrepareConfig) -> Cohort:
+    from workbench.cohort import load_cohort
+
+    cohort = load_cohort(config.cohort)
+    bad = [s for s in cohort.table["scan_id"] if not safe_id(s)]
+    if bad:
+        raise ConfigError(f"{config.cohort}: scan ids that cannot be file names", cause=", ".join(bad[:5]),
+                          remedy="use only A-Z a-z 0-9 . _ - in scan_id")
+    twice = cohort.table["scan_id"][cohort.table["scan_id"].duplicated()].tolist()
+    if twice:
+        raise ConfigError(f"{config.cohort}: scan ids that occur twice", cause=", ".join(twice[:5]),
+                          remedy="a scan_id names one scan")
+    return cohort
+
+
+def _sources(table: pd.DataFrame) -> list[Source]:
+    def text(value: Any) -> str | None:
+        return value if isinstance(value, str) and value else None
+
+    columns = [table[c] if c in table else [None] * len(table) for c in ("scan_id", "path", "seg_path", "mask_path")]
+    return [Source(i, p, text(s), text(m)) for i, p, s, m in zip(*columns, strict=True)]
+
+
+def _workers(config: PrepareConfig) -> int:
+    return config.workers or available_cpus()
+
+
+def _prepare_all(config: PrepareConfig, sources: list[Source], folder: Path) -> list[Outcome]:
+    work = functools.partial(prepare_scan, config=config, folder=folder)
+    workers = max(1, min(_workers(config), len(sources)))
+    outcomes = []
+    with tqdm(total=len(sources), desc="prepare", unit="scan", dynamic_ncols=True) as bar:
+        for outcome in in_processes(work, sources, workers, lambda s: s.scan_id):
+            if outcome.cause:
+                bar.write(f"set aside {outcome.scan_id}: {outcome.cause}", file=sys.stderr)
+            outcomes.append(outcome)
+            bar.update()
+    return outcomes
+
+
+def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:
+    by_id = {o.scan_id: o for o in outcomes}
+    # sorted by the bytes of scan_id: the store finds a scan by bisection
+    table = cohort.table.sort_values("scan_id", ignore_index=True)
+    usable = table[[bool(by_id[s].sidecar) for s in table["scan_id"]]].reset_index(drop=True)
+    sidecars = [by_id[s].sidecar for s in usable["scan_id"]]
+    shapes = np.array([s["shape"] for s in sidecars], dtype=np.int64).reshape(-1, 3)
+    added = {"px": shapes[:, 0], "py": shapes[:, 1], "pz": shapes[:, 2],
+             "affine": [np.ravel(s["affine"]).tolist() for s in sidecars],
+             "source_shape": [list(s["source_shape"]) for s in sidecars],
+             "source_affine": [np.ravel(s["source_affine"]).tolist() for s in sidecars],
+             "has_seg": np.array([s["has_seg"] for s in sidecars], dtype=bool),
+             "mask_kind": [s["mask"] for s in sidecars], "brain_ml": [float(s["brain_ml"]) for s in sidecars],
+             "key": [s["key"] for s in sidecars]}
+    usable = usable.rename(columns={c: f"cohort_{c}" for c in added})  # should somebody's participants.tsv have a "key"
+    run.write_table("index", pd.concat([usable, pd.DataFrame(added)], axis=1))
+    run.write_table("labels", cohort.labels)
+    aside = [by_id[s] for s in table["scan_id"] if not by_id[s].sidecar]
+    now = pd.DataFrame({"scan_id": [o.scan_id for o in aside], "cause": [o.cause for o in aside],
+                        "remedy": [o.remedy for o in aside], "stage": "prepare", "kind": "scan"})
+    now = now.merge(table[["scan_id", "path", "dataset", "participant"]], on="scan_id")
+    columns = ["scan_id", "path", "dataset", "participant", "kind", "cause", "remedy", "stage"]
+    before = cohort.set_aside.assign(stage="cohort").reindex(columns=columns)
+    parts = [part for part in (before, now[columns]) if len(part)]
+    run.write_table("set_aside", (pd.concat(parts, ignore_index=True) if parts else before).astype("string"))
+
+
+def _counts(outcomes: list[Outcome]) -> dict[str, Any]:
+    usable = [o for o in outcomes if o.sidecar]
+    return {"n": len(usable), "made": sum(not o.kept for o in usable), "kept": sum(o.kept for o in usable),
+            "set_aside": len(outcomes) - len(usable), "masks": dict(Counter(o.sidecar["mask"] for o in usable))}
+
+
+def _clear_partials(folder: Path) -> None:
+    """Remove the half-written files of processes that are gone (`.partial-<pid>-<name>`)."""
+    for partial in [*folder.glob(".partial-*"), *folder.glob("*/.partial-*")]:
+        pid = partial.name.split("-")[1]
+        if pid.isdigit():
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                partial.unlink(missing_ok=True)
+            except PermissionError:
+                pass

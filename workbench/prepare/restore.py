@@ -1,0 +1,29 @@
+"""From the prepared grid back to the scan's own space."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.prepare.regrid import regrid
+from workbench.volumes import Grid, Volume
+
+
+def to_source_space(array: np.ndarray, grid: Grid, source_grid: Grid, *, order: int, fill: float = 0.0) -> Volume:
+    """Bring a map made on the prepared grid onto the grid of the scan it came from.
+
+    Args:
+        array: ``(X, Y, Z)`` on ``grid`` (``Store.grid``): an attention map, a probability, a label map.
+        grid: The prepared grid.
+        source_grid: The scan's own grid (``Store.source_grid``), any orientation.
+        order: 0 nearest (labels; attention, so that tokens look like tokens), 1 linear (probabilities, before the
+            argmax), 3 cubic.
+        fill: Value outside the prepared box.
+
+    Returns:
+        A volume on ``source_grid``.
+    """
+    if array.shape != grid.shape:
+        raise ValueError(f"the map is {array.shape}, its grid {grid.shape}")
+    if array.dtype in (np.float16, np.bool_):  # types that scipy does not interpolate
+        array = array.astype(np.float32 if array.dtype == np.float16 else np.uint8)
+    return regrid(Volume(array, grid.affine), source_grid, order=order, fill=fill)

@@ -1,0 +1,37 @@
+"""Drawing the two views of a scan. Left-right flip only: a brain is never upside down."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from workbench.engine.views import ViewParams
+from workbench.pretrain.config import ViewSettings
+from workbench.volumes.volume import Triple
+
+
+def draw_view(rng: np.random.Generator, settings: ViewSettings, shape: Triple, size: Triple) -> ViewParams:
+    """Draw one view of a scan of ``shape`` voxels for a crop of ``size`` voxels.
+
+    The field of view is a box with the proportions of the crop that covers a share ``settings.scale`` of the scan's
+    box; its centre is uniform where the box fits inside the scan, else the middle.
+    """
+    extent, crop = np.array(shape, float), np.array(size, float)
+    share = rng.uniform(*settings.scale)
+    zoom = (share * extent.prod() / crop.prod()) ** (1 / 3)  # source voxels a view voxel spans
+    field = crop * zoom
+    slack = np.maximum(extent - field, 0) / 2
+    centre = (extent - 1) / 2 + rng.uniform(-1, 1, 3) * slack
+    angles = rng.uniform(-1, 1, 3) * settings.rotation
+    linear = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * zoom
+    if rng.random() < settings.flip:
+        linear = linear @ np.diag([-1.0, 1.0, 1.0])  # the view's left-right axis runs the other way
+    offset = centre - linear @ ((crop - 1) / 2)
+    return ViewParams(
+        matrix=np.concatenate([linear, offset[:, None]], axis=1),
+        gamma=rng.uniform(-1, 1) * settings.gamma,
+        bias=rng.uniform(-1, 1, 10) * settings.bias / 4,
+        noise=rng.uniform(0, settings.noise),
+        blur=rng.uniform(0, settings.blur) if rng.random() < 0.5 else 0.0,
+        seed=int(rng.integers(2**62)),
+    )

@@ -1,0 +1,63 @@
+"""One configuration class a job; the command line, the YAML, the notebook cell and the provenance come from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from workbench.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown keys are errors, values never change, field docstrings are the help text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+class JobConfig(Settings):
+    """Base of every job's configuration. ``job`` names the job in ``config.yaml`` and on the command line."""
+
+    job: ClassVar[str]
+
+    out: Path
+    """Run folder to write; made if absent, continued if it holds the same configuration unfinished."""
+
+    @classmethod
+    def build(cls, values: dict[str, Any]) -> Self:
+        """Validate ``values``; every problem is told at once, by the name of the setting."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            lines = [f"{'.'.join(str(p) for p in e['loc']) or cls.job}: {e['msg']}" for e in error.errors()]
+            raise ConfigError(f"settings of '{cls.job}' are not valid", cause="; ".join(lines),
+                              remedy=f"`workbench {cls.job} --help` lists every setting with its bounds") from error
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump({"job": self.job, **self.model_dump(mode="json")}, sort_keys=False)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A mapping from a YAML file (safe loader), or a ConfigError that names the file."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML", cause=str(error).splitlines()[0],
+                          remedy="check the path and the indentation") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: not a mapping of settings", remedy="write one `name: value` a line")
+    return values
+
+
+def differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Names and values of the settings in which two configurations differ."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differing(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a!r} there, {b!r} now")
+    return lines

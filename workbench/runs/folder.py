@@ -1,0 +1,261 @@
+"""The run folder: what was asked, where it came from, how far it is, and what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from workbench.errors import ConfigError, WorkbenchError
+from workbench.runs import provenance
+from workbench.runs.config import JobConfig, differing, read_yaml
+
+
+class Run:
+    """A run folder, for reading and for writing. Nothing is cached: what is on disk is what is said."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "status.json").is_file():
+            raise WorkbenchError(f"{self.path}: not a run folder", cause="it has no status.json",
+                                 remedy="give the folder that a `workbench` job wrote with --out")
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def job(self) -> str:
+        return str(self.config.get("job", ""))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return read_yaml(self.path / "config.yaml")
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return _read_json(self.path / "provenance.json")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """``{"state": "running" | "ok" | "failed" | "interrupted" | "killed", …}``; killed = no process behind it."""
+        status = _read_json(self.path / "status.json")
+        if status.get("state") == "running" and not _alive(status):
+            status["state"] = "killed"
+        return status
+
+    @property
+    def ok(self) -> bool:
+        return self.status.get("state") == "ok"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any of the data behind this run is simulated; shown wherever the run is shown."""
+        return bool(self.provenance.get("simulated", False))
+
+    def require_ok(self) -> Run:
+        """This run, or an error that says how it ended."""
+        status = self.status
+        if status["state"] != "ok":
+            raise WorkbenchError(f"{self.path}: this run is not finished", cause=f"its state is {status['state']}"
+                                 + (f" ({status['why']})" if status.get("why") else ""),
+                                 remedy="run its command again; it continues where it stopped")
+        return self
+
+    # results -------------------------------------------------------------------------------------------------
+
+    def tables(self) -> list[str]:
+        return sorted(p.stem for p in (self.path / "results").glob("*.parquet"))
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        path = self.path / "results" / f"{name}.parquet"
+        if name not in self.tables():
+            raise WorkbenchError(f"{self.path}: has no table '{name}'", cause=f"it has: {', '.join(self.tables())}",
+                                 remedy="was the run finished? see its status.json")
+        return pd.read_parquet(path)
+
+    def write_table(self, name: str, table: pd.DataFrame) -> Path:
+        path = self.path / "results" / f"{name}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as partial:
+            table.to_parquet(partial, index=False)
+        return path
+
+    def log(self, **values: Any) -> None:
+        """Append one line to ``metrics.jsonl``."""
+        with open(self.path / "metrics.jsonl", "a") as file:
+            file.write(json.dumps({"time": round(time.time(), 3), **values}) + "\n")
+
+    def metrics(self) -> pd.DataFrame:
+        """``metrics.jsonl`` as a table; a half-written last line (kill -9) is left out."""
+        path, rows = self.path / "metrics.jsonl", []
+        for line in path.read_text().splitlines() if path.is_file() else []:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return pd.DataFrame(rows)
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to ``provenance.json`` (cohort fingerprint, participants seen, seed, simulated …)."""
+        _write_json(self.path / "provenance.json", {**self.provenance, **facts})
+
+    def set_status(self, state: str, **more: Any) -> None:
+        _write_json(self.path / "status.json", {"state": state, "pid": os.getpid(), "boot": _boot_id(),
+                                                "updated": _now(), **more})
+
+
+@contextmanager
+def start_run(config: JobConfig, *, overwrite: bool = False, **facts: Any) -> Iterator[Run]:
+    """Make or continue the run folder ``config.out`` and keep its status true to the end.
+
+    An unfinished folder with the same configuration is continued (what that means is the job's business); a
+    folder with another configuration is refused with the differences, unless ``overwrite``.
+
+    Args:
+        config: The complete configuration; written as ``config.yaml``.
+        overwrite: Remove what is there.
+        facts: Provenance known before the work starts (seed, inputs, simulated …).
+    """
+    path = config.out
+    if overwrite and path.exists():
+        _remove_run(path)
+    if (path / "config.yaml").is_file():
+        old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
+        changed = [line for line in differing(old, new) if not line.startswith("out: ")]
+        if changed:
+            raise ConfigError(f"{path}: holds a run with other settings", cause="; ".join(changed),
+                              remedy="choose another --out, or add --overwrite to replace it")
+        if Run(path).status["state"] == "running" and Run(path).status.get("pid") != os.getpid():
+            raise WorkbenchError(f"{path}: is being written by another process", cause="its status says running",
+                                 remedy="wait for it, or stop it, and try again")
+    elif path.exists() and any(path.iterdir()):
+        raise ConfigError(f"{path}: exists and is not a run folder", remedy="choose another --out")
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "config.yaml").write_text(config.to_yaml())
+    before = _read_json(path / "provenance.json") if (path / "provenance.json").is_file() else {}
+    _write_json(path / "provenance.json", {**before, **provenance.collect(), **facts})
+    _write_json(path / "status.json", {"state": "running", "pid": os.getpid(), "boot": _boot_id(), "updated": _now()})
+    run, started = Run(path), time.time()
+    try:
+        with _sigterm_as_interrupt():
+            yield run
+    except KeyboardInterrupt:
+        run.set_status("interrupted", why="stopped by the user", seconds=round(time.time() - started, 1))
+        raise
+    except BaseException as error:
+        run.set_status("failed", why=f"{type(error).__name__}: {error}", seconds=round(time.time() - started, 1))
+        raise
+    run.set_status("ok", seconds=round(time.time() - started, 1))
+
+
+def finished(config: JobConfig) -> Run | None:
+    """The run at ``config.out`` if it ended well with exactly this configuration, so that nothing need be done."""
+    path = config.out
+    if not (path / "status.json").is_file() or not (path / "config.yaml").is_file():
+        return None
+    run = Run(path)
+    old, new = run.config, yaml.safe_load(config.to_yaml())
+    same = not [line for line in differing(old, new) if not line.startswith("out: ")]
+    return run if same and run.ok else None
+
+
+def find_runs(root: str | Path, *, depth: int = 3) -> dict[str, Run]:
+    """Every run below ``root``, by its path relative to ``root`` (``"."`` for the root itself).
+
+    The keys are the only ids that other parts accept: an id from outside is looked up here, never joined to a path.
+    """
+    root = Path(root)
+    found: dict[str, Run] = {}
+    level = [root]
+    for _ in range(depth + 1):
+        below: list[Path] = []
+        for folder in level:
+            if (folder / "status.json").is_file() and (folder / "config.yaml").is_file():
+                found[folder.relative_to(root).as_posix()] = Run(folder)
+            else:
+                below += sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()) \
+                    if folder.is_dir() else []
+        level = below
+    return found
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary sibling of ``path`` that takes its place when the block ends well."""
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM (a batch system's polite stop) ends a run the way Ctrl-C does."""
+    def stop(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread: leave signals to whoever owns them
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _remove_run(path: Path) -> None:
+    """Delete a run folder; anything else is refused, so that --overwrite can never empty somebody's home."""
+    if not (path / "status.json").is_file():
+        raise ConfigError(f"{path}: not a run folder, so it is not overwritten", remedy="choose another --out")
+    shutil.rmtree(path)
+
+
+def _alive(status: dict[str, Any]) -> bool:
+    """Whether the process that wrote this status still runs. A run of another machine or boot counts as alive
+    only for an hour after its last word."""
+    if status.get("boot") != _boot_id():
+        updated = datetime.fromisoformat(status.get("updated", "2000-01-01T00:00:00+00:00"))
+        return (datetime.now(UTC) - updated).total_seconds() < 3600
+    try:
+        os.kill(int(status["pid"]), 0)
+    except (ProcessLookupError, KeyError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _boot_id() -> str:
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.is_file() else "unknown"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise WorkbenchError(f"{path}: cannot be read", cause=str(error), remedy="is this a run folder?") from error
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(values, indent=2, default=str) + "\n")
