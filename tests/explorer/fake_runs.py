@@ -46,8 +46,9 @@ def write_fake_runs(root: Path, *, n: int = 12, heads: int = 2, simulated: bool 
     index, runs, grid_of = pd.DataFrame([s for s, _ in scans]), root / "runs", {s["scan_id"]: g for s, g in scans}
     store, encoder = root / "store", root / "runs" / "pretrain"
     (store / "results").mkdir(parents=True)
-    pd.DataFrame({"dataset": "fake", "code": [1, 2], "name": ["Right Hippocampus", "Left Hippocampus"],
-                  "structure": ["right_hippocampus", "left_hippocampus"]}).to_parquet(store / "results" / "labels.parquet")
+    labels = pd.DataFrame({"dataset": "fake", "code": [1, 2], "name": ["Right Hippocampus", "Left Hippocampus"],
+                           "structure": ["right_hippocampus", "left_hippocampus"]})
+    labels.to_parquet(store / "results" / "labels.parquet")
 
     with start_run(FakeEmbed(out=runs / "embed", store=store, encoder=encoder), simulated=simulated) as run:
         run.write_table("scans", index)
@@ -55,7 +56,8 @@ def write_fake_runs(root: Path, *, n: int = 12, heads: int = 2, simulated: bool 
         run.write_table("embeddings", pd.DataFrame({"scan_id": index["scan_id"], "cls": [[0.0, 1.0]] * n,
                                                     "patch_mean": [[0.0, 1.0]] * n}))
     for name, init in (("attend", "pretrained"), ("attend-random", "random")):
-        with start_run(FakeAttend(out=runs / name, store=store, encoder=encoder, init=init), simulated=simulated) as run:
+        config = FakeAttend(out=runs / name, store=store, encoder=encoder, init=init)
+        with start_run(config, simulated=simulated) as run:
             run.write_table("attention", _attention(run, index.iloc[:-1], grid_of, heads))
     with start_run(FakeSegment(out=runs / "segment", store=store, encoder=encoder), simulated=simulated) as run:
         run.write_table("dice", _segmentations(run, index.iloc[:-1], grid_of))
@@ -93,7 +95,7 @@ def _attention(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid], heads: i
             head, name = ("mean", "attnmean") if k == 0 else (str(k), f"attnhead{k}")
             near = np.exp(-((_world(grid) - MARKER_MM * (1 if k != 2 else -1)) ** 2).sum(-1) / 80)
             file = f"volumes/{row.scan_id}_desc-{name}_map.nii.gz"
-            write_volume(run.path / file, Volume((0.001 * near).astype(np.float32), grid.affine), sidecar={"head": head})
+            write_volume(run.path / file, Volume((0.001 * near).astype(np.float32), grid.affine))
             rows.append({"scan_id": row.scan_id, "head": head, "file": file, "outside_brain": 0.1, "block": 3})
     return pd.DataFrame(rows)
 
@@ -107,7 +109,8 @@ def _segmentations(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid]) -> p
         file = f"volumes/{row.scan_id}_dseg.nii.gz"
         write_volume(run.path / file, Volume(np.roll(data, 1, axis=0), grid.affine))
         rows += [{"scan_id": row.scan_id, "participant": row.participant, "dataset": "fake", "site": row.site,
-                  "split": "test" if i % 3 else "train", "structure": s, "dice": 0.9 - 0.01 * i - 0.05 * k, "file": file}
+                  "split": "test" if i % 3 else "train", "structure": s, "dice": 0.9 - 0.01 * i - 0.05 * k,
+                  "file": file}
                  for k, s in enumerate(STRUCTURES)]
     return pd.DataFrame(rows)
 

@@ -22,7 +22,7 @@ class CohortConfig(JobConfig):
     """Which folder below ``derivatives/`` the segmentations are taken from, where a BIDS folder has several; unset,
     the first by name. Others are named in the report. One folder a data set, so that label codes mean one thing."""
 
-    workers: int = Field(0, ge=0, le=256)
+    workers: int = Field(0, ge=0, le=256, exclude=True)
     """Processes that check scans at the same time; 0 = as many as there are CPUs."""
 
 

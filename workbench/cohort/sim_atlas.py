@@ -121,9 +121,10 @@ def _lateral_ventricles(tissue: np.ndarray, brain: np.ndarray, grid: Grid) -> np
     where &= ~((np.abs(x) < 6) & (z < 5))  # third ventricle
     where &= ~((np.abs(x) < 12) & (y < -30))  # the cistern behind the corpus callosum
     labels, _ = ndimage.label((tissue < 0.5) & brain & where)
-    seeds = [tuple(np.rint(grid.to_voxel(np.array(p))).astype(int)) for p in ((-14.0, 0.0, 22.0), (14.0, 0.0, 22.0))]
-    keep = {int(labels[s]) for s in seeds} - {0}
-    return np.isin(labels, list(keep))
+    # within these bounds the ventricles are the largest piece of CSF on either side (joined, or two mirror images)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.isin(labels, np.flatnonzero(sizes > sizes.max() / 2))
 
 
 def _hippocampus(grid: Grid) -> tuple[np.ndarray, np.ndarray]:

@@ -18,18 +18,18 @@ from workbench.explorer.views import SIMULATED, DetailsView, ScatterView, Summar
 TITLE = "VolTA workbench · explorer"
 
 
-def build(runs_folder: str | Path | None) -> pn.template.BootstrapTemplate:
+def build(runs_folder: str | Path | None) -> Any:
     """The explorer of the runs below a folder, as a page for one session.
 
     A folder that is missing or holds no runs gives a page that says what to do, never an error.
     """
     pn.extension("tabulator")
-    state = ExplorerState(runs_folder or "")
-    page = pn.template.BootstrapTemplate(title=TITLE, header_background="#1f2d3d", header_color="#ffffff",
+    state = ExplorerState(runs_folder)
+    page: Any = pn.template.BootstrapTemplate(title=TITLE, header_background="#1f2d3d", header_color="#ffffff",
                                          raw_css=[style.PAGE])
     again = pn.widgets.Button(name="Look for runs again", button_style="outline", button_type="light", margin=(2, 10))
     again.on_click(lambda *_: state.refresh())
-    page.header.append(pn.Row(SummaryView(state=state), pn.Spacer(sizing_mode="stretch_width"), again,
+    page.header.append(pn.Row(SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), again,
                               sizing_mode="stretch_width", margin=0))
     page.main.append(layout(state))
     return page
@@ -68,8 +68,9 @@ def serve(runs_folder: str | Path | None, port: int = 5006, address: str = "127.
     port = free_port(address, port)
     url = f"http://{'localhost' if address in ('127.0.0.1', '0.0.0.0') else address}:{port}/explorer"
     print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)
-    pn.serve({"explorer": lambda: build(runs_folder)}, port=port, address=address, show=open, title=TITLE, verbose=False,
-             websocket_origin=[f"localhost:{port}", f"127.0.0.1:{port}", f"{address}:{port}", *allow_origin])
+    origins = [f"localhost:{port}", f"127.0.0.1:{port}", f"{address}:{port}", *allow_origin]
+    pn.serve({"explorer": lambda: build(runs_folder)}, port=port, address=address, show=open, title=TITLE,
+             verbose=False, websocket_origin=origins)
 
 
 def free_port(address: str, wanted: int) -> int:
@@ -85,7 +86,8 @@ def free_port(address: str, wanted: int) -> int:
     return wanted  # let the server say what is wrong with the address
 
 
-def _card(title: str, content: Any, flex: str, *, note: Any = None, on: Sequence[Any] = (), beside: Any = None) -> pn.Column:
+def _card(title: str, content: Any, flex: str, *, note: Any = None, on: Sequence[Any] = (),
+          beside: Any = None) -> pn.Column:
     def heading(*_: Any) -> str:
         return f"<h2>{title}{f'<small>{note()}</small>' if note else ''}</h2>"
 
@@ -100,16 +102,22 @@ def _card(title: str, content: Any, flex: str, *, note: Any = None, on: Sequence
 def _stepper(state: ExplorerState) -> pn.Row:
     buttons = [pn.widgets.Button(name=name, width=86, height=28, margin=(0, 4))
                for name in ("‹ Previous", "Next ›")]
-    for button, by in zip(buttons, (-1, 1), strict=True):
-        button.on_click(lambda _, by=by: state.step(by))
+    buttons[0].on_click(lambda _: state.step(-1))
+    buttons[1].on_click(lambda _: state.step(1))
     return pn.Row(*buttons, margin=0)
 
 
 def _message(state: ExplorerState) -> pn.Row:
-    text = pn.pane.HTML(pn.bind(lambda m: f'<div class="message">{escape(m)}</div>' if m else "", state.param.message),
+    def shown(message: str) -> Any:
+        return f'<div class="message">{escape(message)}</div>' if message else ""
+
+    def dismiss(*_: Any) -> None:
+        state.message = ""
+
+    text = pn.pane.HTML(pn.bind(shown, state.param.message),
                         stylesheets=[style.HTML], sizing_mode="stretch_width", margin=0)
     close = pn.widgets.Button(name="Dismiss", button_style="outline", width=90)
-    close.on_click(lambda *_: state.param.update(message=""))
+    close.on_click(dismiss)
     return pn.Row(text, close, visible=pn.bind(bool, state.param.message), sizing_mode="stretch_width", margin=0)
 
 

@@ -1,4 +1,4 @@
-"""What the run folders hold, for the app: which runs there are, and their tables, read once and kept while unchanged."""
+"""What the run folders hold, for the app: which runs there are, and their tables, kept while unchanged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from workbench.errors import WorkbenchError
 from workbench.runs import Run, find_runs
 
 # columns of the cohort table that are for the machine, not for a reader
-INTERNAL = ("path", "seg_path", "mask_path", "x", "y", "z", "sx", "sy", "sz", "px", "py", "pz", "affine", "source_shape",
-            "source_affine", "has_seg", "key", "pca_1", "pca_2", "umap_1", "umap_2", "simulated", "dataset")
+INTERNAL = ("path", "seg_path", "mask_path", "x", "y", "z", "sx", "sy", "sz", "px", "py", "pz", "affine",
+            "source_shape", "source_affine", "has_seg", "key", "pca_1", "pca_2", "umap_1", "umap_2", "simulated",
+            "dataset")
 PROJECTIONS = {"UMAP": ("umap_1", "umap_2"), "PCA": ("pca_1", "pca_2")}
 
 
@@ -79,7 +80,7 @@ class Catalog:
         return sorted(self.of_job("attend"), key=lambda name: (self.encoder(name) != encoder, name))
 
     def cohort(self, embed_run: str, segment_run: str | None = None) -> pd.DataFrame:
-        """One row a scan: the cohort's columns, the projections, and the mean Dice of ``segment_run`` with its split."""
+        """One row a scan: cohort columns, projections, and the mean Dice of ``segment_run`` with its split."""
         scans, projections = self.table(embed_run, "scans"), self.table(embed_run, "projections")
         for table, columns in ((scans, ("scan_id", "participant", "path")), (projections, ("scan_id",))):
             lacking = [column for column in columns if column not in table]
@@ -93,7 +94,8 @@ class Catalog:
         cohort = cohort.drop_duplicates("scan_id")
         if segment_run:
             dice = self.dice(segment_run)
-            mean = dice.groupby("scan_id", as_index=False).agg(dice_mean=("dice", "mean"), dice_split=("split", "first"))
+            mean = dice.groupby("scan_id", as_index=False).agg(dice_mean=("dice", "mean"),
+                                                               dice_split=("split", "first"))
             cohort = cohort.merge(mean, on="scan_id", how="left")
         return cohort.reset_index(drop=True)
 
@@ -119,7 +121,8 @@ def _read(path: Path, mtime_ns: int) -> pd.DataFrame:
 
 def readable_columns(cohort: pd.DataFrame) -> list[str]:
     """The columns a person wants to see, the well-known ones first; empty ones are left out."""
-    first = [c for c in ("participant", "session", "site", "sex", "age", "diagnosis", "dice_mean", "dice_split") if c in cohort]
+    first = [c for c in ("participant", "session", "site", "sex", "age", "diagnosis", "dice_mean", "dice_split")
+             if c in cohort]
     rest = [c for c in cohort.columns if c not in (*first, *INTERNAL, "scan_id")]
     return [c for c in (*first, *rest) if _has_content(cohort[c])]
 

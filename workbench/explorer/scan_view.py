@@ -7,23 +7,21 @@ from typing import Any
 
 import pandas as pd
 import panel as pn
-import param
 
 from workbench.errors import WorkbenchError
 from workbench.explorer import files
 from workbench.explorer.nifti_view import NiftiView
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import CHECKBOX, HTML
+from workbench.explorer.views import StateView
 from workbench.plots import label_colors
 
 
-class ScanView(pn.viewable.Viewer):
+class ScanView(StateView):
     """NiiVue with the overlays of the chosen runs. A volume is sent only when another file is wanted in its slot."""
 
-    state = param.ClassSelector(class_=ExplorerState, constant=True)
-
     def __init__(self, state: ExplorerState, **params: Any) -> None:
-        super().__init__(state=state, **params)
+        super().__init__(state, **params)
         self.view = NiftiView(sizing_mode="stretch_both", min_height=360, margin=0)
         self._sent: dict[str, tuple[Path, int] | None] = {}  # slot -> (path, time of change) of what the browser has
         self._affines: dict[str, tuple[float, ...]] = {}
@@ -129,7 +127,8 @@ class ScanView(pn.viewable.Viewer):
             note = "This run did not segment this scan."
         structures = state.catalog.structures(state.segment_run)
         colors = label_colors(len(structures), "prediction")
-        labels = [{"code": i + 1, "name": name.replace("_", " "), "color": colors[i]} for i, name in enumerate(structures)]
+        labels = [{"code": i + 1, "name": name.replace("_", " "), "color": colors[i]}
+                  for i, name in enumerate(structures)]
         wanted["prediction"] = (path if state.show_prediction else None, {
             "title": "Predicted", "opacity": state.label_opacity, "labels": labels or None}, note)
         return wanted

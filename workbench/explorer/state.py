@@ -22,41 +22,43 @@ log = logging.getLogger(__name__)
 class ExplorerState(param.Parameterized):
     """Which runs are looked at, which scans are selected, which one is the case, and what is laid over it."""
 
-    embed_run = param.Selector(default=None, objects=[], allow_None=True, label="Embedding")
-    projection = param.Selector(default="UMAP", objects=list(PROJECTIONS))
-    color = param.Selector(default=None, objects=[], allow_None=True, label="Colour by")
+    embed_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Embedding")
+    projection: Any = param.Selector(default="UMAP", objects=list(PROJECTIONS))
+    color: Any = param.Selector(default=None, objects=[], allow_None=True, label="Colour by")
 
     selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
     case = param.String(default="", doc="scan_id of the scan in the viewer; empty means none.")
 
-    attend_run = param.Selector(default=None, objects=[], allow_None=True, label="Attention run")
-    head = param.Selector(default="mean", objects=["mean"], label="Head")
-    segment_run = param.Selector(default=None, objects=[], allow_None=True, label="Segmentation run")
+    attend_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Attention run")
+    head: Any = param.Selector(default="mean", objects=["mean"], label="Head")
+    segment_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Segmentation run")
     show_attention = param.Boolean(default=True, label="Attention")
     show_truth = param.Boolean(default=True, label="True segmentation")
     show_prediction = param.Boolean(default=True, label="Predicted segmentation")
-    attention_opacity = param.Number(default=0.55, bounds=(0, 1), step=0.05, label="Opacity")
+    attention_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
     mass = param.Number(default=60, bounds=(1, 100), step=1, label="Show the strongest … % of the attention")
     label_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
     radiological = param.Boolean(default=True, label="Radiological convention")
-    layout = param.Selector(default="multiplanar", objects={
+    layout: Any = param.Selector(default="multiplanar", objects={
         "3 planes + 3D": "multiplanar", "Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal", "3D": "render"})
 
-    cohort = param.DataFrame(default=pd.DataFrame(), doc="One row a scan of the chosen embedding; see Catalog.cohort.")
+    cohort: Any = param.DataFrame(default=pd.DataFrame(), doc="One row a scan; see Catalog.cohort.")
     message = param.String(default="", doc="What went wrong last, for the page; empty when nothing did.")
 
-    def __init__(self, runs_folder: str | Path, **params: Any) -> None:
+    def __init__(self, runs_folder: str | Path | None, **params: Any) -> None:
         super().__init__(**params)
-        self.runs_folder = Path(runs_folder)
-        self.catalog = Catalog(self.runs_folder, {}, {})
+        self.runs_folder = Path(runs_folder) if runs_folder else None
+        self.catalog = Catalog(self.runs_folder or Path(), {}, {})
         self.refresh()
 
     # runs ----------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Look for runs again; what is chosen stays chosen where it still exists."""
-        with self.guarded():
-            self.catalog = Catalog.scan(self.runs_folder)
+        self.message = ""
+        if self.runs_folder is not None:
+            with self.guarded():
+                self.catalog = Catalog.scan(self.runs_folder)
         self._offer("embed_run", self.catalog.of_job("embed"))
         self._offer("segment_run", self.catalog.of_job("segment"))
         self._load_embedding()
@@ -84,7 +86,8 @@ class ExplorerState(param.Parameterized):
         columns = colorable(cohort.drop(columns=[c for c in _NEVER_A_COLOR if c in cohort])) if len(cohort) else []
         with param.parameterized.batch_call_watchers(self):
             self.cohort = cohort
-            self._offer("projection", [name for name, pair in PROJECTIONS.items() if not len(cohort) or set(pair) <= set(cohort)])
+            self._offer("projection", [name for name, pair in PROJECTIONS.items()
+                                       if not len(cohort) or set(pair) <= set(cohort)])
             self._offer("color", sorted(columns, key=lambda c: (c != "site", c)))
             self.selection = [scan_id for scan_id in self.selection if scan_id in known]
             self.case = self.case if self.case in known else (str(cohort["scan_id"].iloc[0]) if len(cohort) else "")

@@ -20,7 +20,8 @@ code { background: #eef1f5; padding: 0 3px; border-radius: 3px; font-size: 12px;
 dl { columns: 2; column-gap: 28px; margin: 0; font-size: 12.5px; flex: 1 1 360px; }
 dl div { display: flex; gap: 10px; break-inside: avoid; padding: 1px 0; }
 dt { color: #5b6776; font-weight: 400; flex: 0 0 92px; } dd { margin: 0; overflow-wrap: anywhere; }
-table.dice { border-collapse: collapse; font-size: 12.5px; margin: 0 10px 0 0; align-self: flex-start; font-variant-numeric: tabular-nums; }
+table.dice { border-collapse: collapse; font-size: 12.5px; margin: 0 10px 0 0; align-self: flex-start;
+             font-variant-numeric: tabular-nums; }
 table.dice th { text-align: left; font-weight: 500; padding: 2px 16px 2px 0; vertical-align: bottom; }
 table.dice td { padding: 2px 16px 2px 0; } table.dice thead th { border-bottom: 1px solid #d9dee5; }
 table.dice small { color: #5b6776; }

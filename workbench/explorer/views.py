@@ -8,7 +8,6 @@ from typing import Any
 import holoviews as hv
 import pandas as pd
 import panel as pn
-import param
 
 from workbench import plots
 from workbench.explorer.catalog import INTERNAL, PROJECTIONS, readable_columns
@@ -18,27 +17,33 @@ from workbench.explorer.style import HTML, TABLE
 TITLES = {"participant": "Participant", "session": "Session", "site": "Site", "scanner": "Scanner", "sex": "Sex",
           "age": "Age (years)", "diagnosis": "Diagnosis", "dice_mean": "Dice (mean)", "dice_split": "Dice from"}
 
+PAGE = 7  # rows of the table that are seen at once
 
-class SummaryView(pn.viewable.Viewer):
+
+class StateView(pn.viewable.Viewer):
+    """A view of one session's state."""
+
+    def __init__(self, state: ExplorerState, **params: Any) -> None:
+        super().__init__(**params)
+        self.state = state
+
+
+class SummaryView(StateView):
     """One line on top: what is on the screen, how many, and whether it is simulated."""
-
-    state = param.ClassSelector(class_=ExplorerState, constant=True)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.pane.HTML(pn.bind(lambda *_: summary_html(self.state), self.state.param.cohort),
                             stylesheets=[HTML], margin=(6, 16))
 
 
-class ScatterView(pn.viewable.Viewer):
+class ScatterView(StateView):
     """The embedding; a tap, a box or a lasso becomes the selection."""
 
-    state = param.ClassSelector(class_=ExplorerState, constant=True)
-
     def __init__(self, state: ExplorerState, **params: Any) -> None:
-        super().__init__(state=state, **params)
+        super().__init__(state, **params)
         self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=300, margin=0, linked_axes=False)
         self._empty = pn.pane.HTML("", stylesheets=[HTML], sizing_mode="stretch_width")
-        self._hint = pn.pane.HTML("", css_classes=["hint"], stylesheets=[HTML], margin=(0, 10), sizing_mode="stretch_width")
+        self._hint = _hint()
         state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color"])
         state.param.watch(lambda *_: self._count(), ["selection", "cohort"])
         self._draw()
@@ -74,19 +79,17 @@ class ScatterView(pn.viewable.Viewer):
         self._hint.object = what if n else ""
 
 
-class TableView(pn.viewable.Viewer):
+class TableView(StateView):
     """The selected scans; a click on a row makes it the case."""
 
-    state = param.ClassSelector(class_=ExplorerState, constant=True)
-
     def __init__(self, state: ExplorerState, **params: Any) -> None:
-        super().__init__(state=state, **params)
+        super().__init__(state, **params)
         self.table = pn.widgets.Tabulator(
-            pd.DataFrame(), disabled=True, show_index=False, selectable=1, pagination="local", page_size=7,
+            pd.DataFrame(), disabled=True, show_index=False, selectable=1, pagination="local", page_size=PAGE,
             sizing_mode="stretch_width", height=262, layout="fit_data_fill", margin=(0, 10), theme="simple",
             stylesheets=[TABLE])
         self.table.on_click(self._clicked)
-        self._hint = pn.pane.HTML("", css_classes=["hint"], stylesheets=[HTML], margin=(0, 10), sizing_mode="stretch_width")
+        self._hint = _hint()
         self._all = pn.widgets.Button(name="Show all", button_style="outline", width=90, margin=(0, 10))
         self._all.on_click(lambda *_: state.select_rows([]))
         state.param.watch(lambda *_: self._fill(), ["selection", "cohort"])
@@ -109,7 +112,8 @@ class TableView(pn.viewable.Viewer):
         self.table.titles = {c: escape(TITLES.get(c, c)) for c in columns}
         self.table.formatters = {c: {"type": "plaintext"} for c in columns}
         self.table.value = shown
-        self._hint.object = f"{len(rows)} of n = {len(state.cohort)} scans; click a row to see its scan." if len(rows) else ""
+        self._hint.object = (f"{len(rows)} of n = {len(state.cohort)} scans; click a row to see its scan."
+                             if len(rows) else "")
         self._all.visible = bool(state.selection)
         self._mark()
 
@@ -118,7 +122,7 @@ class TableView(pn.viewable.Viewer):
         if self.table.selection != here:
             self.table.selection = here
         if here:
-            page = here[0] // self.table.page_size + 1
+            page = here[0] // PAGE + 1
             if self.table.page != page:
                 self.table.page = page
 
@@ -127,13 +131,11 @@ class TableView(pn.viewable.Viewer):
             self.state.select_case(self._ids[event.row])
 
 
-class DetailsView(pn.viewable.Viewer):
+class DetailsView(StateView):
     """Who and what the case is, and its own Dice."""
 
-    state = param.ClassSelector(class_=ExplorerState, constant=True)
-
     def __init__(self, state: ExplorerState, **params: Any) -> None:
-        super().__init__(state=state, **params)
+        super().__init__(state, **params)
         self._pane = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 10), stylesheets=[HTML])
         state.param.watch(lambda *_: self._update(), ["case", "cohort"])
         self._update()
@@ -168,11 +170,10 @@ def empty_html(state: ExplorerState) -> str:
     folder, jobs = escape(str(state.runs_folder)), sorted({run.job for run in state.catalog.finished.values()})
     if len(state.cohort):
         return ""
-    if not state.runs_folder.is_dir() or str(state.runs_folder) in ("", "."):
-        what = "<h2>No runs folder</h2><p>Start the explorer with the folder that your runs were written to:</p>" \
-               "<pre>workbench explore RUNS_FOLDER</pre>"
-        return f"<div class='empty'>{what}" + (f"<p>There is no folder <code>{folder}</code>.</p></div>"
-                                               if str(state.runs_folder) not in ("", ".") else "</div>")
+    if state.runs_folder is None or not state.runs_folder.is_dir():
+        lost = f"<p>There is no folder <code>{folder}</code>.</p>" if state.runs_folder else ""
+        return (f"<div class='empty'><h2>No runs folder</h2>{lost}<p>Start the explorer with the folder that your runs "
+                "were written to:</p><pre>workbench explore RUNS_FOLDER</pre></div>")
     if not state.catalog.of_job("embed"):
         found = f"It holds finished runs of: {escape(', '.join(jobs))}." if jobs else "It holds no finished run."
         waiting = "".join(f"<li><code>{escape(name)}</code>: {escape(why)}</li>"
@@ -185,6 +186,10 @@ def empty_html(state: ExplorerState) -> str:
            "Choose another one, or run its command again.</p></div>"
 
 
+def _hint() -> pn.pane.HTML:
+    return pn.pane.HTML("", css_classes=["hint"], stylesheets=[HTML], margin=(0, 10), sizing_mode="stretch_width")
+
+
 SIMULATED = '<span class="simulated" title="These scans were made by a computer">SIMULATED DATA</span>'
 
 
@@ -192,7 +197,8 @@ def case_html(row: dict[str, Any], dice: pd.DataFrame) -> str:
     """The details of a case as HTML; everything from data is escaped."""
     facts = [(TITLES.get(k, k), row[k]) for k in ("participant", "session", "site", "scanner", "sex", "age")
              if k in row and not _missing(row[k])]
-    known = {*INTERNAL, "axcodes", "scan_id", "participant", "session", "site", "scanner", "sex", "age", "dice_mean", "dice_split"}
+    known = {*INTERNAL, "axcodes", "scan_id", "participant", "session", "site", "scanner", "sex", "age",
+             "dice_mean", "dice_split"}
     facts += [(TITLES.get(k, k), v) for k, v in row.items() if k not in known and not _missing(v)]
     if all(k in row for k in ("x", "y", "z", "sx", "sy", "sz")):
         size = " × ".join(str(row[k]) for k in "xyz")
@@ -209,14 +215,17 @@ def dice_html(dice: pd.DataFrame) -> str:
     if not len(dice):
         return "<p class='hint'>No Dice: no segmentation run has both a prediction and a truth for this scan.</p>"
     runs = list(dict.fromkeys(dice["run"]))
-    head = "".join(f"<th>{escape(str(r))}<br><small>{escape(', '.join(sorted(set(dice.loc[dice['run'] == r, 'split'].astype(str)))))}"
-                   f"</small></th>" for r in runs)
-    lines = []
+    head, lines = "", []
+    for run in runs:
+        splits = ", ".join(sorted(set(dice.loc[dice["run"] == run, "split"].astype(str))))
+        head += f"<th>{escape(str(run))}<br><small>{escape(splits)}</small></th>"
     for structure in dict.fromkeys(dice["structure"]):
         values = [dice.loc[(dice["run"] == r) & (dice["structure"] == structure), "dice"] for r in runs]
-        cells = "".join(f"<td>{v.iloc[0]:.3f}</td>" if len(v) and pd.notna(v.iloc[0]) else "<td>–</td>" for v in values)
+        cells = "".join(f"<td>{v.iloc[0]:.3f}</td>" if len(v) and pd.notna(v.iloc[0]) else "<td>–</td>"
+                        for v in values)
         lines.append(f"<tr><th>{escape(str(structure).replace('_', ' '))}</th>{cells}</tr>")
-    return f"<table class='dice'><thead><tr><th>Dice of this scan</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return (f"<table class='dice'><thead><tr><th>Dice of this scan</th>{head}</tr></thead>"
+            f"<tbody>{''.join(lines)}</tbody></table>")
 
 
 def _missing(value: Any) -> bool:

@@ -37,6 +37,6 @@ def as_categories(values: Iterable[Any]) -> list[str]:
 
 
 def label_colors(n: int, source: str) -> list[list[int]]:
-    """``n`` RGB colours (0–255) for the structures of one ``source``: ``"truth"`` in blues, ``"prediction"`` in oranges."""
+    """``n`` RGB colours (0–255) for the structures of a ``source``: ``"truth"`` blues, ``"prediction"`` oranges."""
     (low, high), steps = _LABEL_ENDS[source], max(n - 1, 1)
     return [[round(a + (b - a) * i / steps) for a, b in zip(low, high, strict=True)] for i in range(n)]

@@ -33,7 +33,7 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
         can act on the plot; the labels show the names of the data. ``legend`` is the category with its number of scans.
     """
     import holoviews as hv
-    import holoviews.plotting.bokeh  # noqa: F401  registers the backend that the options below are for
+    import holoviews.plotting.bokeh  # registers the backend that the options below are for
     from bokeh.models import HoverTool
 
     hover = [column for column in HOVER if column in table]
@@ -52,25 +52,26 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
         else {"cmap": {f"{v} ({counts[v]})": c for v, c in category_colors(table[color]).items()},
               "show_legend": True, "legend_position": "right", "hooks": [_sort_legend]})
     tips = [(column, f"@{column}") for column in hover] + ([] if color in hover else [("colour", "@color")])
-    tooltip = HoverTool(tooltips=tips, **({"limit": 3} if "limit" in HoverTool.properties() else {}))
-    return points.opts(hv.opts.Points(
-        color="color" if numeric else "legend", size=size, line_color="white", line_width=0.5, alpha=0.9, selection_alpha=1.0,
-        nonselection_alpha=0.15, tools=["tap", "box_select", "lasso_select", tooltip],
-        
+    tooltip = HoverTool(tooltips=tips)
+    if "limit" in HoverTool.properties():  # newer Bokeh: a crowd of points must not cover the page with their names
+        tooltip.limit = 2
+    return points.opts(
+        color="color" if numeric else "legend", size=size, line_color="white", line_width=0.5, alpha=0.9,
+        selection_alpha=1.0, nonselection_alpha=0.15, tools=["tap", "box_select", "lasso_select", tooltip],
         default_tools=["pan", "wheel_zoom", "reset", "save"], active_tools=["lasso_select", "tap"],
         toolbar="above", title=title, xticks=4, yticks=4, responsive=True,
-        backend="bokeh", **shades))
+        backend="bokeh", **shades)
 
 
 def case_ring(table: pd.DataFrame, x: str, y: str, scan_id: str) -> hv.Points:
     """A ring around one scan, to lay over :func:`embedding_scatter`; no point where the scan is not in the table."""
     import holoviews as hv
-    import holoviews.plotting.bokeh  # noqa: F401
+    import holoviews.plotting.bokeh
 
     rows = table.loc[table["scan_id"] == scan_id]
     points = hv.Points(pd.DataFrame({"x": rows[x].to_numpy(), "y": rows[y].to_numpy()}), ["x", "y"])
-    return points.opts(hv.opts.Points(size=18, fill_alpha=0, line_color="black", line_width=2.5, tools=[],
-                                      backend="bokeh"))
+    return points.opts(size=18, fill_alpha=0, line_color="black", line_width=2.5, tools=[],
+                       backend="bokeh")
 
 
 def with_ring(points: hv.Points, ring: Any) -> hv.Overlay:
@@ -107,7 +108,7 @@ def axis_label(column: str) -> str:
 
 def _sort_legend(plot: Any, element: Any) -> None:
     """Bokeh lists categories in the order of the rows; the legend is to be in the order of the names."""
-    from bokeh.models import LegendItem
+    from bokeh.models.annotations import LegendItem
 
     for legend in plot.state.legend:
         renderers = [r for item in legend.items for r in item.renderers if "legend" in r.data_source.data]

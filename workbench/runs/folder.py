@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import provenance
 from workbench.runs.config import JobConfig, differing, read_yaml
+
+if TYPE_CHECKING:
+    import pandas as pd  # imported where it is used: `workbench JOB --help` does not wait for it
 
 
 class Run:
@@ -82,6 +84,8 @@ class Run:
         if name not in self.tables():
             raise WorkbenchError(f"{self.path}: has no table '{name}'", cause=f"it has: {', '.join(self.tables())}",
                                  remedy="was the run finished? see its status.json")
+        import pandas as pd
+
         return pd.read_parquet(path)
 
     def write_table(self, name: str, table: pd.DataFrame) -> Path:
@@ -104,6 +108,8 @@ class Run:
                 rows.append(json.loads(line))
             except json.JSONDecodeError:
                 continue
+        import pandas as pd
+
         return pd.DataFrame(rows)
 
     def note(self, **facts: Any) -> None:
@@ -128,6 +134,11 @@ def start_run(config: JobConfig, *, overwrite: bool = False, **facts: Any) -> It
         facts: Provenance known before the work starts (seed, inputs, simulated …).
     """
     path = config.out
+    if (path / "status.json").is_file():
+        status = Run(path).status
+        if status["state"] == "running" and status.get("pid") != os.getpid():
+            raise WorkbenchError(f"{path}: is being written by another process", cause="its status says running",
+                                 remedy="wait for it, or stop it, and try again")
     if overwrite and path.exists():
         _remove_run(path)
     if (path / "config.yaml").is_file():
@@ -136,16 +147,15 @@ def start_run(config: JobConfig, *, overwrite: bool = False, **facts: Any) -> It
         if changed:
             raise ConfigError(f"{path}: holds a run with other settings", cause="; ".join(changed),
                               remedy="choose another --out, or add --overwrite to replace it")
-        if Run(path).status["state"] == "running" and Run(path).status.get("pid") != os.getpid():
-            raise WorkbenchError(f"{path}: is being written by another process", cause="its status says running",
-                                 remedy="wait for it, or stop it, and try again")
-    elif path.exists() and any(path.iterdir()):
+    elif path.exists() and any(path.iterdir()) and not (path / "status.json").is_file():
         raise ConfigError(f"{path}: exists and is not a run folder", remedy="choose another --out")
     path.mkdir(parents=True, exist_ok=True)
-    (path / "config.yaml").write_text(config.to_yaml())
+    # the status first: a folder that a kill left without configuration is then known as ours
+    _write_json(path / "status.json", {"state": "running", "pid": os.getpid(), "boot": _boot_id(), "updated": _now()})
+    with replacing(path / "config.yaml") as partial:
+        partial.write_text(config.to_yaml())
     before = _read_json(path / "provenance.json") if (path / "provenance.json").is_file() else {}
     _write_json(path / "provenance.json", {**before, **provenance.collect(), **facts})
-    _write_json(path / "status.json", {"state": "running", "pid": os.getpid(), "boot": _boot_id(), "updated": _now()})
     run, started = Run(path), time.time()
     try:
         with _sigterm_as_interrupt():

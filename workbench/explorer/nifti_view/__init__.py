@@ -6,6 +6,7 @@ The bundle beside this file is built from ``nifti_view.js`` by ``make nifti-view
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import param
 from panel.custom import JSComponent
@@ -32,7 +33,7 @@ class NiftiView(JSComponent):
         opacity: 0–1, mass: % of the map's sum that stays visible (attention),
         labels: [{code, name, color: [r, g, b]}] to keep, None for every code (truth, prediction)}.""")
     radiological = param.Boolean(default=True, doc="The patient's left on the right of the screen.")
-    layout = param.Selector(default="multiplanar", objects=list(LAYOUTS))
+    layout: Any = param.Selector(default="multiplanar", objects=list(LAYOUTS))
     empty = param.String(default="", doc="What to say while there is no scan.")
 
     _bundle = BUNDLE
