@@ -95,7 +95,7 @@ def _attention(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid], heads: i
             head, name = ("mean", "attnmean") if k == 0 else (str(k), f"attnhead{k}")
             near = np.exp(-((_world(grid) - MARKER_MM * (1 if k != 2 else -1)) ** 2).sum(-1) / 80)
             file = f"volumes/{row.scan_id}_desc-{name}_map.nii.gz"
-            write_volume(run.path / file, Volume((0.001 * near).astype(np.float32), grid.affine))
+            write_volume(run.path / file, Volume((0.001 * (k + 1) * near).astype(np.float32), grid.affine))
             rows.append({"scan_id": row.scan_id, "head": head, "file": file, "outside_brain": 0.1, "block": 3})
     return pd.DataFrame(rows)
 

@@ -30,9 +30,10 @@ def test_another_case_replaces_every_volume_at_once(fake_runs):
     state = ExplorerState(fake_runs)
     view = ScanView(state).view
     events = []
-    view.param.watch(lambda *changes: events.append({c.name for c in changes}), ["base", "attention", "truth", "prediction"])
+    slots = ["base", "attention", "truth", "prediction"]
+    view.param.watch(lambda *changes: events.append({c.name for c in changes}), slots)
     state.step(1)
-    assert events == [{"base", "attention", "truth", "prediction"}]
+    assert events == [set(slots)]
     state.case = str(state.cohort["scan_id"].iloc[-1])  # the one that has a scan and nothing else
     assert view.base and view.attention is None and view.truth is None and view.prediction is None
     assert set(view.looks) == {"base"}

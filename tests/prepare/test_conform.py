@@ -72,8 +72,7 @@ def test_outliers_at_both_ends_are_clipped() -> None:
     wild = Volume(plain.data.copy(), plain.affine)
     wild.data[25, 27, 22], wild.data[25, 27, 25] = 1e5, -1e5
     a, b = conform(plain, settings(spacing=1)), conform(wild, settings(spacing=1))
-    assert np.abs(a.scan.data.astype(float) - b.scan.data).max() < 5  # only the two voxels change by more than a bit
-    assert np.median(np.abs(a.scan.data.astype(float) - b.scan.data)) < 0.01
+    assert (np.abs(a.scan.data.astype(float) - b.scan.data) > 0.1).sum() <= 2  # those two voxels and no other
     unclipped = conform(wild, settings(spacing=1, clip_percentile=100))
     assert unclipped.scan.data.max() > 50
 

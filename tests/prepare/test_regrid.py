@@ -6,7 +6,7 @@ import pytest
 from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, intensity, phantom, phantom_grid, phantom_labels
 from workbench.prepare import to_source_space
 from workbench.prepare.regrid import regrid
-from workbench.volumes import Grid, Volume, spaced_grid
+from workbench.volumes import Grid, Volume, resample, spaced_grid
 
 STORED = ["RAS", "LAS", "LPI", "PSR", "IAR"]
 
@@ -37,14 +37,17 @@ def test_what_lies_beyond_the_source_is_fill_on_both_ways() -> None:
     assert (regrid(scan, shifted, order=1, fill=3).data == 3).all()
 
 
-@pytest.mark.parametrize("order", [1, 3])
-@pytest.mark.parametrize("to_spacing", [1.5, 3.1])
-def test_leaving_out_what_the_grid_cannot_see_changes_nothing(order: int, to_spacing: float) -> None:
-    from workbench.volumes import resample
-
-    scan = phantom("PSR", shape=(60, 60, 60), spacing=(1, 1, 1), oblique=9, noise=5)
-    grid = Grid((8, 8, 8), np.diag([to_spacing, to_spacing, to_spacing, 1]) + np.pad([[-9.0]] * 3, ((0, 1), (3, 0))))
-    assert np.allclose(regrid(scan, grid, order=order).data, resample(scan, grid, order=order).data, atol=2e-3)
+@pytest.mark.parametrize("axcodes", ["RAS", "LPI", "PSR"])
+@pytest.mark.parametrize(("order", "oblique"), [(0, 0), (1, 0), (3, 0), (1, 9), (3, 9)])
+@pytest.mark.parametrize("to_spacing", [0.7, 1.5, 2.0, 3.1])
+@pytest.mark.parametrize("reach", [8, 40])
+def test_the_short_cuts_change_nothing(axcodes: str, order: int, oblique: float, to_spacing: float, reach: int) -> None:
+    scan = phantom(axcodes, shape=(50, 47, 44), spacing=(1, 1.1, 1), oblique=oblique, noise=5)
+    affine = np.diag([to_spacing] * 3 + [1]) + np.pad([[-7.03]] * 3, ((0, 1), (3, 0)))
+    grid = Grid((reach, reach + 1, reach + 2), affine)
+    got, expected = (f(scan, grid, order=order, fill=-3).data for f in (regrid, resample))
+    assert got.dtype == expected.dtype == np.float32
+    assert np.abs(got - expected).max() < 5e-3
 
 
 @pytest.mark.parametrize("axcodes", STORED)

@@ -39,8 +39,9 @@ class Atlas:
 
     ``gm``, ``wm``: tissue shares; the rest of the brain is CSF. ``brain``: distance (mm) outside the brain, -1 inside.
     ``pial``: minus the depth (mm) below the outer surface of grey and white matter, 1 outside. ``ventricle``: signed
-    distance to the surface of the lateral ventricles, negative inside. ``hippocampus``: 1 on the surface of the mean hippocampus, less inside. ``horn``: where
-    space left by a shrunken hippocampus fills with CSF (1, the temporal horn) and where with white matter (0).
+    distance (mm) to the surface of the lateral ventricles, negative inside. ``hippocampus``: 1 on the surface of the
+    mean hippocampus, less inside. ``horn``: where space left by a shrunken hippocampus fills with CSF (1, the temporal
+    horn) and where with white matter (0).
     """
 
     grid: Grid
@@ -87,8 +88,10 @@ def load_atlas() -> Atlas:
     # one side of a border is enough where the other is never asked for: a transform of the whole grid takes a second
     outside_brain = _border(ndimage.distance_transform_edt(~brain), brain)
     inside_tissue = _border(~tissue, ndimage.distance_transform_edt(tissue))
-    return Atlas(grid, gm, wm, outside_brain, inside_tissue, _ventricle_distance(ventricle), hippocampus, horn,
-                 float(brain.sum()) / 1000)
+    # however wide the ventricles grow, a septum stays between them
+    x_mm = np.abs(np.arange(x, dtype=np.float32) + affine[0, 3])[:, None, None]
+    ventricles = np.maximum(_ventricle_distance(ventricle), 9 * (1.2 - x_mm))
+    return Atlas(grid, gm, wm, outside_brain, inside_tissue, ventricles, hippocampus, horn, float(brain.sum()) / 1000)
 
 
 def _sharpen(gm: np.ndarray, wm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +108,7 @@ def _border(outside: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def _ventricle_distance(mask: np.ndarray, reach: int = 14) -> np.ndarray:
-    """Signed distance to ``mask``, exact up to ``reach`` voxels and constant beyond (the transform is the costly part)."""
+    """Signed distance to ``mask``, exact up to ``reach`` voxels and constant beyond: the transform is costly."""
     box = tuple(slice(int(axis.min()) - reach, int(axis.max()) + reach + 1) for axis in np.nonzero(mask))
     near = _border(ndimage.distance_transform_edt(~mask[box]), ndimage.distance_transform_edt(mask[box]))
     distance = np.full(mask.shape, reach, np.float32)

@@ -24,7 +24,8 @@ class Purpose(IntEnum):
 
 def stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:
     """An independent generator for this seed, purpose and place (epoch, sample, view …)."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, int(purpose), *place])))
+    # the length is part of the entropy: SeedSequence takes (3) and (3, 0) for the same
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, int(purpose), len(place), *place])))
 
 
 def step_seed(seed: int, step: int, rank: int = 0, ranks: int = 1) -> int:

@@ -59,7 +59,7 @@ def train(model: Unetr, store: Store, table: pd.DataFrame, config: SegmentConfig
     """DiceCE on crops of the training people."""
     scans = sorted(table.loc[table["split"] == "train", "scan_id"])
     crops = Crops(store, scans, config, model.encoder.config.size_xyz)
-    loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False)
+    loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
 
     def backward(step: int) -> float:
         image, label = crops.batch(step)

@@ -46,5 +46,5 @@ class PrepareConfig(JobConfig):
     # left out of config.yaml and of the comparison with a run that is there: it changes no voxel, and the remedy for
     # a worker that ran out of memory is to continue the same run with fewer
     workers: int = Field(default=0, ge=0, le=1024, exclude=True)
-    """Processes that prepare scans at the same time; 0 = as many as there are CPUs. Each holds one scan (about 1 GB at
-    1 mm). Not kept in config.yaml: it changes no voxel."""
+    """Processes that prepare scans at the same time; 0 = as many as there are CPUs. Each holds one scan (up to
+    0.5 GB for a whole head at 1 mm). Not kept in config.yaml: it changes no voxel."""

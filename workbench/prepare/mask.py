@@ -63,10 +63,11 @@ def not_background(data: np.ndarray) -> np.ndarray:
 
 
 def otsu_head(data: np.ndarray) -> np.ndarray:
-    """The largest connected part above Otsu's threshold, holes filled: bool ``(X, Y, Z)``.
+    """What is above Otsu's threshold, holes filled, its largest connected part: bool ``(X, Y, Z)``.
 
     Holes are filled plane by plane, along each axis in turn: the dark cerebrospinal fluid is open to the outside
-    where the field of view cuts the neck, and would be lost as a whole.
+    where the field of view cuts the neck, and would be lost as a whole. And before the largest part is chosen, or a
+    brain within a dark skull would be chosen without its head.
     """
     # the brightest 0.5 % (vessels, fat) would stretch the histogram until the threshold cuts through the brain
     low, high = float(data.min()), float(np.percentile(data, 99.5))
@@ -80,10 +81,10 @@ def otsu_head(data: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
     threshold = edges[1:-1][np.nanargmax(between)]
-    head = _largest_part(data > threshold)
+    head = data > threshold
     for axis in range(3):
         head = _fill_holes(head, axis)
-    return head
+    return _largest_part(head)
 
 
 def _constant_background(data: np.ndarray) -> bool:
@@ -93,7 +94,7 @@ def _constant_background(data: np.ndarray) -> bool:
 
 def _border_value(data: np.ndarray) -> tuple[float, float]:
     """The commonest value of the outermost voxels, and the share of them that hold it."""
-    faces = [side.ravel() for axis in range(3) for side in (data.take(0, axis), data.take(-1, axis))]
+    faces = [side.ravel() for view in (data, data.transpose(1, 0, 2), data.T) for side in (view[0], view[-1])]
     values, counts = np.unique(np.concatenate(faces), return_counts=True)
     return float(values[counts.argmax()]), float(counts.max() / counts.sum())
 
@@ -118,7 +119,8 @@ def _fill_holes(mask: np.ndarray, plane: int | None = None) -> np.ndarray:
     if plane is not None:
         neighbours = neighbours.copy()
         neighbours[tuple([0, 2] if axis == plane else 1 for axis in range(3))] = False
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    spans = [np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)]
+    box = tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
     padding = [(0, 0) if axis == plane else (1, 1) for axis in range(3)]
     parts, n = ndimage.label(np.pad(~mask[box], padding, constant_values=True), structure=neighbours)
     # the padding belongs to the outside: its labels name all of it, slice by slice where there are slices

@@ -57,7 +57,8 @@ def in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers:
                     came += 1
                     yield result
         except BrokenProcessPool as error:
-            raise _death([name(item) for item in running.values()], workers, came) from error
+            lost = [name(item) for future, item in running.items() if not future.done() or future.exception()]
+            raise _death(lost, workers, came) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -15,8 +15,9 @@ def to_source_space(array: np.ndarray, grid: Grid, source_grid: Grid, *, order: 
         array: ``(X, Y, Z)`` on ``grid`` (``Store.grid``): an attention map, a probability, a label map.
         grid: The prepared grid.
         source_grid: The scan's own grid (``Store.source_grid``), any orientation.
-        order: 0 nearest (labels; attention, so that tokens look like tokens), 1 linear (probabilities, before the
-            argmax), 3 cubic.
+        order: 0 nearest (attention, so that tokens look like tokens), 1 linear, 3 cubic. For a segmentation take
+            the probabilities with 1 and the argmax afterwards: where a source voxel lies midway between two prepared
+            ones (1 mm scans prepared at 2 mm), the nearest of a label map is always the same side of it.
         fill: Value outside the prepared box.
 
     Returns:

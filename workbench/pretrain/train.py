@@ -138,10 +138,10 @@ class Trainer:
         with self.fabric.no_backward_sync(self.model, enabled=not last):
             losses = self.model(batch, self.moment)
             if not torch.isfinite(losses.total):
-                raise self.not_finite(raw, {k: float(v) for k, v in losses.terms.items()})
+                raise self.not_finite(raw, {k: v.item() for k, v in losses.terms.items()})
             self.fabric.backward(losses.total / self.config.accumulate)
-        return {"loss": float(losses.total), **{f"loss_{k}": float(v) for k, v in losses.terms.items()},
-                **{k: float(v) for k, v in losses.monitors.items()}}
+        return {"loss": losses.total.item(), **{f"loss_{k}": v.item() for k, v in losses.terms.items()},
+                **{k: v.item() for k, v in losses.monitors.items()}}
 
     def to_device(self, raw: RawBatch) -> Batch:
         """Boxes → two clean and two corrupted views, on the device."""

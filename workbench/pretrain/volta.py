@@ -161,6 +161,9 @@ def _agreement(target: Tensor, log_p: Tensor) -> dict[str, Tensor]:
 def _spread(cls_BD: Tensor) -> dict[str, Tensor]:
     """Standard deviation over the batch (mean over channels) and effective rank (exp of the spectrum's entropy)."""
     centred = cls_BD.float() - cls_BD.float().mean(dim=0)
+    if not torch.isfinite(centred).all():  # the loss will say so, with the scans; an SVD would only fail
+        nan = centred.new_tensor(math.nan)
+        return {"std": nan, "rank": nan}
     spectrum = torch.linalg.svdvals(centred)
     share = spectrum / spectrum.sum().clamp_min(1e-12)
     rank = torch.exp(-(share * share.clamp_min(1e-12).log()).sum())

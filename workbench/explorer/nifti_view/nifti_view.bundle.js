@@ -2460,9 +2460,11 @@ Ooh no!!`);break}n[o]=l,a=Math.min(a,l)}for(let o=0;o<i;o++)e[n[o]-1]=a}function
   .volume-view .note { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center;
                       color: #c9ced6; font-size: 14px; pointer-events: none; text-align: center; padding: 2em; }
   .volume-view .note:empty { display: none; }
-  .volume-view .readout, .volume-view .legend { display: flex; flex-wrap: wrap; gap: 2px 18px; padding: 4px 2px 0;
-                      min-height: 18px; font-variant-numeric: tabular-nums; }
-  .volume-view .legend .labels { display: flex; flex-wrap: wrap; gap: 2px 18px; }
+  .volume-view .readout, .volume-view .legend { display: flex; flex-wrap: wrap; align-content: flex-start; gap: 1px 18px;
+                      padding: 4px 2px 0; line-height: 17px; overflow: auto; font-variant-numeric: tabular-nums; }
+  .volume-view .readout { flex: 0 0 37px; } /* fixed, so that the picture does not jump with the length of the text */
+  .volume-view .legend { flex: 0 0 71px; }
+  .volume-view .legend .labels { display: flex; flex-wrap: wrap; gap: 1px 18px; }
   .volume-view .readout b { font-weight: 600; }
   .volume-view .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin: 0 4px 0 8px; vertical-align: -1px; }
   .volume-view .ramp { display: inline-block; width: 90px; height: 10px; border-radius: 2px; margin: 0 6px; vertical-align: -1px; }

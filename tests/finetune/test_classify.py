@@ -1,0 +1,50 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.errors import WorkbenchError
+from workbench.finetune.classify import auroc_by_person, run_classify
+from workbench.finetune.config import ClassifyConfig
+
+
+def config(study, out, **changes):
+    return ClassifyConfig.build({"out": out, "store": study.store, "split": study.split, "encoder": study.encoder_run,
+                                 "accelerator": "cpu", **changes})
+
+
+@pytest.mark.parametrize("mode", ["linear", "full"])
+def test_a_score_for_every_scan_and_the_split_it_was_in(study, tmp_path, mode):
+    run = run_classify(config(study, tmp_path / mode, mode=mode, epochs=1, learning_rate=1e-3))
+    table = run.read_table("predictions")
+    assert len(table) == 12 and set(table["split"]) == {"train", "test"}
+    assert table["score"].between(0, 1).all() and np.isfinite(table["score"]).all()
+    assert ((table["score"] > 0.5) == (table["predicted"] == "M")).all()
+    assert run.provenance["positive"] == "M" and run.simulated
+
+
+def test_full_training_moves_the_encoder_and_frozen_does_not(study, tmp_path):
+    from safetensors.torch import load_file
+
+    from workbench.engine.checkpoint import latest_checkpoint
+    from workbench.model import load_encoder
+
+    before = load_encoder(study.encoder_run)[0].state_dict()
+    for freeze in (False, True):
+        run = run_classify(config(study, tmp_path / str(freeze), mode="full", epochs=1, freeze=freeze))
+        after = load_file(latest_checkpoint(run.path / "checkpoints") / "objective.safetensors")
+        same = all((after[f"encoder.{k}"] == v).all() for k, v in before.items())
+        assert same == freeze
+
+
+def test_auroc_counts_people_not_scans():
+    """Ten scans of one well-scored person do not outvote the others."""
+    rows = [("a", "F", 0.9)] * 10 + [("b", "M", 0.8), ("c", "F", 0.1), ("d", "M", 0.95)]
+    table = pd.DataFrame(rows, columns=["participant", "truth", "score"])
+    assert auroc_by_person(table, "M") == pytest.approx(3 / 4)
+
+
+def test_a_label_that_is_not_binary_or_not_there_is_refused(study, tmp_path):
+    with pytest.raises(WorkbenchError, match="two values"):
+        run_classify(config(study, tmp_path / "a", target="participant"))
+    with pytest.raises(WorkbenchError, match="no column 'iq'"):
+        run_classify(config(study, tmp_path / "b", target="iq"))

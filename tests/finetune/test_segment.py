@@ -1,0 +1,114 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from workbench.errors import WorkbenchError
+from workbench.finetune.config import SegmentConfig
+from workbench.finetune.metrics import dice
+from workbench.finetune.segment import in_source_space, run_segment
+from workbench.finetune.segment_data import Crops, class_map, to_classes
+from workbench.prepare import open_store
+from workbench.runs import Run
+from workbench.volumes import read_volume
+
+STRUCTURES = ("left_hippocampus", "right_hippocampus")
+
+
+def config(study, out, **changes):
+    return SegmentConfig.build({"out": out, "store": study.store, "split": study.split, "encoder": study.encoder_run,
+                                "steps": 120, "features": 8, "learning_rate": 3e-3, "accelerator": "cpu", **changes})
+
+
+@pytest.fixture(scope="module")
+def segmented(study, tmp_path_factory) -> Run:
+    return run_segment(config(study, tmp_path_factory.mktemp("segment") / "run"))
+
+
+def test_truth_taken_through_the_prepared_grid_comes_back_to_its_place(study):
+    """One-hot truth of every stored orientation (RAS, LAS, PSR) → the scan's own space: nearly all of it, sides kept.
+
+    The prepared grid is a third coarser than the scans, so the edge of a small structure is all that is lost.
+    """
+    store = open_store(study.store)
+    assert set(store.index["axcodes"]) == {"RAS", "LAS", "PSR"}
+    for scan in store.index.itertuples():
+        table = class_map(store, scan.scan_id, STRUCTURES)
+        classes = to_classes(store.read_seg(scan.scan_id), table)
+        volume = in_source_space(np.stack([classes == c for c in range(3)]).astype(np.float32), store, scan.scan_id)
+        truth = read_volume(scan.seg_path, labels=True)
+        np.testing.assert_allclose(volume.affine, truth.affine)
+        own = to_classes(truth.data, table)
+        for code in (1, 2):
+            assert dice(volume.data == code, own == code) > 0.6
+            assert dice(volume.data == code, own == 3 - code) == 0.0  # never on the other side
+        for code, sign in ((1, -1), (2, 1)):  # left is where x is negative
+            x = truth.grid.to_world(np.argwhere(volume.data == code))[:, 0]
+            assert (np.sign(x) == sign).mean() > 0.95
+
+
+def test_a_segmentation_is_learnt_and_written_in_the_scans_own_space(segmented, study):
+    scores = segmented.read_table("dice")
+    store = open_store(study.store)
+    assert set(scores["split"]) == {"test"} and set(scores["structure"]) == set(STRUCTURES)
+    assert scores.groupby("structure")["dice"].mean().min() > 0.3
+    for row in scores.drop_duplicates("scan_id").itertuples():
+        written = nib.load(segmented.path / row.file)
+        source = store.source_grid(row.scan_id)
+        assert written.shape == source.shape
+        np.testing.assert_allclose(written.affine, source.affine, atol=1e-4)
+        sidecar = json.loads((segmented.path / row.file.replace(".nii.gz", ".json")).read_text())
+        assert sidecar["codes"] == {"left_hippocampus": 1, "right_hippocampus": 2} and sidecar["simulated"]
+
+
+def test_scores_are_those_of_the_written_files(segmented, study):
+    store = open_store(study.store)
+    for row in segmented.read_table("dice").itertuples():
+        scan = store.index.set_index("scan_id").loc[row.scan_id]
+        truth = to_classes(read_volume(scan["seg_path"], labels=True).data, class_map(store, row.scan_id, STRUCTURES))
+        made = np.asanyarray(nib.load(segmented.path / row.file).dataobj)
+        code = STRUCTURES.index(row.structure) + 1
+        assert row.dice == pytest.approx(dice(made == code, truth == code))
+
+
+def test_both_arms_share_every_setting_but_the_weights(segmented, study, tmp_path):
+    other = run_segment(config(study, tmp_path / "random", init="random", steps=2))
+    a, b = segmented.config, other.config
+    assert {k for k in a if a[k] != b[k]} == {"out", "init", "steps"}
+    assert other.provenance["objective"] == "none (random weights)"
+    assert segmented.provenance["participants"] == other.provenance["participants"]
+
+
+def test_crops_depend_on_seed_and_step_alone(study):
+    store, c = open_store(study.store), config(study, "unused")
+    scans = store.scan_ids[:3]
+    first, second = (Crops(store, scans, c, (16, 16, 16)) for _ in range(2))
+    image, label = first.batch(7)
+    again, label_again = second.batch(7)
+    assert (image == again).all() and (label == label_again).all()
+    assert not (image == first.batch(8)[0]).all()
+    assert image.shape == label.shape == (2, 1, 16, 16, 16) and set(label.unique().tolist()) <= {0, 1, 2}
+
+
+def test_labels_stay_on_their_voxels_under_augmentation(study):
+    """The marker of the image that the label was drawn on still lies under the label."""
+    store = open_store(study.store)
+    crops = Crops(store, store.scan_ids, config(study, "unused", foreground=1.0), (16, 16, 16))
+    inside, outside = [], []
+    for step in range(12):
+        image, label = crops.batch(step)
+        brain = image != 0
+        inside.append(float(image[label > 0].mean()))
+        outside.append(float(image[brain & (label == 0)].mean()))
+    assert np.mean(inside) > np.mean(outside) + 0.5  # hippocampi of the phantom are brighter than its brain
+
+
+def test_unknown_structures_are_refused_with_what_there_is(study, tmp_path):
+    with pytest.raises(WorkbenchError, match="left_hippocampus"):
+        run_segment(config(study, tmp_path / "x", structures=("left_amygdala",)))
+
+
+def test_codes_beyond_the_table_are_background():
+    table = np.array([0, 0, 1])
+    assert to_classes(np.array([0, 2, 7, -1, 300]), table).tolist() == [0, 1, 0, 0, 0]

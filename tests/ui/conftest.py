@@ -1,0 +1,115 @@
+"""A real Chromium on a real server. Without Chromium the tests are skipped and say so; under CI=true they fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.explorer.fake_runs import write_fake_runs
+
+REPO = Path(__file__).parents[2]
+CHROMIUM_ARGS = ["--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
+                 "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                 "--disable-component-update", "--disable-sync"]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(item.path).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.ui)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    why = None
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        why = "no Chromium found: install it (apt install chromium) or set CHROMIUM to its path"
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        why = "playwright is not installed: pip install 'volta-workbench[dev]'"
+    if why:
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    return write_fake_runs(tmp_path_factory.mktemp("ui"), n=12)
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """Start ``panel serve apps/explorer.py`` on a runs folder and return its address."""
+    started = []
+
+    def start(folder: Path | None, **environment: str) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = tmp_path_factory.mktemp("serve") / "log.txt"
+        command = [sys.executable, "-m", "panel", "serve", "apps/explorer.py", "--address", "127.0.0.1",
+                   "--port", str(port)]
+        with open(log, "w") as out:
+            process = subprocess.Popen(command + (["--args", str(folder)] if folder else []), cwd=REPO, stdout=out,
+                                       stderr=out, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+        started.append(process)
+        address, patience = f"http://localhost:{port}/explorer", time.monotonic() + 90
+        while time.monotonic() < patience:
+            if process.poll() is not None:
+                pytest.fail(f"the server ended: {log.read_text()[-2000:]}")
+            try:
+                urllib.request.urlopen(address, timeout=60).close()
+                return address
+            except OSError:
+                time.sleep(0.3)
+        pytest.fail(f"the server did not answer: {log.read_text()[-2000:]}")
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def server(serve, runs):
+    return serve(runs)
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open an address in a window of its own. At the end of the test: no request may have left this machine, and
+    nothing may have been written to the console as an error."""
+    pages, requests, errors = [], [], []
+
+    def open_it(address: str):
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.set_default_timeout(60_000)
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("websocket", lambda socket: requests.append(socket.url))
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        pages.append(page)
+        return page
+
+    yield open_it
+    for page in pages:
+        page.context.close()
+    abroad = [url for url in requests if not url.startswith(("http://localhost:", "ws://localhost:", "blob:", "data:"))]
+    assert requests and not abroad, f"requests left this machine: {abroad}"
+    assert not errors, f"the console says: {errors}"

@@ -1,0 +1,90 @@
+"""What a test does with the page: wait for the viewer, find points, drag a lasso, look at pixels."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+POINTS = """() => {
+  const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure")
+  const source = figure.renderers.map(r => r.data_source).find(s => s && s.data.scan_id)
+  const view = Bokeh.index.find_one(figure), box = view.el.getBoundingClientRect()
+  return Object.fromEntries(Array.from(source.data.scan_id).map((id, i) =>
+    [id, [box.x + view.frame.x_scale.compute(source.data.x[i]), box.y + view.frame.y_scale.compute(source.data.y[i])]]))
+}"""
+
+
+class ExplorerPage:
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.view = page.locator(".volume-view")
+
+    # the viewer ----------------------------------------------------------------------------------------------
+
+    def data(self) -> dict[str, Any]:
+        return self.view.evaluate("e => Object.assign({}, e.dataset)")
+
+    def wait_ready(self, volumes: list[str] | None = None, state: str = "ready") -> None:
+        self.page.wait_for_selector(f".volume-view[data-state='{state}']")
+        if volumes is not None:
+            shown = json.dumps(volumes, separators=(",", ":"))
+            self.page.wait_for_selector(f".volume-view[data-state='ready'][data-volumes='{shown}']")
+        self.page.wait_for_timeout(400)  # the frame after the last draw
+
+    def mm(self) -> np.ndarray:
+        return np.array(json.loads(self.data()["mm"]))
+
+    def move_to(self, mm: Any) -> None:
+        self.view.evaluate("(e, mm) => e.niftiView.moveTo(mm)", [float(v) for v in mm])
+        self.page.wait_for_timeout(300)
+
+    def window(self, low: float, high: float) -> None:
+        """Grey level window of the scan."""
+        self.view.evaluate("""(e, [low, high]) => {
+            const { nv } = e.niftiView
+            Object.assign(nv.volumes[0], { cal_min: low, cal_max: high })
+            nv.updateGLVolume() }""", [low, high])
+
+    def canvas(self) -> dict[str, float]:
+        return self.page.locator(".volume-view canvas").bounding_box()
+
+    def picture(self) -> np.ndarray:
+        """Pixels of the canvas as the page shows them, ``(height, width, 3)``; reading a canvas gives black."""
+        return np.asarray(Image.open(io.BytesIO(self.page.screenshot(clip=self.canvas()))).convert("RGB")).astype(int)
+
+    # the rest of the page ------------------------------------------------------------------------------------
+
+    def case(self) -> str:
+        return self.page.locator("h2:has-text('Scan') small").first.inner_text().split()[0]
+
+    def wait_case(self, scan_id: str) -> None:
+        self.page.locator(f"h2 small:text-matches('^{scan_id}')").wait_for()
+
+    def points(self) -> dict[str, list[float]]:
+        return self.page.evaluate(POINTS)
+
+    def rows(self) -> list[str]:
+        return self.page.locator(".tabulator-row .tabulator-cell[tabulator-field='participant']").all_inner_texts()
+
+    def wait_rows(self, n: int) -> None:
+        self.page.locator(f"text=/^{n} of n = /").first.wait_for()
+
+    def lasso(self, corners: list[tuple[float, float]]) -> None:
+        mouse = self.page.mouse
+        mouse.move(*corners[0])
+        mouse.down()
+        for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
+            for k in range(1, 6):  # at the pace of a hand: moves that come faster than frames are merged into one
+                mouse.move(x0 + (x1 - x0) * k / 5, y0 + (y1 - y0) * k / 5)
+                self.page.wait_for_timeout(40)
+        mouse.up()
+
+    def check(self, label: str) -> None:
+        self.page.locator(f"input[type=checkbox]:has(+ .bk-label:text-is('{label}'))").click()
+
+    def choose(self, label: str, option: str) -> None:
+        self.page.locator(f".bk-input-group:has(label:text-is('{label}')) select").select_option(option)

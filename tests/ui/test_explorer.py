@@ -1,0 +1,118 @@
+"""The explorer as a user meets it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.explorer.fake_runs import write_fake_runs
+from tests.ui.explorer_page import ExplorerPage
+
+ALL = ["base", "attention", "truth", "prediction"]
+
+
+@pytest.fixture
+def explorer(server, open_page):
+    page = ExplorerPage(open_page(server))
+    page.wait_ready(ALL)
+    return page
+
+
+def test_a_click_on_a_point_selects_the_case_everywhere(explorer):
+    assert explorer.case() == "fake_sub-00"
+    before = explorer.picture()
+    x, y = explorer.points()["fake_sub-05"]
+    explorer.page.mouse.click(x, y)
+    explorer.wait_case("fake_sub-05")
+    explorer.wait_rows(1)
+    explorer.wait_ready(ALL)
+    assert explorer.rows() == ["fake/sub-05"]
+    assert explorer.page.locator("dd:text-is('fake/sub-05')").count() == 1
+    assert np.abs(explorer.picture() - before).max() > 50
+
+
+def test_a_lasso_takes_the_planted_cluster_and_a_row_the_case(explorer):
+    points = explorer.points()
+    north = {scan_id: p for scan_id, p in points.items() if int(scan_id[-2:]) % 2 == 0}
+    (left, top), (right, bottom) = np.min(list(north.values()), axis=0) - 12, np.max(list(north.values()), axis=0) + 12
+    explorer.lasso([(left, top), (right, top), (right, bottom), (left, bottom)])
+    explorer.wait_rows(len(north))
+    assert explorer.rows() == sorted(f"fake/{scan_id.split('_')[1]}" for scan_id in north)
+    explorer.page.locator(".tabulator-cell:text-is('fake/sub-04')").click()
+    explorer.wait_case("fake_sub-04")
+    explorer.wait_ready(ALL)
+    explorer.wait_rows(len(north))  # the lasso stays
+    explorer.page.get_by_role("button", name="Show all").click()
+    explorer.wait_rows(len(points))
+
+
+def test_a_row_found_by_sorting_is_the_row_that_is_shown(explorer):
+    header = explorer.page.locator(".tabulator-col[tabulator-field='age'] .tabulator-col-title")
+    header.click()
+    explorer.page.wait_for_timeout(500)
+    header.click()  # oldest first
+    explorer.page.wait_for_timeout(1000)
+    participant = explorer.rows()[1]
+    explorer.page.locator(f".tabulator-cell:text-is('{participant}')").click()
+    explorer.wait_case(participant.replace("/", "_"))
+
+
+def test_overlays_change_the_picture_where_they_are_and_send_nothing_else(explorer):
+    with_all = explorer.picture()
+    explorer.check("Attention")
+    explorer.wait_ready(["base", "truth", "prediction"])
+    without_attention = explorer.picture()
+    assert 20 < (np.abs(with_all - without_attention).max(axis=2) > 40).sum() < 0.3 * with_all[..., 0].size
+    explorer.check("True segmentation")
+    explorer.check("Predicted segmentation")
+    explorer.wait_ready(["base"])
+    bare = explorer.picture()
+    # the scan alone has no colour; blue and orange are gone (the crosshair is green)
+    colored = [(np.abs(p[..., 0] - p[..., 2]) > 60).sum() for p in (without_attention, bare)]
+    assert colored[0] > 50 and colored[1] == 0
+    explorer.check("Attention")
+    explorer.wait_ready(["base", "attention"])
+    assert (np.abs(explorer.picture() - bare).max(axis=2) > 40).sum() > 20
+
+
+def test_the_convention_turns_the_picture_and_is_said(explorer):
+    radiological = explorer.picture()
+    assert "left is on the right" in explorer.view.inner_text()
+    explorer.check("Radiological convention")
+    explorer.page.wait_for_selector(".volume-view[data-state='ready'][data-convention='neurological']")
+    explorer.page.wait_for_timeout(400)
+    assert "left is on the left" in explorer.view.inner_text()
+    assert np.abs(explorer.picture() - radiological).max() > 60
+
+
+def test_simulated_and_not_for_diagnosis_are_said(explorer):
+    assert explorer.page.locator("text=SIMULATED DATA").count() >= 2
+    assert explorer.page.locator("text=Not for diagnosis").is_visible()
+
+
+def test_a_scan_without_overlays_says_so(explorer):
+    x, y = explorer.points()["fake_sub-11"]
+    explorer.page.mouse.click(x, y)
+    explorer.wait_case("fake_sub-11")
+    explorer.wait_ready(["base"])
+    for text in ("This run has no map of this scan", "The cohort has no segmentation", "did not segment"):
+        assert explorer.page.locator(f"text={text}").is_visible()
+
+
+def test_html_in_the_data_stays_text(serve, open_page, tmp_path):
+    evil = "<img src=x onerror=window.pwned=1>"
+    runs = write_fake_runs(tmp_path, n=4)
+    table = runs / "embed" / "results" / "scans.parquet"
+    pd.read_parquet(table).assign(site=evil, diagnosis=evil, participant=evil, **{evil: evil}).to_parquet(table)
+    page = ExplorerPage(open_page(serve(runs)))
+    page.wait_ready(ALL)
+    page.page.mouse.move(*page.points()["fake_sub-02"])
+    page.page.wait_for_timeout(1000)
+    assert page.page.evaluate("window.pwned === undefined")
+    assert page.page.locator("img[src=x]").count() == 0
+
+
+def test_an_empty_folder_says_what_to_do(serve, open_page, tmp_path):
+    page = open_page(serve(None, WORKBENCH_RUNS=str(tmp_path)))
+    page.locator("text=No embedding yet").wait_for()
+    page.locator("text=workbench embed --store").wait_for()
+    ExplorerPage(page).wait_ready(state="empty")

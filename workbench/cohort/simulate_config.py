@@ -1,0 +1,55 @@
+"""Settings of the simulated cohort."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from workbench.runs import JobConfig
+
+
+class SimulateConfig(JobConfig):
+    """Write a simulated multi-site T1w cohort as a BIDS dataset, with exact hippocampus and ventricle labels.
+
+    The images are simulated and are labelled so everywhere. They are for tests, demonstrations and method studies with
+    a known truth; they are no evidence about patients.
+    """
+
+    job: ClassVar[str] = "simulate"
+
+    participants: int = Field(72, ge=3, le=5000)
+    """Number of participants over all sites; one scan each."""
+
+    sites: int = Field(3, ge=3, le=5)
+    """Number of sites, taken in order from the table in `workbench.cohort.sim_sites`."""
+
+    spacing: float = Field(2.0, ge=0.7, le=6.0)
+    """Nominal voxel size in mm; each site's own voxel size is a stated multiple of it, per axis."""
+
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    """Seed of every random choice. The same settings and seed give the same files, whatever the number of workers."""
+
+    confound: float = Field(0.0, ge=0.0, le=1.0)
+    """How far site and the `confounded` variables go together: 0 balanced at every site; 1 the first site holds only
+    AD (or only M), the last one only CN (or only F), the sites between them in equal steps."""
+
+    confounded: Literal["diagnosis", "sex", "both"] = "diagnosis"
+    """Which variable `confound` ties to the site."""
+
+    age_matched: bool = True
+    """Draw the ages of both diagnoses from 55-85 years. Off: CN from 20-85, so that age and diagnosis are confounded
+    as they are in pooled lifespan cohorts."""
+
+    head: bool = False
+    """Add a rough skull and scalp, and air noise around them, and write the brain mask to the derivatives. Off: the
+    scans are skull-stripped, exactly 0 outside the brain."""
+
+    workers: int = Field(0, ge=0, le=256)
+    """Processes that work side by side; 0 takes one per available CPU, 1 works in this process."""
+
+    @model_validator(mode="after")
+    def _every_site_has_someone(self) -> Self:
+        if self.participants < self.sites:
+            raise ValueError(f"{self.sites} sites need at least {self.sites} participants, not {self.participants}")
+        return self
