@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.phantom import write_bids
+from workbench.cohort import CohortConfig, run_cohort
 from workbench.cohort.bids import read_bids
 from workbench.cohort.source import Candidate, Source
 from workbench.errors import WorkbenchError
@@ -218,3 +219,11 @@ def test_a_brain_mask_is_a_brain_mask(tmp_path: Path) -> None:
     assert read_bids(tmp_path, "d").candidates[0].mask_path == tmp_path / f"{anat}_mask.nii.gz"
     make(tmp_path, f"{anat}_desc-brain_mask.nii.gz")
     assert read_bids(tmp_path, "d").candidates[0].mask_path == tmp_path / f"{anat}_desc-brain_mask.nii.gz"
+
+
+def test_levels_that_explain_do_not_hide_codes_that_speak_for_themselves(tmp_path):
+    root = write_bids(tmp_path / "set", people=2)
+    (root / "participants.json").write_text(json.dumps({"sex": {"Levels": {
+        "F": "female: as reported", "M": "male: as reported"}}}))
+    run = run_cohort(CohortConfig(out=tmp_path / "cohort", sources=[root], workers=1))
+    assert set(run.read_table("scans")["sex"]) == {"F", "M"}

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from workbench.explorer.app import build, free_port
+from workbench.explorer.app import build
 from workbench.explorer.scan_view import ScanView
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.views import TableView, case_html, empty_html, summary_html
@@ -102,17 +102,6 @@ def test_an_empty_state_says_what_to_do(tmp_path, own_runs, what):
     assert build(folder) is not None
 
 
-def test_simulated_is_said(fake_runs, tmp_path):
+def test_simulated_is_said(fake_runs):
     state = ExplorerState(fake_runs)
     assert "SIMULATED" in summary_html(state) and "SIMULATED" in case_html(state.row(), state.case_dice())
-
-
-def test_a_taken_port_gives_another():
-    import socket
-
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen()
-        taken = busy.getsockname()[1]
-        assert free_port("127.0.0.1", taken) not in (taken, 0)
-    assert free_port("127.0.0.1", taken) == taken

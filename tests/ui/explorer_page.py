@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,18 +71,27 @@ class ExplorerPage:
     def rows(self) -> list[str]:
         return self.page.locator(".tabulator-row .tabulator-cell[tabulator-field='participant']").all_inner_texts()
 
-    def wait_rows(self, n: int) -> None:
-        self.page.locator(f"text=/^{n} of n = /").first.wait_for()
+    def wait_rows(self, n: int, timeout: float = 60_000) -> None:
+        self.page.locator(f"text=/^{n} of n = /").first.wait_for(timeout=timeout)
 
-    def lasso(self, corners: list[tuple[float, float]]) -> None:
+    def lasso(self, corners: list[tuple[float, float]], *, takes: int) -> None:
+        """Drag a lasso and wait for the table. On a busy machine the first move may come later than 250 ms, which is
+        a press and no drag for Bokeh: then it is drawn again, as a hand would."""
+        from playwright.sync_api import TimeoutError as Late  # here, so that without playwright the tests are skipped
+
         mouse = self.page.mouse
-        mouse.move(*corners[0])
-        mouse.down()
-        for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
-            for k in range(1, 6):  # at the pace of a hand: moves that come faster than frames are merged into one
-                mouse.move(x0 + (x1 - x0) * k / 5, y0 + (y1 - y0) * k / 5)
-                self.page.wait_for_timeout(40)
-        mouse.up()
+        for _ in range(5):
+            mouse.move(*corners[0])
+            mouse.down()
+            for (x0, y0), (x1, y1) in pairwise(corners):  # left open: it closes itself
+                for k in range(1, 6):
+                    mouse.move(x0 + (x1 - x0) * k / 5, y0 + (y1 - y0) * k / 5)
+            mouse.up()
+            try:
+                return self.wait_rows(takes, timeout=8_000)
+            except Late:
+                continue
+        self.wait_rows(takes)
 
     def check(self, label: str) -> None:
         self.page.locator(f"input[type=checkbox]:has(+ .bk-label:text-is('{label}'))").click()

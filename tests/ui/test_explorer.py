@@ -34,8 +34,7 @@ def test_a_lasso_takes_the_planted_cluster_and_a_row_the_case(explorer):
     points = explorer.points()
     north = {scan_id: p for scan_id, p in points.items() if int(scan_id[-2:]) % 2 == 0}
     (left, top), (right, bottom) = np.min(list(north.values()), axis=0) - 12, np.max(list(north.values()), axis=0) + 12
-    explorer.lasso([(left, top), (right, top), (right, bottom), (left, bottom)])
-    explorer.wait_rows(len(north))
+    explorer.lasso([(left, top), (right, top), (right, bottom), (left, bottom)], takes=len(north))
     assert explorer.rows() == sorted(f"fake/{scan_id.split('_')[1]}" for scan_id in north)
     explorer.page.locator(".tabulator-cell:text-is('fake/sub-04')").click()
     explorer.wait_case("fake_sub-04")

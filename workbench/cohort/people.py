@@ -53,14 +53,15 @@ def _sexes(given: list[str], levels: dict[str, str], source: Source) -> list[str
         codes = {"1": "male", "2": "female", "1.0": "male", "2.0": "female"}
         source.note("sex is coded 1 and 2: read as 1 = male, 2 = female (ISO/IEC 5218); "
                     "state Levels in participants.json if that is wrong")
-    sexes = {value: _sex(codes.get(value, value)) for value in used}
+    # a code that speaks for itself does; else what participants.json says of it ("female: as reported")
+    sexes = {value: _sex(value) or _sex(codes.get(value, "")) for value in used}
     if unknown := {value for value, sex in sexes.items() if sex is None}:
         source.note(f"values of sex that are not understood are left out: {_some(unknown)}")
     return [sexes.get(value) for value in given]
 
 
 def _sex(text: str) -> str | None:
-    word = text.strip().lower()
+    word = re.split(r"[^a-z]", text.strip().lower())[0]
     return "F" if word in FEMALE else "M" if word in MALE else None
 
 

@@ -45,7 +45,7 @@ class SimulateConfig(JobConfig):
     """Add a rough skull and scalp, and air noise around them, and write the brain mask to the derivatives. Off: the
     scans are skull-stripped, exactly 0 outside the brain."""
 
-    workers: int = Field(0, ge=0, le=256)
+    workers: int = Field(0, ge=0, le=256, exclude=True)
     """Processes that work side by side; 0 takes one per available CPU, 1 works in this process."""
 
     @model_validator(mode="after")

@@ -34,7 +34,7 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
     """
     import holoviews as hv
     import holoviews.plotting.bokeh  # registers the backend that the options below are for
-    from bokeh.models import HoverTool
+    from bokeh.models import HoverTool, LassoSelectTool
 
     hover = [column for column in HOVER if column in table]
     numeric = is_continuous(table[color])
@@ -55,9 +55,10 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
     tooltip = HoverTool(tooltips=tips)
     if "limit" in HoverTool.properties():  # newer Bokeh: a crowd of points must not cover the page with their names
         tooltip.limit = 2
+    lasso = LassoSelectTool(continuous=False)  # at each move of the mouse it would be a selection, sent to the server
     return points.opts(
         color="color" if numeric else "legend", size=size, line_color="white", line_width=0.5, alpha=0.9,
-        selection_alpha=1.0, nonselection_alpha=0.15, tools=["tap", "box_select", "lasso_select", tooltip],
+        selection_alpha=1.0, nonselection_alpha=0.15, tools=["tap", "box_select", lasso, tooltip],
         default_tools=["pan", "wheel_zoom", "reset", "save"], active_tools=["lasso_select", "tap"],
         toolbar="above", title=title, xticks=4, yticks=4, responsive=True,
         backend="bokeh", **shades)

@@ -23,7 +23,9 @@ def write_volume(path: str | Path, volume: Volume, *, sidecar: dict[str, Any] | 
     path.parent.mkdir(parents=True, exist_ok=True)
     data = volume.data
     if data.dtype.kind in "iub":
-        data = data.astype(np.uint8 if data.max(initial=0) < 256 and data.min(initial=0) >= 0 else np.int32)
+        low, high = int(data.min(initial=0)), int(data.max(initial=0))
+        kinds = (np.uint8, np.int16, np.int32)
+        data = data.astype(next((k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max), np.int64))
     else:
         data = data.astype(np.float32)
     image = nib.Nifti1Image(data, volume.affine)

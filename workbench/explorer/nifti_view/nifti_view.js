@@ -23,7 +23,7 @@ const STYLE = `
   .volume-view .readout, .volume-view .legend { display: flex; flex-wrap: wrap; align-content: flex-start; gap: 1px 18px;
                       padding: 4px 2px 0; line-height: 17px; overflow: auto; font-variant-numeric: tabular-nums; }
   .volume-view .readout { flex: 0 0 37px; } /* fixed, so that the picture does not jump with the length of the text */
-  .volume-view .legend { flex: 0 0 71px; }
+  .volume-view .legend { flex: 0 0 75px; }
   .volume-view .legend .labels { display: flex; flex-wrap: wrap; gap: 1px 18px; }
   .volume-view .readout b { font-weight: 600; }
   .volume-view .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin: 0 4px 0 8px; vertical-align: -1px; }
@@ -252,7 +252,7 @@ function item(name, text, title = "") {
 function number(value) {
   if (!Number.isFinite(value)) return "–"
   const size = Math.abs(value)
-  return size !== 0 && (size < 0.01 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(4)))
+  return size !== 0 && (size < 0.01 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(size < 1 ? 3 : 4)))
 }
 
 // Bokeh hands dictionaries over as Maps
