@@ -64,7 +64,8 @@ class ScanView(StateView):
     def _update(self) -> None:
         state = self.state
         changes: dict[str, Any] = {"radiological": state.radiological, "layout": state.layout,
-                                   "empty": "Click a point or a row of the table to see a scan."}
+                                   "empty": "Click a point or a row of the table to see a scan."
+                                   if len(state.cohort) else "No scan to show yet."}
         with state.guarded():
             row = state.row()
             looks: dict[str, dict[str, Any]] = {}
