@@ -46,6 +46,8 @@ JOBS = {
                  "workbench.analysis.embed:run_embed"),
     "attend": Job("write attention maps in each scan's own space", "workbench.analysis.config:AttendConfig",
                   "workbench.analysis.attention:run_attend"),
+    "notebook": Job("run a parameterised notebook in a batch", "workbench.batch.config:NotebookConfig",
+                    "workbench.batch.notebook:run_notebook"),
 }
 
 

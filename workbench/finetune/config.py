@@ -58,6 +58,9 @@ class SegmentConfig(FinetuneConfig):
     """Path from the voxels straight into the last level. Without it nothing is solved without the encoder."""
     foreground: float = Field(0.67, ge=0, le=1)
     """Share of the crops that are centred on a voxel of a structure."""
+    structure_weight: float = Field(30.0, gt=0)
+    """Weight of a structure's voxels in the cross-entropy; of the background it is 1. With 1, one of two mirrored
+    structures is often lost in the first hundred steps and found again late."""
     rotation: float = Field(10.0, ge=0, le=45)
     """Augmentation: largest rotation, degrees."""
     zoom: float = Field(0.1, ge=0, lt=0.5)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.inferers import sliding_window_inference
-from monai.losses import DiceCELoss
+from monai.losses import DiceLoss
 from tqdm.auto import tqdm
 
 from workbench.engine.device import pick_device
@@ -59,11 +59,13 @@ def train(model: Unetr, store: Store, table: pd.DataFrame, config: SegmentConfig
     """DiceCE on crops of the training people."""
     scans = sorted(table.loc[table["split"] == "train", "scan_id"])
     crops = Crops(store, scans, config, model.encoder.config.size_xyz)
-    loss_of = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
+    dice_loss = DiceLoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
+    weights = torch.tensor([1.0] + [config.structure_weight] * len(config.structures), device=device)
 
     def backward(step: int) -> float:
         image, label = crops.batch(step)
-        loss = loss_of(model(image.to(device)), label.to(device))
+        logits, label = model(image.to(device)), label.to(device)
+        loss = dice_loss(logits, label) + torch.nn.functional.cross_entropy(logits, label[:, 0], weight=weights)
         loss.backward()
         return float(loss.detach())
 

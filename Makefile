@@ -1,0 +1,72 @@
+# Two commands: `make demo` runs the whole job and serves the explorer; `make test` passes the tests.
+VENV ?= .venv
+PY := $(VENV)/bin/python
+WB := $(VENV)/bin/workbench
+# a machine with an NVIDIA driver gets the usual torch, any other the versions of the constraints file
+CONSTRAINTS := $(if $(shell command -v nvidia-smi),,-c constraints-cpu.txt)
+
+# the demo: where, how large, whether to serve at the end. Small numbers make a smoke test of it.
+DEMO ?= demo
+SERVE ?= 1
+PORT ?= 5006
+PARTICIPANTS ?= 72
+EPOCHS ?= 16
+STEPS ?= 240
+
+.PHONY: help setup demo test lint bench lab nifti-view clean
+help:
+	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
+	@echo "make test            all tests (installs Chromium by apt where that is allowed)"
+	@echo "make lint            ruff, mypy, and the layer order of the rooms"
+	@echo "make bench           every benchmark, quick; the last line of each is one JSON object"
+	@echo "make lab             JupyterLab with the notebooks"
+	@echo "make nifti-view      rebuild the viewer's JavaScript bundle (needs npm)"
+
+setup: $(VENV)/.installed
+$(VENV)/.installed: pyproject.toml constraints-cpu.txt
+	test -x $(PY) || python3 -m venv $(VENV)
+	$(PY) -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e '.[all,dev]'
+	touch $@
+
+demo: setup
+	@mkdir -p $(DEMO)/runs
+	$(WB) simulate --out $(DEMO)/bids --participants $(PARTICIPANTS)
+	$(WB) cohort   --out $(DEMO)/runs/cohort --sources $(DEMO)/bids
+	$(WB) split    --out $(DEMO)/runs/split --cohort $(DEMO)/runs/cohort --stratify site diagnosis sex
+	$(WB) prepare  --out $(DEMO)/runs/store --cohort $(DEMO)/runs/cohort --spacing 2.5
+	$(WB) pretrain --out $(DEMO)/runs/pretrain --store $(DEMO)/runs/store --split $(DEMO)/runs/split \
+	    --config configs/pretrain-cpu.yaml --epochs $(EPOCHS)
+	for init in pretrained random; do \
+	  $(WB) segment  --out $(DEMO)/runs/hippocampus-$$init --init $$init $(DOWNSTREAM) --steps $(STEPS) \
+	      --features 8 --learning_rate 3e-3 && \
+	  $(WB) classify --out $(DEMO)/runs/diagnosis-$$init --init $$init $(DOWNSTREAM) --target diagnosis && \
+	  $(WB) embed    --out $(DEMO)/runs/embed-$$init --init $$init $(LOOK) && \
+	  $(WB) attend   --out $(DEMO)/runs/attend-$$init --init $$init $(LOOK) || exit $$?; \
+	done
+	@$(WB) runs $(DEMO)/runs
+	@if [ "$(SERVE)" = 1 ]; then $(WB) explore $(DEMO)/runs --port $(PORT); \
+	 else echo "done. Look at it with: $(WB) explore $(DEMO)/runs"; fi
+LOOK = --store $(DEMO)/runs/store --encoder $(DEMO)/runs/pretrain
+DOWNSTREAM = $(LOOK) --split $(DEMO)/runs/split
+
+test: setup
+	@command -v chromium >/dev/null || [ -n "$$CHROMIUM" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
+	$(PY) -m pytest
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: setup
+	@for name in startup simulate prepare; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
+
+lab: setup
+	$(VENV)/bin/jupyter lab --notebook-dir notebooks
+
+nifti-view:
+	cd workbench/explorer/nifti_view && npm install --no-package-lock && npm run build
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
