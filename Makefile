@@ -30,8 +30,8 @@ $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 
 demo: setup
 	@mkdir -p $(DEMO)/runs
-	$(WB) simulate --out $(DEMO)/bids --participants $(PARTICIPANTS)
-	$(WB) cohort   --out $(DEMO)/runs/cohort --sources $(DEMO)/bids
+	$(WB) simulate --out $(DEMO)/simulated --participants $(PARTICIPANTS)
+	$(WB) cohort   --out $(DEMO)/runs/cohort --sources $(DEMO)/simulated
 	$(WB) split    --out $(DEMO)/runs/split --cohort $(DEMO)/runs/cohort --stratify site diagnosis sex
 	$(WB) prepare  --out $(DEMO)/runs/store --cohort $(DEMO)/runs/cohort --spacing 2.5
 	$(WB) pretrain --out $(DEMO)/runs/pretrain --store $(DEMO)/runs/store --split $(DEMO)/runs/split \

@@ -86,7 +86,20 @@ def top_parser() -> argparse.ArgumentParser:
 def run_job(name: str, argv: list[str]) -> int:
     """Validate the settings of a job and run it, or say what it would do."""
     job = JOBS[name]
-    config_class = load(job.config)
+    config, overwrite, dry_run = config_from(name, argv)
+    if dry_run:
+        print(config.to_yaml(), end="")
+        if job.plan:
+            print(load(job.plan)(config))
+        return 0
+    run = load(job.run)(config, overwrite=overwrite)
+    print(f"{name}: {run.status['state']}, {run.path}")
+    return 0
+
+
+def config_from(name: str, argv: list[str]) -> tuple[Any, bool, bool]:
+    """The validated configuration of a job from a file and flags, and whether to overwrite and to only say."""
+    config_class = load(JOBS[name].config)
     args = vars(job_parser(name, config_class).parse_args([underscored(a) for a in argv]))
     overwrite, dry_run, file = args.pop("overwrite"), args.pop("dry_run"), args.pop("config")
     values: dict[str, Any] = {}
@@ -99,15 +112,7 @@ def run_job(name: str, argv: list[str]) -> int:
     for path, value in args.items():
         if value is not None:
             put(values, path.split("."), value)
-    config = config_class.build(values)
-    if dry_run:
-        print(config.to_yaml(), end="")
-        if job.plan:
-            print(load(job.plan)(config))
-        return 0
-    run = load(job.run)(config, overwrite=overwrite)
-    print(f"{name}: {run.status['state']}, {run.path}")
-    return 0
+    return config_class.build(values), overwrite, dry_run
 
 
 def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
@@ -216,13 +221,15 @@ def explore(argv: list[str]) -> int:
     parser.add_argument("--port", type=int, default=5006, help="wanted port; the next free one is taken if it is busy")
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on; only this machine by default")
     parser.add_argument("--open", action="store_true", help="open a browser")
+    parser.add_argument("--allow-origin", action="append", default=[], metavar="HOST:PORT",
+                        help="further address under which a reverse proxy shows the page")
     args = parser.parse_args(argv)
     try:
         from workbench.explorer.app import serve
     except ImportError as error:
         raise WorkbenchError("the explorer is not installed", cause=str(error),
                              remedy="pip install 'volta-workbench[app]'") from error
-    serve(args.folder, port=args.port, address=args.address, open=args.open)
+    serve(args.folder, port=args.port, address=args.address, open=args.open, allow_origin=args.allow_origin)
     return 0
 
 

@@ -45,13 +45,12 @@ def write_fake_runs(root: Path, *, n: int = 12, heads: int = 2, simulated: bool 
     scans = [_scan(root / "data", i, bare=i == n - 1, simulated=simulated) for i in range(n)]
     index, runs, grid_of = pd.DataFrame([s for s, _ in scans]), root / "runs", {s["scan_id"]: g for s, g in scans}
     store, encoder = root / "store", root / "runs" / "pretrain"
-    (store / "results").mkdir(parents=True)
     labels = pd.DataFrame({"dataset": "fake", "code": [1, 2], "name": ["Right Hippocampus", "Left Hippocampus"],
                            "structure": ["right_hippocampus", "left_hippocampus"]})
-    labels.to_parquet(store / "results" / "labels.parquet")
 
     with start_run(FakeEmbed(out=runs / "embed", store=store, encoder=encoder), simulated=simulated) as run:
         run.write_table("scans", index)
+        run.write_table("labels", labels)
         run.write_table("projections", _projections(index))
         run.write_table("embeddings", pd.DataFrame({"scan_id": index["scan_id"], "cls": [[0.0, 1.0]] * n,
                                                     "patch_mean": [[0.0, 1.0]] * n}))

@@ -13,7 +13,8 @@ from workbench.runs import Run, finished, start_run
 
 
 def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
-    """``results/embeddings.parquet`` (cls, patch_mean), ``projections.parquet`` (PCA, UMAP) and ``scans.parquet``.
+    """``results/embeddings.parquet`` (cls, patch_mean), ``projections.parquet`` (PCA, UMAP), ``scans.parquet``
+    and ``labels.parquet``: all that a viewer needs, wherever the store is.
 
     The vectors of a scan are those of the scan alone; only the projections depend on who else is there.
     """
@@ -36,6 +37,7 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
         seen = set(card.participants)
         scans = store.index.assign(seen_in_pretraining=store.index["participant"].isin(seen))
         run.write_table("scans", scans)
+        run.write_table("labels", store.labels)
     return run
 
 

@@ -14,7 +14,7 @@ from workbench.runs import Run, find_runs
 # columns of the cohort table that are for the machine, not for a reader
 INTERNAL = ("path", "seg_path", "mask_path", "x", "y", "z", "sx", "sy", "sz", "px", "py", "pz", "affine",
             "source_shape", "source_affine", "has_seg", "key", "pca_1", "pca_2", "umap_1", "umap_2", "simulated",
-            "dataset")
+            "dataset", "fingerprint", "seg_fingerprint", "mask_fingerprint", "mask_kind")
 PROJECTIONS = {"UMAP": ("umap_1", "umap_2"), "PCA": ("pca_1", "pca_2")}
 
 
@@ -107,10 +107,8 @@ class Catalog:
         return [str(s) for s in self.run(segment_run).config.get("structures", [])] if segment_run else []
 
     def labels(self, embed_run: str) -> pd.DataFrame | None:
-        """The cohort's table of label codes, from the store that the embedding was made of, where it can be reached."""
-        store = self.run(embed_run).config.get("store")
-        path = Path(str(store)) / "results" / "labels.parquet" if store else None
-        return _read(path, path.stat().st_mtime_ns) if path and path.is_file() else None
+        """The cohort's table of label codes, which the embedding run keeps a copy of."""
+        return self.table(embed_run, "labels") if "labels" in self.run(embed_run).tables() else None
 
 
 @functools.lru_cache(maxsize=64)

@@ -35,8 +35,8 @@ class ExplorerState(param.Parameterized):
     show_attention = param.Boolean(default=True, label="Attention")
     show_truth = param.Boolean(default=True, label="True segmentation")
     show_prediction = param.Boolean(default=True, label="Predicted segmentation")
-    attention_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
-    mass = param.Number(default=60, bounds=(1, 100), step=1, label="Show the strongest … % of the attention")
+    attention_opacity = param.Number(default=0.5, bounds=(0, 1), step=0.05, label="Opacity")
+    mass = param.Number(default=25, bounds=(1, 100), step=1, label="Show the strongest … % of the attention")
     label_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
     radiological = param.Boolean(default=True, label="Radiological convention")
     layout: Any = param.Selector(default="multiplanar", objects={
@@ -90,7 +90,7 @@ class ExplorerState(param.Parameterized):
                                        if not len(cohort) or set(pair) <= set(cohort)])
             self._offer("color", sorted(columns, key=lambda c: (c != "site", c)))
             self.selection = [scan_id for scan_id in self.selection if scan_id in known]
-            self.case = self.case if self.case in known else (str(cohort["scan_id"].iloc[0]) if len(cohort) else "")
+            self.case = self.case if self.case in known else _first_case(cohort)
 
     @param.depends("attend_run", watch=True)
     def _load_heads(self) -> None:
@@ -158,5 +158,14 @@ class ExplorerState(param.Parameterized):
             self.message = f"Something in the data was not as expected: {type(error).__name__}: {error}"
 
 
+def _first_case(cohort: pd.DataFrame) -> str:
+    """A scan with a prediction where there is one, so that the first picture shows everything; else the first."""
+    if not len(cohort):
+        return ""
+    scored = cohort[cohort["dice_mean"].notna()] if "dice_mean" in cohort else cohort
+    return str((scored if len(scored) else cohort)["scan_id"].iloc[0])
+
+
 _NEVER_A_COLOR = ("scan_id", "path", "seg_path", "mask_path", "umap_1", "umap_2", "pca_1", "pca_2", "affine",
-                  "source_shape", "source_affine", "key", "px", "py", "pz", "x", "y", "z", "simulated", "has_seg")
+                  "source_shape", "source_affine", "key", "px", "py", "pz", "x", "y", "z", "simulated", "has_seg",
+                  "fingerprint", "seg_fingerprint", "mask_fingerprint", "participant")

@@ -1,0 +1,115 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from workbench import cli
+from workbench.runs import Run
+
+
+def modules_after(code: str) -> set[str]:
+    out = subprocess.run([sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"], capture_output=True,
+                         text=True, check=True)
+    return {name.split(".")[0] for name in out.stdout.split()}
+
+
+def test_help_waits_for_nothing_heavy():
+    loaded = modules_after("from workbench import cli; cli.main([])")
+    assert not loaded & {"torch", "numpy", "pandas", "monai", "nibabel", "pydantic", "panel", "sklearn"}
+
+
+@pytest.mark.parametrize("job", list(cli.JOBS))
+def test_the_settings_of_every_job_are_flags_without_torch(job):
+    loaded = modules_after(f"from workbench import cli\njob = cli.JOBS[{job!r}]\n"
+                           f"cli.job_parser({job!r}, cli.load(job.config)).format_help()")
+    assert not loaded & {"torch", "monai", "panel", "sklearn", "umap"}
+
+
+@pytest.mark.parametrize("job", list(cli.JOBS))
+def test_every_setting_is_explained(job):
+    for name, _, field in cli.leaves(cli.load(cli.JOBS[job].config)):
+        assert field.description, f"{job}: {name} has no docstring"
+
+
+def test_every_function_of_the_table_is_there():
+    for job in cli.JOBS.values():
+        assert callable(cli.load(job.run)) and (job.plan is None or callable(cli.load(job.plan)))
+
+
+def built(job: str, *argv: str):
+    return cli.config_from(job, list(argv))[0]
+
+
+def test_nested_settings_dashes_lists_and_files(tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text("encoder: {preset: micro, image_size: 32, patch: 8}\nepochs: 5\n")
+    config = built("pretrain", "--config", str(file), "--out", "o", "--store", "s", "--batch-size", "4",
+                   "--encoder.patch", "16", "8", "8", "--objective.weight-cls", "0", "--weight_decay", "0.1", "0.2")
+    assert config.encoder.patch == (16, 8, 8) and config.encoder.image_size == 32  # the flag wins, the rest stays
+    assert config.batch_size == 4 and config.epochs == 5 and config.weight_decay == (0.1, 0.2)
+    assert config.objective.weight_cls == 0
+    assert built("pretrain", "--out", "o", "--store", "s", "--encoder.patch", "8").encoder.patch == 8
+    sites = built("segment", "--out", "o", "--store", "s", "--split", "p", "--encoder", "e", "--freeze",
+                  "--train_sites", "A", "B").train_sites
+    assert sites == ("A", "B")
+
+
+def test_a_configuration_written_by_a_run_is_read_back_alike(study, tmp_path):
+    config = study.pretrain(tmp_path / "run")
+    file = tmp_path / "config.yaml"
+    file.write_text(config.to_yaml())
+    assert built("pretrain", "--config", str(file)).to_yaml() == config.to_yaml()
+    assert yaml.safe_load(config.to_yaml()) == Run(study.encoder_run).config | {"out": str(tmp_path / "run")}
+
+
+@pytest.mark.parametrize(("argv", "said"), [
+    (["pretrain", "--out", "o"], "store: Field required"),
+    (["prepare", "--out", "o", "--cohort", "c", "--spacing", "-1"], "spacing: Input should be greater"),
+    (["prepare", "--out", "o", "--cohort", "/nowhere"], "/nowhere: not a run folder"),
+    (["pretrain", "--config", "/nowhere.yaml"], "cannot be read as YAML"),
+    (["runs", "/nowhere"], "no runs here"),
+])
+def test_refusals_name_the_setting_and_a_remedy_and_exit_with_2(argv, said, capsys):
+    assert cli.main(argv) == 2
+    err = capsys.readouterr().err
+    assert said in err and "remedy:" in err and "Traceback" not in err
+
+
+def test_unknown_settings_are_errors(tmp_path, capsys):
+    file = tmp_path / "p.yaml"
+    file.write_text("epocs: 5\n")
+    assert cli.main(["pretrain", "--config", str(file), "--out", "o", "--store", "s"]) == 2
+    assert "epocs: Extra inputs are not permitted" in capsys.readouterr().err
+
+
+def test_a_configuration_of_another_job_is_refused(tmp_path, capsys):
+    file = tmp_path / "p.yaml"
+    file.write_text("job: embed\n")
+    assert cli.main(["attend", "--config", str(file)]) == 2
+    assert "another job" in capsys.readouterr().err
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(study, tmp_path, capsys):
+    config = study.pretrain(tmp_path / "run")
+    file = tmp_path / "c.yaml"
+    file.write_text(config.to_yaml())
+    assert cli.main(["pretrain", "--config", str(file), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "6 scans of 6 people" in out and "(simulated)" in out and "6 steps of 2 scans" in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_are_listed_with_their_state(study, capsys):
+    assert cli.main(["runs", str(study.store.parent)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("pre ") and "pretrain" in line and "ok" in line and "simulated" in line for line in lines)
+
+
+def test_shipped_configurations_are_valid():
+    from pathlib import Path
+
+    files = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+    assert files
+    for file in files:
+        built(file.stem.split("-")[0], "--config", str(file), "--out", "o", "--store", "s")

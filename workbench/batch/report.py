@@ -1,0 +1,49 @@
+"""An executed notebook as one HTML file that opens anywhere and asks nothing of any network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbench.runs import replacing
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+# JupyterLab's look without what it fetches: require.js, MathJax, Mermaid, the widget manager
+TEMPLATE = """{% extends 'lab/index.html.j2' %}
+{% block html_head_js %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block extra_css %}<style>
+main { max-width: 1100px; margin: 0 auto; }
+.jp-InputPrompt, .jp-OutputPrompt { display: none; }
+</style>{% endblock %}
+"""
+
+
+def write_html(notebook: Path) -> Path:
+    """Write ``<notebook>.html`` beside an executed notebook.
+
+    Left out: live widgets, of which only the first state is stored (a progress bar would stand at 0 % for ever).
+    Figures keep what they need to be interactive if the notebook was run with inline resources.
+    """
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    content = nbformat.read(notebook, as_version=4)
+    content.metadata.pop("widgets", None)
+    for cell in content.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
+    exporter = HTMLExporter(raw_template=TEMPLATE, embed_images=True)
+    title = content.metadata.get("title") or notebook.stem
+    body, _ = exporter.from_notebook_node(content, resources={"metadata": {"name": title}})
+    target = notebook.with_suffix(".html")
+    with replacing(target) as partial:
+        partial.write_text(body)
+    return target
+
+
+def _is_widget(output: Any) -> bool:
+    return WIDGET in output.get("data", {})
