@@ -13,6 +13,9 @@ PARTICIPANTS ?= 72
 EPOCHS ?= 16
 STEPS ?= 240
 
+# progress bars redraw themselves on a terminal; in a log a line every ten seconds is enough
+export TQDM_MININTERVAL ?= $(shell test -t 2 && echo 0.1 || echo 10)
+
 .PHONY: help setup demo test lint bench lab nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"

@@ -50,7 +50,7 @@ def test_sites_are_chosen_on_each_side(parts):
 
 
 def test_nobody_to_train_on_is_said(parts):
-    store, card, config, everybody = parts
+    store, card, config, _ = parts
     tests_only = ~store.index["participant"].isin(card.participants)
     with pytest.raises(WorkbenchError, match="nobody to train on"):
         assign(store, config(), tests_only, card)

@@ -22,7 +22,7 @@ def test_padding_is_the_least_and_shared_by_both_ends(shape, patch):
 def test_a_scan_embeds_alike_alone_and_among_others(study):
     store, (encoder, _) = open_store(study.store), load_encoder(study.encoder_run)
     together = {s: (c, m) for s, c, m in encode_scans(encoder, store, store.scan_ids[:4])}
-    alone = list(encode_scans(encoder, store, [store.scan_ids[2]]))[0]
+    alone = next(encode_scans(encoder, store, [store.scan_ids[2]]))
     assert np.array_equal(together[alone[0]][0], alone[1]) and np.array_equal(together[alone[0]][1], alone[2])
 
 

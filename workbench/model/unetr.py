@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from workbench.errors import ConfigError
 from workbench.model.vit import Encoder
 
-
 PRIOR_LOGIT = -3.0  # about 5 % of each structure in the first output
 
 

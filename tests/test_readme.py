@@ -1,0 +1,40 @@
+"""What the README tells people to type is valid, setting by setting."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from workbench import cli
+
+REPO = Path(__file__).parents[1]
+README = (REPO / "README.md").read_text()
+BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
+COMMANDS = [shlex.split(line, comments=True) for line in BLOCKS.splitlines() if line.startswith("workbench ")]
+
+
+def test_there_are_commands_for_the_whole_job():
+    assert {"cohort", "split", "prepare", "pretrain", "segment", "classify", "embed", "attend", "explore", "notebook"} <= \
+        {command[1] for command in COMMANDS}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c[1] in cli.JOBS], ids=" ".join)
+def test_the_command_is_accepted(command, monkeypatch):
+    monkeypatch.chdir(REPO)
+    cli.config_from(command[1], command[2:])
+
+
+def test_the_make_targets_it_names_exist():
+    makefile = (REPO / "Makefile").read_text()
+    for target in set(re.findall(r"`?make ([a-z-]+)", README)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_files_it_shows_exist():
+    for path in re.findall(r"\]\((docs/[^)]+)\)", README):
+        assert (REPO / path).is_file(), path
+
+
+def test_it_says_what_it_is_not():
+    assert "not for diagnosis" in README
