@@ -32,6 +32,12 @@ def test_every_setting_is_explained(job):
         assert field.description, f"{job}: {name} has no docstring"
 
 
+def test_help_tells_the_bounds(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["prepare", "--help"])
+    assert "at least 0.3, at most 8" in " ".join(capsys.readouterr().out.split())
+
+
 def test_every_function_of_the_table_is_there():
     for job in cli.JOBS.values():
         assert callable(cli.load(job.run)) and (job.plan is None or callable(cli.load(job.plan)))

@@ -15,8 +15,8 @@ COMMANDS = [shlex.split(line, comments=True) for line in BLOCKS.splitlines() if 
 
 
 def test_there_are_commands_for_the_whole_job():
-    assert {"cohort", "split", "prepare", "pretrain", "segment", "classify", "embed", "attend", "explore", "notebook"} <= \
-        {command[1] for command in COMMANDS}
+    told = {command[1] for command in COMMANDS}
+    assert told >= {"cohort", "split", "prepare", "pretrain", "segment", "classify", "embed", "attend", "explore"}
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c[1] in cli.JOBS], ids=" ".join)

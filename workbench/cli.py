@@ -127,7 +127,7 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
         several = typing.get_origin(annotation) in (tuple, list) or _holds_tuple(annotation)
         default = "" if field.is_required() else f" [{_shown(field.get_default(call_default_factory=True))}]"
         choices = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else None
-        text = f"{(field.description or '').strip()}{default}".replace("%", "%%")
+        text = f"{(field.description or '').strip()}{_bounds(field)}{default}".replace("%", "%%")
         flag: dict[str, Any] = {}
         if several:  # `int | tuple` takes one number or one an axis
             flag = {"nargs": "+", "action": JoinOrOne if _holds_tuple(annotation) else Join}
@@ -184,6 +184,13 @@ def put(values: dict[str, Any], path: list[str], value: Any) -> None:
 def _holds_tuple(annotation: Any) -> bool:
     union = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
     return union and any(typing.get_origin(a) in (tuple, list) for a in typing.get_args(annotation))
+
+
+def _bounds(field: Any) -> str:
+    """What the field's constraints say, as in `` (above 0, at most 5)``."""
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    said = [f"{word} {getattr(c, key):g}" for c in field.metadata for key, word in words.items() if hasattr(c, key)]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _shown(default: Any) -> str:

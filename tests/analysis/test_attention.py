@@ -72,14 +72,19 @@ def test_a_map_for_each_head_and_their_mean(attended, study):
     assert table["outside_brain"].between(0, 1).all()
 
 
-def test_the_mean_over_patches_is_what_cls_gave_to_patches(study):
-    """In multiples of uniform attention, the mean over the padded box is the share that patches got."""
+def test_the_unit_is_multiples_of_uniform_attention(study):
+    """Each voxel has its patch's attention times the number of patches."""
     from workbench.model import load_encoder
 
     store, (encoder, _) = open_store(study.store), load_encoder(study.encoder_run)
     maps, rows = cls_maps(encoder, store, store.scan_ids[0])
     assert maps.shape == (3, *store.shape(store.scan_ids[0]))
     assert (rows.sum(1) <= 1 + 1e-5).all() and (rows.sum(1) > 0).all()
+    shape = store.shape(store.scan_ids[0])
+    values = np.unique(maps[0])
+    assert all(np.isclose(rows[0] * rows.shape[1], v, rtol=1e-5).any() for v in values)
+    centre = tuple(n // 2 for n in shape)
+    assert np.isclose(rows[0] * rows.shape[1], maps[0][centre], rtol=1e-5).any()
     assert len(np.unique(maps[0])) <= rows.shape[1]  # nearest: tokens look like tokens
 
 
@@ -96,3 +101,18 @@ def test_an_unknown_scan_is_refused_before_anything_is_written(study, tmp_path):
     with pytest.raises(WorkbenchError, match=r"nobody"):
         run_attend(config(study, tmp_path / "x", scans=("nobody",)))
     assert not (tmp_path / "x").exists()
+
+
+def test_attention_on_padding_counts_as_outside_the_brain(study):
+    from workbench.analysis.attention import brain_share
+
+    store = open_store(study.store)
+    share = brain_share(store, store.scan_ids[0], (8, 8, 8))
+    brain = store.read_brain(store.scan_ids[0])
+    assert share.sum() * 8**3 == pytest.approx(brain.sum())  # no voxel is lost, and padding adds none
+    assert share.min() >= 0 and share.max() <= 1
+
+
+def test_a_block_that_is_not_there_is_refused(study, tmp_path):
+    with pytest.raises(WorkbenchError, match="choose 0 to 5"):
+        run_attend(config(study, tmp_path / "x", block=99))

@@ -17,7 +17,7 @@ import pytest
 
 from workbench.cohort import CohortConfig, load_cohort, run_cohort
 from workbench.cohort import sim_people as effect
-from workbench.cohort.anatomy import CODES, Anatomy, grid_points
+from workbench.cohort.sim_anatomy import CODES, Anatomy, grid_points
 from workbench.cohort.sim_atlas import load_atlas
 from workbench.cohort.sim_people import Person, design
 from workbench.cohort.sim_sites import SITES, site_by_name

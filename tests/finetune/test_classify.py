@@ -14,7 +14,8 @@ def config(study, out, **changes):
 
 @pytest.mark.parametrize("mode", ["linear", "full"])
 def test_a_score_for_every_scan_and_the_split_it_was_in(study, tmp_path, mode):
-    run = run_classify(config(study, tmp_path / mode, mode=mode, epochs=1, learning_rate=1e-3))
+    training = {"epochs": 1, "learning_rate": 1e-3} if mode == "full" else {}
+    run = run_classify(config(study, tmp_path / mode, mode=mode, **training))
     table = run.read_table("predictions")
     assert len(table) == 12 and set(table["split"]) == {"train", "test"}
     assert table["score"].between(0, 1).all() and np.isfinite(table["score"]).all()
@@ -48,3 +49,8 @@ def test_a_label_that_is_not_binary_or_not_there_is_refused(study, tmp_path):
         run_classify(config(study, tmp_path / "a", target="participant"))
     with pytest.raises(WorkbenchError, match="no column 'iq'"):
         run_classify(config(study, tmp_path / "b", target="iq"))
+
+
+def test_settings_that_the_linear_probe_does_not_read_are_refused(study, tmp_path):
+    with pytest.raises(WorkbenchError, match="epochs: only for mode 'full'"):
+        config(study, tmp_path, mode="linear", epochs=3)

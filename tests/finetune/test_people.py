@@ -4,7 +4,7 @@ import pytest
 from workbench.cohort import SplitConfig, run_split
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
-from workbench.finetune.people import assign, is_transductive
+from workbench.finetune.people import assign, seen_people
 from workbench.model.encode import open_matching
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.prepare import run_prepare
@@ -36,8 +36,8 @@ def test_a_planted_leak_is_refused_and_marked_when_allowed(parts, study, tmp_pat
     with pytest.raises(WorkbenchError, match=r"(?s)has seen \d+ of the 6 people.*--transductive"):
         assign(store, config(split=tmp_path / "other"), everybody, card)
     table = assign(store, config(split=tmp_path / "other", transductive=True), everybody, card)
-    assert is_transductive(table, card)
-    assert not is_transductive(assign(store, config(), everybody, card), card)
+    assert seen_people(table, card)
+    assert not seen_people(assign(store, config(), everybody, card), card)
 
 
 def test_sites_are_chosen_on_each_side(parts):
@@ -60,3 +60,17 @@ def test_an_encoder_refuses_scans_prepared_otherwise(study, tmp_path):
     run_prepare(PrepareConfig(out=tmp_path / "other", cohort=study.cohort, spacing=4.0, workers=1))
     with pytest.raises(WorkbenchError, match="prepared otherwise"):
         open_matching(tmp_path / "other", study.encoder_run, init="pretrained", seed=0)
+
+
+def test_renaming_people_does_not_hide_a_leak(parts):
+    """The content of a scan tells that it was seen, whatever its person is called now."""
+    from dataclasses import replace
+
+    store, card, config, everybody = parts
+    assert card.scans
+    seen = store.index["fingerprint"].isin(card.scans)
+    assert set(store.index.loc[seen, "participant"]) == set(card.participants)
+    renamed = replace(card, participants=tuple(f"renamed/{p}" for p in card.participants),
+                      scans=tuple(store.index.loc[~seen, "fingerprint"]))  # as if the test people had been seen
+    with pytest.raises(WorkbenchError, match="has seen"):
+        assign(store, config(), everybody, renamed)

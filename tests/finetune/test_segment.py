@@ -112,3 +112,27 @@ def test_unknown_structures_are_refused_with_what_there_is(study, tmp_path):
 def test_codes_beyond_the_table_are_background():
     table = np.array([0, 0, 1])
     assert to_classes(np.array([0, 2, 7, -1, 300]), table).tolist() == [0, 1, 0, 0, 0]
+
+
+def test_scans_without_labels_are_segmented_too_when_all_are_wanted(segmented, study, tmp_path):
+    """Half of a cohort may have no labels; they get a segmentation, and no Dice."""
+    import shutil
+
+    import pandas as pd
+
+    from workbench.cohort import CohortConfig, SplitConfig, run_cohort, run_split
+    from workbench.prepare.config import PrepareConfig
+    from workbench.prepare.prepare import run_prepare
+
+    source = tmp_path / "phantoms"
+    shutil.copytree(study.store.parent / "phantoms", source)
+    for path in sorted(source.glob("derivatives/manual/sub-*"))[-2:]:
+        shutil.rmtree(path)
+    run_cohort(CohortConfig(out=tmp_path / "cohort", sources=[source], workers=1))
+    run_split(SplitConfig(out=tmp_path / "split", cohort=tmp_path / "cohort", fractions=(0.5, 0.0, 0.5)))
+    run_prepare(PrepareConfig(out=tmp_path / "store", cohort=tmp_path / "cohort", spacing=3.0, workers=1))
+    run = run_segment(config(study, tmp_path / "run", store=tmp_path / "store", split=tmp_path / "split", steps=1,
+                             predict="all", init="random"))
+    scores = run.read_table("dice").groupby("scan_id")["dice"].agg(lambda d: d.isna().all())
+    assert len(scores) == 12 and scores.sum() == 2
+    assert all((run.path / f).is_file() for f in pd.unique(run.read_table("dice")["file"]))

@@ -12,7 +12,7 @@ CONFIG = EncoderConfig(preset="micro", image_size=16, patch=8)
 
 @pytest.fixture
 def exported(tmp_path):
-    card = EncoderCard(CONFIG, "abc", 2.0, ("site/sub-01", "site/sub-02"), "volta", 10, 3, True)
+    card = EncoderCard(CONFIG, "abc", 2.0, ("site/sub-01", "site/sub-02"), ("f1", "f2"), "volta", 10, 3, True)
     encoder = fresh_encoder(CONFIG, 7)
     return save_encoder(tmp_path / "model", encoder, card), encoder, card
 

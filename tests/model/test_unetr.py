@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from workbench.errors import ConfigError
+from workbench.model.classifier import Classifier
 from workbench.model.config import EncoderConfig
-from workbench.model.unetr import Classifier, Unetr
+from workbench.model.unetr import Unetr
 from workbench.model.vit import Encoder
 
 

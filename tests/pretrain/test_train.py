@@ -144,3 +144,23 @@ def test_collapse_is_written_into_the_run(study, tmp_path, capsys):
 def test_fewer_scans_than_a_batch_is_an_error_with_a_remedy(study, tmp_path):
     with pytest.raises(WorkbenchError, match="lower --batch_size"):
         run_pretrain(study.pretrain(tmp_path / "big", batch_size=64))
+
+
+def test_a_split_that_was_made_again_is_no_continuation(study, tmp_path):
+    """Same paths, other people: the weights would have seen people whom the card does not list."""
+    import shutil
+
+    from workbench.cohort import SplitConfig, run_split
+
+    shutil.copytree(study.split, tmp_path / "split")
+    config = study.pretrain(tmp_path / "run", split=tmp_path / "split")
+    run = run_pretrain(config)
+    run.set_status("interrupted")
+    other = SplitConfig(out=tmp_path / "split", cohort=study.cohort, fractions=(0.5, 0.0, 0.5), seed=3)
+    run_split(other, overwrite=True)
+    with pytest.raises(ConfigError, match=r"(?s)other inputs.*changed since: split.*--overwrite"):
+        run_pretrain(config)
+    again = run_pretrain(config, overwrite=True)
+    _, card = load_encoder(again.path)
+    split = load_split(tmp_path / "split")
+    assert set(card.participants) == set(split.loc[split["split"] == "train", "participant"])

@@ -1,6 +1,5 @@
 """`make demo`, as the README says it, made small; then the explorer on what it left."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -20,8 +19,8 @@ SMALL = ["PARTICIPANTS=18", "EPOCHS=1", "STEPS=4"]
 def make_demo(folder: Path) -> subprocess.CompletedProcess:
     """The real Makefile with this environment for its own; `-o` because the installation is not what is tested."""
     venv = Path(sys.prefix)
-    return subprocess.run(["make", "-o", str(venv / ".installed"), "demo", f"VENV={venv}", f"DEMO={folder}", "SERVE=0",
-                           *SMALL], cwd=REPO, capture_output=True, text=True, env={**os.environ, "NUMBA_NUM_THREADS": "1"})
+    command = ["make", "-o", str(venv / ".installed"), "demo", f"VENV={venv}", f"DEMO={folder}", "SERVE=0", *SMALL]
+    return subprocess.run(command, cwd=REPO, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def test_every_job_of_the_demo_is_done_and_marked_simulated(demo):
 
 
 def test_doing_it_again_trains_nothing_again(demo):
-    metrics = [p for p in demo.rglob("metrics.jsonl")]
+    metrics = list(demo.rglob("metrics.jsonl"))
     before = {p: p.stat().st_mtime_ns for p in metrics}
     assert len(metrics) == 3 and make_demo(demo).returncode == 0
     assert {p: p.stat().st_mtime_ns for p in metrics} == before

@@ -19,7 +19,7 @@ class LookConfig(JobConfig):
     """Pretraining run (or exported model folder) whose encoder is used."""
     init: Literal["pretrained", "random"] = "pretrained"
     """`random` takes only the architecture of `encoder` and draws new weights: the null to hold beside it."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Seed of the projections, and of random weights."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device kind."""

@@ -8,7 +8,7 @@ import pandas as pd
 from workbench.analysis.config import EmbedConfig
 from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
-from workbench.model.encode import encode_scans, open_matching
+from workbench.model.encode import encode_scans, fingerprints, open_matching
 from workbench.runs import Run, finished, start_run
 
 
@@ -18,16 +18,17 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
 
     The vectors of a scan are those of the scan alone; only the projections depend on who else is there.
     """
-    if not overwrite and (done := finished(config)):
-        return done
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
+    inputs = fingerprints(store, config.encoder)
+    if not overwrite and (done := finished(config, inputs)):
+        return done
     if len(store) < 3:
         raise WorkbenchError(f"{config.store}: {len(store)} scans are too few to be projected",
                              remedy="prepare at least three")
     facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
              "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated,
              "pretraining_participants": list(card.participants)}
-    with start_run(config, overwrite=overwrite, **facts) as run:
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         rows = [{"scan_id": scan, "cls": cls, "patch_mean": mean} for scan, cls, mean in
                 encode_scans(encoder, store, store.scan_ids, device=pick_device(config.accelerator))]
         table = pd.DataFrame(rows)

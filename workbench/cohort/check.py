@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from workbench.errors import ScanError
+from workbench.runs import digest_file
 from workbench.volumes import Grid, read_volume
 
 
@@ -33,7 +33,7 @@ def check(files: tuple[Path, Path | None, Path | None]) -> Checked:
     checked = Checked()
     try:
         checked.grid = read_volume(path).grid
-        checked.fingerprint = file_fingerprint(path)
+        checked.fingerprint = digest_file(path)
     except Exception as error:
         checked.grid = None
         _add(checked, "scan", path, error)
@@ -47,7 +47,7 @@ def check(files: tuple[Path, Path | None, Path | None]) -> Checked:
             if not labels.data.any():
                 raise ScanError(f"{other}: the {kind} is empty", cause="every voxel is 0",
                                 remedy="make it again, or remove it")
-            found = file_fingerprint(other)
+            found = digest_file(other)
         except Exception as error:
             _add(checked, kind, other, error)
             continue
@@ -56,12 +56,6 @@ def check(files: tuple[Path, Path | None, Path | None]) -> Checked:
         else:
             checked.mask_fingerprint = found
     return checked
-
-
-def file_fingerprint(path: Path) -> str:
-    """BLAKE2b (128 bits) of the file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _require_same_grid(path: Path, grid: Grid, scan: Grid) -> None:

@@ -33,9 +33,10 @@ class SplitConfig(JobConfig):
 
     cohort: Path
     """Cohort (the out folder of `workbench cohort`)."""
-    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
-    """Shares of people for train, validation and test; they sum to 1."""
+    fractions: tuple[float, float, float] = (0.8, 0.0, 0.2)
+    """Shares of people for train, validation and test; they sum to 1. Validation people are kept for your own choice
+    of settings: no job trains on them or counts them as test."""
     stratify: tuple[str, ...] = ("site", "sex")
-    """Columns kept alike over the parts, the most important first; one that is nowhere known is left out."""
-    seed: int = 0
+    """Columns kept alike over the parts, the most important first; one in which nothing is known is left out."""
+    seed: int = Field(0, ge=0)
     """The same seed and people give the same split."""

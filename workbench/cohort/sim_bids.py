@@ -10,7 +10,7 @@ import pandas as pd
 
 import workbench
 from workbench.cohort import sim_people as effect
-from workbench.cohort.anatomy import CODES
+from workbench.cohort.sim_anatomy import CODES
 from workbench.cohort.sim_people import Person
 from workbench.cohort.sim_sites import Site, site_by_name
 from workbench.cohort.simulate_config import SimulateConfig

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from workbench.cohort.anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
+from workbench.cohort.sim_anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
 from workbench.cohort.sim_atlas import load_atlas
 from workbench.cohort.sim_bids import NOTICE, t1w_sidecar, write_dataset_files
 from workbench.cohort.sim_people import Person, design

@@ -7,6 +7,7 @@ import sys
 from workbench.cohort.cohort import load_cohort
 from workbench.cohort.config import SplitConfig
 from workbench.cohort.splits import save_split, split_participants
+from workbench.errors import ConfigError
 from workbench.runs import Run, start_run
 
 
@@ -16,7 +17,10 @@ def run_split(config: SplitConfig, *, overwrite: bool = False) -> Run:
     The same cohort, settings and seed always give the same split, so it is made anew at each call.
     """
     cohort = load_cohort(config.cohort)
-    columns = [name for name in config.stratify if name in cohort.table and cohort.table[name].notna().any()]
+    if absent := [name for name in config.stratify if name not in cohort.table]:
+        raise ConfigError(f"{config.cohort}: has no column {', '.join(absent)} to stratify by",
+                          cause=f"it has: {', '.join(cohort.table.columns)}", remedy="check the spelling of --stratify")
+    columns = [name for name in config.stratify if cohort.table[name].notna().any()]
     with start_run(config, overwrite=overwrite, seed=config.seed, cohort_fingerprint=cohort.fingerprint,
                    stratified_by=columns, simulated=cohort.simulated) as run:
         split = split_participants(cohort.table, fractions=config.fractions, seed=config.seed, stratify=columns)

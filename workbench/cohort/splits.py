@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import WorkbenchError
-from workbench.runs import Run, replacing
+from workbench.runs import Run, digest_text, replacing
 
 NAMES = {2: ("train", "test"), 3: ("train", "validation", "test")}
 MAX_LEVELS = 10  # a numeric column with more distinct values is stratified by its quarters
@@ -87,6 +87,24 @@ def load_split(path: str | Path) -> pd.DataFrame:
         raise WorkbenchError(f"{path}: a person stands in it twice", remedy="make the split again",
                              cause=str(split.loc[split["participant"].duplicated(), "participant"].iloc[0]))
     return split
+
+
+def load_sides(path: str | Path) -> pd.DataFrame:
+    """A saved split with the sides train, validation and test, as every job with a ``split`` setting needs it.
+
+    Raises:
+        WorkbenchError: not a split, or one into folds.
+    """
+    split = load_split(path)
+    if "split" not in split:
+        raise WorkbenchError(f"{path}: divides people into folds", cause="train and test people are needed",
+                             remedy="give the out folder of `workbench split`")
+    return split
+
+
+def split_fingerprint(split: pd.DataFrame) -> str:
+    """Of who is on which side, whatever the order of the rows."""
+    return digest_text(*sorted(f"{row.participant}\t{row.split}" for row in split.itertuples()))
 
 
 def _shares(fractions: Sequence[float], folds: int | None) -> np.ndarray:

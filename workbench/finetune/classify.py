@@ -16,9 +16,9 @@ from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.loop import fit
-from workbench.finetune.people import assign, is_transductive
+from workbench.finetune.people import assign, inputs_of, seen_people
+from workbench.model.classifier import Classifier
 from workbench.model.encode import encode_scans, open_matching, whole_scan
-from workbench.model.unetr import Classifier
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
@@ -26,9 +26,10 @@ from workbench.runs import Run, finished, start_run
 
 def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
     """Train on the training people and score the others; ``results/predictions.parquet``, one row a scan."""
-    if not overwrite and (done := finished(config)):
-        return done
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
+    inputs = inputs_of(store, config)
+    if not overwrite and (done := finished(config, inputs)):
+        return done
     if config.target not in store.index.columns:
         raise WorkbenchError(f"{config.store}: has no column '{config.target}'",
                              cause=f"it has: {', '.join(store.index.columns)}", remedy="choose --target from these")
@@ -43,9 +44,9 @@ def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
                              remedy="use a split stratified by this column")
     facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
              "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated,
-             "transductive": is_transductive(table, card), "positive": classes[1],
+             "transductive": bool(seen_people(table, card)), "positive": classes[1],
              "participants": {side: sorted(set(rows["participant"])) for side, rows in table.groupby("split")}}
-    with start_run(config, overwrite=overwrite, **facts) as run:
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         device = pick_device(config.accelerator)
         score = (linear_probe if config.mode == "linear" else full)(encoder, store, table, truth, config, run, device)
         out = table[["scan_id", "participant", "dataset", "site", "split"]].assign(

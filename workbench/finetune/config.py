@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from workbench.runs import JobConfig
 
@@ -16,7 +16,7 @@ class FinetuneConfig(JobConfig):
     store: Path
     """Prepared store (the out folder of `workbench prepare`)."""
     split: Path
-    """Split (out folder of `workbench split`): people to train on, to watch, to test on."""
+    """Split (out folder of `workbench split`): whom to train on and whom to test on."""
     encoder: Path
     """Pretraining run (or exported model folder) whose encoder is used."""
     init: Literal["pretrained", "random"] = "pretrained"
@@ -35,7 +35,7 @@ class FinetuneConfig(JobConfig):
     """AdamW's weight decay."""
     batch_size: int = Field(2, ge=1)
     """Samples of one optimiser step."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Seed of new weights, order, crops and augmentation."""
     checkpoint_minutes: float = Field(5.0, ge=0, exclude=True)
     """Minutes between checkpoints; a killed run continues from the last."""
@@ -68,7 +68,8 @@ class SegmentConfig(FinetuneConfig):
     overlap: float = Field(0.5, ge=0, lt=1)
     """Overlap of the sliding windows in inference."""
     predict: Literal["test", "all"] = "test"
-    """Segment the test people only, or everybody in the store (each row says which split the person was in)."""
+    """Segment the test people only, or every scan in the store, labelled or not; only labelled scans have a Dice, and
+    each row says which side of the split the person is on."""
 
 
 class ClassifyConfig(FinetuneConfig):
@@ -82,3 +83,12 @@ class ClassifyConfig(FinetuneConfig):
     """`linear`: logistic regression on frozen [CLS; mean of patch tokens]. `full`: train the encoder too."""
     epochs: int = Field(10, ge=1)
     """Passes over the training scans (mode `full`)."""
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> ClassifyConfig:
+        training = {"freeze", "learning_rate", "weight_decay", "batch_size", "epochs"}
+        fields = type(self).model_fields
+        changed = sorted(name for name in training if getattr(self, name) != fields[name].default)
+        if self.mode == "linear" and changed:
+            raise ValueError(f"{', '.join(changed)}: only for mode 'full'; the linear probe is a closed regression")
+        return self

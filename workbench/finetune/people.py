@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench.cohort.splits import load_split
+from workbench.cohort.splits import load_sides, split_fingerprint
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import FinetuneConfig
+from workbench.model.encode import fingerprints
 from workbench.model.export import EncoderCard
 from workbench.prepare.store import Store
 
@@ -25,7 +26,7 @@ def assign(store: Store, config: FinetuneConfig, usable: pd.Series, card: Encode
     Raises:
         WorkbenchError: nobody to train or to test on, or a test person whom pretraining has seen.
     """
-    parts = load_split(config.split)
+    parts = load_sides(config.split)
     table = store.index[usable.to_numpy(bool)].merge(parts[["participant", "split"]], on="participant", how="left")
     unknown = table["split"].isna()
     if unknown.any():
@@ -55,12 +56,20 @@ def _check_sites(sites: tuple[str, ...], table: pd.DataFrame, where: Path) -> No
 def refuse_leak(table: pd.DataFrame, card: EncoderCard, config: FinetuneConfig) -> None:
     """Nobody may be tested whom pretraining saw, unless the run says that it is transductive."""
     tested = set(table.loc[table["split"] == "test", "participant"])
-    seen = sorted(tested & set(card.participants))
+    seen = seen_people(table, card)
     if seen and not config.transductive:
         raise WorkbenchError(f"{config.encoder}: has seen {len(seen)} of the {len(tested)} people to be tested on",
                              cause=f"for example {seen[0]}; a test on them measures memory as well as transfer",
                              remedy="pretrain with the same --split, or add --transductive to mark every result so")
 
 
-def is_transductive(table: pd.DataFrame, card: EncoderCard) -> bool:
-    return bool(set(table.loc[table["split"] == "test", "participant"]) & set(card.participants))
+def seen_people(table: pd.DataFrame, card: EncoderCard) -> list[str]:
+    """Test people whom pretraining saw: by name, or by the content of a scan, which no renaming changes."""
+    test = table[table["split"] == "test"]
+    known = test["participant"].isin(card.participants) | test["fingerprint"].isin(card.scans)
+    return sorted(set(test.loc[known, "participant"]))
+
+
+def inputs_of(store: Store, config: FinetuneConfig) -> dict[str, str]:
+    """Content of all that a fine-tuning reads."""
+    return {**fingerprints(store, config.encoder), "split": split_fingerprint(load_sides(config.split))}

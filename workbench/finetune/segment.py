@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from monai.inferers import sliding_window_inference
 from monai.losses import DiceLoss
 from tqdm.auto import tqdm
 
+from workbench.cohort.splits import load_sides
 from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.loop import fit
 from workbench.finetune.metrics import dice
-from workbench.finetune.people import assign, is_transductive
+from workbench.finetune.people import assign, inputs_of, seen_people
 from workbench.finetune.segment_data import Crops, class_map, to_classes
 from workbench.model.encode import open_matching
 from workbench.model.unetr import Unetr
@@ -28,9 +30,10 @@ from workbench.volumes import Volume, read_volume, write_volume
 
 def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
     """Train, segment and score; ``results/dice.parquet`` and ``volumes/*_dseg.nii.gz`` in each scan's own space."""
-    if not overwrite and (done := finished(config)):
-        return done
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
+    inputs = inputs_of(store, config)
+    if not overwrite and (done := finished(config, inputs)):
+        return done
     labelled = store.index["has_seg"] & store.index["scan_id"].map(
         lambda scan: all(store.codes(scan, s) for s in config.structures))
     if not labelled.any():
@@ -38,17 +41,18 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
         raise WorkbenchError(f"{config.store}: no scan has all of {', '.join(config.structures)}",
                              cause=f"{len(known)} structures are known: {', '.join(known[:12])} …",
                              remedy="set --structures to names of the cohort's labels.parquet")
-    table = assign(store, config, labelled, card)
+    table = assign(store, config, labelled, card).assign(labelled=True)
     facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
              "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated,
-             "transductive": is_transductive(table, card),
+             "transductive": bool(seen_people(table, card)),
              "participants": {side: sorted(set(rows["participant"])) for side, rows in table.groupby("split")}}
-    with start_run(config, overwrite=overwrite, **facts) as run:
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         torch.manual_seed(config.seed)  # the decoder starts alike whatever the encoder
         model = Unetr(encoder, len(config.structures) + 1, features=config.features, input_skip=config.input_skip)
         device = pick_device(config.accelerator)
         train(model.to(device), store, table, config, run, device)
-        wanted = table if config.predict == "all" else table[table["split"] == "test"]
+        wanted = table[table["split"] == "test"] if config.predict == "test" else \
+            store.index.assign(labelled=labelled).merge(load_sides(config.split), on="participant")
         scores = [row for scan in tqdm(wanted.itertuples(), total=len(wanted), desc="segment", unit="scan")
                   for row in segment_and_score(model, store, scan, config, run.path, device)]
         run.write_table("dice", pd.DataFrame(scores))
@@ -98,8 +102,12 @@ def segment_and_score(model: Unetr, store: Store, scan, config: SegmentConfig, f
     names = {name: code for code, name in enumerate(config.structures, start=1)}
     write_volume(folder / file, volume, sidecar={"codes": names, "init": config.init, "encoder": str(config.encoder),
                                                  "source": scan.path, "simulated": bool(scan.simulated)})
-    truth = to_classes(read_volume(scan.seg_path, labels=True).data, class_map(store, scan.scan_id, config.structures))
+    own = None  # a scan without labels has a segmentation and no Dice
+    if scan.labelled:
+        labels = read_volume(scan.seg_path, labels=True).data
+        own = to_classes(labels, class_map(store, scan.scan_id, config.structures))
     return [{"scan_id": scan.scan_id, "participant": scan.participant, "dataset": scan.dataset, "site": scan.site,
-             "split": scan.split, "structure": name, "dice": dice(volume.data == code, truth == code),
-             "file": str(file)} for name, code in names.items()]
+             "split": scan.split, "structure": name, "file": str(file),
+             "dice": math.nan if own is None else dice(volume.data == code, own == code)}
+            for name, code in names.items()]
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from workbench.model.export import EncoderCard, Init, load_encoder
+from workbench.model.export import WEIGHTS, EncoderCard, Init, load_encoder
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store, open_store
+from workbench.runs import digest_file
 from workbench.volumes.volume import Triple
 
 
@@ -25,6 +26,12 @@ def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple
     loaded, card = load_encoder(encoder, init=init, seed=seed)
     opened.require_fingerprint(card.preparation, str(encoder))
     return opened, loaded, card
+
+
+def fingerprints(store: Store, encoder: Path) -> dict[str, str]:
+    """Content of a store and of an encoder's weights: the ``inputs`` of a run that reads them."""
+    folder = encoder / "model" if (encoder / "model").is_dir() else encoder
+    return {"store": store.content, "encoder": digest_file(folder / WEIGHTS)}
 
 
 def padded_box(shape: Triple, patch: Triple) -> tuple[np.ndarray, np.ndarray]:

@@ -24,13 +24,15 @@ class EncoderCard:
     """What must be known to use an encoder honestly.
 
     ``preparation`` is the fingerprint of the preparation its input had, ``participants`` everybody it has seen
-    (empty for random weights), ``simulated`` whether any of them was simulated.
+    (empty for random weights), ``scans`` the fingerprints of their image files, which stay when a folder or a person
+    is renamed, and ``simulated`` whether any of them was simulated.
     """
 
     config: EncoderConfig
     preparation: str
     spacing: float
     participants: tuple[str, ...]
+    scans: tuple[str, ...]
     objective: str
     steps: int
     seed: int
@@ -41,7 +43,8 @@ class EncoderCard:
 def save_encoder(folder: Path, encoder: Encoder, card: EncoderCard) -> Path:
     """Write the encoder; the weights last, so that a folder with weights is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {**card.__dict__, "config": card.config.model_dump(mode="json"), "participants": list(card.participants)}
+    facts = {**card.__dict__, "config": card.config.model_dump(mode="json"), "participants": list(card.participants),
+             "scans": list(card.scans)}
     with replacing(folder / CONFIG) as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n")
     with replacing(folder / CARD) as partial:
@@ -71,12 +74,15 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
     if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
         raise WorkbenchError(f"{path}: no exported encoder here", cause=f"{WEIGHTS} or {CONFIG} is missing",
                              remedy="give a finished pretraining run; `workbench pretrain` exports at its end")
-    facts: dict[str, Any] = json.loads((folder / CONFIG).read_text())
-    facts["config"] = EncoderConfig(**facts["config"])
-    facts["participants"] = tuple(facts["participants"])
-    card = EncoderCard(**facts)
+    try:
+        facts: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+        facts["config"] = EncoderConfig(**facts["config"])
+        card = EncoderCard(**{**facts, "participants": tuple(facts["participants"]), "scans": tuple(facts["scans"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkbenchError(f"{folder / CONFIG}: cannot be read", cause=f"{type(error).__name__}: {error}"[:300],
+                             remedy="it is damaged, or of another version: pretrain again") from error
     if init == "random":
-        card = EncoderCard(card.config, card.preparation, card.spacing, (), "none (random weights)", 0, seed,
+        card = EncoderCard(card.config, card.preparation, card.spacing, (), (), "none (random weights)", 0, seed,
                            False, "random")
         return fresh_encoder(card.config, seed), card
     encoder = Encoder(card.config)

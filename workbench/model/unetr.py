@@ -63,22 +63,3 @@ class Unetr(nn.Module):
             x = up(x, skip(tokens.patch_map(tokens.hidden[tap])))  # one level up: edges double
         x = self.up0(x) if self.skip0 is None else self.up0(x, self.skip0(volume_B1XYZ))
         return self.out(x)
-
-    def decoder_parameters(self) -> list[nn.Parameter]:
-        inside = {id(p) for p in self.encoder.parameters()}
-        return [p for p in self.parameters() if id(p) not in inside]
-
-
-class Classifier(nn.Module):
-    """A linear layer on [CLS; mean of patch tokens] → logits ``(B, classes)``."""
-
-    def __init__(self, encoder: Encoder, classes: int) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.linear = nn.Linear(2 * encoder.config.width, classes)
-        nn.init.trunc_normal_(self.linear.weight, std=0.01)
-        nn.init.zeros_(self.linear.bias)
-
-    def forward(self, volume_B1XYZ: Tensor) -> Tensor:
-        tokens = self.encoder(volume_B1XYZ)
-        return self.linear(torch.cat([tokens.cls_BD, tokens.patches_BPD.mean(dim=1)], dim=1))

@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.errors import ScanError
 from workbench.prepare.config import PrepareConfig
+from workbench.runs import digest_file
 
 RECIPE = 1  # raise it whenever the same settings and files would give other voxels than before
 
@@ -40,15 +41,10 @@ def file_digest(path: str | Path) -> str:
         ScanError: the file is missing or cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, _blake2b).hexdigest()
+        return digest_file(Path(path))
     except OSError as error:
         raise ScanError(f"{path}: cannot be read", cause=error.strerror or str(error),
                         remedy="check the path and its permissions, then make the cohort again") from error
-
-
-def _blake2b() -> Any:
-    return hashlib.blake2b(digest_size=16)
 
 
 def _digest(values: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from workbench.errors import WorkbenchError
 from workbench.prepare.scan import scan_file, seg_file
-from workbench.runs import Run
+from workbench.runs import Run, digest_text
 from workbench.volumes import Grid
 
 Corner = Sequence[int] | np.ndarray
@@ -71,6 +71,12 @@ class Store:
     def labels(self) -> pd.DataFrame:
         """dataset, code, name, structure: what the codes of ``read_seg`` mean."""
         return pd.read_parquet(self.path / "results" / "labels.parquet")
+
+    @cached_property
+    def content(self) -> str:
+        """Fingerprint of all that can be read here: which scans, made from which files with which settings."""
+        table = pq.read_table(self._index_file, columns=["scan_id", "key"])
+        return digest_text(*table["scan_id"].to_pylist(), *table["key"].to_pylist())
 
     @property
     def scan_ids(self) -> list[str]:

@@ -115,7 +115,7 @@ class PretrainConfig(JobConfig):
     epochs: float = Field(300.0, gt=0)
     """Passes over the scans."""
     batch_size: int = Field(8, ge=2)
-    """Scans of one optimiser step, over all devices and accumulation steps."""
+    """Scans of one optimiser step, over all accumulation steps."""
     accumulate: int = Field(1, ge=1)
     """Backward passes of one optimiser step; the batch is divided by it, which saves memory."""
     learning_rate: float = Field(5e-4, gt=0)
@@ -128,7 +128,7 @@ class PretrainConfig(JobConfig):
     """Weight decay at the start and the end (cosine); none on biases, norms, tokens and positions."""
     clip: float = Field(3.0, ge=0)
     """Largest gradient norm; 0 does not clip."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Seed of everything drawn: weights, order, views, masks."""
     workers: int = Field(1, ge=0, exclude=True)
     """Processes that read and crop ahead of the training; 0 reads in the training process."""
@@ -136,18 +136,13 @@ class PretrainConfig(JobConfig):
     """Minutes between checkpoints; a killed run loses at most these. 0 saves after every step."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device kind."""
-    devices: int = Field(1, ge=1)
-    """Devices on each node."""
-    nodes: int = Field(1, ge=1)
-    """Nodes (under torchrun or Slurm)."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Arithmetic; bf16-mixed on a recent GPU. Softmaxes stay in float32."""
 
     @model_validator(mode="after")
     def _check_batch(self) -> PretrainConfig:
-        parts = self.accumulate * self.devices * self.nodes
-        if self.batch_size % parts:
-            raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulate x devices x nodes, {parts}")
-        if self.mask.fill == "other" and self.batch_size // parts < 2:
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulate {self.accumulate}")
+        if self.mask.fill == "other" and self.batch_size // self.accumulate < 2:
             raise ValueError("mask.fill 'other' needs at least two scans in each backward pass")
         return self

@@ -89,8 +89,9 @@ class MicroBatches(Dataset[RawBatch]):
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C goes to every process of a terminal; only the training decides when to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C, and a batch system's SIGTERM, go to every process of the job; only the training decides when to stop."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What an objective is to the training loop, and the table of those there are."""
+"""What an objective is to the training loop."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
-from workbench.pretrain.config import VoltaSettings
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,3 @@ class Objective(nn.Module):
     def exported(self) -> Encoder:
         """The encoder that later jobs get."""
         raise NotImplementedError
-
-
-def build_objective(encoder: EncoderConfig, settings: VoltaSettings) -> Objective:
-    """The objective that ``settings.name`` asks for."""
-    from workbench.pretrain.volta import Volta
-
-    return {"volta": Volta}[settings.name](encoder, settings)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import lightning_fabric
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
-from workbench.cohort.splits import load_split
+from workbench.cohort.splits import load_sides, split_fingerprint
 from workbench.engine.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from workbench.engine.schedules import cosine, warmup_cosine
 from workbench.engine.streams import step_seed
@@ -26,7 +26,8 @@ from workbench.prepare.store import Store, open_store
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, RawBatch, loader
 from workbench.pretrain.masking import corrupt, to_voxels
-from workbench.pretrain.objective import Batch, Moment, build_objective
+from workbench.pretrain.objective import Batch, Moment
+from workbench.pretrain.objectives import build_objective
 from workbench.runs import Run, finished, start_run, stop_on_request
 
 AVERAGED = 0.9  # running mean of the monitors for the collapse alarm: about ten steps
@@ -40,29 +41,30 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
             full disk.
         KeyboardInterrupt: after the state has been saved; the same command continues.
     """
-    if not overwrite and (done := finished(config)):
-        return done
     store = open_store(config.store)
-    scans, participants = training_scans(store, config.split)
+    split = None if config.split is None else load_sides(config.split)
+    inputs = {"store": store.content, "split": "none" if split is None else split_fingerprint(split)}
+    if not overwrite and (done := finished(config, inputs)):
+        return done
+    scans, participants = training_scans(store, split)
     if len(scans) < config.batch_size:
         raise WorkbenchError(f"{config.store}: {len(scans)} scans are fewer than one batch",
                              cause=f"batch_size is {config.batch_size}", remedy="lower --batch_size or add scans")
     facts = {"seed": config.seed, "store": str(config.store), "preparation": store.fingerprint, "scans": len(scans),
              "participants": participants, "simulated": store.simulated}
-    with start_run(config, overwrite=overwrite, **facts) as run:
-        fabric = lightning_fabric.Fabric(accelerator=config.accelerator, devices=config.devices,
-                                         num_nodes=config.nodes, precision=config.precision)
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
+        fabric = lightning_fabric.Fabric(accelerator=config.accelerator, devices=1,
+                                         precision=config.precision)
         fabric.launch()
         Trainer(config, run, fabric, store, scans).train(participants)
     return run
 
 
-def training_scans(store: Store, split: Path | None) -> tuple[np.ndarray, list[str]]:
+def training_scans(store: Store, split: pd.DataFrame | None) -> tuple[np.ndarray, list[str]]:
     """Positions in the store, and people, that pretraining may see."""
     table = store.index
     if split is not None:
-        parts = load_split(split)
-        train = set(parts.loc[parts["split"] == "train", "participant"])
+        train = set(split.loc[split["split"] == "train", "participant"])
         table = table[table["participant"].isin(train)]
     return table.index.to_numpy(np.int32), sorted(set(table["participant"]))
 
@@ -122,7 +124,7 @@ class Trainer:
                     if (stop.asked or due) and self.step < self.steps:
                         self.save()
                         saved = time.monotonic()
-                    if stop.asked:
+                    if stop.asked and self.step < self.steps:
                         say(self.fabric, f"stopped after step {self.step} of {self.steps}; the same command continues")
                         raise KeyboardInterrupt
         finally:
@@ -202,8 +204,9 @@ class Trainer:
     def export(self, participants: list[str]) -> None:
         if self.fabric.is_global_zero:
             c = self.config
+            images = sorted(self.store.index["fingerprint"].iloc[self.scans])
             card = EncoderCard(c.encoder, self.store.fingerprint, self.store.spacing, tuple(participants),
-                               describe(c), self.step, c.seed, self.store.simulated)
+                               tuple(images), describe(c), self.step, c.seed, self.store.simulated)
             save_encoder(self.run.path / "model", self.objective.exported, card)
         self.fabric.barrier()
 

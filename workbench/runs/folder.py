@@ -117,20 +117,23 @@ class Run:
         _write_json(self.path / "provenance.json", {**self.provenance, **facts})
 
     def set_status(self, state: str, **more: Any) -> None:
-        _write_json(self.path / "status.json", {"state": state, "pid": os.getpid(), "boot": _boot_id(),
-                                                "updated": _now(), **more})
+        _write_json(self.path / "status.json", {**_who(), "state": state, **more})
 
 
 @contextmanager
-def start_run(config: JobConfig, *, overwrite: bool = False, **facts: Any) -> Iterator[Run]:
+def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, str] | None = None,
+              **facts: Any) -> Iterator[Run]:
     """Make or continue the run folder ``config.out`` and keep its status true to the end.
 
     An unfinished folder with the same configuration is continued (what that means is the job's business); a
-    folder with another configuration is refused with the differences, unless ``overwrite``.
+    folder with another configuration, or made from other inputs, is refused with the differences, unless
+    ``overwrite``.
 
     Args:
         config: The complete configuration; written as ``config.yaml``.
         overwrite: Remove what is there.
+        inputs: Fingerprint of the content of everything read (store, split, encoder). A path says where something is,
+            not what: without this, a run stopped half way could go on with other people than it began with.
         facts: Provenance known before the work starts (seed, inputs, simulated …).
     """
     path = config.out
@@ -139,7 +142,7 @@ def start_run(config: JobConfig, *, overwrite: bool = False, **facts: Any) -> It
         if status["state"] == "running" and status.get("pid") != os.getpid():
             raise WorkbenchError(f"{path}: is being written by another process", cause="its status says running",
                                  remedy="wait for it, or stop it, and try again")
-    if overwrite and path.exists():
+    if overwrite and path.exists() and any(path.iterdir()):
         _remove_run(path)
     if (path / "config.yaml").is_file():
         old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
@@ -147,15 +150,19 @@ def start_run(config: JobConfig, *, overwrite: bool = False, **facts: Any) -> It
         if changed:
             raise ConfigError(f"{path}: holds a run with other settings", cause="; ".join(changed),
                               remedy="choose another --out, or add --overwrite to replace it")
+        if moved := _changed_inputs(path, inputs):
+            raise ConfigError(f"{path}: holds a run made from other inputs", cause=f"changed since: {', '.join(moved)}",
+                              remedy="choose another --out, or add --overwrite to make it again from what is there now")
     elif path.exists() and any(path.iterdir()) and not (path / "status.json").is_file():
         raise ConfigError(f"{path}: exists and is not a run folder", remedy="choose another --out")
     path.mkdir(parents=True, exist_ok=True)
     # the status first: a folder that a kill left without configuration is then known as ours
-    _write_json(path / "status.json", {"state": "running", "pid": os.getpid(), "boot": _boot_id(), "updated": _now()})
+    _write_json(path / "status.json", {**_who(), "state": "running"})
     with replacing(path / "config.yaml") as partial:
         partial.write_text(config.to_yaml())
     before = _read_json(path / "provenance.json") if (path / "provenance.json").is_file() else {}
-    _write_json(path / "provenance.json", {**before, **provenance.collect(), **facts})
+    known = {"inputs": inputs} if inputs is not None else {}
+    _write_json(path / "provenance.json", {**before, **provenance.collect(), **known, **facts})
     run, started = Run(path), time.time()
     try:
         with _sigterm_as_interrupt():
@@ -169,15 +176,24 @@ def start_run(config: JobConfig, *, overwrite: bool = False, **facts: Any) -> It
     run.set_status("ok", seconds=round(time.time() - started, 1))
 
 
-def finished(config: JobConfig) -> Run | None:
-    """The run at ``config.out`` if it ended well with exactly this configuration, so that nothing need be done."""
+def _changed_inputs(path: Path, inputs: dict[str, str] | None) -> list[str]:
+    """Names of the inputs whose content is not what the run at ``path`` was made from."""
+    if inputs is None or not (path / "provenance.json").is_file():
+        return []
+    before = _read_json(path / "provenance.json").get("inputs")
+    return [] if before is None else sorted(k for k in inputs.keys() | before.keys() if inputs.get(k) != before.get(k))
+
+
+def finished(config: JobConfig, inputs: dict[str, str] | None = None) -> Run | None:
+    """The run at ``config.out`` if it ended well with exactly this configuration and these inputs, so that nothing
+    need be done."""
     path = config.out
     if not (path / "status.json").is_file() or not (path / "config.yaml").is_file():
         return None
     run = Run(path)
     old, new = run.config, yaml.safe_load(config.to_yaml())
     same = not [line for line in differing(old, new) if not line.startswith("out: ")]
-    return run if same and run.ok else None
+    return run if same and run.ok and not _changed_inputs(path, inputs) else None
 
 
 def find_runs(root: str | Path, *, depth: int = 3) -> dict[str, Run]:
@@ -246,8 +262,22 @@ def _alive(status: dict[str, Any]) -> bool:
     except (ProcessLookupError, KeyError):
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    # a pid is used again after a while: the process must also have begun when the run's did
+    return status.get("began") in (None, _began(int(status["pid"])))
+
+
+def _began(pid: int) -> str | None:
+    """When a process began, in the system's clock ticks; None where the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _who() -> dict[str, Any]:
+    """This process, so that a reader can tell whether it still runs."""
+    return {"pid": os.getpid(), "began": _began(os.getpid()), "boot": _boot_id(), "updated": _now()}
 
 
 def _boot_id() -> str:

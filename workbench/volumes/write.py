@@ -25,7 +25,10 @@ def write_volume(path: str | Path, volume: Volume, *, sidecar: dict[str, Any] | 
     if data.dtype.kind in "iub":
         low, high = int(data.min(initial=0)), int(data.max(initial=0))
         kinds = (np.uint8, np.int16, np.int32)
-        data = data.astype(next((k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max), np.int64))
+        kind = next((k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max), None)
+        if kind is None:
+            raise ValueError(f"{path}: labels from {low} to {high} do not fit NIfTI's int32")
+        data = data.astype(kind)
     else:
         data = data.astype(np.float32)
     image = nib.Nifti1Image(data, volume.affine)
@@ -44,5 +47,7 @@ def write_volume(path: str | Path, volume: Volume, *, sidecar: dict[str, Any] | 
         partial.unlink(missing_ok=True)
     if sidecar is not None:
         stem = name.removesuffix(".gz").removesuffix(".nii")
-        path.with_name(f"{stem}.json").write_text(json.dumps(sidecar, indent=2, default=str) + "\n")
+        beside = path.with_name(f".partial-{os.getpid()}-{stem}.json")
+        beside.write_text(json.dumps(sidecar, indent=2, default=str) + "\n")
+        os.replace(beside, path.with_name(f"{stem}.json"))
     return path
