@@ -28,9 +28,9 @@
 # | 6–7 | Does that help to outline the hippocampus, or to tell patients from controls? | `segment`, `classify` |
 # | 8–9 | What does the network see: what sets scans apart, and where does it look? | `embed`, `attend` |
 #
-# Every step is one call of the library, and the same step exists on the command line (`workbench prepare --help`). Each
-# leaves a **run folder** with its settings, its origin and its results, so nothing depends on this notebook staying open,
-# and running a cell again returns what is already there.
+# Every step is one call of the library, and the same step exists on the command line (`workbench prepare --help`).
+# Each leaves a **run folder** with its settings, its origin and its results, so nothing depends on this notebook
+# staying open, and running a cell again returns what is already there.
 #
 # *A research tool. Not for diagnosis.*
 
@@ -38,8 +38,8 @@
 # ## Settings
 #
 # Everything you may want to change stands in the next cell. The comment says which setting of which job it is, and in
-# brackets the default for real work: the values here are scaled down so that the tour is short. For other settings choose
-# another `out`: a run folder is never mixed with results of other settings.
+# brackets the default for real work: the values here are scaled down so that the tour is short. For other settings
+# choose another `out`: a run folder is never mixed with results of other settings.
 
 # %% tags=["parameters"]
 out = "runs/quickstart"  # folder for the runs of this notebook, one folder a job
@@ -65,12 +65,21 @@ from pathlib import Path
 import holoviews as hv
 import numpy as np
 import pandas as pd
+import panel as pn
 from IPython.display import display
 
 from workbench import plots
 from workbench.analysis import AttendConfig, EmbedConfig, run_attend, run_embed
-from workbench.cohort import CohortConfig, SimulateConfig, SplitConfig, load_cohort, load_split
-from workbench.cohort import run_cohort, run_simulate, run_split
+from workbench.cohort import (
+    CohortConfig,
+    SimulateConfig,
+    SplitConfig,
+    load_cohort,
+    load_split,
+    run_cohort,
+    run_simulate,
+    run_split,
+)
 from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
 from workbench.finetune.classify import auroc_by_person
 from workbench.finetune.metrics import bootstrap_interval
@@ -79,17 +88,19 @@ from workbench.pretrain import PretrainConfig, run_pretrain
 from workbench.runs import find_runs
 from workbench.volumes import Volume, read_volume
 
-hv.extension("bokeh", inline=True)  # inline: the saved notebook then needs no network to show its figures
+pn.config.inline = True  # inline: the saved notebook then needs no network to show its figures
+hv.extension("bokeh", inline=True, logo=False)
 runs = Path(out).resolve()
 print(f"runs go to {runs}")
 
 # %% [markdown]
 # ## 1. The scans
 #
-# The simulator writes a real [BIDS](https://bids.neuroimaging.io) folder, as you would get it from a study: T1-weighted
-# scans, `participants.tsv`, and outlines of both hippocampi. Its three "sites" differ the way scanners do, in contrast,
-# bias field, noise, resolution and orientation, and its "patients" (AD) differ from controls (CN) by a smaller
-# hippocampus and larger ventricles. Because all of this is planted, we can later ask whether a method finds it.
+# The simulator writes a real [BIDS](https://bids.neuroimaging.io) folder, as you would get it from a study:
+# T1-weighted scans, `participants.tsv`, and outlines of both hippocampi. Its three "sites" differ the way scanners
+# do, in contrast, bias field, noise, resolution and orientation, and its "patients" (AD) differ from controls (CN) by
+# a smaller hippocampus and larger ventricles. Because all of this is planted, we can later ask whether a method finds
+# it.
 
 # %%
 if bids is None:
@@ -101,8 +112,9 @@ else:
 # %% [markdown]
 # ## 2. The cohort: who is there, and what had to be set aside
 #
-# `cohort` opens every scan and checks it: is it readable, three-dimensional, not empty, and does its header say where left
-# and right are? A scan that fails is *set aside* with its cause and a remedy, and the rest goes on. Nothing is guessed.
+# `cohort` opens every scan and checks it: is it readable, three-dimensional, not empty, and does its header say where
+# left and right are? A scan that fails is *set aside* with its cause and a remedy, and the rest goes on. Nothing is
+# guessed.
 
 # %%
 run_cohort(CohortConfig(out=runs / "cohort", sources=sources))
@@ -116,15 +128,16 @@ def titled(text):
 
 print(titled(f"{len(cohort.table)} scans of {cohort.table['participant'].nunique()} people, "
              f"{len(cohort.set_aside)} files set aside"))
-shown = ["scan_id", "site", "sex", "age", *[t for t in targets if t in cohort.table and t != "sex"], "axcodes", "sx", "sy", "sz"]
-display(cohort.table[shown].head(6))
+shown = ["scan_id", "site", "sex", "age", "diagnosis", "axcodes", "sx", "sy", "sz"]
+display(cohort.table[[name for name in shown if name in cohort.table]].head(6))
 if len(cohort.set_aside):
     display(cohort.set_aside[["path", "cause", "remedy"]])
 
 # %% [markdown]
-# One row is one scan. `axcodes` tells in which directions the file stores its axes (`RAS`: right, anterior, superior) and
-# `sx sy sz` are the edges of a voxel in mm. Below is the same cohort by site. If age, sex or diagnosis were very unequal
-# between sites, a network could read them from the scanner alone, so this table is worth a look before any result.
+# One row is one scan. `axcodes` tells in which directions the file stores its axes (`RAS`: right, anterior, superior)
+# and `sx sy sz` are the edges of a voxel in mm. Below is the same cohort by site. If age, sex or diagnosis were very
+# unequal between sites, a network could read them from the scanner alone, so this table is worth a look before any
+# result.
 
 # %%
 by_site = cohort.table.groupby("site").agg(
@@ -135,12 +148,14 @@ by_site.round(1)
 # %% [markdown]
 # ## 3. The split: by person, once, for everything
 #
-# People, not scans, are divided: all scans of one person stay on one side, and each site, diagnosis and sex is shared out
-# alike. Pretraining will see the training people only. That matters even though it uses no labels: an encoder that has
-# seen a test person's brain has an advantage that no new patient would give it, and the workbench refuses such a test.
+# People, not scans, are divided: all scans of one person stay on one side, and each site, diagnosis and sex is shared
+# out alike. Pretraining will see the training people only. That matters even though it uses no labels: an encoder
+# that has seen a test person's brain has an advantage that no new patient would give it, and the workbench refuses
+# such a test.
 
 # %%
-run_split(SplitConfig(out=runs / "split", cohort=runs / "cohort", fractions=fractions, stratify=("site", *targets), seed=seed))
+run_split(SplitConfig(out=runs / "split", cohort=runs / "cohort", fractions=fractions, stratify=("site", *targets),
+                      seed=seed))
 parts = load_split(runs / "split")
 cohort_parts = cohort.table.merge(parts, on="participant")
 pd.crosstab(cohort_parts["site"], cohort_parts["split"])
@@ -148,10 +163,10 @@ pd.crosstab(cohort_parts["site"], cohort_parts["split"])
 # %% [markdown]
 # ## 4. Preparation: one grid, one scale
 #
-# Each scan is turned to RAS, resampled to cubic voxels, cropped to the brain, and its intensities are expressed in standard
-# deviations from the mean of its own brain (a z-score). This is done once; from then on any part of any scan can be read
-# at random from the *store*. Differences in grid and overall brightness between sites are gone after this step.
-# Differences in contrast, noise and sharpness are not, and we will meet them again in step 8.
+# Each scan is turned to RAS, resampled to cubic voxels, cropped to the brain, and its intensities are expressed in
+# standard deviations from the mean of its own brain (a z-score). This is done once; from then on any part of any scan
+# can be read at random from the *store*. Differences in grid and overall brightness between sites are gone after this
+# step. Differences in contrast, noise and sharpness are not, and we will meet them again in step 8.
 
 # %%
 run_prepare(PrepareConfig(out=runs / "store", cohort=runs / "cohort", spacing=spacing))
@@ -161,17 +176,18 @@ plots.slices(Volume(store.read(example).astype(np.float32), store.grid(example).
              title=titled(f"{example} as prepared, {store.spacing:g} mm"))
 
 # %% [markdown]
-# L and R are the *patient's* left and right, and left is drawn on the left. The axes are millimetres in the scan's own
-# world, so a point that you find here is the same point in any other viewer.
+# L and R are the *patient's* left and right, and left is drawn on the left. The axes are millimetres in the scan's
+# own world, so a point that you find here is the same point in any other viewer. The grey around the brain is 0,
+# which after this step is the brain's own mean.
 
 # %% [markdown]
 # ## 5. Pretraining: learning without labels
 #
-# The network (a *vision transformer*) cuts a volume into patches of a few voxels and turns each into a vector, a *patch
-# token*; one extra vector, the *CLS token*, stands for the whole scan. VolTA trains it with three tasks at once. Two
-# differently cropped views of one scan should get the same CLS token; each patch should get the token that a slowly
-# changing copy of the network (the *teacher*) gives it, even where the patch was hidden from the student; and the
-# hidden voxels should be painted back in. None of this needs an expert's label.
+# The network (a *vision transformer*) cuts a volume into patches of a few voxels and turns each into a vector, a
+# *patch token*; one extra vector, the *CLS token*, stands for the whole scan. VolTA trains it with three tasks at
+# once. Two differently cropped views of one scan should get the same CLS token; each patch should get the token that
+# a slowly changing copy of the network (the *teacher*) gives it, even where the patch was hidden from the student;
+# and the hidden voxels should be painted back in. None of this needs an expert's label.
 
 # %%
 pretraining = run_pretrain(PretrainConfig(
@@ -187,10 +203,11 @@ losses = [name for name in ("loss_cls", "loss_patch", "loss_reconstruction") if 
                          title=titled("is the teacher still saying something?"), width=300))
 
 # %% [markdown]
-# Read the right figure first. The losses are *not* errors that must fall to zero: student and teacher move together, so a
-# loss may even rise. What can go wrong is **collapse**: the teacher gives every scan the same answer. It shows as an
-# entropy near 1 (all answers equally likely) together with a KL, the distance between student and teacher, near 0. On a
-# training as short and small as this one, expect the CLS curves to come close to that; the patch curves should stay away.
+# Read the right figure first. The losses are *not* errors that must fall to zero: student and teacher move together,
+# so a loss may even rise. What can go wrong is **collapse**: the teacher gives every scan the same answer. It shows
+# as an entropy near 1 (all answers equally likely) together with a KL, the distance between student and teacher, near
+# 0. On a training as short and small as this one, expect the CLS curves to come close to that; the patch curves
+# should stay away.
 
 # %%
 last = metrics.dropna(subset=losses).iloc[-1]
@@ -202,8 +219,8 @@ print(pretraining.provenance.get("alarm", {}).get("why", "no collapse alarm was 
 # ## 6. Segmentation: does pretraining help to find the hippocampus?
 #
 # A decoder is put on the encoder and both are trained on the training people's outlines. We do it twice with equal
-# settings and equal data: once from the pretrained weights, once from random ones. Only this pair of runs can tell what
-# pretraining contributed; a good Dice of the first alone could come from the architecture or from the labels.
+# settings and equal data: once from the pretrained weights, once from random ones. Only this pair of runs can tell
+# what pretraining contributed; a good Dice of the first alone could come from the architecture or from the labels.
 
 # %%
 finetuning = {"store": runs / "store", "split": runs / "split", "encoder": runs / "pretrain", "seed": seed}
@@ -218,11 +235,11 @@ else:
     print("no segmentations in this cohort: step 6 is left out")
 
 # %% [markdown]
-# The **Dice** score says how well two outlines overlap, from 0 (not at all) to 1 (the same voxels). It is computed on the
-# test people, in each scan's own space. We first average over structures within a person, since left and right of one head
-# are not two independent pieces of evidence; `n` is the number of people. The interval is a 95 % bootstrap interval of
-# the mean over people: how far the mean would move with other people like these. It is `NaN` for a single person, and with
-# fewer than about ten it is too narrow to be trusted.
+# The **Dice** score says how well two outlines overlap, from 0 (not at all) to 1 (the same voxels). It is computed on
+# the test people, in each scan's own space. We first average over structures within a person, since left and right of
+# one head are not two independent pieces of evidence; `n` is the number of people. The interval is a 95 % bootstrap
+# interval of the mean over people: how far the mean would move with other people like these. It is `NaN` for a single
+# person, and with fewer than about ten it is too narrow to be trusted.
 
 # %%
 def mean_and_interval(values):
@@ -245,8 +262,8 @@ if labelled:
 # The rows called `difference` are the comparison: the same person under both networks, pretrained minus random. An
 # interval that contains 0 means that this experiment does not show a difference.
 #
-# Numbers hide how an outline looks, so here is one test scan, and not a flattering one: the person whose pretrained Dice
-# is the median. Above the true outline (blue), below the predicted one (orange).
+# Numbers hide how an outline looks, so here is one test scan, and not a flattering one: the person whose pretrained
+# Dice is the median. Above the true outline (blue), below the predicted one (orange).
 
 # %%
 test_scans = cohort_parts.loc[cohort_parts["split"] == "test", "scan_id"].tolist()
@@ -263,17 +280,18 @@ if labelled:
     predicted = read_volume(segmentations["pretrained"].path / "volumes" / f"{case}_dseg.nii.gz", labels=True)
     true_codes = {structure: store.codes(case, structure)[0] for structure in structures}
     where = plots.densest_point(truth, true_codes.values())  # both pictures at one place
-    display(plots.slices(scan, truth, codes=true_codes, source="truth", at=where, title=titled(f"{case}, true outline")))
+    display(plots.slices(scan, truth, codes=true_codes, source="truth", at=where,
+                         title=titled(f"{case}, true outline")))
     display(plots.slices(scan, predicted, codes={s: i + 1 for i, s in enumerate(structures)}, at=where,
                          title=titled(f"{case}, predicted outline (Dice {ranked[case]:.2f})")))
 
 # %% [markdown]
 # ## 7. Classification: what does one scan tell about the person?
 #
-# A *linear probe* leaves the encoder as it is and fits one logistic regression on its tokens: if the answer is easy to read
-# off, the encoder has made it explicit. **AUROC** is the chance that a random member of one class scores higher than one
-# of the other: 0.5 is guessing. Beside the pretrained and the random encoder stands the plainest rival there is, the brain's
-# volume in ml. A network that does not beat it has not earned its electricity.
+# A *linear probe* leaves the encoder as it is and fits one logistic regression on its tokens: if the answer is easy
+# to read off, the encoder has made it explicit. **AUROC** is the chance that a random member of one class scores
+# higher than one of the other: 0.5 is guessing. Beside the pretrained and the random encoder stands the plainest
+# rival there is, the brain's volume in ml. A network that does not beat it has not earned its electricity.
 
 # %%
 scores = []
@@ -283,7 +301,7 @@ for target in [t for t in targets if t in cohort.table and cohort.table[t].nuniq
         predictions = run.read_table("predictions").query("split == 'test'")
         positive = run.provenance["positive"]
         scores.append({"target": target, "from": f"{init} encoder", "people": predictions["participant"].nunique(),
-                       f"AUROC": auroc_by_person(predictions, positive)})
+                       "AUROC": auroc_by_person(predictions, positive)})
     volume = predictions.drop(columns="score").merge(store.index[["scan_id", "brain_ml"]], on="scan_id")
     scores.append({**scores[-1], "from": "brain volume",
                    "AUROC": auroc_by_person(volume.rename(columns={"brain_ml": "score"}), positive)})
@@ -297,9 +315,10 @@ pd.DataFrame(scores).round(2)
 # %% [markdown]
 # ## 8. Embeddings: what sets scans apart?
 #
-# Each scan's CLS token has a few hundred numbers; UMAP lays scans with similar tokens close together on a plane. Coloured by
-# site it answers a sobering question: does the network see brains or scanners? Groups by colour mean scanners. A random
-# network is the right thing to compare with, since contrast and noise separate sites without any learning.
+# Each scan's CLS token has a few hundred numbers; UMAP lays scans with similar tokens close together on a plane.
+# Coloured by site it answers a sobering question: does the network see brains or scanners? Groups by colour mean
+# scanners. A random network is the right thing to compare with, since contrast and noise separate sites without any
+# learning.
 
 # %%
 look = {"store": runs / "store", "encoder": runs / "pretrain", "seed": seed}
@@ -312,15 +331,15 @@ for init in ("pretrained", "random"):
 hv.Layout(panels).opts(shared_axes=False)
 
 # %% [markdown]
-# Distances between far-away groups, and the axes themselves, mean nothing in a UMAP; only who is next to whom does. The
-# points are selectable, and in the explorer (last step) a click on a point opens its scan.
+# Distances between far-away groups, and the axes themselves, mean nothing in a UMAP; only who is next to whom does.
+# The points are selectable, and in the explorer (last step) a click on a point opens its scan.
 
 # %% [markdown]
 # ## 9. Attention: where does the network look?
 #
-# In the last block, the CLS token gathers information from the patches with weights that sum to 1. The map shows them as
-# multiples of an equal share: 1 means "as much as any patch", 3 means three times as much. The blocks that you see are the
-# patches; nothing is smoothed, so that the map does not look finer than it is.
+# In the last block, the CLS token gathers information from the patches with weights that sum to 1. The map shows them
+# as multiples of an equal share: 1 means "as much as any patch", 3 means three times as much. The blocks that you see
+# are the patches; nothing is smoothed, so that the map does not look finer than it is.
 
 # %%
 attention = {init: run_attend(AttendConfig(out=runs / f"attend-{init}", init=init, scans=test_scans, **look))
@@ -329,23 +348,23 @@ for init, run in attention.items():
     weights = read_volume(run.path / "volumes" / f"{case}_desc-attnmean_map.nii.gz")
     display(plots.slices(scan, weights, overlay_value="attention, times an equal share", opacity=0.5,
                          title=titled(f"{case}, attention of the {init} encoder")))
-outside = {init: run.read_table("attention").query("head == 'mean'")["outside_brain"].mean() for init, run in attention.items()}
-print("attention that falls outside the brain: " + ", ".join(f"{init} {share:.0%}" for init, share in outside.items()))
+    outside = run.read_table("attention").query("head == 'mean'")["outside_brain"].mean()
+    print(f"{init} encoder: {outside:.0%} of the attention falls outside the brain (mean of the test scans)")
 
 # %% [markdown]
-# Attention is not an explanation. A random network has bright patches too, which is why its map stands beside the other
-# one; only what differs between them can be due to learning, and even that says where information was *taken from*, not
-# that it was used for a decision.
+# Attention is not an explanation. A random network has bright patches too, which is why its map stands beside the
+# other one; only what differs between them can be due to learning, and even that says where information was *taken
+# from*, not that it was used for a decision.
 
 # %% [markdown]
 # ## What these numbers can and cannot show
 #
-# They show that the whole chain works on this machine, from files to figures, and that nobody was tested on whom training
-# had seen. They **cannot** show that pretraining helps, or that it does not: one seed, one split, a handful of test people
-# and minutes of training leave every difference here within the reach of chance. And simulated brains are smooth
-# deformations of one template; whatever is found in them is a statement about the method, never about patients. For
-# evidence, use real cohorts with sites held out, several seeds and folds, learning rates tuned alike for both arms, and
-# hours rather than minutes.
+# They show that the whole chain works on this machine, from files to figures, and that nobody was tested on whom
+# training had seen. They **cannot** show that pretraining helps, or that it does not: one seed, one split, a handful
+# of test people and minutes of training leave every difference here within the reach of chance. And simulated brains
+# are smooth deformations of one template; whatever is found in them is a statement about the method, never about
+# patients. For evidence, use real cohorts with sites held out, several seeds and folds, learning rates tuned alike
+# for both arms, and hours rather than minutes.
 #
 # ## Everything that was written
 
@@ -357,14 +376,16 @@ pd.DataFrame([{"run": name, "job": run.job, "state": run.status["state"], "secon
 # %% [markdown]
 # ## Go on: the explorer
 #
-# The explorer shows these runs in your browser: click a point of the embedding to open its scan in three planes and 3D, and lay
-# attention and segmentations over it. It listens on your own machine only. Start it in a terminal with the line
-# printed below.
+# The explorer shows these runs in your browser: click a point of the embedding to open its scan in three planes and
+# 3D, and lay attention and segmentations over it. It listens on your own machine only. Start it in a terminal with
+# the line printed below.
 #
-# For your own scans set `bids` to your folder and `out` to a new one in the settings, or run this notebook from a terminal:
+# For your own scans set `bids` to your folder and `out` to a new one in the settings, or run this notebook from a
+# terminal:
 #
 # ```
-# workbench notebook --out runs/report --notebook notebooks/quickstart.ipynb --parameters bids=/data/study out=runs/study
+# workbench notebook --out runs/report --notebook notebooks/quickstart.ipynb \
+#     --parameters bids=/data/study out=runs/study
 # ```
 #
 # which leaves the executed notebook and an HTML report that opens anywhere.

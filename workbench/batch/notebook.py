@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 
 from workbench.batch.config import NotebookConfig
 from workbench.errors import ConfigError, WorkbenchError
-from workbench.runs import Run, find_runs, finished, start_run
+from workbench.runs import Run, digest_file, find_runs, finished, start_run
 
 PATIENCE = 60.0  # seconds that a stopped notebook gets, so that the job in its cell can save its state
 
@@ -33,7 +32,7 @@ def run_notebook(config: NotebookConfig, *, overwrite: bool = False) -> Run:
         raise ConfigError(f"{config.notebook}: has no parameter {', '.join(unknown)}",
                           cause=f"its parameters cell has: {', '.join(defaults) or 'nothing'}",
                           remedy="check the spelling, or add it to the notebook's parameters cell")
-    fingerprint = hashlib.blake2b(config.notebook.read_bytes(), digest_size=16).hexdigest()
+    fingerprint = digest_file(config.notebook)
     if not overwrite and (done := finished(config)) and _up_to_date(done, fingerprint):
         return done
     with start_run(config, overwrite=overwrite, notebook_fingerprint=fingerprint, parameters=values) as run:

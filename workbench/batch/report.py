@@ -18,6 +18,7 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block extra_css %}<style>
 main { max-width: 1100px; margin: 0 auto; }
 .jp-InputPrompt, .jp-OutputPrompt { display: none; }
+.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"] { background: none; opacity: 0.65; }
 </style>{% endblock %}
 """
 
@@ -30,13 +31,15 @@ def write_html(notebook: Path) -> Path:
     """
     import nbformat
     from nbconvert import HTMLExporter
+    from traitlets.config import Config
 
     content = nbformat.read(notebook, as_version=4)
     content.metadata.pop("widgets", None)
     for cell in content.cells:
         if "outputs" in cell:
-            cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
-    exporter = HTMLExporter(raw_template=TEMPLATE, embed_images=True)
+            cell.outputs = [output for output in cell.outputs if _lasts(output)]
+    progress = Config({"CoalesceStreamsPreprocessor": {"enabled": True}})  # of a bar only its last state
+    exporter = HTMLExporter(raw_template=TEMPLATE, embed_images=True, config=progress)
     title = content.metadata.get("title") or notebook.stem
     body, _ = exporter.from_notebook_node(content, resources={"metadata": {"name": title}})
     target = notebook.with_suffix(".html")
@@ -45,5 +48,6 @@ def write_html(notebook: Path) -> Path:
     return target
 
 
-def _is_widget(output: Any) -> bool:
-    return WIDGET in output.get("data", {})
+def _lasts(output: Any) -> bool:
+    """Not a widget, and not the empty message with which HoloViews announces a figure."""
+    return "data" not in output or (bool(output.data) and WIDGET not in output.data)

@@ -35,7 +35,7 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> dict[str, A
 
     told: dict[str, Any] = {}
     try:
-        papermill.execute_notebook(str(notebook), str(output), parameters=values, progress_bar=True)
+        papermill.execute_notebook(str(notebook), str(output), parameters=values, config=private_sockets())
     except papermill.PapermillExecutionError as error:
         told = {"failed": f"{error.ename}: {error.evalue}".removesuffix(": "), "cell": error.exec_count}
     except Exception as error:  # a kernel that does not start or that was killed; the output holds what came before
@@ -43,6 +43,18 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> dict[str, A
     if output.is_file():
         write_html(output)
     return told
+
+
+def private_sockets() -> Any:
+    """Settings that let the kernel be reached through files of its owner in place of TCP ports, which any user of a
+    shared node can open and which kernels that start side by side now and then claim twice."""
+    from jupyter_core.paths import jupyter_runtime_dir
+    from traitlets.config import Config
+
+    config = Config()
+    if os.name == "posix" and len(jupyter_runtime_dir()) < 40:  # a socket's path may have about 100 characters
+        config.KernelManager.transport = "ipc"
+    return config
 
 
 if __name__ == "__main__":

@@ -6,5 +6,5 @@ from workbench.plots.palette import UNKNOWN, category_colors, label_colors
 from workbench.plots.scatter import case_ring, embedding_scatter, with_ring
 from workbench.plots.slices import densest_point, slices
 
-__all__ = ["UNKNOWN", "case_ring", "category_colors", "densest_point", "embedding_scatter", "label_colors", "run_curves", "slices",
-           "training_curves", "with_ring"]
+__all__ = ["UNKNOWN", "case_ring", "category_colors", "densest_point", "embedding_scatter", "label_colors",
+           "run_curves", "slices", "training_curves", "with_ring"]

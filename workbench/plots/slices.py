@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage
 
 from workbench.plots.palette import label_colors
-from workbench.volumes import Grid, Volume, resample, spaced_grid
+from workbench.volumes import Grid, Volume, spaced_grid
 
 if TYPE_CHECKING:
     import holoviews as hv
@@ -34,8 +35,8 @@ def slices(volume: Volume, overlay: Volume | None = None, *, value: str = "inten
         overlay_value: Name of the map's values.
         codes: Structure → code: the overlay is a label map; 0 and other codes are not drawn.
         source: Whose labels these are, which gives their colours: ``"truth"`` or ``"prediction"``.
-        at: World position ``(x, y, z)`` in mm. By default where most of the labels are, else the scan's centre of
-            brightness.
+        at: World position ``(x, y, z)`` in mm. By default where most of the labels are, else the centre of what
+            is not background.
         limit: Top of the map's colour scale; by default its largest value.
         opacity: Of the overlay, 0 to 1.
         title: Of the whole.
@@ -50,24 +51,22 @@ def slices(volume: Volume, overlay: Volume | None = None, *, value: str = "inten
 
     grid = spaced_grid(volume.grid, min(volume.spacing))
     point = np.asarray(at if at is not None else default_point(volume, overlay, codes), float)
-    colors = _Colors(volume, overlay, value, overlay_value, codes, source, limit, opacity)
+    scan_look = _scan_look(volume, value)
+    over_look = _overlay_look(overlay, overlay_value, codes, source, limit, opacity) if overlay is not None else {}
     scale = height / (grid.shape[2] * grid.spacing[2])  # pixels a mm
     plots = []
     for plane, normal in PLANES.items():
-        cut = slice_grid(grid, normal, float(point[normal]))
-        across, up = (axis for axis in range(3) if axis != normal)
-        size = {"frame_width": round(cut.shape[across] * cut.spacing[across] * scale),
-                "frame_height": round(cut.shape[up] * cut.spacing[up] * scale)}
-        bar = plane == "axial"  # one colour bar for the three, at the right
-        layers = [_image(hv, sample(volume, cut, normal, 1), cut, normal, value, bar=bar and overlay is None,
-                         **colors.scan)]
+        cut, bar = slice_grid(grid, normal, float(point[normal])), plane == "axial"  # one colour bar for all three
+        layers = [_image(hv, sample(volume, cut, normal, order=1, outside=np.nan), cut, normal, value,
+                         colorbar=bar and overlay is None, **scan_look)]
         if overlay is not None:
-            layers.append(_image(hv, colors.shown(sample(overlay, cut, normal, 0)), cut, normal, overlay_value, bar=bar,
-                                 **colors.over))
-        layers.append(_marks(hv, cut, normal))
-        plots.append(hv.Overlay(layers).opts(
-            title=f"{plane}, {AXES[normal]} = {point[normal]:.0f} mm", shared_axes=False, toolbar=None, xticks=4,
-            yticks=4, backend="bokeh", **size))
+            data = sample(overlay, cut, normal, order=0, outside=0)
+            layers.append(_image(hv, _numbered(data, codes) if codes else data, cut, normal, overlay_value,
+                                 colorbar=bar, **over_look))
+        across, up = (round(cut.shape[a] * cut.spacing[a] * scale) for a in range(3) if a != normal)
+        plots.append(hv.Overlay([*layers, _marks(hv, cut, normal)]).opts(
+            title=f"{plane}, {AXES[normal]} = {point[normal]:.0f} mm", frame_width=across, frame_height=up,
+            shared_axes=False, toolbar=None, xticks=4, yticks=4, backend="bokeh"))
     return hv.Layout(plots).cols(3).opts(title=title, shared_axes=False, toolbar=None, backend="bokeh")
 
 
@@ -78,19 +77,28 @@ def slice_grid(grid: Grid, normal: int, position: float) -> Grid:
     return Grid((shape[0], shape[1], shape[2]), affine)
 
 
-def sample(volume: Volume, cut: Grid, normal: int, order: int) -> np.ndarray:
-    """The volume's values on a one-layer grid, ``(across, up)`` in the order of the world axes; NaN outside it."""
-    # the scan is drawn as it is: no blur, and what lies outside it is not black but nothing
-    moved = resample(Volume(volume.data.astype(np.float32), volume.affine), cut, order=order, fill=np.nan,
-                     antialias=False)
-    return moved.data.squeeze(axis=normal)
+def sample(volume: Volume, cut: Grid, normal: int, *, order: int, outside: float) -> np.ndarray:
+    """The volume's values on a one-layer grid, ``(across, up)`` in the order of the world axes.
+
+    Args:
+        volume: Any orientation.
+        cut: From ``slice_grid``, perpendicular to world axis ``normal``.
+        order: 1 interpolates, 0 takes the nearest voxel.
+        outside: Value where no voxel is.
+    """
+    ijk = np.stack(np.meshgrid(*map(np.arange, cut.shape), indexing="ij"), -1)
+    at = np.moveaxis(volume.grid.to_voxel(cut.to_world(ijk)), -1, 0)
+    size = np.array(volume.data.shape).reshape(3, 1, 1, 1)
+    inside = ((at > -0.501) & (at < size - 0.499)).all(axis=0)  # a voxel reaches half its edge beyond its centre
+    values = ndimage.map_coordinates(volume.data.astype(np.float32), at, order=order, mode="nearest")
+    return np.where(inside, values, outside).squeeze(axis=normal)
 
 
 def default_point(volume: Volume, overlay: Volume | None, codes: Mapping[str, int] | None) -> np.ndarray:
-    """World position ``(3,)`` in mm: where most of the labels are, or else the scan's centre of brightness."""
+    """World position ``(3,)`` in mm: where most of the labels are, or else the centre of what is not background."""
     if overlay is not None and codes and np.isin(overlay.data, list(codes.values())).any():
         return densest_point(overlay, codes.values())
-    weight = np.clip(volume.data - np.median(volume.data[[0, -1]]), 0, None).astype(float)
+    weight = np.abs(volume.data - np.median(volume.data[[0, -1]])).astype(float)  # the outer faces are background
     if not weight.any():
         weight = np.ones(volume.data.shape)
     centre = [np.average(np.arange(n), weights=weight.sum(axis=tuple({0, 1, 2} - {axis})))
@@ -112,47 +120,43 @@ def densest_point(labels: Volume, codes: Iterable[int]) -> np.ndarray:
     return np.array([np.bincount(column - column.min()).argmax() + column.min() for column in layers.T]) * step
 
 
-class _Colors:
-    """Colour scales, the same for the three planes: from the whole volume, not from the slice."""
-
-    def __init__(self, volume: Volume, overlay: Volume | None, value: str, overlay_value: str,
-                 codes: Mapping[str, int] | None, source: str, limit: float | None, opacity: float) -> None:
-        low, high = np.percentile(volume.data, [0.5, 99.5])
-        self.scan: dict[str, Any] = {"cmap": "gray", "clim": (float(low), float(max(high, low + 1e-6))),
-                                     "clabel": value}
-        self.codes, self.over = codes, {}
-        if overlay is None:
-            return
-        if codes:
-            from bokeh.models import FixedTicker
-
-            names = {number: name.replace("_", " ") for number, name in enumerate(codes, start=1)}
-            colors = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in label_colors(len(codes), source)]
-            self.over = {"cmap": colors, "clim": (0.5, len(codes) + 0.5), "alpha": opacity, "clabel": "", "colorbar_opts": {
-                "ticker": FixedTicker(ticks=list(names)), "major_label_overrides": names, "width": 12}}
-        else:
-            top = float(limit if limit is not None else np.nanmax(overlay.data))
-            self.over = {"cmap": "inferno", "clim": (0.0, top or 1.0), "alpha": opacity, "clabel": overlay_value,
-                         "colorbar_opts": {"width": 12}}
-
-    def shown(self, data: np.ndarray) -> np.ndarray:
-        """Labels as 1, 2, … in the order of ``codes``; what is not drawn as NaN."""
-        if not self.codes:
-            return np.where(data == 0, np.nan, data)
-        out = np.full(data.shape, np.nan)
-        for number, code in enumerate(self.codes.values(), start=1):
-            out[data == code] = number
-        return out
+def _scan_look(volume: Volume, value: str) -> dict[str, Any]:
+    """Greys over the whole volume's range, so that the three planes have one scale."""
+    low, high = np.percentile(volume.data, [0.5, 99.5])
+    return {"cmap": "gray", "clim": (float(low), float(max(high, low + 1e-6))), "clabel": value}
 
 
-def _image(hv: Any, data: np.ndarray, cut: Grid, normal: int, value: str, *, bar: bool, **look: Any) -> hv.Image:
+def _overlay_look(overlay: Volume, value: str, codes: Mapping[str, int] | None, source: str, limit: float | None,
+                  opacity: float) -> dict[str, Any]:
+    bar: dict[str, Any] = {"width": 12}
+    look = {"alpha": opacity, "clipping_colors": {"min": "rgba(0, 0, 0, 0)"}, "colorbar_opts": bar}
+    if not codes:  # 0, where nothing was said, lies below the scale and is not drawn
+        top = float(limit if limit is not None else overlay.data.max())
+        return {**look, "cmap": "inferno", "clim": (1e-9, top if top > 0 else 1.0), "clabel": value}
+    from bokeh.models import FixedTicker
+
+    names = {number: name.replace("_", " ") for number, name in enumerate(codes, start=1)}
+    bar |= {"ticker": FixedTicker(ticks=list(names)), "major_label_overrides": names}
+    colors = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in label_colors(len(codes), source)]
+    return {**look, "cmap": colors, "clim": (0.5, len(codes) + 0.5), "clabel": ""}
+
+
+def _numbered(data: np.ndarray, codes: Mapping[str, int]) -> np.ndarray:
+    """Labels as 1, 2, … in the order of ``codes``; everything else as 0, which is below the scale."""
+    out = np.zeros(data.shape)
+    for number, code in enumerate(codes.values(), start=1):
+        out[data == code] = number
+    return out
+
+
+def _image(hv: Any, data: np.ndarray, cut: Grid, normal: int, value: str, **look: Any) -> hv.Image:
     """``data`` ``(across, up)`` as an image whose pixels lie around their centres in mm."""
     across, up = (axis for axis in range(3) if axis != normal)
     half = [s / 2 for s in cut.spacing]
     (left, bottom), (right, top) = _corners(cut, across, up)
-    image = hv.Image(np.flipud(data.T), bounds=(left - half[across], bottom - half[up], right + half[across],
-                                                top + half[up]), kdims=[_axis(hv, across), _axis(hv, up)], vdims=[value])
-    return image.opts(colorbar=bar, tools=["hover"], backend="bokeh", **look)
+    bounds = (left - half[across], bottom - half[up], right + half[across], top + half[up])
+    image = hv.Image(np.flipud(data.T), bounds=bounds, kdims=[_axis(hv, across), _axis(hv, up)], vdims=[value])
+    return image.opts(tools=["hover"], backend="bokeh", **look)
 
 
 def _marks(hv: Any, cut: Grid, normal: int) -> hv.Labels:
