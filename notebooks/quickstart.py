@@ -65,7 +65,6 @@ from pathlib import Path
 import holoviews as hv
 import numpy as np
 import pandas as pd
-import panel as pn
 from IPython.display import display
 
 from workbench import plots
@@ -88,8 +87,7 @@ from workbench.pretrain import PretrainConfig, run_pretrain
 from workbench.runs import find_runs
 from workbench.volumes import Volume, read_volume
 
-pn.config.inline = True  # inline: the saved notebook then needs no network to show its figures
-hv.extension("bokeh", inline=True, logo=False)
+plots.offline()  # the saved notebook then needs no network to show its figures
 runs = Path(out).resolve()
 print(f"runs go to {runs}")
 

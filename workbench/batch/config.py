@@ -53,17 +53,21 @@ def parse_value(text: str) -> Any:
     if text.lower() in WORDS:
         return WORDS[text.lower()]
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return json.loads(text, parse_constant=_refuse)
+    except ValueError:
         pass
-    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text):
-        return float(text) if re.search(r"[.eE]", text) else int(text)
+    if re.fullmatch(r"[-+]?(\d+\.|\d*\.\d+)([eE][-+]?\d+)?", text):  # .5 and 5. are no JSON
+        return float(text)
     if text[0] in "[{":
         try:
             return yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ValueError(f"{text}: neither JSON nor YAML") from error
     return text
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is text here")  # Python's json alone takes NaN and Infinity for numbers
 
 
 def _split(parameter: str) -> tuple[str, str]:

@@ -52,7 +52,7 @@ def private_sockets() -> Any:
     from traitlets.config import Config
 
     config = Config()
-    if os.name == "posix" and len(jupyter_runtime_dir()) < 40:  # a socket's path may have about 100 characters
+    if os.name == "posix" and len(jupyter_runtime_dir()) < 55:  # a socket's whole path may have 107 characters
         config.KernelManager.transport = "ipc"
     return config
 

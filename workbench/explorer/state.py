@@ -59,7 +59,7 @@ class ExplorerState(param.Parameterized):
         if self.runs_folder is not None:
             with self.guarded():
                 self.catalog = Catalog.scan(self.runs_folder)
-        self._offer("segment_run", self.catalog.of_job("segment"))  # before the first case is chosen: it is a scored one
+        self._offer("segment_run", self.catalog.of_job("segment"))  # first: the first case is a scored one
         self._offer("embed_run", self.catalog.of_job("embed"))
         self._load_embedding()
 

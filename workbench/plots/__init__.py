@@ -2,9 +2,10 @@
 the app."""
 
 from workbench.plots.curves import run_curves, training_curves
+from workbench.plots.offline import offline
 from workbench.plots.palette import UNKNOWN, category_colors, label_colors
 from workbench.plots.scatter import case_ring, embedding_scatter, with_ring
 from workbench.plots.slices import densest_point, slices
 
 __all__ = ["UNKNOWN", "case_ring", "category_colors", "densest_point", "embedding_scatter", "label_colors",
-           "run_curves", "slices", "training_curves", "with_ring"]
+           "offline", "run_curves", "slices", "training_curves", "with_ring"]

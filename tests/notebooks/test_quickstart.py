@@ -1,0 +1,169 @@
+"""The quickstart, run for real on a tiny simulated cohort: what it shows is what lies in the run folders."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from sklearn.metrics import roc_auc_score
+
+from workbench.batch import NotebookConfig, run_notebook
+from workbench.runs import Run, find_runs
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
+TINY = ("participants=9", "source_spacing=6", "spacing=6", "image_size=16", "epochs=2", "batch_size=2", "steps=3",
+        "fractions=[0.34, 0.0, 0.66]")  # six test people, two a site
+PEOPLE, TESTED = 9, 6
+
+
+class Report:
+    """An executed notebook."""
+
+    def __init__(self, run, made):
+        self.run, self.made = run, made
+        self.outputs = [output for cell in nbformat.read(run.path / "notebook.ipynb", 4).cells
+                        for output in cell.get("outputs", [])]
+        self.text = "".join(o.text for o in self.outputs if o.output_type == "stream" and o.name == "stdout")
+
+    def table(self, *columns):
+        """The table shown that has these columns, every cell as text."""
+        for output in self.outputs:
+            for found in BeautifulSoup(output.get("data", {}).get("text/html", ""), "html.parser").select("table"):
+                # a named index has its names in a second line, below blanks
+                lines = [[th.get_text() for th in tr.select("th")] for tr in found.select("thead tr")]
+                header = [(below or above) for above, below in zip(lines[0], lines[-1], strict=True)]
+                if set(columns) <= set(header):
+                    rows, above = [], []
+                    for tr in found.select("tbody tr"):
+                        cells = [cell.get_text() for cell in tr.select("th, td")]
+                        cells = above[:len(header) - len(cells)] + cells  # an index level that spans several rows
+                        above = cells
+                        rows.append(cells)
+                    return pd.DataFrame(rows, columns=header)
+        raise AssertionError(f"no table with {columns}")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("quickstart")
+    return NotebookConfig(out=folder / "report", notebook=NOTEBOOK, parameters=(f"out={folder / 'runs'}", *TINY))
+
+
+@pytest.fixture(scope="module")
+def report(config):
+    run = run_notebook(config)
+    return Report(run, find_runs(config.out.parent / "runs"))
+
+
+def test_every_job_ran_to_its_end_and_is_marked_simulated(report):
+    assert sorted(report.made) == sorted([
+        "bids", "cohort", "split", "store", "pretrain", "hippocampus-pretrained", "hippocampus-random",
+        "diagnosis-pretrained", "diagnosis-random", "sex-pretrained", "sex-random", "embed-pretrained", "embed-random",
+        "attend-pretrained", "attend-random"])
+    assert all(run.ok and run.simulated for run in report.made.values())
+    assert report.run.ok and report.run.simulated
+    assert set(report.run.provenance["runs"].values()) == {run.job for run in report.made.values()}
+    shown = report.table("run", "job", "state")
+    assert dict(zip(shown["run"], shown["job"], strict=True)) == {n: run.job for n, run in report.made.items()}
+    assert set(shown["state"]) == {"ok"}
+
+
+def test_the_arms_of_a_comparison_differ_in_nothing_but_init(report):
+    for job in ("hippocampus", "diagnosis", "sex", "embed", "attend"):
+        a, b = (report.made[f"{job}-{init}"].config for init in ("pretrained", "random"))
+        assert {key for key in a if a[key] != b[key]} == {"out", "init"}
+
+
+def test_the_cohort_and_the_split_are_those_on_the_disk(report):
+    assert f"Simulated data: {PEOPLE} scans of {PEOPLE} people, 0 files set aside" in report.text
+    by_site = report.table("people", "women", "stored")
+    assert by_site["people"].astype(int).sum() == PEOPLE
+    scans = report.made["cohort"].read_table("scans")
+    assert by_site["women"].astype(int).tolist() == scans.groupby("site")["sex"].apply(lambda s: (s == "F").sum()
+                                                                                       ).tolist()
+    split = report.table("site", "test", "train")
+    assert (split["test"].astype(int).sum(), split["train"].astype(int).sum()) == (TESTED, PEOPLE - TESTED)
+
+
+def test_the_dice_shown_is_the_dice_of_the_runs(report):
+    tables = {init: report.made[f"hippocampus-{init}"].read_table("dice") for init in ("pretrained", "random")}
+    people = {init: table.groupby(["site", "participant"])["dice"].mean() for init, table in tables.items()}
+    people["difference"] = people["pretrained"] - people["random"]
+    shown = report.table("n", "mean", "from", "to").set_index(["site", "Dice"])
+    assert len(shown) == 3 * 4
+    for name, values in people.items():
+        assert len(values) == TESTED
+        for site, group in [*values.groupby("site"), ("all sites", values)]:
+            row = shown.loc[(site, name)]
+            assert int(row["n"]) == len(group)
+            assert float(row["mean"]) == pytest.approx(group.mean(), abs=6e-4)
+            assert float(row["from"]) - 1e-3 <= group.mean() <= float(row["to"]) + 1e-3
+            assert group.min() - 1e-3 <= float(row["from"]) and float(row["to"]) <= group.max() + 1e-3
+
+
+def test_the_auroc_shown_is_that_of_the_runs_and_has_a_plain_rival(report):
+    shown = report.table("target", "AUROC").set_index(["target", "from"])
+    assert len(shown) == 6
+    index = report.made["store"].read_table("index").set_index("scan_id")
+    for target in ("diagnosis", "sex"):
+        for init in ("pretrained", "random"):
+            table = report.made[f"{target}-{init}"].read_table("predictions").query("split == 'test'")
+            positive = sorted(set(index[target]))[1]
+            row = shown.loc[(target, f"{init} encoder")]
+            assert int(row["people"]) == len(table) == TESTED
+            assert float(row["AUROC"]) == pytest.approx(roc_auc_score(table["truth"] == positive, table["score"]),
+                                                        abs=6e-3)
+        volume = index.loc[table["scan_id"], "brain_ml"]
+        assert float(shown.loc[(target, "brain volume"), "AUROC"]) == pytest.approx(
+            roc_auc_score(table["truth"] == positive, volume), abs=6e-3)
+
+
+def test_the_health_of_pretraining_is_told_with_its_numbers(report):
+    last = report.made["pretrain"].metrics().dropna(subset=["loss"]).iloc[-1]
+    assert last["step"] == 3  # two passes over three people in batches of two
+    assert f"step 3: CLS entropy {last['cls_entropy']:.2f} and KL {last['cls_kl']:.2f}" in report.text
+
+
+def test_attention_is_of_the_test_people(report):
+    table = report.made["attend-random"].read_table("attention")
+    split = report.made["split"].read_table("split").set_index("participant")["split"]
+    scans = report.made["cohort"].read_table("scans").set_index("scan_id")["participant"]
+    assert set(scans[table["scan_id"].unique()].map(split)) == {"test"}
+    share = table.query("head == 'mean'")["outside_brain"].mean()
+    assert f"random encoder: {share:.0%} of the attention falls outside" in report.text
+
+
+def test_every_figure_says_that_its_data_are_simulated(report):
+    figures = [o["data"]["text/html"] for o in report.outputs
+               if "application/vnd.holoviews_exec.v0+json" in o.get("data", {}) and o["data"].get("text/plain")]
+    assert len(figures) == 8
+    for figure in figures:
+        assert "Simulated data: " in figure
+
+
+def test_the_report_opens_anywhere(report):
+    html = (report.run.path / "notebook.html").read_text()
+    assert "What these numbers can and cannot show" in html
+    assert "Bokeh" in html and "docs_json" in html
+    # what a browser would fetch; addresses in text and in code that never runs may stay
+    for pattern in (r"<script[^>]+src=", r"<link[^>]+href=\"?http", r"<img[^>]+src=\"?http", r'"url":\s*"https?:',
+                    r"@import"):
+        assert not re.search(pattern, html), pattern
+
+
+def test_the_same_command_finishes_at_once_because_all_is_there(config, report):
+    before = {name: run.status for name, run in report.made.items()}
+    status = report.run.status
+    again = run_notebook(config)
+    assert again.status == status
+    assert {name: Run(run.path).status for name, run in report.made.items()} == before
+
+
+def test_numbers_are_finite(report):
+    vectors = np.stack(report.made["embed-pretrained"].read_table("embeddings")["cls"].tolist())
+    assert vectors.shape[0] == PEOPLE and np.isfinite(vectors).all() and vectors.std(axis=0).max() > 0
+    assert json.loads((report.run.path / "provenance.json").read_text())["parameters"]["participants"] == PEOPLE
