@@ -2,10 +2,12 @@
 # jupyter:
 #   jupytext:
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: title
 #     text_representation:
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -46,7 +48,7 @@ out = "runs/quickstart"  # folder for the runs of this notebook, one folder a jo
 bids = None  # your own BIDS folder, or a list of them; None simulates a cohort
 participants = 36  # SimulateConfig.participants (72): people in the simulated cohort
 source_spacing = 2.5  # SimulateConfig.spacing (2.0): voxel size of the simulated scans, mm
-fractions = [0.6, 0.0, 0.4]  # SplitConfig.fractions (0.7, 0.1, 0.2): people for training, validation, test
+fractions = [0.6, 0.0, 0.4]  # SplitConfig.fractions (0.8, 0.0, 0.2): people for training, validation, test
 spacing = 2.5  # PrepareConfig.spacing (1.0): voxel size after preparation, mm
 preset = "micro"  # EncoderConfig.preset (small): size of the network
 image_size = 40  # EncoderConfig.image_size (96): edge of a training crop, voxels
@@ -141,6 +143,8 @@ if len(cohort.set_aside):
 by_site = cohort.table.groupby("site").agg(
     scans=("scan_id", "size"), people=("participant", "nunique"), women=("sex", lambda s: (s == "F").sum()),
     age=("age", "mean"), stored=("axcodes", lambda s: ", ".join(sorted(set(s)))), outlined=("seg_path", "count"))
+if "diagnosis" in cohort.table:
+    by_site = by_site.join(pd.crosstab(cohort.table["site"], cohort.table["diagnosis"]))
 by_site.round(1)
 
 # %% [markdown]

@@ -91,6 +91,13 @@ def test_a_kernel_that_dies_is_a_failure(config):
     assert Run(config.out).status["state"] == "failed"
 
 
+def test_a_kernel_that_is_interrupted_by_itself_is_no_failure(config):
+    write_notebook(config.notebook, "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        run_notebook(config)
+    assert Run(config.out).status["state"] == "interrupted"
+
+
 def test_the_runs_it_made_are_known_and_simulated_ones_mark_it(config, tmp_path):
     made = ("from typing import ClassVar\nfrom pathlib import Path\nfrom workbench.runs import JobConfig, start_run\n"
             "class C(JobConfig):\n    job: ClassVar[str] = 'toy'\n"

@@ -85,6 +85,8 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
         worker.stdin.close()
         worker.stdout.close()
     told = json.loads(answer) if answer.strip() else {"failed": f"its process ended with status {worker.returncode}"}
+    if told.get("stopped"):
+        raise KeyboardInterrupt
     if told.get("failed"):
         where = f", cell {told['cell']}" if told.get("cell") else ""
         raise WorkbenchError(f"{output}: the notebook failed{where}", cause=told["failed"],

@@ -17,8 +17,8 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 {% block extra_css %}<style>
 main { max-width: 1100px; margin: 0 auto; }
-.jp-InputPrompt, .jp-OutputPrompt { display: none; }
-.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"] { background: none; opacity: 0.65; }
+.jp-InputPrompt, .jp-OutputPrompt { display: none !important; }
+.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"] { background: none !important; opacity: 0.65; }
 </style>{% endblock %}
 """
 

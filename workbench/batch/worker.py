@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def main() -> int:
 
 
 def execute(notebook: Path, output: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Run and export; ``{"failed": why, "cell": number}`` where a cell failed."""
+    """Run and export; ``{"failed": why, "cell": number}`` where a cell failed, ``{"stopped": True}`` where the kernel
+    alone was interrupted."""
     import papermill
 
     from workbench.batch.report import write_html
@@ -38,6 +40,8 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> dict[str, A
         papermill.execute_notebook(str(notebook), str(output), parameters=values, config=private_sockets())
     except papermill.PapermillExecutionError as error:
         told = {"failed": f"{error.ename}: {error.evalue}".removesuffix(": "), "cell": error.exec_count}
+        if error.ename == "KeyboardInterrupt":
+            told = {"stopped": True}
     except Exception as error:  # a kernel that does not start or that was killed; the output holds what came before
         told = {"failed": f"{type(error).__name__}: {error}"}
     if output.is_file():
@@ -48,11 +52,10 @@ def execute(notebook: Path, output: Path, values: dict[str, Any]) -> dict[str, A
 def private_sockets() -> Any:
     """Settings that let the kernel be reached through files of its owner in place of TCP ports, which any user of a
     shared node can open and which kernels that start side by side now and then claim twice."""
-    from jupyter_core.paths import jupyter_runtime_dir
     from traitlets.config import Config
 
     config = Config()
-    if os.name == "posix" and len(jupyter_runtime_dir()) < 55:  # a socket's whole path may have 107 characters
+    if os.name == "posix" and len(tempfile.gettempdir()) < 70:  # a socket's whole path may have 107 characters
         config.KernelManager.transport = "ipc"
     return config
 
