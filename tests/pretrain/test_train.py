@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from workbench.cohort import load_split
@@ -28,7 +29,7 @@ def start(config) -> subprocess.Popen:
     settings.write_text(config.to_yaml())
     return subprocess.Popen([sys.executable, "-m", "workbench.cli", "pretrain", "--config", str(settings),
                              "--checkpoint_minutes", "0", "--workers", "0"], stderr=subprocess.PIPE,
-                            env={**os.environ, "OMP_NUM_THREADS": "1"})
+                            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())})
 
 
 def wait_for_step(config, step: int, process: subprocess.Popen) -> None:
