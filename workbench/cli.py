@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import types
 import typing
@@ -93,7 +94,9 @@ def run_job(name: str, argv: list[str]) -> int:
             print(load(job.plan)(config))
         return 0
     run = load(job.run)(config, overwrite=overwrite)
-    print(f"{name}: {run.status['state']}, {run.path}")
+    # of several processes of one training, the first speaks
+    if all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
+        print(f"{name}: {run.status['state']}, {run.path}")
     return 0
 
 

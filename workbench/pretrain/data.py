@@ -134,8 +134,8 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
     clean = _views(raw.views, crop, device)
     masks = to_voxels(raw.masks.to(device, non_blocking=True), crop)  # (2·B, 1, X, Y, Z)
     corrupted = corrupt(clean, masks, config.mask.fill, raw.fill_seeds) if config.mask_ratio else clean
-    batch = Batch(*(t.unflatten(0, (VIEWS, -1)) for t in (clean, corrupted, masks)),
-                  drops=raw.views.drops.to(device).unflatten(0, (VIEWS, -1)))
+    clean, corrupted, masks = (t.unflatten(0, (VIEWS, -1)) for t in (clean, corrupted, masks))
+    batch = Batch(clean, corrupted, masks, raw.views.drops.to(device).unflatten(0, (VIEWS, -1)))
     if raw.local is None:
         return batch
     crops = (config.views.local_crops, -1)

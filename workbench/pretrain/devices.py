@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -39,6 +40,8 @@ def launch(config: PretrainConfig) -> lightning_fabric.Fabric:
         strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
     elif ranks > 1:
         strategy = ModelParallelStrategy(parallelize_fn=_shard, data_parallel_size=ranks, tensor_parallel_size=1)
+    # one process beside a Slurm that did not start it is what was asked for
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     fabric = lightning_fabric.Fabric(accelerator=pick_device(config.accelerator), devices=config.devices,
                                      num_nodes=config.nodes, strategy=strategy, precision=config.precision)
     fabric.launch()

@@ -22,6 +22,7 @@ from workbench.pretrain.data import read_box
 from workbench.pretrain.views import whole_view
 
 NEIGHBOURS = 10
+FEWEST = 4  # people with a value
 CHUNK = 8  # scans encoded together
 
 
@@ -117,7 +118,7 @@ def _column(table: pd.DataFrame, name: str) -> Column:
     values = table[name]
     known = values.notna().to_numpy()
     numeric = pd.api.types.is_numeric_dtype(values) and values.nunique() > 5
-    if known.sum() < 8 or values[known].nunique() < 2:
+    if known.sum() < FEWEST or values[known].nunique() < 2:
         raise ConfigError(f"probe: the column '{name}' says too little", cause=f"{int(known.sum())} people have a "
                           f"value, {values[known].nunique()} different ones", remedy="name another column, or none")
     shown = values.to_numpy(float) if numeric else values.astype(str).to_numpy()

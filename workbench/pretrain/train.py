@@ -116,8 +116,9 @@ class Trainer:
         if before:
             self.objective.load_state_dict(before[1].objective)
         self.model = self.fabric.setup_module(self.objective)  # the bare module, or wrapped for several devices
-        self.optimiser: Any = self.fabric.setup_optimizers(  # Fabric's type allows a tuple, for several of them
+        optimiser: Any = self.fabric.setup_optimizers(  # Fabric's type allows a tuple, for several of them
             torch.optim.AdamW(parameter_groups(self.objective), lr=0.0, betas=(0.9, 0.999)))
+        self.optimiser = optimiser
         if before:
             restore_optimiser(self.optimiser.optimizer, before[1].optimiser)
             self.step = before[0]["step"]
@@ -236,7 +237,12 @@ class Trainer:
         """Add the probe's scores to the values of a step, when it is time."""
         if not self.probe or step not in self.probe_steps:
             return
-        scores = self.probe.take(self.objective.exported, self.fabric.device)
+        encoder = self.objective.exported
+        if self.sharded:  # shards meet only within a whole forward pass: put them together aside
+            weights = {name: whole(value) for name, value in encoder.state_dict().items()}
+            encoder = Encoder(self.config.encoder).to(self.fabric.device)
+            encoder.load_state_dict(weights)
+        scores = self.probe.take(encoder, self.fabric.device)
         self.tell(self.probe.sentence(step, scores))
         if step:
             values |= scores
