@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: tests start processes beside their own
+
 if TYPE_CHECKING:
     from workbench.pretrain.config import PretrainConfig
 
@@ -50,22 +52,27 @@ def _light_up_hippocampi(source: Path) -> None:
         write_volume(path, Volume(scan.data + (labels.data > 0) * scan.data.max(), scan.affine))
 
 
-@pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """Twelve phantoms of two sites in three orientations, gathered, split, prepared at 3 mm, and pretrained on for a
-    few steps; made once, never changed by a test."""
+def make_study(root: Path) -> Study:
+    """Twelve phantoms of two sites in three orientations, gathered, split and prepared at 3 mm."""
     from tests.phantom import write_bids
     from workbench.cohort import CohortConfig, SplitConfig, run_cohort, run_split
     from workbench.prepare.config import PrepareConfig
     from workbench.prepare.prepare import run_prepare
-    from workbench.pretrain.train import run_pretrain
 
-    root = tmp_path_factory.mktemp("study")
     made = Study(root)
     source = write_bids(root / "phantoms", people=12, simulated=True)
     _light_up_hippocampi(source)
     run_cohort(CohortConfig(out=made.cohort, sources=[source], workers=1))
     run_split(SplitConfig(out=made.split, cohort=made.cohort, fractions=(0.5, 0.0, 0.5)))
     run_prepare(PrepareConfig(out=made.store, cohort=made.cohort, spacing=3.0, workers=1))
+    return made
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A tiny study and an encoder pretrained on it for a few steps; made once, never changed by a test."""
+    from workbench.pretrain.train import run_pretrain
+
+    made = make_study(tmp_path_factory.mktemp("study"))
     run_pretrain(made.pretrain(made.encoder_run))
     return made

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from workbench.engine.views import ViewParams, change_intensities, crop_boxes, identity_view
+from workbench.engine.views import ViewParams, change_intensities, crop_boxes, crop_by_grid, identity_view
 from workbench.pretrain.config import ViewSettings
 from workbench.pretrain.views import draw_view
 
@@ -54,6 +54,18 @@ def test_the_box_holds_everything_the_view_needs(seed):
     whole = crop_boxes(as_batch(volume), matrix_of(view), (8, 8, 8))
     part = crop_boxes(as_batch(box), torch.from_numpy(inside)[None], (8, 8, 8))
     torch.testing.assert_close(whole, part, atol=1e-4, rtol=0)
+
+
+def test_both_ways_of_resampling_agree_and_leave_torchs_threads_alone():
+    """The CPU's loop is `grid_sample` in other words, also where a view reaches beyond its box."""
+    threads = torch.get_num_threads()
+    boxes = torch.randn(3, 1, 12, 15, 10)
+    rng = np.random.default_rng(0)
+    matrices = torch.from_numpy(np.stack([draw_view(rng, ViewSettings(scale=(0.9, 1), rotation=40), (14, 14, 14),
+                                                    (9, 8, 10)).matrix for _ in range(3)]))
+    torch.testing.assert_close(crop_boxes(boxes, matrices, (9, 8, 10)), crop_by_grid(boxes, matrices, (9, 8, 10)),
+                               atol=1e-4, rtol=0)
+    assert torch.get_num_threads() == threads
 
 
 def test_flip_is_left_right_and_nothing_else():

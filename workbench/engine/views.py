@@ -65,7 +65,11 @@ def crop_boxes(boxes: Tensor, matrices: Tensor, size: Triple) -> Tensor:
 
 @contextmanager
 def _numba_threads(count: int) -> Iterator[None]:
-    """As many threads as torch uses, so that a process told to use one core does."""
+    """As many threads as torch uses, so that a process told to use one core does.
+
+    numba shares torch's OpenMP, and its first start sets the number of threads there to that of the cores: it is put
+    back, or the sums of everything after would be rounded otherwise than before.
+    """
     import numba
 
     before = numba.get_num_threads()
@@ -74,6 +78,7 @@ def _numba_threads(count: int) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
+        torch.set_num_threads(count)
 
 
 def crop_by_grid(boxes: Tensor, matrices: Tensor, size: Triple, *, mode: str = "bilinear") -> Tensor:
