@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import dice as scipy_dissimilarity
 
-from workbench.finetune.metrics import bootstrap_interval, dice
+from workbench.finetune.metrics import dice
 
 
 @given(seed=st.integers(0, 10_000), share=st.floats(0.05, 0.95))
@@ -26,18 +26,3 @@ def test_conventions_for_nothing():
 def test_grids_must_agree():
     with pytest.raises(ValueError, match="different grids"):
         dice(np.zeros((2, 2, 2), bool), np.zeros((2, 2, 3), bool))
-
-
-def test_interval_agrees_with_scipy_and_covers_the_mean():
-    from scipy.stats import bootstrap
-
-    values = np.random.default_rng(0).normal(0.8, 0.05, 25)
-    low, high = bootstrap_interval(values)
-    theirs = bootstrap((values,), np.mean, method="percentile", n_resamples=10_000, rng=np.random.default_rng(1))
-    assert low < values.mean() < high
-    assert low == pytest.approx(theirs.confidence_interval.low, abs=2e-3)
-    assert high == pytest.approx(theirs.confidence_interval.high, abs=2e-3)
-
-
-def test_one_person_has_no_interval():
-    assert all(math.isnan(v) for v in bootstrap_interval(np.array([0.5])))
