@@ -59,9 +59,9 @@ class SegmentConfig(FinetuneConfig):
     validation_scans: int = Field(8, ge=1)
     """At most so many scans for that, one a person."""
     predict: Literal["test", "validation", "all"] = "test"
-    """Segment the test people only, the validation people only (to choose settings without a look at the test), or every
-    scan in the store, labelled or not; only labelled scans have scores, and each row says which side of the split the
-    person is on."""
+    """Segment the test people only, the validation people only (to choose settings without a look at the test), or
+    every scan in the store, labelled or not; only labelled scans have scores, and each row says which side of the
+    split the person is on."""
 
     @property
     def uses_encoder(self) -> bool:

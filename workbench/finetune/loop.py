@@ -48,7 +48,7 @@ def fit(model: nn.Module, encoder: Encoder | None, backward: Callable[[int], flo
     folder, step, seconds = run.path / "checkpoints", 0, 0.0
     if (checkpoint := latest_checkpoint(folder)) is not None:
         facts = load_checkpoint(checkpoint, model, optimiser)
-        step, seconds = facts["step"], facts["seconds"]
+        step, seconds = facts["step"], facts.get("seconds", 0.0)
     run.note(parameters=sum(p.numel() for p in model.parameters()), trained=sum(p.numel() for p in parameters))
     saved = time.monotonic()
     bar = tqdm(total=steps, initial=step, desc=f"fine-tune ({config.init})", unit="step", file=sys.stderr)

@@ -73,12 +73,12 @@ def _surface_scores(predicted: np.ndarray, truth: np.ndarray, spacing: np.ndarra
     # structure is cut off by the field of view, the cut is a surface of both
     either = np.argwhere(predicted | truth)
     low, high = either.min(axis=0), either.max(axis=0) + 1
-    pair = [torch.from_numpy(np.pad(a[tuple(slice(p, q) for p, q in zip(low, high, strict=True))], 2))[None, None]
-            for a in (predicted, truth)]
+    box = tuple(slice(p, q) for p, q in zip(low, high, strict=True))
+    a, b = (torch.from_numpy(np.pad(mask[box], 2))[None, None] for mask in (predicted, truth))
     step = [float(s) for s in spacing]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of MONAI about MONAI
-        hd95 = compute_hausdorff_distance(*pair, include_background=True, percentile=95, spacing=step)
-        surface = compute_surface_dice(*pair, class_thresholds=[TOLERANCE_MM], include_background=True, spacing=step,
+        hd95 = compute_hausdorff_distance(a, b, include_background=True, percentile=95, spacing=step)
+        surface = compute_surface_dice(a, b, class_thresholds=[TOLERANCE_MM], include_background=True, spacing=step,
                                        use_subvoxels=True)
     return float(hd95[0, 0]), float(surface[0, 0])

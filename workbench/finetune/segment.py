@@ -83,7 +83,7 @@ def train(model: nn.Module, store: Store, table: pd.DataFrame, config: SegmentCo
 
 def segment_and_score(model: nn.Module, store: Store, scan, config: SegmentConfig, folder: Path, device: str,
                       crop: Triple) -> list[dict[str, object]]:
-    """Write one segmentation and return a row per structure, scored in the scan's own space against the file's labels."""
+    """Write one segmentation; a row per structure, scored in the scan's own space against the file's labels."""
     probs = probabilities(model, store, scan.scan_id, crop=crop, overlap=config.overlap, device=device)
     volume = in_source_space(probs, store, scan.scan_id)
     file = Path("volumes") / f"{scan.scan_id}_dseg.nii.gz"

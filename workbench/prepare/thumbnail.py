@@ -1,7 +1,7 @@
 """A coarse picture of a prepared scan, by which the same image is known again under another name.
 
-12³ cells are laid over the brain by its centre and extent along each axis, so that neither the box, nor the grid the file
-was stored on, nor its intensity scale matters.
+12³ cells are laid over the brain by its centre and extent along each axis, so that neither the box, nor the grid the
+file was stored on, nor its intensity scale matters.
 """
 
 from __future__ import annotations
