@@ -94,7 +94,7 @@ class ClassifyConfig(FinetuneConfig):
     """`classes`: two values or more. `regression`: a number, such as age."""
     mode: Literal["linear", "knn", "full", "cnn", "brain_volume", "structure_volume", "pca"] = "linear"
     """`linear`: penalised regression on frozen [CLS; mean of patch tokens]. `knn`: the nearest training scans by the
-    same. `full`: train the encoder too. `cnn`: MONAI's residual network from scratch. The plain rivals: `brain_volume`,
+    same. `full`: train the encoder too. `cnn`: a small DenseNet (MONAI) from scratch. The plain rivals: `brain_volume`,
     `structure_volume` (from the labels, in ml) and `pca` of the intensities, each with the regression of `linear`."""
     balance: bool = True
     """Weigh classes so that each counts the same in training, whatever its number of people."""
@@ -108,8 +108,8 @@ class ClassifyConfig(FinetuneConfig):
     """Principal components of `pca` (fewer where the scans give no more)."""
     structures: tuple[str, ...] = ("left_hippocampus", "right_hippocampus")
     """Structures of `structure_volume`."""
-    cnn_features: int = Field(16, ge=8, le=64, multiple_of=8)
-    """Channels of the first level of `cnn`."""
+    cnn_features: int = Field(16, ge=4, le=64)
+    """Channels of the first layer of `cnn`, and those that each further layer adds."""
     epochs: int = Field(10, ge=1)
     """Passes over the training scans (modes `full` and `cnn`)."""
     specificity: float = Field(0.9, gt=0, lt=1)

@@ -61,7 +61,10 @@ def build_network(config: SegmentConfig, encoder: Encoder | None, crop: Triple) 
     if config.network == "swin_unetr":
         from monai.networks.nets import SwinUNETR
 
-        _check_multiple(crop, (32, 32, 32), "what SwinUNETR halves five times")
+        _check_multiple(crop, (32, 32, 32), "which SwinUNETR halves five times")
+        if crop == (32, 32, 32):
+            raise ConfigError("crop 32x32x32 is too small for SwinUNETR", cause="its deepest level would be one voxel, "
+                              "which has no variance to normalise by", remedy="set --crop 64")
         return FromScratch(SwinUNETR(1, classes, feature_size=config.features), classes)
     from monai.networks.nets import UNet
 

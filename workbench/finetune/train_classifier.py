@@ -19,21 +19,21 @@ from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run
 
-CNN_STEP = (16, 16, 16)  # scans are padded to multiples of it
+CNN_STEP = (32, 32, 32)  # scans are padded to multiples of it: the CNN halves five times
+CNN_BLOCKS = (2, 4, 6, 4)  # layers of its dense blocks: a small one, for dozens to hundreds of people
 
 
 def build_classifier(encoder: Encoder | None, outputs: int, config: ClassifyConfig) -> nn.Module:
-    """The encoder with a linear layer, or MONAI's ResNet with one basic block a level (18 layers are too many for
-    dozens of people); group norm, since a step accumulates single scans."""
+    """The encoder with a linear layer, or a small MONAI DenseNet. It normalises each scan by itself (all channels
+    together), since a step accumulates single scans; MONAI's ResNet would not take that setting in all its layers."""
     torch.manual_seed(config.seed)
     if config.mode == "full":
         assert encoder is not None
         return Classifier(encoder, outputs)
-    from monai.networks.nets import ResNet
+    from monai.networks.nets import DenseNet
 
-    widths = [config.cnn_features * 2**level for level in range(4)]
-    return ResNet("basic", [1, 1, 1, 1], widths, n_input_channels=1, conv1_t_stride=2, num_classes=outputs,
-                  norm=("group", {"num_groups": 8}))
+    return DenseNet(3, 1, outputs, init_features=config.cnn_features, growth_rate=config.cnn_features,
+                    block_config=CNN_BLOCKS, norm=("group", {"num_groups": 1}))
 
 
 def train_and_predict(encoder: Encoder | None, store: Store, table: pd.DataFrame, target: Target,
