@@ -28,6 +28,9 @@ def trained(out, steps=6, fail_at=None, **changes):
         model, seconds = Classifier(encoder, 2), []
 
         def backward(step):
+            frozen = c.freeze or step < c.freeze_steps  # no gradients to pay for, and no drop path
+            assert encoder.training != frozen
+            assert all(p.requires_grad != frozen for p in encoder.parameters())
             if fail is not None and step == fail:
                 raise RuntimeError("the power went")
             volume = torch.randn(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(step))

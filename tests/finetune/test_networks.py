@@ -100,6 +100,18 @@ def test_the_crop_is_the_encoders_unless_it_is_set_and_must_suit(study):
             build_network(changed, encoder, crop_of(changed, encoder))
 
 
+@pytest.mark.parametrize("network", ["unetr", "unet", "token_probe"])
+def test_every_network_starts_near_background(study, network):
+    """Or one arm would need its first steps to get there, and another not."""
+    extra = {"network": network} | ({"init": "random", "crop": 16} if network == "unet" else {})
+    c = SegmentConfig.build({"out": "unused", "store": study.store, "split": study.split,
+                             "encoder": study.encoder_run, **extra})
+    model = build_network(c, load_encoder(study.encoder_run)[0], (16, 16, 16)).eval()
+    with torch.no_grad():
+        p = model(torch.randn(2, 1, 16, 16, 16)).softmax(1).mean(dim=(0, 2, 3, 4))
+    assert 0.01 < float(p[1]) < 0.15 and 0.01 < float(p[2]) < 0.15
+
+
 def test_new_weights_depend_on_the_seed_alone(study):
     def first(seed):
         torch.rand(seed + 1)
@@ -133,4 +145,7 @@ def test_each_augmentation_can_be_turned_off_and_does_something(study, setting):
         for change in ({}, {setting: on[setting]}, {}))
     assert (again[0] == image).all() and not torch.allclose(image, moved)
     assert (label == moved_label).all() == (setting == "intensity")
+    view = Crops(store, store.scan_ids, config(study, **still), (16, 16, 16))._draw(np.random.default_rng(0),
+                                                                                    store.scan_ids[0])
+    assert (view.matrix[:, :3] == np.eye(3)).all() and view.gamma == view.noise == 0 and not view.bias.any()
     assert float(image.max()) <= max(float(store.read(s).max()) for s in store.scan_ids) + 1e-4

@@ -23,7 +23,7 @@ def store(tmp_path_factory):
     for path in paths[:-1]:
         scan = read_volume(path)
         field = ndimage.gaussian_filter(rng.normal(size=scan.data.shape), 3)
-        own = np.where(scan.data > 0, scan.data + 40 * field / field.std(), 0)
+        own = np.where(scan.data > 0, scan.data + 12 * field / field.std(), 0)
         write_volume(path, Volume(np.maximum(own, 0).astype(np.float32), scan.affine))
     first = read_volume(paths[0])
     data = np.where(first.data > 0, 3 * first.data + 7 + rng.normal(0, 5, first.data.shape), 0)[::-1]

@@ -93,6 +93,16 @@ def test_the_variation_of_the_pretraining_is_in_the_interval(method, least):
     assert hits / rounds > least and people_only / rounds < 0.7
 
 
+def test_three_seeds_show_all_of_their_variance():
+    """Seeds alone differ: the spread of the resampled means is that of a mean of three, not two thirds of it."""
+    table = np.array([[0.0], [1.0], [5.0]]) + np.zeros((3, 400))
+    who, which = np.meshgrid(np.arange(400), np.arange(3))
+    found = two_level_interval(table.ravel(), who.ravel(), which.ravel())
+    spread = table[:, 0].std(ddof=1) / math.sqrt(3)
+    # the lowest of the 27 draws is the lowest seed three times over: mean + √(3/2) · its deviation
+    assert found.low == pytest.approx(2 + math.sqrt(1.5) * (0 - 2)) and found.high > 2 + 1.5 * spread
+
+
 def test_one_seed_gives_the_interval_of_people_and_says_so():
     values, who, which = _crossed(np.random.default_rng(1), 1, 15, 0, 1, 0)
     two, one = two_level_interval(values, who, which), bootstrap_interval(values, who)
