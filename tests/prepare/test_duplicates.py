@@ -4,6 +4,7 @@ from scipy import ndimage
 
 from tests.phantom import phantom, write_bids
 from workbench.cohort import CohortConfig, run_cohort
+from workbench.prepare import duplicates
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.duplicates import near_duplicates, thumbnails
 from workbench.prepare.prepare import run_prepare
@@ -79,3 +80,14 @@ def test_a_picture_does_not_depend_on_box_or_scale():
     # the cells lie where the intensities are: the marker is left, in front, on top
     bright = np.argwhere(picture == picture.max())[0]
     assert bright[0] < CELLS / 2 < bright[1] and bright[2] > CELLS / 2
+
+
+def test_what_all_brains_share_makes_no_two_of_them_one(store, monkeypatch):
+    """Any two brains correlate at 0.97 here; only what sets them apart is compared."""
+    rng = np.random.default_rng(0)
+    pictures = 6 * rng.normal(size=(1, CELLS**3)) + rng.normal(size=(12, CELLS**3))
+    pictures[11] = pictures[0] + 0.1 * rng.normal(size=CELLS**3)
+    assert np.corrcoef(pictures[3], pictures[4])[0, 1] > 0.96
+    monkeypatch.setattr(duplicates, "thumbnails", lambda store: pictures.copy())
+    pairs = near_duplicates(store, store.scan_ids[:6], store.scan_ids[6:])
+    assert pairs[["learnt", "test"]].values.tolist() == [[store.scan_ids[0], store.scan_ids[11]]]
