@@ -6,7 +6,14 @@ import torch
 from workbench.errors import WorkbenchError
 from workbench.finetune.classify import run_classify
 from workbench.finetune.config import ClassifyConfig
-from workbench.finetune.predictors import features_of, neighbours, regression, small_picture, structure_volumes
+from workbench.finetune.predictors import (
+    choose_penalty,
+    features_of,
+    neighbours,
+    regression,
+    small_picture,
+    structure_volumes,
+)
 from workbench.finetune.targets import Target, changing_people, read_target
 from workbench.finetune.train_classifier import build_classifier
 from workbench.prepare import open_store
@@ -116,21 +123,37 @@ def two_clouds(n=40, seed=0):
 
 def test_regression_separates_and_its_penalty_and_components_do_something():
     features, target, train, _ = two_clouds()
-    loose, tight = (regression(features, target, train, config(inverse_penalty=c)) for c in (1.0, 1e-4))
+    loose, tight = (regression(features, target, train, config(), c) for c in (1.0, 1e-4))
     assert ((loose[~train].argmax(1)) == target.values[~train]).mean() > 0.8
     assert np.abs(tight - 0.5).max() < 0.1 < np.abs(loose - 0.5).max()
-    one, many = (regression(features, target, train, config(mode="pca", components=k)) for k in (1, 10))
+    one, many = (regression(features, target, train, config(mode="pca", components=k), 1.0) for k in (1, 10))
     assert not np.allclose(one, many)
     # more components than the training scans have are as many as there are
-    np.testing.assert_allclose(regression(features, target, train, config(mode="pca", components=500)),
-                               regression(features, target, train, config(mode="pca", components=19)))
+    np.testing.assert_allclose(regression(features, target, train, config(mode="pca", components=500), 1.0),
+                               regression(features, target, train, config(mode="pca", components=19), 1.0))
+
+
+def test_each_arm_chooses_its_penalty_on_its_training_people():
+    """A strong signal asks for a weak penalty, noise for a strong one; test people have no say."""
+    _, target, train, names = two_clouds(n=80)
+    signal = 3 * (2 * target.values[:, None] - 1) + np.random.default_rng(0).normal(size=(80, 1))
+    noise = np.random.default_rng(3).normal(size=(80, 60))
+    strong = choose_penalty(signal, target, train, names, config())
+    assert strong >= 1 > 0.01 > choose_penalty(noise, target, train, names, config())
+    shuffled = Target(target.classes, np.where(train, target.values, 1 - target.values), target.weights, {})
+    assert choose_penalty(signal, shuffled, train, names, config()) == strong
+    assert choose_penalty(signal, target, train, names, config(inverse_penalty=0.3)) == 0.3
+    # scans of one person are held out together: copies of people do not make noise look like signal
+    doubled, twice = np.concatenate([noise, noise]), np.concatenate([names, names])
+    both = Target(target.classes, np.tile(target.values, 2), np.ones(160), {})
+    assert choose_penalty(doubled, both, np.tile(train, 2), twice, config()) < 0.01
 
 
 def test_a_regression_does_not_depend_on_the_unit_of_its_target():
     features, _, train, _ = two_clouds()
     age = 40 + 3 * features[:, 0]
     c = config(task="regression", target="age")
-    years, days = (regression(features, Target((), age * u, np.ones(40), {}), train, c) for u in (1, 365.0))
+    years, days = (regression(features, Target((), age * u, np.ones(40), {}), train, c, 0.1) for u in (1, 365.0))
     np.testing.assert_allclose(days, 365 * years)
 
 

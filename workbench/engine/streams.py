@@ -20,6 +20,8 @@ class Purpose(IntEnum):
     CROPS = 5
     PLACES = 6
     PROBE_ORDER = 7
+    FOLDS = 20
+    LABELS = 21
 
 
 def stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:

@@ -12,7 +12,7 @@ from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
-from workbench.finetune.predictors import features_of, neighbours, regression
+from workbench.finetune.predictors import choose_penalty, features_of, neighbours, regression
 from workbench.finetune.scores import reliability_table, score_table
 from workbench.finetune.targets import Target, changing_people, read_target
 from workbench.finetune.train_classifier import train_and_predict
@@ -86,9 +86,12 @@ def _predict(encoder: Encoder | None, store: Store, table: pd.DataFrame, target:
         return train_and_predict(encoder, store, table, target, config, run, device)
     features = features_of(config.mode, encoder, store, table, config, device)
     train = (table["split"] == "train").to_numpy()
+    people = table["participant"].to_numpy(str)
     if config.mode == "knn":
-        return neighbours(features, target, train, table["participant"].to_numpy(), config)
-    return regression(features, target, train, config)
+        return neighbours(features, target, train, people, config)
+    penalty = choose_penalty(features, target, train, people, config)
+    run.note(inverse_penalty_used=penalty)
+    return regression(features, target, train, config, penalty)
 
 
 def _columns(table: pd.DataFrame, target: Target, config: ClassifyConfig, found: np.ndarray) -> pd.DataFrame:

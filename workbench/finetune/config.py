@@ -100,8 +100,9 @@ class ClassifyConfig(FinetuneConfig):
     """Weigh classes so that each counts the same in training, whatever its number of people."""
     max_classes: int = Field(10, ge=2, le=100)
     """Refuse a target with more classes, such as an identifier taken by mistake."""
-    inverse_penalty: float = Field(0.01, gt=0)
-    """Inverse of the L2 penalty of the regression (C of logistic regression, 1 / alpha of ridge)."""
+    inverse_penalty: float | None = Field(None, gt=0)
+    """Inverse of the L2 penalty of the regression (C of logistic regression, 1 / alpha of ridge). Unset, each arm
+    chooses its own from 1e-4 … 100 by cross-validation over its training people; the provenance says which."""
     neighbours: int = Field(20, ge=1)
     """Neighbours of `knn` (all training scans where there are fewer)."""
     components: int = Field(20, ge=1)

@@ -88,7 +88,7 @@ def label_subset(strata: pd.Series, fraction: float, seed: int) -> set[str]:
         fraction: Above 0, at most 1; ⌈fraction · people⌉ are taken.
         seed: Of the order.
     """
-    rng = stream(seed, Purpose.ORDER)
+    rng = stream(seed, Purpose.LABELS)
     places: list[tuple[float, float, str]] = []
     for _, group in sorted(strata.groupby(strata)):
         people = rng.permutation(np.array(sorted(group.index), dtype=object))

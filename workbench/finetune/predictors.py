@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
+from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.segment_data import class_map, to_classes
@@ -21,6 +22,8 @@ from workbench.prepare.store import Store
 from workbench.volumes import read_volume
 
 PCA_EDGE = 24  # voxels along each axis of the pictures that `pca` sees
+PENALTIES = tuple(10.0**n for n in range(-4, 3))
+FOLDS, FALLBACK = 5, 0.01
 TEMPERATURE = 0.07  # of neighbours' votes (DINO)
 
 
@@ -57,7 +60,43 @@ def small_picture(scan: np.ndarray) -> np.ndarray:
     return torch.nn.functional.adaptive_avg_pool3d(box, PCA_EDGE).numpy().ravel()
 
 
-def regression(features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig) -> np.ndarray:
+def choose_penalty(features: np.ndarray, target: Target, train: np.ndarray, people: np.ndarray,
+                   config: ClassifyConfig) -> float:
+    """The inverse penalty with the least cross-validated loss over the training people, or as set.
+
+    Up to five folds of people, classes spread evenly over them; log loss or squared error, weighed as in training. Of
+    equal losses the stronger penalty wins. With a class of one person nothing can be held out: then it is 0.01.
+    """
+    if config.inverse_penalty is not None:
+        return config.inverse_penalty
+    rows = np.flatnonzero(train)
+    rng, fold = stream(config.seed, Purpose.FOLDS), np.zeros(len(train), int)
+    groups = [rows] if target.regression else [rows[target.values[rows] == c] for c in range(len(target.classes))]
+    members = [rng.permutation(sorted(set(people[group]))) for group in groups]
+    folds = min(FOLDS, *map(len, members)) if len(members) > 1 else min(FOLDS, len(members[0]))
+    if folds < 2:
+        return FALLBACK
+    for names in members:
+        place = {name: i % folds for i, name in enumerate(names)}
+        for row in rows:
+            fold[row] = place.get(people[row], fold[row])
+    losses = []
+    for penalty in PENALTIES:
+        total = 0.0
+        for number in range(folds):
+            held = train & (fold == number)
+            found = regression(features, target, train & ~held, config, penalty)[held]
+            weights, truth = target.weights[held], target.values[held]
+            if target.regression:
+                total += float((weights * (found - truth) ** 2).sum())
+            else:
+                total -= float((weights * np.log(np.clip(found[np.arange(len(truth)), truth], 1e-12, 1))).sum())
+        losses.append(total)
+    return PENALTIES[int(np.argmin(losses))]
+
+
+def regression(features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig,
+               inverse_penalty: float) -> np.ndarray:
     """Penalised regression on standardised features: probabilities ``(scans, classes)``, or numbers ``(scans,)``.
 
     ``pca`` standardises, projects on the training scans' components, and standardises those.
@@ -69,10 +108,10 @@ def regression(features: np.ndarray, target: Target, train: np.ndarray, config: 
     if target.regression:
         # the target's own scale must not decide how strong the penalty is
         mean, spread = target.values[train].mean(), target.values[train].std()
-        model = make_pipeline(*steps, Ridge(alpha=1 / config.inverse_penalty))
+        model = make_pipeline(*steps, Ridge(alpha=1 / inverse_penalty))
         model.fit(features[train], (target.values[train] - mean) / spread, ridge__sample_weight=target.weights[train])
         return model.predict(features) * spread + mean
-    model = make_pipeline(*steps, LogisticRegression(max_iter=2000, C=config.inverse_penalty))
+    model = make_pipeline(*steps, LogisticRegression(max_iter=2000, C=inverse_penalty))
     model.fit(features[train], target.values[train], logisticregression__sample_weight=target.weights[train])
     return model.predict_proba(features)
 
