@@ -97,7 +97,8 @@ class ClassifyConfig(FinetuneConfig):
     same. `full`: train the encoder too. `cnn`: a small DenseNet (MONAI) from scratch. The plain rivals: `brain_volume`,
     `structure_volume` (from the labels, in ml) and `pca` of the intensities, each with the regression of `linear`."""
     balance: bool = True
-    """Weigh classes so that each counts the same in training, whatever its number of people."""
+    """Weigh classes so that each counts the same in training, whatever its number of people. The probabilities are
+    then those of evenly frequent classes, which Brier score and calibration show where classes are uneven."""
     max_classes: int = Field(10, ge=2, le=100)
     """Refuse a target with more classes, such as an identifier taken by mistake."""
     inverse_penalty: float | None = Field(None, gt=0)

@@ -33,7 +33,8 @@ def score_table(predictions: pd.DataFrame, classes: Sequence[str], *, specificit
 
     Two classes: AUROC, balanced accuracy (at ½), sensitivity at the given specificity, Brier score, ECE. More: AUROC
     is the mean of each class against the rest, Brier the sum over classes, ECE that of the most probable class.
-    Regression: mean absolute error, Pearson's r, mean error.
+    Regression: mean absolute error, Pearson's r, mean error. The ECE of a few dozen people is biased upwards, and so is
+    its interval: it is for looking at, not for comparing.
 
     Args:
         predictions: Rows of ``results/predictions.parquet``, one or more a person.
