@@ -15,8 +15,10 @@ from workbench.finetune.predictors import (
     structure_volumes,
 )
 from workbench.finetune.targets import Target, changing_people, read_target
-from workbench.finetune.train_classifier import build_classifier
+from workbench.finetune.train_classifier import build_classifier, train_and_predict
+from workbench.model import load_encoder
 from workbench.prepare import open_store
+from workbench.runs import start_run
 from workbench.volumes import read_volume
 
 
@@ -57,6 +59,8 @@ def test_age_is_a_number_and_orientation_has_three_classes(study, tmp_path, chan
     assert table["truth"].between(20, 75).all() and np.isfinite(table["score"]).all()
     assert set(age.read_table("scores")["score"]) == {"mae", "r", "mean_error"}
     assert "reliability" not in age.tables()
+    if changes.get("mode") == "full":  # learnt as z-scores: squared years would be thousands
+        assert age.metrics()["loss"].max() < 30
     three = run_classify(config(study, tmp_path / "axes", target="axcodes", **changes)).read_table("predictions")
     p = three[["p_LAS", "p_PSR", "p_RAS"]]
     assert np.allclose(p.sum(axis=1), 1, atol=1e-5) and np.allclose(p.max(axis=1), three["score"])
@@ -144,9 +148,9 @@ def test_each_arm_chooses_its_penalty_on_its_training_people():
     assert choose_penalty(signal, shuffled, train, names, config()) == strong
     assert choose_penalty(signal, target, train, names, config(inverse_penalty=0.3)) == 0.3
     # scans of one person are held out together: copies of people do not make noise look like signal
-    doubled, twice = np.concatenate([noise, noise]), np.concatenate([names, names])
-    both = Target(target.classes, np.tile(target.values, 2), np.ones(160), {})
-    assert choose_penalty(doubled, both, np.tile(train, 2), twice, config()) < 0.01
+    doubled, twice = np.repeat(noise, 2, axis=0), np.repeat(names, 2)
+    both = Target(target.classes, np.repeat(target.values, 2), np.ones(160), {})
+    assert choose_penalty(doubled, both, np.repeat(train, 2), twice, config()) < 0.01
 
 
 def test_a_regression_does_not_depend_on_the_unit_of_its_target():
@@ -169,6 +173,17 @@ def test_neighbours_vote_by_similarity_and_never_for_themselves():
     # of two equally near classes the heavier one wins
     heavy = Target(("a", "b"), target.values, np.where(target.values == 1, 50.0, 1.0), {})
     assert neighbours(features, heavy, train, names, config(mode="knn", neighbours=20))[:, 1].mean() > 0.8
+
+
+def test_what_a_scan_weighs_is_what_its_loss_weighs(study, tmp_path):
+    store, c = open_store(study.store), config(study, tmp_path / "run", mode="full", epochs=1)
+    table = store.index.assign(split="train")
+    target = Target(("F", "M"), (table["sex"] == "M").to_numpy(int), np.where(table["sex"] == "M", 0.0, 2.0), {})
+    with start_run(c) as run:
+        found = train_and_predict(load_encoder(study.encoder_run)[0], store, table, target, c, run, "cpu")
+    before = build_classifier(load_encoder(study.encoder_run)[0], 2, c)
+    assert found.shape == (12, 2) and found[:, 0].mean() > 0.5  # men weigh nothing: everybody is a woman
+    assert sum(p.numel() for p in before.parameters()) == run.provenance["trained"]
 
 
 def test_volumes_of_structures_are_those_of_the_files(study):
