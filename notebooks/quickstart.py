@@ -83,10 +83,10 @@ from workbench.cohort import (
 )
 from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
 from workbench.finetune.classify import auroc_by_person
-from workbench.finetune.metrics import bootstrap_interval
 from workbench.prepare import PrepareConfig, open_store, run_prepare
 from workbench.pretrain import PretrainConfig, run_pretrain
 from workbench.runs import find_runs
+from workbench.stats import bootstrap_interval
 from workbench.volumes import Volume, read_volume
 
 plots.offline()  # the saved notebook then needs no network to show its figures
@@ -246,8 +246,8 @@ else:
 # %%
 def mean_and_interval(values):
     """One value a person → n, mean, and the 95 % bootstrap interval of the mean."""
-    low, high = bootstrap_interval(values.to_numpy(), seed=seed)
-    return pd.Series({"n": values.notna().sum(), "mean": values.mean(), "from": low, "to": high})
+    found = bootstrap_interval(values.to_numpy(), seed=seed)
+    return pd.Series({"n": found.n, "mean": found.estimate, "from": found.low, "to": found.high})
 
 
 if labelled:

@@ -16,8 +16,8 @@ from typing import Any
 import workbench
 from workbench.errors import WorkbenchError
 
-# Idle OpenMP threads sleep instead of spinning. Two jobs on the same cores (an explorer, a loader, a neighbour) else slow
-# each other down tenfold. Must be said before torch is loaded; the user's own word goes first.
+# Idle OpenMP threads sleep instead of spinning: two jobs on the same cores (an explorer, a loader, a neighbour) else
+# slow each other down tenfold. Must be said before torch is loaded; the user's own word goes first.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

@@ -45,12 +45,12 @@ def test_auroc_counts_people_not_scans():
 
 
 def test_a_label_that_is_not_binary_or_not_there_is_refused(study, tmp_path):
-    with pytest.raises(WorkbenchError, match="two values"):
+    with pytest.raises(WorkbenchError, match="two to 10 classes"):
         run_classify(config(study, tmp_path / "a", target="participant"))
     with pytest.raises(WorkbenchError, match="no column 'iq'"):
         run_classify(config(study, tmp_path / "b", target="iq"))
 
 
 def test_settings_that_the_linear_probe_does_not_read_are_refused(study, tmp_path):
-    with pytest.raises(WorkbenchError, match="epochs: only for mode 'full'"):
+    with pytest.raises(WorkbenchError, match="epochs: only for other modes than 'linear'"):
         config(study, tmp_path, mode="linear", epochs=3)

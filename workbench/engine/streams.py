@@ -23,6 +23,8 @@ class Purpose(IntEnum):
     DROPS = 8
     LOCAL = 9
     PROBE_SCANS = 10
+    FOLDS = 20
+    LABELS = 21
 
 
 def stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:

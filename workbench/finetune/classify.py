@@ -1,103 +1,109 @@
-"""Predict a label of the person: a linear probe on frozen features, or the whole encoder trained."""
+"""Predict a label or a number of the person: on frozen features, by training, or from what a ruler would tell."""
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
-import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
 from workbench.engine.device import pick_device
-from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig
-from workbench.finetune.loop import fit
-from workbench.finetune.people import assign, inputs_of, seen_people
-from workbench.model.classifier import Classifier
-from workbench.model.encode import encode_scans, open_matching, whole_scan
+from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
+from workbench.finetune.predictors import choose_penalty, features_of, neighbours, regression
+from workbench.finetune.scores import reliability_table, score_table
+from workbench.finetune.targets import Target, changing_people, read_target
+from workbench.finetune.train_classifier import train_and_predict
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
+from workbench.stats import auroc
 
 
 def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
-    """Train on the training people and score the others; ``results/predictions.parquet``, one row a scan."""
-    store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
+    """Train on the training people and score the others.
+
+    ``results/predictions.parquet`` has a row a scan, ``scores.parquet`` every score of each side by person with its
+    interval, ``reliability.parquet`` the calibration (not for regression).
+    """
+    store, encoder, card = open_parts(config)
     inputs = inputs_of(store, config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     if config.target not in store.index.columns:
         raise WorkbenchError(f"{config.store}: has no column '{config.target}'",
                              cause=f"it has: {', '.join(store.index.columns)}", remedy="choose --target from these")
-    table = assign(store, config, store.index[config.target].notna(), card)
-    classes = sorted(set(table[config.target].astype(str)))
-    if len(classes) != 2:
-        raise WorkbenchError(f"{config.target}: not a label with two values", cause=f"it has {len(classes)}: "
-                             f"{', '.join(classes[:8])}", remedy="choose another --target")
-    truth = (table[config.target].astype(str) == classes[1]).to_numpy()
-    if len(set(truth[table["split"] == "train"])) != 2:
-        raise WorkbenchError(f"{config.target}: the training people are all alike",
-                             remedy="use a split stratified by this column")
-    facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
-             "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated,
-             "transductive": bool(seen_people(table, card)), "positive": classes[1],
-             "participants": {side: sorted(set(rows["participant"])) for side, rows in table.groupby("split")}}
-    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
+    usable, left_out = _usable(store, config)
+    table = assign(store, config, usable, card, even="site" if config.task == "regression" else config.target)
+    target = read_target(table, config)
+    positive = {"positive": target.classes[1]} if len(target.classes) == 2 else {}
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts_of(config, store, table, card), **target.facts,
+                   **positive, classes=list(target.classes), people_left_out=left_out) as run:
         device = pick_device(config.accelerator)
-        score = (linear_probe if config.mode == "linear" else full)(encoder, store, table, truth, config, run, device)
-        out = table[["scan_id", "participant", "dataset", "site", "split"]].assign(
-            target=config.target, truth=table[config.target].astype(str), score=score,
-            predicted=np.where(score > 0.5, classes[1], classes[0]))
+        out = _columns(table, target, config, _predict(encoder, store, table, target, config, run, device))
         run.write_table("predictions", out)
+        sides = list(out.groupby("split"))
+        run.write_table("scores", pd.concat([
+            score_table(rows, target.classes, specificity=config.specificity, seed=config.seed).assign(split=side)
+            for side, rows in sides], ignore_index=True))
+        if target.classes:
+            run.write_table("reliability", pd.concat([
+                reliability_table(rows, target.classes).assign(split=side) for side, rows in sides], ignore_index=True))
     return run
 
 
 def auroc_by_person(predictions: pd.DataFrame, positive: str) -> float:
     """AUROC with each person's scans averaged first; NaN where only one class is there."""
     people = predictions.groupby("participant").agg(score=("score", "mean"), truth=("truth", "first"))
-    labels = people["truth"] == positive
-    return float(roc_auc_score(labels, people["score"])) if labels.nunique() == 2 else float("nan")
+    return auroc(people["score"].to_numpy(), (people["truth"] == positive).to_numpy())
 
 
-def linear_probe(encoder: Encoder, store: Store, table: pd.DataFrame, truth: np.ndarray, config: ClassifyConfig,
-                 run: Run, device: str) -> np.ndarray:
-    """Logistic regression on standardised [CLS; mean of patches]; probabilities ``(scans,)``."""
-    features = np.stack([np.concatenate([cls, mean]) for _, cls, mean in
-                         encode_scans(encoder, store, list(table["scan_id"]), device=device, desc="features")])
+def _usable(store: Store, config: ClassifyConfig) -> tuple[pd.Series, list[str]]:
+    """Scans with a target (and, where volumes of structures are wanted, with their labels), and the people left out
+    because their label changes from scan to scan."""
+    usable = store.index[config.target].notna()
+    if config.mode == "structure_volume":
+        usable &= store.index["has_seg"] & store.index["scan_id"].map(
+            lambda scan: all(store.codes(scan, s) for s in config.structures))
+        if not usable.any():
+            raise WorkbenchError(f"{config.store}: no scan has all of {', '.join(config.structures)}",
+                                 remedy="set --structures to names of the cohort's labels.parquet, or another --mode")
+    left_out: set[str] = set()
+    if config.task == "classes":
+        left_out = changing_people(store.index[usable], config.target)
+        usable &= ~store.index["participant"].isin(left_out)
+        if left_out:
+            tqdm.write(f"left out: {len(left_out)} people whose {config.target} changes from scan to scan, for example "
+                       f"{min(left_out)}", file=sys.stderr)
+    return usable, sorted(left_out)
+
+
+def _predict(encoder: Encoder | None, store: Store, table: pd.DataFrame, target: Target, config: ClassifyConfig,
+             run: Run, device: str) -> np.ndarray:
+    if config.mode in ("full", "cnn"):
+        return train_and_predict(encoder, store, table, target, config, run, device)
+    features = features_of(config.mode, encoder, store, table, config, device)
     train = (table["split"] == "train").to_numpy()
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.01, class_weight="balanced"))
-    model.fit(features[train], truth[train])
-    return model.predict_proba(features)[:, 1]
+    people = table["participant"].to_numpy(str)
+    if config.mode == "knn":
+        return neighbours(features, target, train, people, config)
+    penalty = choose_penalty(features, target, train, people, config)
+    run.note(inverse_penalty_used=penalty)
+    return regression(features, target, train, config, penalty)
 
 
-def full(encoder: Encoder, store: Store, table: pd.DataFrame, truth: np.ndarray, config: ClassifyConfig, run: Run,
-         device: str) -> np.ndarray:
-    """Train encoder and linear layer on whole scans; probabilities ``(scans,)``. A step accumulates single scans,
-    since their boxes differ in size."""
-    torch.manual_seed(config.seed)
-    model = Classifier(encoder, 2).to(device)
-    rows = np.flatnonzero(table["split"] == "train")
-    steps = max(1, config.epochs * len(rows) // config.batch_size)
-    balance = torch.tensor([len(rows) / (2 * max(int((truth[rows] == c).sum()), 1)) for c in (False, True)])
-    scans, patch = list(table["scan_id"]), encoder.config.patch_xyz
-
-    def backward(step: int) -> float:
-        total = 0.0
-        for n in range(step * config.batch_size, (step + 1) * config.batch_size):
-            epoch, place = divmod(n, len(rows))
-            row = rows[stream(config.seed, Purpose.PROBE_ORDER, epoch).permutation(len(rows))[place]]
-            logits = model(whole_scan(store, scans[row], patch).to(device))
-            loss = torch.nn.functional.cross_entropy(logits.float().cpu(), torch.tensor([int(truth[row])]),
-                                                     weight=balance, reduction="sum") / config.batch_size
-            loss.backward()
-            total += float(loss.detach())
-        return total
-
-    fit(model, encoder, backward, steps, config, run)
-    with torch.inference_mode():
-        return np.array([float(model(whole_scan(store, s, patch).to(device)).float().softmax(1)[0, 1])
-                         for s in tqdm(scans, desc="predict", unit="scan")])
+def _columns(table: pd.DataFrame, target: Target, config: ClassifyConfig, found: np.ndarray) -> pd.DataFrame:
+    """``truth``, ``predicted`` and ``score`` (of the positive class; with more classes of the predicted one; or the
+    number), and ``p_<class>``."""
+    out = table[["scan_id", "participant", "dataset", "site", "split"]].assign(target=config.target)
+    if target.regression:
+        return out.assign(truth=target.values, score=found, predicted=found)
+    names = np.array(target.classes)
+    if len(names) == 2:
+        score, predicted = found[:, 1], names[(found[:, 1] > 0.5).astype(int)]
+    else:
+        score, predicted = found.max(axis=1), names[found.argmax(axis=1)]
+    probabilities = {f"p_{name}": found[:, code] for code, name in enumerate(target.classes)}
+    return out.assign(truth=names[target.values], score=score, predicted=predicted, **probabilities)

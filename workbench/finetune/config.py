@@ -1,61 +1,45 @@
-"""Settings of fine-tuning. Both tasks name an encoder, and `init` says whether its weights or only its shape count."""
+"""Settings of the jobs `segment` and `classify`. `init` says whether an encoder's weights or only its shape count."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from workbench.runs import JobConfig
+from workbench.finetune.shared_config import TRAINING, FinetuneConfig
+from workbench.volumes.volume import Triple
 
+__all__ = ["ClassifyConfig", "FinetuneConfig", "SegmentConfig"]
 
-class FinetuneConfig(JobConfig):
-    """What every fine-tuning shares, so that two arms of a comparison differ only where they are meant to."""
-
-    store: Path
-    """Prepared store (the out folder of `workbench prepare`)."""
-    split: Path
-    """Split (out folder of `workbench split`): whom to train on and whom to test on."""
-    encoder: Path
-    """Pretraining run (or exported model folder) whose encoder is used."""
-    init: Literal["pretrained", "random"] = "pretrained"
-    """`random` takes only the architecture of `encoder` and draws new weights: the comparison's null."""
-    freeze: bool = False
-    """Train only what sits on the encoder."""
-    transductive: bool = False
-    """Allow test people whom pretraining has seen; every result is then marked transductive."""
-    train_sites: tuple[str, ...] = ()
-    """Sites to train on; empty means all."""
-    test_sites: tuple[str, ...] = ()
-    """Sites to test on; empty means all."""
-    learning_rate: float = Field(1e-4, gt=0)
-    """AdamW's peak learning rate (linear rise over the first tenth, then a cosine to 0)."""
-    weight_decay: float = Field(0.05, ge=0)
-    """AdamW's weight decay."""
-    batch_size: int = Field(2, ge=1)
-    """Samples of one optimiser step."""
-    seed: int = Field(0, ge=0)
-    """Seed of new weights, order, crops and augmentation."""
-    checkpoint_minutes: float = Field(5.0, ge=0, exclude=True)
-    """Minutes between checkpoints; a killed run continues from the last."""
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Device kind."""
+# what each network of `segment` and each mode of `classify` would ignore
+SEGMENT_UNREAD = {"unetr": set(), "unet": TRAINING | {"input_skip"}, "swin_unetr": TRAINING | {"input_skip"},
+                  "token_probe": TRAINING | {"input_skip", "features"}}
+LOOP = TRAINING | {"learning_rate", "weight_decay", "batch_size", "epochs"}
+OWN = {"neighbours", "inverse_penalty", "components", "structures", "cnn_features"}  # each read by some modes only
+CLASSIFY_READ = {"linear": {"inverse_penalty"}, "knn": {"neighbours"}, "full": LOOP,
+                 "cnn": (LOOP - TRAINING) | {"cnn_features"}, "pca": {"inverse_penalty", "components"},
+                 "brain_volume": {"inverse_penalty"}, "structure_volume": {"inverse_penalty", "structures"}}
 
 
 class SegmentConfig(FinetuneConfig):
-    """Fine-tune a segmentation (UNETR decoder) and segment people it has not seen."""
+    """Fine-tune a segmentation and segment people it has not seen."""
 
     job: ClassVar[str] = "segment"
 
+    network: Literal["unetr", "unet", "swin_unetr", "token_probe"] = "unetr"
+    """`unetr`: decoder on the encoder's hidden states. `token_probe`: one linear layer from each patch token to the
+    voxels of its patch, encoder frozen. `unet` and `swin_unetr`: MONAI's 3D U-Net and SwinUNETR from scratch, with the
+    same crops, loss and steps."""
     structures: tuple[str, ...] = ("left_hippocampus", "right_hippocampus")
     """Structures by canonical name, as in the cohort's labels; they become codes 1, 2, … of the output."""
     steps: int = Field(400, ge=1)
     """Optimiser steps."""
     features: int = Field(16, ge=4, le=128)
-    """Channels of the decoder at full resolution."""
+    """Channels at full resolution; a multiple of 12 for swin_unetr."""
     input_skip: bool = True
-    """Path from the voxels straight into the last level. Without it nothing is solved without the encoder."""
+    """Path from the voxels straight into the last level (unetr). Without it nothing is solved without the encoder."""
+    crop: int | Triple | None = None
+    """Edge of the training crop and of the windows in voxels, one number or one an axis; unset, the encoder's."""
     foreground: float = Field(0.67, ge=0, le=1)
     """Share of the crops that are centred on a voxel of a structure."""
     structure_weight: float = Field(30.0, gt=0)
@@ -65,30 +49,81 @@ class SegmentConfig(FinetuneConfig):
     """Augmentation: largest rotation, degrees."""
     zoom: float = Field(0.1, ge=0, lt=0.5)
     """Augmentation: largest relative change of size."""
+    intensity: float = Field(1.0, ge=0, le=3)
+    """Augmentation: strength of gamma, bias field and noise; 0 leaves intensities alone."""
     overlap: float = Field(0.5, ge=0, lt=1)
-    """Overlap of the sliding windows in inference."""
-    predict: Literal["test", "all"] = "test"
-    """Segment the test people only, or every scan in the store, labelled or not; only labelled scans have a Dice, and
-    each row says which side of the split the person is on."""
+    """Overlap of the sliding windows in inference, where a scan is larger than the crop."""
+    validate_every: int = Field(0, ge=0)
+    """Dice of the validation people after every so many steps and after the last, against steps and seconds
+    (`time_to_dice.parquet`); on the prepared grid, which is cheap. 0: not at all."""
+    validation_scans: int = Field(8, ge=1)
+    """At most so many scans for that, one a person."""
+    predict: Literal["test", "validation", "all"] = "test"
+    """Segment the test people only, the validation people only (to choose settings without a look at the test), or
+    every scan in the store, labelled or not; only labelled scans have scores, and each row says which side of the
+    split the person is on."""
+
+    @property
+    def uses_encoder(self) -> bool:
+        return self.network in ("unetr", "token_probe")
+
+    @property
+    def frozen(self) -> bool:
+        return self.freeze or self.network == "token_probe"
+
+    @model_validator(mode="after")
+    def _check_network(self) -> SegmentConfig:
+        self.refuse_changed(SEGMENT_UNREAD[self.network], f"not read by network {self.network}")
+        if self.network == "swin_unetr" and self.features % 12:
+            raise ValueError("features: must be a multiple of 12 for swin_unetr, for example 12 or 24")
+        if self.encoder is None and self.crop is None:
+            raise ValueError("crop: needed where no encoder gives it")
+        if not self.validate_every:
+            self.refuse_changed({"validation_scans"}, "only with validate_every")
+        return self
 
 
 class ClassifyConfig(FinetuneConfig):
-    """Predict a label of the person from the scan."""
+    """Predict a label or a number of the person from the scan."""
 
     job: ClassVar[str] = "classify"
 
     target: str = "sex"
-    """Column of the cohort table with two values; the alphabetically later one counts as positive."""
-    mode: Literal["linear", "full"] = "linear"
-    """`linear`: logistic regression on frozen [CLS; mean of patch tokens]. `full`: train the encoder too."""
+    """Column of the cohort table. Of two values the alphabetically later one counts as positive."""
+    task: Literal["classes", "regression"] = "classes"
+    """`classes`: two values or more. `regression`: a number, such as age."""
+    mode: Literal["linear", "knn", "full", "cnn", "brain_volume", "structure_volume", "pca"] = "linear"
+    """`linear`: penalised regression on frozen [CLS; mean of patch tokens]. `knn`: the nearest training scans by the
+    same. `full`: train the encoder too. `cnn`: a small DenseNet (MONAI) from scratch. The plain rivals: `brain_volume`,
+    `structure_volume` (from the labels, in ml) and `pca` of the intensities, each with the regression of `linear`."""
+    balance: bool = True
+    """Weigh classes so that each counts the same in training, whatever its number of people. The probabilities are
+    then those of evenly frequent classes, which Brier score and calibration show where classes are uneven."""
+    max_classes: int = Field(10, ge=2, le=100)
+    """Refuse a target with more classes, such as an identifier taken by mistake."""
+    inverse_penalty: float | None = Field(None, gt=0)
+    """Inverse of the L2 penalty of the regression (C of logistic regression, 1 / alpha of ridge). Unset, each arm
+    chooses its own from 1e-4 … 100 by cross-validation over its training people; the provenance says which."""
+    neighbours: int = Field(20, ge=1)
+    """Neighbours of `knn` (all training scans where there are fewer)."""
+    components: int = Field(20, ge=1)
+    """Principal components of `pca` (fewer where the scans give no more)."""
+    structures: tuple[str, ...] = ("left_hippocampus", "right_hippocampus")
+    """Structures of `structure_volume`."""
+    cnn_features: int = Field(16, ge=4, le=64)
+    """Channels of the first layer of `cnn`, and those that each further layer adds."""
     epochs: int = Field(10, ge=1)
-    """Passes over the training scans (mode `full`)."""
+    """Passes over the training scans (modes `full` and `cnn`)."""
+    specificity: float = Field(0.9, gt=0, lt=1)
+    """The sensitivity is given at this specificity."""
+
+    @property
+    def uses_encoder(self) -> bool:
+        return self.mode in ("linear", "knn", "full")
 
     @model_validator(mode="after")
     def _check_mode(self) -> ClassifyConfig:
-        training = {"freeze", "learning_rate", "weight_decay", "batch_size", "epochs"}
-        fields = type(self).model_fields
-        changed = sorted(name for name in training if getattr(self, name) != fields[name].default)
-        if self.mode == "linear" and changed:
-            raise ValueError(f"{', '.join(changed)}: only for mode 'full'; the linear probe is a closed regression")
+        self.refuse_changed((LOOP | OWN) - CLASSIFY_READ[self.mode], f"only for other modes than '{self.mode}'")
+        if self.task == "regression":
+            self.refuse_changed({"balance", "max_classes", "specificity"}, "only for classes")
         return self

@@ -1,36 +1,40 @@
-"""Fine-tune a UNETR on an encoder and segment scans in their own space."""
+"""Fine-tune a segmentation on an encoder, or from scratch, and segment scans in their own space."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from monai.inferers import sliding_window_inference
 from monai.losses import DiceLoss
+from torch import nn
 from tqdm.auto import tqdm
 
 from workbench.cohort.splits import load_sides
 from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
+from workbench.finetune.curve import DiceCurve
 from workbench.finetune.loop import fit
-from workbench.finetune.metrics import dice
-from workbench.finetune.people import assign, inputs_of, seen_people
+from workbench.finetune.metrics import structure_scores
+from workbench.finetune.networks import build_network, crop_of
+from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.segment_data import Crops, class_map, to_classes
-from workbench.model.encode import open_matching
-from workbench.model.unetr import Unetr
-from workbench.prepare.restore import to_source_space
+from workbench.finetune.windows import in_source_space, probabilities
+from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
-from workbench.volumes import Volume, read_volume, write_volume
+from workbench.volumes import read_volume, write_volume
+from workbench.volumes.volume import Triple
+
+SCORES = ("dice", "hd95_mm", "surface_dice_1mm", "volume_ml", "true_volume_ml", "volume_error_ml",
+          "volume_error_percent")
 
 
 def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
     """Train, segment and score; ``results/dice.parquet`` and ``volumes/*_dseg.nii.gz`` in each scan's own space."""
-    store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
+    store, encoder, card = open_parts(config)
     inputs = inputs_of(store, config)
     if not overwrite and (done := finished(config, inputs)):
         return done
@@ -42,27 +46,24 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
                              cause=f"{len(known)} structures are known: {', '.join(known[:12])} …",
                              remedy="set --structures to names of the cohort's labels.parquet")
     table = assign(store, config, labelled, card).assign(labelled=True)
-    facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
-             "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated,
-             "transductive": bool(seen_people(table, card)),
-             "participants": {side: sorted(set(rows["participant"])) for side, rows in table.groupby("split")}}
-    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
-        torch.manual_seed(config.seed)  # the decoder starts alike whatever the encoder
-        model = Unetr(encoder, len(config.structures) + 1, features=config.features, input_skip=config.input_skip)
+    crop = crop_of(config, encoder)
+    model = build_network(config, encoder, crop)
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts_of(config, store, table, card)) as run:
         device = pick_device(config.accelerator)
-        train(model.to(device), store, table, config, run, device)
-        wanted = table[table["split"] == "test"] if config.predict == "test" else \
-            store.index.assign(labelled=labelled).merge(load_sides(config.split), on="participant")
+        train(model.to(device), store, table, config, run, device, crop)
+        wanted = table[table["split"] == config.predict]
+        if config.predict == "all":
+            wanted = store.index.assign(labelled=labelled).merge(load_sides(config.split), on="participant")
         scores = [row for scan in tqdm(wanted.itertuples(), total=len(wanted), desc="segment", unit="scan")
-                  for row in segment_and_score(model, store, scan, config, run.path, device)]
+                  for row in segment_and_score(model, store, scan, config, run.path, device, crop)]
         run.write_table("dice", pd.DataFrame(scores))
     return run
 
 
-def train(model: Unetr, store: Store, table: pd.DataFrame, config: SegmentConfig, run: Run, device: str) -> None:
+def train(model: nn.Module, store: Store, table: pd.DataFrame, config: SegmentConfig, run: Run, device: str,
+          crop: Triple) -> None:
     """DiceCE on crops of the training people."""
-    scans = sorted(table.loc[table["split"] == "train", "scan_id"])
-    crops = Crops(store, scans, config, model.encoder.config.size_xyz)
+    crops = Crops(store, sorted(table.loc[table["split"] == "train", "scan_id"]), config, crop)
     dice_loss = DiceLoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
     weights = torch.tensor([1.0] + [config.structure_weight] * len(config.structures), device=device)
 
@@ -73,41 +74,31 @@ def train(model: Unetr, store: Store, table: pd.DataFrame, config: SegmentConfig
         loss.backward()
         return float(loss.detach())
 
-    fit(model, model.encoder, backward, config.steps, config, run)
+    encoder = model.encoder if config.uses_encoder else None
+    assert encoder is None or isinstance(encoder, Encoder)
+    curve = DiceCurve(store, table, config, crop, device, run) if config.validate_every else None
+    fit(model, encoder, backward, config.steps, config, run,
+        after=None if curve is None else lambda step, seconds: curve(model, step, seconds))
 
 
-@torch.inference_mode()
-def probabilities(model: Unetr, store: Store, scan: str, *, overlap: float, device: str) -> np.ndarray:
-    """Class probabilities ``(classes, X, Y, Z)`` on the prepared grid, float32, by overlapping windows."""
-    model.eval()
-    image = torch.from_numpy(store.read(scan).astype(np.float32))[None, None].to(device)
-    logits = sliding_window_inference(image, model.encoder.config.size_xyz, 2, model, overlap=overlap, mode="gaussian")
-    assert isinstance(logits, torch.Tensor)
-    return logits.float().softmax(dim=1)[0].cpu().numpy()
-
-
-def in_source_space(probs: np.ndarray, store: Store, scan: str) -> Volume:
-    """Probabilities are interpolated onto the scan's own grid and the largest wins; what lies outside is background."""
-    grid, source = store.grid(scan), store.source_grid(scan)
-    moved = [to_source_space(p, grid, source, order=1, fill=1.0 if c == 0 else 0.0) for c, p in enumerate(probs)]
-    return Volume(np.argmax([m.data for m in moved], axis=0).astype(np.uint8), source.affine)
-
-
-def segment_and_score(model: Unetr, store: Store, scan, config: SegmentConfig, folder: Path,
-                      device: str) -> list[dict[str, object]]:
-    """Write one segmentation and return a row per structure, Dice in the scan's own space against the file's labels."""
-    volume = in_source_space(probabilities(model, store, scan.scan_id, overlap=config.overlap, device=device), store,
-                             scan.scan_id)
+def segment_and_score(model: nn.Module, store: Store, scan, config: SegmentConfig, folder: Path, device: str,
+                      crop: Triple) -> list[dict[str, object]]:
+    """Write one segmentation; a row per structure, scored in the scan's own space against the file's labels."""
+    probs = probabilities(model, store, scan.scan_id, crop=crop, overlap=config.overlap, device=device)
+    volume = in_source_space(probs, store, scan.scan_id)
     file = Path("volumes") / f"{scan.scan_id}_dseg.nii.gz"
     names = {name: code for code, name in enumerate(config.structures, start=1)}
-    write_volume(folder / file, volume, sidecar={"codes": names, "init": config.init, "encoder": str(config.encoder),
-                                                 "source": scan.path, "simulated": bool(scan.simulated)})
-    own = None  # a scan without labels has a segmentation and no Dice
+    write_volume(folder / file, volume, sidecar={"codes": names, "network": config.network, "init": config.init,
+                                                 "encoder": str(config.encoder), "source": scan.path,
+                                                 "simulated": bool(scan.simulated)})
+    own = None  # a scan without labels has a segmentation and no scores
     if scan.labelled:
         labels = read_volume(scan.seg_path, labels=True).data
         own = to_classes(labels, class_map(store, scan.scan_id, config.structures))
-    return [{"scan_id": scan.scan_id, "participant": scan.participant, "dataset": scan.dataset, "site": scan.site,
-             "split": scan.split, "structure": name, "file": str(file),
-             "dice": math.nan if own is None else dice(volume.data == code, own == code)}
-            for name, code in names.items()]
-
+    rows: list[dict[str, object]] = []
+    for name, code in names.items():
+        scores = dict.fromkeys(SCORES, math.nan) | {"empty": ""} if own is None else \
+            structure_scores(volume.data == code, own == code, volume.affine)
+        rows.append({"scan_id": scan.scan_id, "participant": scan.participant, "dataset": scan.dataset,
+                     "site": scan.site, "split": scan.split, "structure": name, "file": str(file), **scores})
+    return rows

@@ -155,6 +155,8 @@ def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:
     usable = usable.rename(columns={c: f"cohort_{c}" for c in added})  # should somebody's participants.tsv have a "key"
     run.write_table("index", pd.concat([usable, pd.DataFrame(added)], axis=1))
     run.write_table("labels", cohort.labels)
+    pictures = {s["scan_id"]: s["thumbnail"] for s in sidecars if "thumbnail" in s}  # none of an earlier version
+    run.write_table("thumbnails", pd.DataFrame({"scan_id": list(pictures), "thumbnail": list(pictures.values())}))
     aside = [by_id[s] for s in table["scan_id"] if not by_id[s].sidecar]
     now = pd.DataFrame({"scan_id": [o.scan_id for o in aside], "cause": [o.cause for o in aside],
                         "remedy": [o.remedy for o in aside], "stage": "prepare", "kind": "scan"})

@@ -19,6 +19,7 @@ from workbench.errors import ScanError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.conform import Conformed, conform
 from workbench.prepare.fingerprint import file_digest, preparation_fingerprint, scan_key, settings_key
+from workbench.prepare.thumbnail import encode, thumbnail
 from workbench.runs import replacing
 from workbench.volumes import Grid, read_volume
 
@@ -88,7 +89,8 @@ def prepare_scan(source: Source, config: PrepareConfig, folder: Path) -> Outcome
         return Outcome(source.scan_id, cause=f"unexpected {type(error).__name__}: {str(error)[:200]}",
                        remedy="please report it: a scan should never end like this")
     sidecar = {"key": key, "settings": settings_key(config), "preparation": preparation_fingerprint(config),
-               "scan_id": source.scan_id, "sources": digests, **_geometry(done, scan.grid), **done.facts}
+               "scan_id": source.scan_id, "sources": digests, "thumbnail": encode(thumbnail(done.scan.data)),
+               **_geometry(done, scan.grid), **done.facts}
     try:
         return Outcome(source.scan_id, _write(folder, source.scan_id, done, sidecar))
     except OSError as error:

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+
+from workbench.engine.checkpoint import latest_checkpoint
+from workbench.errors import WorkbenchError
+from workbench.finetune.config import SegmentConfig
+from workbench.finetune.networks import TokenProbe, build_network, crop_of
+from workbench.finetune.segment import run_segment
+from workbench.finetune.segment_data import Crops
+from workbench.finetune.windows import probabilities
+from workbench.model import load_encoder
+from workbench.prepare import open_store
+
+
+def config(study, out="unused", **changes):
+    return SegmentConfig.build({"out": out, "store": study.store, "split": study.split, "encoder": study.encoder_run,
+                                "steps": 2, "features": 8, "learning_rate": 3e-3, "accelerator": "cpu", **changes})
+
+
+def from_scratch(study, out, network, crop, **changes):
+    return config(study, out, network=network, encoder=None, init="random", crop=crop, **changes)
+
+
+def weights_of(run):
+    from safetensors.torch import load_file
+
+    return load_file(latest_checkpoint(run.path / "checkpoints") / "objective.safetensors")
+
+
+def test_a_unet_from_scratch_needs_no_encoder_and_learns(study, tmp_path):
+    run = run_segment(from_scratch(study, tmp_path / "unet", "unet", 16, steps=80))
+    scores = run.read_table("dice")
+    assert scores.groupby("structure")["dice"].mean().min() > 0.3
+    assert run.provenance["objective"] == "none (no encoder)" and run.provenance["trained"] > 10_000
+    assert {"hd95_mm", "surface_dice_1mm", "volume_error_ml", "volume_error_percent", "empty"} <= set(scores.columns)
+    there = scores[scores["empty"] == ""]
+    assert (there["hd95_mm"] > 0).all() and there["surface_dice_1mm"].between(0, 1).all()
+    assert np.allclose(there["volume_ml"] - there["true_volume_ml"], there["volume_error_ml"])
+    assert there["true_volume_ml"].between(0.2, 1.2).all()  # balls of 4.5 and 6 mm: 0.38 and 0.90 ml
+
+
+def test_swin_unetr_and_the_token_probe_go_the_same_way(study, tmp_path):
+    swin = run_segment(from_scratch(study, tmp_path / "swin", "swin_unetr", [64, 32, 32], features=12, steps=1,
+                                    batch_size=1, overlap=0.0, test_sites=["A"]))
+    probe = run_segment(SegmentConfig.build({
+        "out": tmp_path / "probe", "store": study.store, "split": study.split, "encoder": study.encoder_run,
+        "network": "token_probe", "steps": 60, "learning_rate": 3e-3, "accelerator": "cpu"}))
+    columns = list(probe.read_table("dice").columns)
+    assert list(swin.read_table("dice").columns) == columns
+    losses = probe.metrics()["loss"]
+    assert losses.iloc[-10:].mean() < 0.8 * losses.iloc[:5].mean()
+    before, after = load_encoder(study.encoder_run)[0].state_dict(), weights_of(probe)
+    assert all((after[f"encoder.{k}"] == v).all() for k, v in before.items())
+    assert probe.provenance["trained"] == sum(v.numel() for k, v in after.items() if k.startswith("linear"))
+
+
+def test_the_token_probe_is_linear_in_each_token_and_sees_no_other(study):
+    encoder, _ = load_encoder(study.encoder_run)
+    probe = TokenProbe(encoder, 3).eval()
+    tokens = torch.randn(1, encoder.config.width, 2, 2, 2)
+    with torch.no_grad():
+        out, zero = probe.linear(tokens), probe.linear(0 * tokens)
+        other = tokens.clone()
+        other[:, :, 0, 1, 1] *= 2
+        moved = (probe.linear(other) - out).abs().sum(dim=(0, 1)) > 1e-7
+        torch.testing.assert_close(probe.linear(2 * tokens) - zero, 2 * (out - zero))
+    assert moved[:8, 8:, 8:].all() and int(moved.sum()) == 8**3
+
+
+def test_without_input_skip_there_is_no_path_from_the_voxels(study):
+    encoder, _ = load_encoder(study.encoder_run)
+    names = {skip: [n for n, _ in build_network(config(study, input_skip=skip), encoder, (16, 16, 16)
+                                                ).named_parameters()] for skip in (True, False)}
+    assert any(n.startswith("skip0") for n in names[True]) and not any(n.startswith("skip0") for n in names[False])
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"network": "unet"}, "nothing pretrained"),
+    ({"network": "unet", "init": "random", "layer_decay": 0.5}, "layer_decay: not read by network unet"),
+    ({"network": "swin_unetr", "init": "random", "features": 16}, "multiple of 12"),
+    ({"network": "token_probe"}, "features: not read"),
+    ({"network": "unet", "init": "random", "encoder": None}, "crop: needed"),
+    ({"encoder": None}, "encoder: needed"),
+    ({"freeze": True, "freeze_steps": 3}, "neither freeze_steps"),
+    ({"validation_scans": 3}, "only with validate_every")])
+def test_settings_that_would_do_nothing_are_refused(study, changes, said):
+    with pytest.raises(WorkbenchError, match=said):
+        config(study, **changes)
+
+
+def test_the_crop_is_the_encoders_unless_it_is_set_and_must_suit(study):
+    encoder, _ = load_encoder(study.encoder_run)
+    assert crop_of(config(study), encoder) == (16, 16, 16)
+    assert crop_of(config(study, crop=[8, 16, 24]), encoder) == (8, 16, 24)
+    for network, crop, extra in (("unetr", 12, {}), ("swin_unetr", 48, {"features": 12}),
+                                  ("swin_unetr", 32, {"features": 12}), ("unet", 15, {})):
+        changed = config(study, network=network, crop=crop, init="random", **extra)
+        with pytest.raises(WorkbenchError, match="crop"):
+            build_network(changed, encoder, crop_of(changed, encoder))
+
+
+@pytest.mark.parametrize("network", ["unetr", "unet", "token_probe"])
+def test_every_network_starts_near_background(study, network):
+    """Or one arm would need its first steps to get there, and another not."""
+    extra = {"network": network} | ({"init": "random", "crop": 16} if network == "unet" else {})
+    c = SegmentConfig.build({"out": "unused", "store": study.store, "split": study.split,
+                             "encoder": study.encoder_run, **extra})
+    model = build_network(c, load_encoder(study.encoder_run)[0], (16, 16, 16)).eval()
+    with torch.no_grad():
+        p = model(torch.randn(2, 1, 16, 16, 16)).softmax(1).mean(dim=(0, 2, 3, 4))
+    assert 0.01 < float(p[1]) < 0.15 and 0.01 < float(p[2]) < 0.15
+
+
+def test_new_weights_depend_on_the_seed_alone(study):
+    def first(seed):
+        torch.rand(seed + 1)
+        model = build_network(config(study, network="unet", init="random", crop=16, seed=seed), None, (16, 16, 16))
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    assert (first(3) == first(3)).all() and not (first(3) == first(4)).all()
+
+
+def test_a_scan_larger_than_the_crop_is_covered_by_overlapping_windows(study):
+    """A network that says where in its window it is: overlap changes the answer, and no voxel goes without one."""
+    class Where(torch.nn.Module):
+        def forward(self, x):
+            ramp = torch.linspace(0, 4, x.shape[2]).view(1, 1, -1, 1, 1).expand(len(x), 1, *x.shape[2:])
+            return torch.cat([torch.zeros_like(ramp), ramp], dim=1)
+
+    store = open_store(study.store)
+    scan = store.scan_ids[0]
+    none, half = (probabilities(Where(), store, scan, crop=(8, 8, 8), overlap=o, device="cpu") for o in (0.0, 0.5))
+    assert none.shape == half.shape == (2, *store.shape(scan)) and np.allclose(half.sum(0), 1, atol=1e-5)
+    assert np.abs(none - half).max() > 0.1
+
+
+@pytest.mark.parametrize("setting", ["rotation", "zoom", "intensity"])
+def test_each_augmentation_can_be_turned_off_and_does_something(study, setting):
+    store = open_store(study.store)
+    still = {"rotation": 0.0, "zoom": 0.0, "intensity": 0.0}
+    on = {"rotation": 40.0, "zoom": 0.3, "intensity": 2.0}
+    (image, label), (moved, moved_label), again = (
+        Crops(store, store.scan_ids, config(study, foreground=1.0, **{**still, **change}), (16, 16, 16)).batch(3)
+        for change in ({}, {setting: on[setting]}, {}))
+    assert (again[0] == image).all() and not torch.allclose(image, moved)
+    assert (label == moved_label).all() == (setting == "intensity")
+    view = Crops(store, store.scan_ids, config(study, **still), (16, 16, 16))._draw(np.random.default_rng(0),
+                                                                                    store.scan_ids[0])
+    assert (view.matrix[:, :3] == np.eye(3)).all() and view.gamma == view.noise == 0 and not view.bias.any()
+    assert float(image.max()) <= max(float(store.read(s).max()) for s in store.scan_ids) + 1e-4

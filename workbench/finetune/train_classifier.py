@@ -1,0 +1,74 @@
+"""Predictors trained by gradient: the whole encoder with a linear layer, and a CNN from scratch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from workbench.engine.streams import Purpose, stream
+from workbench.finetune.config import ClassifyConfig
+from workbench.finetune.loop import fit
+from workbench.finetune.targets import Target
+from workbench.model.classifier import Classifier
+from workbench.model.encode import whole_scan
+from workbench.model.vit import Encoder
+from workbench.prepare.store import Store
+from workbench.runs import Run
+
+CNN_STEP = (32, 32, 32)  # scans are padded to multiples of it: the CNN halves five times
+CNN_BLOCKS = (2, 4, 6, 4)  # layers of its dense blocks: a small one, for dozens to hundreds of people
+
+
+def build_classifier(encoder: Encoder | None, outputs: int, config: ClassifyConfig) -> nn.Module:
+    """The encoder with a linear layer, or a small MONAI DenseNet. It normalises each scan by itself (all channels
+    together), since a step accumulates single scans; MONAI's ResNet would not take that setting in all its layers."""
+    torch.manual_seed(config.seed)
+    if config.mode == "full":
+        assert encoder is not None
+        return Classifier(encoder, outputs)
+    from monai.networks.nets import DenseNet
+
+    return DenseNet(3, 1, outputs, init_features=config.cnn_features, growth_rate=config.cnn_features,
+                    block_config=CNN_BLOCKS, norm=("group", {"num_groups": 1}))
+
+
+def train_and_predict(encoder: Encoder | None, store: Store, table: pd.DataFrame, target: Target,
+                      config: ClassifyConfig, run: Run, device: str) -> np.ndarray:
+    """Probabilities ``(scans, classes)`` or numbers ``(scans,)`` after training on whole scans of the training people.
+
+    A step accumulates single scans, since their boxes differ in size. Numbers are learnt as z-scores of the training
+    people, by squared error.
+    """
+    outputs = 1 if target.regression else len(target.classes)
+    model = build_classifier(encoder if config.mode == "full" else None, outputs, config).to(device)
+    rows = np.flatnonzero(table["split"] == "train")
+    steps = max(1, config.epochs * len(rows) // config.batch_size)
+    mean, spread = (target.values[rows].mean(), target.values[rows].std()) if target.regression else (0.0, 1.0)
+    scans = list(table["scan_id"])
+    step_xyz = encoder.config.patch_xyz if config.mode == "full" and encoder is not None else CNN_STEP
+
+    def loss_of(output: Tensor, row: int) -> Tensor:
+        if target.regression:
+            return (output[0, 0] - (target.values[row] - mean) / spread) ** 2
+        return F.cross_entropy(output, torch.tensor([int(target.values[row])]))
+
+    def backward(step: int) -> float:
+        total = 0.0
+        for n in range(step * config.batch_size, (step + 1) * config.batch_size):
+            epoch, place = divmod(n, len(rows))
+            row = int(rows[stream(config.seed, Purpose.PROBE_ORDER, epoch).permutation(len(rows))[place]])
+            output = model(whole_scan(store, scans[row], step_xyz).to(device)).float().cpu()
+            loss = loss_of(output, row) * float(target.weights[row]) / config.batch_size
+            loss.backward()
+            total += float(loss.detach())
+        return total
+
+    fit(model, encoder if config.mode == "full" else None, backward, steps, config, run)
+    with torch.inference_mode():
+        out = torch.cat([model(whole_scan(store, s, step_xyz).to(device)).float().cpu()
+                         for s in tqdm(scans, desc="predict", unit="scan")])
+    return out[:, 0].numpy() * spread + mean if target.regression else out.softmax(1).numpy()

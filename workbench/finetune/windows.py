@@ -1,0 +1,32 @@
+"""From a network to class probabilities of a whole scan, and from there to the scan's own space."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from workbench.prepare.restore import to_source_space
+from workbench.prepare.store import Store
+from workbench.volumes import Volume
+from workbench.volumes.volume import Triple
+
+
+@torch.inference_mode()
+def probabilities(model: nn.Module, store: Store, scan: str, *, crop: Triple, overlap: float,
+                  device: str) -> np.ndarray:
+    """Class probabilities ``(classes, X, Y, Z)`` on the prepared grid, float32, by overlapping windows of ``crop``."""
+    from monai.inferers import sliding_window_inference
+
+    model.eval()
+    image = torch.from_numpy(store.read(scan).astype(np.float32))[None, None].to(device)
+    logits = sliding_window_inference(image, crop, 2, model, overlap=overlap, mode="gaussian")
+    assert isinstance(logits, torch.Tensor)
+    return logits.float().softmax(dim=1)[0].cpu().numpy()
+
+
+def in_source_space(probs: np.ndarray, store: Store, scan: str) -> Volume:
+    """Probabilities are interpolated onto the scan's own grid and the largest wins; what lies outside is background."""
+    grid, source = store.grid(scan), store.source_grid(scan)
+    moved = [to_source_space(p, grid, source, order=1, fill=1.0 if c == 0 else 0.0) for c, p in enumerate(probs)]
+    return Volume(np.argmax([m.data for m in moved], axis=0).astype(np.uint8), source.affine)
