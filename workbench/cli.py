@@ -42,7 +42,7 @@ JOBS = {
                    "workbench.finetune.segment:run_segment"),
     "classify": Job("predict a label of the person", "workbench.finetune.config:ClassifyConfig",
                     "workbench.finetune.classify:run_classify"),
-    "embed": Job("embed every scan; PCA and UMAP", "workbench.analysis.config:EmbedConfig",
+    "embed": Job("embed every scan; PCA, UMAP, t-SNE, neighbours", "workbench.analysis.config:EmbedConfig",
                  "workbench.analysis.embed:run_embed"),
     "attend": Job("write attention maps in each scan's own space", "workbench.analysis.config:AttendConfig",
                   "workbench.analysis.attention:run_attend"),

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     CROPS = 5
     PLACES = 6
     PROBE_ORDER = 7
+    LOOKS = 20  # analysis: places, references, people drawn to be looked at
 
 
 def stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:
