@@ -25,7 +25,8 @@ from workbench.runs import Run, finished, start_run
 from workbench.volumes import Grid, Volume, write_volume
 
 UNIT = "times uniform"  # attention of a patch times the number of patches: 1 is what a token gets if all get the same
-BESIDE = 1_000_003  # added to the seed of the random weights beside: with the seed itself they may be the encoder's start
+BESIDE = 1_000_003  # added to the seed of the random weights beside: with the seed itself they may be the encoder's
+# own start
 
 
 def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:

@@ -1,4 +1,4 @@
-"""From attention rows to a map of a whole scan: one pass, overlapping windows, shifted patch grids, and their merging."""
+"""From attention rows to a map of a whole scan: one pass, overlapping windows, shifted patch grids, merged."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def scan_maps(encoder: Encoder, store: Store, scan: str, query: Query, reading: 
     """
     config, shape = encoder.config, store.shape(scan)
     patch, device = config.patch_xyz, next(encoder.parameters()).device
-    total = weight_sum = None
+    total: np.ndarray | None = None
+    weight_sum = np.zeros(shape, np.float32)
     outside: list[tuple[np.ndarray, float]] = []
     norms = brain = first = None
     for low, high in boxes(shape, patch, config.size_xyz, reading):
@@ -95,19 +96,19 @@ def scan_maps(encoder: Encoder, store: Store, scan: str, query: Query, reading: 
         share = (rows_HP.cpu().numpy() * (1 - inside)).sum(1) / rows_HP.sum(1).cpu().numpy()
         outside.append((share, held))
         if norms is None:
-            norms, brain, first = seen.stream_BND[0, encoder.first_patch:].norm(dim=1).cpu().numpy(), inside, (low, high)
+            norms = seen.stream_BND[0, encoder.first_patch:].norm(dim=1).cpu().numpy()
+            brain, first = inside, (low, high)
         values = enlarge(rows_HP.unflatten(1, seen.grid_xyz) * rows_HP.shape[1], patch, reading.interpolation)
         merge = "constant" if reading.field == "whole" else reading.merge
         weight = held * importance(tuple(high - low), merge)
         if total is None:
             total = np.zeros((len(values), *shape), np.float32)
-            weight_sum = np.zeros(shape, np.float32)
         a, b = np.maximum(low, 0), np.minimum(high, shape)
         there = tuple(slice(p, q) for p, q in zip(a, b, strict=True))
         here = tuple(slice(p, q) for p, q in zip(a - low, b - low, strict=True))
         total[(slice(None), *there)] += values.cpu().numpy()[(slice(None), *here)] * weight[here]
         weight_sum[there] += weight[here]
-    if total is None or weight_sum is None or norms is None or brain is None or first is None:
+    if total is None or norms is None or brain is None or first is None:
         raise ScanError(f"{scan}: nothing was looked at", cause=f"no box of it holds {query}",
                         remedy="choose another query")
     total /= np.maximum(weight_sum, 1e-12)  # voxels that no pass with this query covers stay 0

@@ -47,7 +47,7 @@ def region_mass(values: np.ndarray, region: np.ndarray, brain: np.ndarray, draws
     flat, inside = values.ravel(), brain.ravel()
     low, high = places.min(0), places.max(0)
     targets = np.argwhere(brain)
-    shape = np.array(values.shape)
+    shape: tuple[int, ...] = values.shape
     own = float(values[tuple(places.T)].mean()) / level
     index = np.ravel_multi_index(tuple(places.T), values.shape)
     middle = np.rint(places.mean(0)).astype(int)
