@@ -46,6 +46,12 @@ JOBS = {
                  "workbench.analysis.embed:run_embed"),
     "attend": Job("write attention maps in each scan's own space", "workbench.analysis.config:AttendConfig",
                   "workbench.analysis.attention:run_attend"),
+    "tokens": Job("compare patch tokens between scans; correspondence, colours",
+                  "workbench.analysis.config:TokensConfig", "workbench.analysis.tokens:run_tokens"),
+    "shift": Job("how far sites are apart in an embedding, and what of it is left",
+                 "workbench.analysis.config:ShiftConfig", "workbench.analysis.shift:run_shift"),
+    "whatif": Job("change the acquisition of a scan step by step, and see what moves",
+                  "workbench.analysis.config:WhatifConfig", "workbench.analysis.whatif:run_whatif"),
     "notebook": Job("run a parameterised notebook in a batch", "workbench.batch.config:NotebookConfig",
                     "workbench.batch.notebook:run_notebook"),
 }

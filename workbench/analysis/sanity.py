@@ -47,7 +47,8 @@ def region_mass(values: np.ndarray, region: np.ndarray, brain: np.ndarray, draws
     flat, inside = values.ravel(), brain.ravel()
     low, high = places.min(0), places.max(0)
     targets = np.argwhere(brain)
-    shape: tuple[int, ...] = values.shape
+    shape = np.array(values.shape)
+    strides = np.array([shape[1] * shape[2], shape[2], 1])
     own = float(values[tuple(places.T)].mean()) / level
     index = np.ravel_multi_index(tuple(places.T), values.shape)
     middle = np.rint(places.mean(0)).astype(int)
@@ -56,7 +57,7 @@ def region_mass(values: np.ndarray, region: np.ndarray, brain: np.ndarray, draws
         shift = targets[rng.integers(len(targets))] - middle
         if (low + shift < 0).any() or (high + shift >= shape).any():
             continue
-        moved = index + int(shift @ (shape[1] * shape[2], shape[2], 1))
+        moved = index + int(shift @ strides)
         kept = inside[moved]
         if kept.mean() >= 0.95:
             found.append(float(flat[moved[kept]].mean()) / level)
