@@ -50,7 +50,7 @@ def region_mass(values: np.ndarray, region: np.ndarray, brain: np.ndarray, draws
     shape = np.array(values.shape)
     strides = np.array([shape[1] * shape[2], shape[2], 1])
     own = float(values[tuple(places.T)].mean()) / level
-    index = np.ravel_multi_index(tuple(places.T), values.shape)
+    index = np.asarray(np.ravel_multi_index(tuple(places.T), values.shape))
     middle = np.rint(places.mean(0)).astype(int)
     found: list[float] = []
     for _ in range(draws * TRIES // 10):
