@@ -44,7 +44,7 @@ class EmbedConfig(LookConfig):
     """t-SNE's perplexity (at most a third of the number of scans)."""
     reference: Path | None = None
     """Earlier embed run whose frozen reference the scans are placed against; without it this run makes its own."""
-    reference_scans: int = Field(3000, ge=3)
+    reference_scans: int = Field(2000, ge=3)
     """Scans that the projections are fitted on, drawn by the seed where there are more; the others are placed against
     them, each alone."""
     listed: int = Field(10, ge=1)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
+from scipy.spatial.distance import cdist
 
 from workbench.analysis.config import EmbedConfig
 from workbench.errors import ConfigError, WorkbenchError
@@ -50,7 +51,7 @@ class Reference:
         out = np.empty((len(scan_ids), 4), np.float32)
         for start in range(0, len(scan_ids), CHUNK):
             some = standard[start:start + CHUNK]
-            distances = np.stack([np.linalg.norm(self.vectors - row, axis=1) for row in some])
+            distances = cdist(some, self.vectors)  # pair by pair: no row depends on the others
             near = np.argsort(distances, axis=1, kind="stable")[:, :PLACED_BY]
             weights = 1 / np.maximum(np.take_along_axis(distances, near, axis=1), 1e-6)
             out[start:start + CHUNK] = (both[near] * weights[:, :, None]).sum(1) / weights.sum(1, keepdims=True)
