@@ -120,7 +120,8 @@ def test_what_a_map_is_held_against_is_there(attended):
     assert list(random["scan_id"]) == list(norms["scan_id"]) == list(own["scan_id"])
     a, b = (nib.load(attended.path / t["file"].iloc[0]).get_fdata() for t in (own, random))
     assert a.shape == b.shape and not np.allclose(a, b)
-    assert set(summary["weights"]) == {"pretrained", "random beside"} and (summary["people"] == 12).all()
+    assert set(summary["weights"]) == {"pretrained", "random beside",
+                                       "pretrained - random beside"} and (summary["people"] == 12).all()
     assert ((summary["rank_low"] <= summary["rank"]) & (summary["rank"] <= summary["rank_high"])).all()
     assert (norms["outliers"] <= norms["tokens"]).all() and (attended.path / norms["file"].iloc[0]).is_file()
     assert not (attended.path / "parts").exists()
@@ -184,19 +185,22 @@ def test_a_region_that_draws_attention_is_found_and_one_that_does_not_is_not():
     rows = []
     for person in range(8):
         noise = rng.random(brain.shape) * 0.2
-        for weights, values in (("planted", planted), ("flat", rng.permutation(flat.ravel()).reshape(brain.shape))):
+        mixed = rng.permutation(flat.ravel()).reshape(brain.shape)
+        for weights, values in (("planted", planted), ("random beside", mixed)):
             mass = region_mass(values + noise, region, brain, 100, np.random.default_rng(person))
             assert mass["placed"] == 100
             rows.append({"scan_id": str(person), "region": "r", "weights": weights, **mass})
     summary = mass_summary(pd.DataFrame(rows), {str(i): str(i) for i in range(8)}, 0).set_index("weights")
     assert summary.loc["planted", "rank_low"] > 0.95 and summary.loc["planted", "ratio_low"] > 2
-    assert summary.loc["flat", "rank_low"] < 0.5 < summary.loc["flat", "rank_high"]
-    assert abs(summary.loc["flat", "ratio"] - 1) < 0.1
+    assert summary.loc["random beside", "rank_low"] < 0.5 < summary.loc["random beside", "rank_high"]
+    assert abs(summary.loc["random beside", "ratio"] - 1) < 0.1
+    assert summary.loc["planted - random beside", "rank_low"] > 0.1
 
 
 def test_an_outlier_in_the_background_is_told():
     norms, brain = np.random.default_rng(0).normal(10, 1, 200), np.ones(200)
     norms[7], brain[7] = 90, 0
+    norms[100:], brain[100:], norms[7] = 2.0, 0, 90  # half of all tokens are empty and alike
     facts = norm_facts(norms, brain)
     assert facts["outliers"] == facts["outliers_in_background"] == 1 and facts["norm_largest"] == 90
 

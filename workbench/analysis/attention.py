@@ -12,6 +12,7 @@ from workbench.analysis.config import AttendConfig
 from workbench.analysis.parts import Rows, over_scans
 from workbench.analysis.passes import Maps, Reading, enlarge, scan_maps
 from workbench.analysis.query import Query, parse_query, region_mask
+from workbench.analysis.sanity import BESIDE as RANDOM
 from workbench.analysis.sanity import OUTLIER, mass_summary, norm_facts, region_mass, robust_z
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
@@ -94,7 +95,7 @@ class _Attend:
         if self.chance is not None:
             other = scan_maps(self.chance, self.store, scan, self.query, self.reading)
             rows["attention_random"] = self.write(scan, other, "random", "random")
-            masses += self.masses(scan, other, "random beside")
+            masses += self.masses(scan, other, RANDOM)
         return rows | {"region_mass": masses}
 
     def write(self, scan: str, maps: Maps, init: str, suffix: str) -> list[dict[str, Any]]:
@@ -117,13 +118,15 @@ class _Attend:
         """Robust z of each token's norm as a map, so that outliers are seen where they are."""
         patch, (low, high) = self.encoder.config.patch_xyz, maps.box
         grid = (high - low) // np.array(patch)
-        z = enlarge(torch.from_numpy(robust_z(maps.norms)).float().view(1, *grid.tolist()), patch, "nearest")[0].numpy()
+        tokens = torch.from_numpy(robust_z(maps.norms, maps.brain)).float().view(1, *grid.tolist())
+        z = enlarge(tokens, patch, "nearest")[0].numpy()
         values = np.zeros(self.store.shape(scan), np.float32)
         a, b = np.maximum(low, 0), np.minimum(high, values.shape)
         values[tuple(map(slice, a, b))] = z[tuple(map(slice, a - low, b - low))]
         facts = norm_facts(maps.norms, maps.brain)
         file = self.save(scan, "tokennorm", values, "nearest", {
-            "init": self.config.init, "unit": "robust standard deviations of the norm after the last block",
+            "init": self.config.init,
+            "unit": "robust standard deviations of the norm after the last block, of brain tokens",
             "outlier": f"above {OUTLIER:g}", "pass": "the first" if maps.passes > 1 else "the only one", **facts})
         return {"scan_id": scan, **facts, "file": file}
 
