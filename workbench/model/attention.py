@@ -19,7 +19,7 @@ from torch import Tensor
 from workbench.model.vit import Block, Encoder
 from workbench.volumes.volume import Triple
 
-CHUNK_BYTES = 8 * 2**20  # of attention rows held at a time, all heads together
+CHUNK_BYTES = 2 * 2**20  # of attention rows held at a time, all heads together; a cache holds it
 BlockChoice = int | Literal["rollout"]
 
 
@@ -103,7 +103,7 @@ def rollout(blocks: list[Block], inputs: list[Tensor], weights_QN: Tensor) -> Te
     for block, x_BND in zip(reversed(blocks), reversed(inputs), strict=True):
         moved = torch.zeros_like(r_BQN)
         for tokens, a_BHSN in _row_chunks(block, x_BND, r_BQN.any(dim=0).any(dim=0)):
-            moved += r_BQN[:, :, tokens] @ a_BHSN.mean(dim=1)
+            moved += (r_BQN[:, None, :, tokens] @ a_BHSN).mean(dim=1)  # a row first, then heads: A is read once
         r_BQN = (moved + r_BQN) / 2
     return r_BQN
 
