@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import types
 import typing
@@ -99,7 +100,9 @@ def run_job(name: str, argv: list[str]) -> int:
             print(load(job.plan)(config))
         return 0
     run = load(job.run)(config, overwrite=overwrite)
-    print(f"{name}: {run.status['state']}, {run.path}")
+    # of several processes of one training, the first speaks
+    if all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
+        print(f"{name}: {run.status['state']}, {run.path}")
     return 0
 
 
@@ -129,11 +132,13 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
                                                                     "flags given here win")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--overwrite", action="store_true", help="replace a run with other settings at --out")
-    for path, annotation, field in leaves(config_class):
+    for leaf in leaves(config_class):
+        path, annotation, field = leaf.path, leaf.annotation, leaf.field
         several = typing.get_origin(annotation) in (tuple, list) or _holds_tuple(annotation)
         default = "" if field.is_required() else f" [{_shown(field.get_default(call_default_factory=True))}]"
         choices = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else None
-        text = f"{(field.description or '').strip()}{_bounds(field)}{default}".replace("%", "%%")
+        of = f"[{leaf.variants}] " if leaf.variants else ""
+        text = f"{of}{(field.description or '').strip()}{_bounds(field)}{default}".replace("%", "%%")
         flag: dict[str, Any] = {}
         if several:  # `int | tuple` takes one number or one an axis
             flag = {"nargs": "+", "action": JoinOrOne if _holds_tuple(annotation) else Join}
@@ -169,14 +174,39 @@ def underscored(argument: str) -> str:
     return "--" + flag[2:].replace("-", "_") + equals + value
 
 
-def leaves(model: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """``(dotted name, annotation, field)`` of every setting, groups opened."""
+@dataclass(frozen=True)
+class Leaf:
+    """One setting: dotted name, type, pydantic's field, and of which variants it is one ("" for a plain setting)."""
+
+    path: str
+    annotation: Any
+    field: Any
+    variants: str = ""
+
+
+def leaves(model: Any, prefix: str = "") -> Iterator[Leaf]:
+    """Every setting, groups opened. A group with variants (objectives) gives the settings of all of them."""
     for name, field in model.model_fields.items():
         annotation = field.annotation
-        if hasattr(annotation, "model_fields"):
+        if hasattr(annotation, "variants"):
+            yield from variant_leaves(annotation.variants(), f"{prefix}{name}.")
+        elif hasattr(annotation, "model_fields"):
             yield from leaves(annotation, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", annotation, field
+            yield Leaf(f"{prefix}{name}", annotation, field)
+
+
+def variant_leaves(variants: dict[str, Any], prefix: str) -> Iterator[Leaf]:
+    """``name`` chooses the variant; a setting that several have is listed once, as the first describes it."""
+    yield Leaf(f"{prefix}name", typing.Literal[tuple(variants)],
+               next(iter(variants.values())).model_fields["name"])
+    found: dict[str, tuple[Leaf, list[str]]] = {}
+    for variant, model in variants.items():
+        for leaf in leaves(model, prefix):
+            found.setdefault(leaf.path, (leaf, []))[1].append(variant)
+    for path, (leaf, owners) in found.items():
+        if path != f"{prefix}name":
+            yield Leaf(path, leaf.annotation, leaf.field, ", ".join(owners))
 
 
 def put(values: dict[str, Any], path: list[str], value: Any) -> None:

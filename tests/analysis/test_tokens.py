@@ -33,10 +33,7 @@ class Bright(Encoder):
         x = torch.linspace(-1, 1, grid[0]).repeat_interleave(grid[1] * grid[2])
         told = torch.stack([most.clamp(min=0) ** 2, 2 * x if self.sides else 0 * x, torch.ones_like(x)], 1)[None]
         all_ = torch.cat([torch.ones(1, 2, 3), told], 1)
-        try:
-            return Tokens(all_[:, 0], all_[:, 1:2], told, grid)
-        except TypeError:  # tokens in one tensor
-            return Tokens(all_, 1, grid)
+        return Tokens(all_, 1, grid)
 
 
 class Blind(Bright):
@@ -46,10 +43,7 @@ class Blind(Bright):
         tokens = super().forward(volume_B1XYZ)
         seed = int(volume_B1XYZ.abs().sum() * 1000)
         drawn = torch.randn(tokens.patches_BPD.shape, generator=torch.Generator().manual_seed(seed))
-        try:
-            return Tokens(tokens.cls_BD, tokens.registers_BRD, drawn, tokens.grid_xyz)
-        except TypeError:
-            return Tokens(torch.cat([torch.ones(1, 2, 3), drawn], 1), 1, tokens.grid_xyz)
+        return Tokens(torch.cat([torch.ones(1, 2, 3), drawn], 1), 1, tokens.grid_xyz)
 
 
 def planted(kind):

@@ -13,5 +13,5 @@ def test_draws_depend_on_all_of_seed_purpose_and_place_and_on_nothing_else():
 
 
 def test_each_step_of_each_rank_has_its_own_seed():
-    seeds = {step_seed(7, step, rank, 4) for step in range(50) for rank in range(4)}
+    seeds = {step_seed(seed, step) for seed in range(4) for step in range(50)}
     assert len(seeds) == 200

@@ -14,7 +14,7 @@ CONFIG = EncoderConfig(preset="micro", image_size=16, patch=8)
 def exported(tmp_path):
     card = EncoderCard(CONFIG, "abc", 2.0, ("site/sub-01", "site/sub-02"), ("f1", "f2"), "volta", 10, 3, True)
     encoder = fresh_encoder(CONFIG, 7)
-    return save_encoder(tmp_path / "model", encoder, card), encoder, card
+    return save_encoder(tmp_path / "model", encoder.state_dict(), card), encoder, card
 
 
 def test_round_trip_gives_the_same_encoder_and_card(exported):

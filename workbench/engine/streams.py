@@ -20,6 +20,9 @@ class Purpose(IntEnum):
     CROPS = 5
     PLACES = 6
     PROBE_ORDER = 7
+    DROPS = 8
+    LOCAL = 9
+    PROBE_SCANS = 10
     LOOKS = 20  # analysis: places, references, people drawn to be looked at
 
 
@@ -29,6 +32,6 @@ def stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, int(purpose), len(place), *place])))
 
 
-def step_seed(seed: int, step: int, rank: int = 0, ranks: int = 1) -> int:
-    """Seed of torch's global generator for one step: drop path draws from it."""
-    return seed * 1_000_003 + step * ranks + rank
+def step_seed(seed: int, step: int) -> int:
+    """Seed of torch's global generator for one step, for what draws from it."""
+    return seed * 1_000_003 + step

@@ -7,6 +7,9 @@ of the prepared scan (RAS+, so axis 0 is left → right and a left-right flip is
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,11 +47,37 @@ def identity_view(shape: Triple) -> ViewParams:
     return ViewParams(np.eye(3, 4), 0.0, np.zeros(10), 0.0, 0.0, 0)
 
 
-def crop_boxes(boxes: Tensor, matrices: Tensor, size: Triple, *, mode: str = "bilinear") -> Tensor:
+def crop_boxes(boxes: Tensor, matrices: Tensor, size: Triple) -> Tensor:
     """Resample ``boxes (B, 1, X, Y, Z)`` at ``matrices (B, 3, 4)`` (view voxel → box voxel) to ``(B, 1, *size)``.
 
-    Crop, zoom, rotation and flip in one interpolation; outside the box is 0.
+    Crop, zoom, rotation and flip in one trilinear interpolation; outside the box is 0. On a GPU it is one
+    `grid_sample`, on a CPU the same arithmetic in a loop of its own.
     """
+    if boxes.device.type != "cpu":
+        return crop_by_grid(boxes, matrices, size)
+    from workbench.engine.resample_cpu import resample
+
+    out = torch.empty((len(boxes), *size))
+    with _numba_threads(torch.get_num_threads()):
+        resample(boxes.squeeze(1).float().numpy(), matrices.double().numpy(), out.numpy())
+    return out.unsqueeze(1)
+
+
+@contextmanager
+def _numba_threads(count: int) -> Iterator[None]:
+    """As many threads as torch uses, so that a process told to use one core does."""
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def crop_by_grid(boxes: Tensor, matrices: Tensor, size: Triple, *, mode: str = "bilinear") -> Tensor:
+    """`crop_boxes` by torch's `grid_sample`, on any device; ``mode`` "nearest" for labels."""
     extent = torch.tensor(boxes.shape[2:], dtype=torch.float32, device=boxes.device)
     # torch counts x, y, z = last, middle, first axis, from -1 to 1 between the outer edges of the outer voxels
     axes = [torch.arange(n, dtype=torch.float32, device=boxes.device) for n in size]
@@ -64,47 +93,69 @@ def crop_boxes(boxes: Tensor, matrices: Tensor, size: Triple, *, mode: str = "bi
 
 def change_intensities(views: Tensor, params: list[ViewParams]) -> Tensor:
     """Gamma, bias field, blur and noise for a batch ``(B, 1, X, Y, Z)``; what is outside the brain stays 0."""
-    device = views.device
-    brain = views != 0
+    outside = views == 0
     x = _gamma_and_bias(views, params)
-    x = torch.where(brain, x, 0)
-    sigmas = torch.tensor([p.blur for p in params], dtype=torch.float32, device=device)
+    sigmas = torch.tensor([p.blur for p in params], dtype=torch.float32, device=views.device)
     if bool((sigmas > 0).any()):
-        x = _blur(x, sigmas)
+        x = _blur(x.masked_fill_(outside, 0), sigmas)
     if any(p.noise > 0 for p in params):
-        noise = torch.stack([torch.randn(views.shape[1:], generator=torch.Generator(device).manual_seed(p.seed),
-                                         device=device) * p.noise for p in params])
-        x = x + noise
-    return torch.where(brain, x, 0)
+        strength = torch.tensor([p.noise for p in params], dtype=torch.float32, device=views.device)
+        x.addcmul_(seeded_noise(views, [p.seed for p in params]), strength.view(-1, 1, 1, 1, 1))
+    return x.masked_fill_(outside, 0)
+
+
+def seeded_noise(like: Tensor, seeds: Sequence[int]) -> Tensor:
+    """N(0, 1) of the shape of ``like (B, …)``, each sample from its own seed, whatever batch it is in."""
+    device = like.device
+    return torch.stack([torch.randn(like.shape[1:], generator=torch.Generator(device).manual_seed(seed), device=device)
+                        for seed in seeds])
 
 
 def _gamma_and_bias(views: Tensor, params: list[ViewParams]) -> Tensor:
-    shifted = (views + SHIFT).clamp_min(0) / (2 * SHIFT)  # the mean of the brain is at 1/2
+    """In place on one new tensor: on a CPU, memory that is touched for the first time costs more than the arithmetic.
+
+    With s = (x + SHIFT) / (2 · SHIFT), the brain's mean at 1/2: x' = 2 · SHIFT · ½^(1 - g) s^g exp(field) - SHIFT,
+    computed as one logarithm and one exponential.
+    """
     device = views.device
-    log_gamma = torch.tensor([p.gamma for p in params], dtype=torch.float32, device=device).view(-1, 1, 1, 1, 1)
-    exponent = log_gamma.exp()
-    shifted = shifted.pow(exponent) * 0.5 ** (1 - exponent)  # keeps 1/2 where it is
+    exponent = torch.tensor([p.gamma for p in params], dtype=torch.float32, device=device).exp().view(-1, 1, 1, 1, 1)
     coefficients = torch.tensor(np.stack([p.bias for p in params]), dtype=torch.float32, device=device)  # (B, 10)
     u, v, w = (torch.linspace(-1, 1, n, device=device).view([-1 if d == a else 1 for d in range(3)])
                for a, n in enumerate(views.shape[2:]))
-    terms = (torch.ones_like(u), u, v, w, u * u, v * v, w * w, u * v, u * w, v * w)
-    field = sum(c.view(-1, 1, 1, 1) * t for c, t in zip(coefficients.T, terms, strict=True))
-    assert isinstance(field, Tensor)
-    return shifted * field.exp().unsqueeze(1) * 2 * SHIFT - SHIFT
+    one, cu, cv, cw, cuu, cvv, cww, cuv, cuw, cvw = coefficients.T[..., None, None, None]  # each (B, 1, 1, 1)
+    # the field is quadratic: its first part does not depend on w, its second is w times what does not
+    flat = one + cu * u + cv * v + cuu * u * u + cvv * v * v + cuv * u * v  # (B, X, Y, 1)
+    tilt = cw + cuw * u + cvw * v
+    x = (views + SHIFT).clamp_min_(0).mul_(1 / (2 * SHIFT)).log_().mul_(exponent)
+    x += (flat.unsqueeze(1) + (1 - exponent) * math.log(0.5) + math.log(2 * SHIFT))
+    x.addcmul_(tilt.unsqueeze(1), w)
+    x += (cww * w * w).unsqueeze(1)
+    return x.exp_().sub_(SHIFT)
 
 
 def _blur(x: Tensor, sigmas: Tensor) -> Tensor:
-    """Separable Gaussian, a sigma a sample (0 leaves it as it is)."""
-    radius = int(3 * float(sigmas.max())) + 1
-    taps = torch.arange(-radius, radius + 1, device=x.device, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (taps / sigmas.clamp_min(1e-3)[:, None]) ** 2)
-    kernel = kernel / kernel.sum(dim=1, keepdim=True)  # (B, T); a delta where sigma is 0
-    batch = x.transpose(0, 1)  # (1, B, X, Y, Z): each sample is a channel with its own kernel
-    for axis in range(3):
-        shape, pad = [1, 1, 1], [0, 0, 0]
-        shape[axis], pad[axis] = len(taps), radius
-        batch = F.conv3d(batch, kernel.view(len(x), 1, *shape), padding=tuple(pad), groups=len(x))
-    return batch.transpose(0, 1)
+    """Separable Gaussian, a sigma a sample (0 leaves it as it is); what is outside the view counts as 0.
+
+    Each axis is one product with a banded matrix: on a CPU that is ten times as fast as a grouped convolution.
+    """
+    sigma = sigmas.clamp_min(1e-3).view(-1, 1, 1)
+    radius = (3 * sigma).floor() + 1  # of each sample: no view depends on the batch it is in
+
+    def band(n: int) -> Tensor:
+        """(B, n, n), symmetric; a unit matrix where sigma is 0."""
+        at = torch.arange(n, device=x.device, dtype=torch.float32)
+        return taps(at[:, None] - at[None]) / taps(reach).sum(dim=2, keepdim=True)
+
+    def taps(apart: Tensor) -> Tensor:
+        return torch.exp(-0.5 * (apart / sigma) ** 2) * (apart.abs() <= radius)
+
+    furthest = int(radius.max())
+    reach = torch.arange(-furthest, furthest + 1, device=x.device, dtype=torch.float32).view(1, 1, -1)
+    samples, _, nx, ny, nz = x.shape
+    y = (band(nx) @ x.reshape(samples, nx, ny * nz)).view(samples, nx, ny, nz)
+    y = band(ny).unsqueeze(1) @ y
+    y = y.view(samples, nx * ny, nz) @ band(nz)
+    return y.view_as(x)
 
 
 def pad_together(arrays: list[np.ndarray]) -> Tensor:

@@ -11,7 +11,13 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from workbench.engine.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from workbench.engine.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    restore_optimiser,
+    save_checkpoint,
+    snapshot,
+)
 from workbench.engine.schedules import warmup_cosine
 from workbench.engine.streams import step_seed
 from workbench.errors import WorkbenchError
@@ -42,7 +48,10 @@ def fit(model: nn.Module, encoder: nn.Module, backward: Callable[[int], float], 
     optimiser = torch.optim.AdamW(parameters, lr=0.0, weight_decay=config.weight_decay)
     folder, step = run.path / "checkpoints", 0
     if (checkpoint := latest_checkpoint(folder)) is not None:
-        step = load_checkpoint(checkpoint, model, optimiser)["step"]
+        facts, state = load_checkpoint(checkpoint)
+        model.load_state_dict(state.objective)
+        restore_optimiser(optimiser, state.optimiser)
+        step = facts["step"]
     saved = time.monotonic()
     bar = tqdm(total=steps, initial=step, desc=f"fine-tune ({config.init})", unit="step", file=sys.stderr)
     with bar, stop_on_request() as stop:
@@ -69,7 +78,7 @@ def fit(model: nn.Module, encoder: nn.Module, backward: Callable[[int], float], 
             bar.set_postfix(loss=f"{loss:.3f}")
             due = time.monotonic() - saved >= 60 * config.checkpoint_minutes
             if stop.asked or due or step == steps:
-                save_checkpoint(folder, step, model, optimiser, {"steps": steps})
+                save_checkpoint(folder, step, snapshot(model, optimiser), {"steps": steps})
                 saved = time.monotonic()
             if stop.asked and step < steps:
                 tqdm.write(f"stopped after step {step} of {steps}; the same command continues", file=sys.stderr)

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import ViewParams, change_intensities, crop_boxes, pad_together
+from workbench.engine.views import ViewParams, change_intensities, crop_boxes, crop_by_grid, pad_together
 from workbench.finetune.config import SegmentConfig
 from workbench.prepare.store import Store
 from workbench.volumes.volume import Triple
@@ -61,7 +61,7 @@ class Crops:
             params.append(view)
         where = torch.from_numpy(np.stack(matrices))
         image = change_intensities(crop_boxes(pad_together(images), where, self.crop), params)
-        label = crop_boxes(pad_together(labels), where, self.crop, mode="nearest")
+        label = crop_by_grid(pad_together(labels), where, self.crop, mode="nearest")
         return image, label.round().long()
 
     def _draw(self, rng: np.random.Generator, scan: str) -> ViewParams:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from workbench.errors import WorkbenchError
 from workbench.model.config import EncoderConfig
@@ -40,17 +41,17 @@ class EncoderCard:
     init: Init = "pretrained"
 
 
-def save_encoder(folder: Path, encoder: Encoder, card: EncoderCard) -> Path:
-    """Write the encoder; the weights last, so that a folder with weights is complete."""
+def save_encoder(folder: Path, weights: dict[str, Tensor], card: EncoderCard) -> Path:
+    """Write an encoder (its state dict); the weights last, so that a folder with weights is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     facts = {**card.__dict__, "config": card.config.model_dump(mode="json"), "participants": list(card.participants),
              "scans": list(card.scans)}
     with replacing(folder / CONFIG) as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n")
     with replacing(folder / CARD) as partial:
-        partial.write_text(_card_text(card, sum(p.numel() for p in encoder.parameters())))
+        partial.write_text(_card_text(card, sum(w.numel() for w in weights.values())))
     with replacing(folder / WEIGHTS) as partial:
-        save_file({k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}, partial)
+        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, partial)
     return folder
 
 

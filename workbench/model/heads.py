@@ -21,7 +21,10 @@ class Prototypes(nn.Module):
 
 
 class ProjectionHead(nn.Module):
-    """One MLP for CLS and patch tokens, L2 norm, then prototypes of their own (MC-SSL, arXiv 2402.15534)."""
+    """One MLP for CLS and patch tokens, L2 norm, then prototypes of their own (MC-SSL, arXiv 2402.15534).
+
+    0 prototypes leave that layer out.
+    """
 
     def __init__(self, width: int, hidden: int, bottleneck: int, prototypes_cls: int, prototypes_patch: int) -> None:
         super().__init__()
@@ -31,18 +34,20 @@ class ProjectionHead(nn.Module):
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)
                 nn.init.zeros_(layer.bias)
-        self.prototypes_cls = Prototypes(bottleneck, prototypes_cls)
-        self.prototypes_patch = Prototypes(bottleneck, prototypes_patch)
+        self.prototypes_cls = Prototypes(bottleneck, prototypes_cls) if prototypes_cls else None
+        self.prototypes_patch = Prototypes(bottleneck, prototypes_patch) if prototypes_patch else None
 
     def _project(self, x: Tensor) -> Tensor:
         return F.normalize(self.mlp(x), dim=-1, eps=1e-6)
 
     def cls(self, cls_BD: Tensor) -> Tensor:
         """CLS tokens ``(B, D)`` → logits ``(B, K)``."""
+        assert self.prototypes_cls is not None
         return self.prototypes_cls(self._project(cls_BD))
 
     def patches(self, patches_BPD: Tensor) -> Tensor:
-        """Patch tokens ``(B, P, D)`` → logits ``(B, P, K)``."""
+        """Patch tokens ``(…, D)`` → logits ``(…, K)``."""
+        assert self.prototypes_patch is not None
         return self.prototypes_patch(self._project(patches_BPD))
 
 

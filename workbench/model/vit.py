@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from workbench.model.config import EncoderConfig
 from workbench.volumes.volume import Triple
@@ -21,11 +22,22 @@ from workbench.volumes.volume import Triple
 class Tokens:
     """What the encoder says of a batch: normed tokens, and hidden states by block number (1 = after the first)."""
 
-    cls_BD: Tensor
-    registers_BRD: Tensor
-    patches_BPD: Tensor
+    all_BND: Tensor  # CLS, registers, patches
+    registers: int
     grid_xyz: Triple
     hidden: dict[int, Tensor] = field(default_factory=dict)  # block -> patch tokens (B, P, D), not normed
+
+    @property
+    def cls_BD(self) -> Tensor:
+        return self.all_BND[:, 0]
+
+    @property
+    def registers_BRD(self) -> Tensor:
+        return self.all_BND[:, 1:1 + self.registers]
+
+    @property
+    def patches_BPD(self) -> Tensor:
+        return self.all_BND[:, 1 + self.registers:]
 
     def patch_map(self, tokens_BPD: Tensor | None = None) -> Tensor:
         """Patch tokens (or other tokens of the same grid) as a volume of features ``(B, D, x, y, z)``."""
@@ -62,30 +74,45 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block; ``drop_path`` skips a whole residual branch of a sample in training."""
 
-    def __init__(self, config: EncoderConfig, drop_path: float) -> None:
+    def __init__(self, width: int, heads: int, *, qkv_bias: bool = True, layer_scale: float = 0.0,
+                 drop_path: float = 0.0) -> None:
         super().__init__()
-        d = config.width
-        self.norm1 = nn.LayerNorm(d, eps=1e-6)
-        self.attn = Attention(d, config.heads, config.qkv_bias)
-        self.norm2 = nn.LayerNorm(d, eps=1e-6)
-        self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width, heads, qkv_bias)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.drop_path = drop_path
-        scale = config.layer_scale
-        self.scale1 = nn.Parameter(torch.full((d,), scale)) if scale else None
-        self.scale2 = nn.Parameter(torch.full((d,), scale)) if scale else None
+        self.scale1 = nn.Parameter(torch.full((width,), layer_scale)) if layer_scale else None
+        self.scale2 = nn.Parameter(torch.full((width,), layer_scale)) if layer_scale else None
 
-    def _add(self, x_BND: Tensor, branch_BND: Tensor, scale: Tensor | None) -> Tensor:
+    def _add(self, x_BND: Tensor, branch_BND: Tensor, scale: Tensor | None, drops_B: Tensor | None) -> Tensor:
         if scale is not None:
             branch_BND = branch_BND * scale
         if self.training and self.drop_path > 0:
-            keep = 1 - self.drop_path
-            kept = torch.rand(len(x_BND), 1, 1, device=x_BND.device) < keep
-            branch_BND = branch_BND * (kept / keep).to(branch_BND.dtype)
+            drops_B = torch.rand(len(x_BND), device=x_BND.device) if drops_B is None else drops_B
+            kept = (drops_B >= self.drop_path).to(branch_BND.dtype) / (1 - self.drop_path)
+            branch_BND = branch_BND * kept.view(-1, 1, 1)
         return x_BND + branch_BND
 
-    def forward(self, x_BND: Tensor) -> Tensor:
-        x_BND = self._add(x_BND, self.attn(self.norm1(x_BND)), self.scale1)
-        return self._add(x_BND, self.mlp(self.norm2(x_BND)), self.scale2)
+    def forward(self, x_BND: Tensor, drops_B2: Tensor | None = None) -> Tensor:
+        first, second = (None, None) if drops_B2 is None else drops_B2.unbind(dim=1)
+        x_BND = self._add(x_BND, self.attn(self.norm1(x_BND)), self.scale1, first)
+        return self._add(x_BND, self.mlp(self.norm2(x_BND)), self.scale2, second)
+
+
+def cubes(volume_B1XYZ: Tensor, patch: Triple) -> tuple[Tensor, Triple]:
+    """Volume → the voxels of each patch ``(B, P, p·q·r)`` and the patch grid.
+
+    Raises:
+        ValueError: an edge is not a multiple of the patch.
+    """
+    p, q, r = patch
+    b, _, nx, ny, nz = volume_B1XYZ.shape
+    if nx % p or ny % q or nz % r:
+        raise ValueError(f"volume {nx}x{ny}x{nz} is not a multiple of patch {p}x{q}x{r}; pad it first")
+    x, y, z = nx // p, ny // q, nz // r
+    split = volume_B1XYZ.reshape(b, x, p, y, q, z, r).permute(0, 1, 3, 5, 2, 4, 6)  # (B, x, y, z, p, q, r)
+    return split.reshape(b, x * y * z, p * q * r), (x, y, z)
 
 
 class Encoder(nn.Module):
@@ -101,7 +128,9 @@ class Encoder(nn.Module):
         self.cls_position = nn.Parameter(torch.zeros(1, 1, d))
         self.positions = nn.Parameter(torch.zeros(1, d, *config.grid_xyz))
         rates = [config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth)]
-        self.blocks = nn.ModuleList(Block(config, rate) for rate in rates)
+        self.blocks = nn.ModuleList(Block(d, config.heads, qkv_bias=config.qkv_bias, layer_scale=config.layer_scale,
+                                          drop_path=rate) for rate in rates)
+        self.recompute = False  # activation checkpointing: blocks run again in the backward pass instead of being kept
         self.norm = nn.LayerNorm(d, eps=1e-6)
         self._init_weights()
 
@@ -125,13 +154,9 @@ class Encoder(nn.Module):
         Raises:
             ValueError: an edge is not a multiple of the patch.
         """
-        p, q, r = self.config.patch_xyz
-        b, _, nx, ny, nz = volume_B1XYZ.shape
-        if nx % p or ny % q or nz % r:
-            raise ValueError(f"volume {nx}x{ny}x{nz} is not a multiple of patch {p}x{q}x{r}; pad it first")
-        x, y, z = nx // p, ny // q, nz // r
-        cubes = volume_B1XYZ.reshape(b, x, p, y, q, z, r).permute(0, 1, 3, 5, 2, 4, 6)  # (B, x, y, z, p, q, r)
-        patches_BPD = self.embed(cubes.reshape(b, x * y * z, p * q * r)) + self._positions((x, y, z))
+        voxels_BPv, (x, y, z) = cubes(volume_B1XYZ, self.config.patch_xyz)
+        b = len(voxels_BPv)
+        patches_BPD = self.embed(voxels_BPv) + self._positions((x, y, z))
         cls_B1D = (self.cls + self.cls_position).expand(b, -1, -1)
         return torch.cat([cls_B1D, self.registers.expand(b, -1, -1), patches_BPD], dim=1), (x, y, z)
 
@@ -141,21 +166,31 @@ class Encoder(nn.Module):
             positions = F.interpolate(positions.float(), size=grid_xyz, mode="trilinear", align_corners=False)
         return positions.flatten(2).transpose(1, 2).to(self.positions.dtype)  # (1, P, D)
 
-    def forward(self, volume_B1XYZ: Tensor, *, hidden: Sequence[int] = ()) -> Tokens:
+    def forward(self, volume_B1XYZ: Tensor, *, hidden: Sequence[int] = (), keep: Tensor | None = None,
+                drops: Tensor | None = None) -> Tokens:
         """Encode a batch.
 
         Args:
             volume_B1XYZ: Prepared volumes, edges multiples of the patch.
             hidden: Blocks (counted from 1) whose patch tokens are wanted, as the UNETR decoder does.
+            keep: Indices of the only patch tokens to look at, ``(B, S)``, as MAE does; all of them unless given.
+            drops: Uniform numbers that drop path goes by in training, ``(B, depth, 2)``; drawn here unless given.
         """
         x_BND, grid = self.tokenise(volume_B1XYZ)
+        if keep is not None:
+            patches = x_BND[:, self.first_patch:].gather(1, keep.unsqueeze(-1).expand(-1, -1, x_BND.shape[2]))
+            x_BND = torch.cat([x_BND[:, :self.first_patch], patches], dim=1)
         states: dict[int, Tensor] = {}
         for number, block in enumerate(self.blocks, start=1):
-            x_BND = block(x_BND)
+            drop_B2 = None if drops is None else drops[:, number - 1]
+            if self.recompute and torch.is_grad_enabled():
+                # nothing random is drawn inside when drops are given, so no generator has to be put back
+                x_BND = checkpoint(block, x_BND, drop_B2, use_reentrant=False, preserve_rng_state=drops is None)
+            else:
+                x_BND = block(x_BND, drop_B2)
             if number in hidden:
                 states[number] = x_BND[:, self.first_patch:]
-        x_BND = self.norm(x_BND)
-        return Tokens(x_BND[:, 0], x_BND[:, 1:self.first_patch], x_BND[:, self.first_patch:], grid, states)
+        return Tokens(self.norm(x_BND), self.config.registers, grid, states)
 
     def cls_attention(self, volume_B1XYZ: Tensor, *, block: int = -1) -> tuple[Tensor, Triple]:
         """How CLS attends to the patches in one block: ``(B, H, P)`` in float32, and the patch grid.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from workbench.model.config import EncoderConfig
+from workbench.model.config import EncoderConfig, triple
+from workbench.pretrain.objectives.settings import ObjectiveSettings
 from workbench.runs import JobConfig, Settings
+from workbench.volumes.volume import Triple
 
 
 class ViewSettings(Settings):
@@ -29,69 +31,39 @@ class ViewSettings(Settings):
     blur: float = Field(1.0, ge=0, le=5)
     """Largest Gaussian blur, standard deviation in voxels; half of the views are left sharp."""
 
+    local_crops: int = Field(0, ge=0, le=16)
+    """Small crops of each scan that only the student sees (DINO's multi-crop); the CLS term aligns them."""
+    local_scale: tuple[float, float] = (0.05, 0.25)
+    """Share of the brain box's volume that a small crop covers, smallest and largest."""
+    local_size: int | Triple | None = None
+    """Edge of a small crop in voxels, a multiple of the patch; none takes half of the crop."""
+
     @model_validator(mode="after")
     def _check_scale(self) -> ViewSettings:
-        if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError("scale must be 0 < smallest <= largest <= 1")
+        for name, (smallest, largest) in (("scale", self.scale), ("local_scale", self.local_scale)):
+            if not 0 < smallest <= largest <= 1:
+                raise ValueError(f"{name} must be 0 < smallest <= largest <= 1")
         return self
+
+    def local_xyz(self, encoder: EncoderConfig) -> Triple:
+        """Voxels of a small crop."""
+        if self.local_size is not None:
+            return triple(self.local_size)
+        a, b, c = (max(p, n // 2 // p * p) for n, p in zip(encoder.size_xyz, encoder.patch_xyz, strict=True))
+        return a, b, c
 
 
 class MaskSettings(Settings):
     """Group masking (GMML arXiv 2104.03602, VolTA): blocks of the volume replaced, aligned to the patch grid."""
 
-    ratio: float = Field(0.5, ge=0, lt=1)
-    """Share of the volume that is replaced."""
+    ratio: float | None = Field(None, ge=0, lt=1)
+    """Share of the volume that is replaced; none takes the objective's own (volta 0.5, mae 0.75, simclr 0)."""
     largest: float = Field(0.3, gt=0, le=1)
     """Longest edge of a block as a share of the axis."""
     align: int = Field(0, ge=0)
     """Grid in voxels that blocks keep to; 0 means the patch, which makes whole tokens masked."""
     fill: Literal["noise", "zeros", "other"] = "noise"
     """What replaces a block: N(0, 1) noise, zeros, or the same place of another volume of the batch."""
-
-
-class VoltaSettings(Settings):
-    """The VolTA objective. A weight of 0 drops its term: CLS only is DINO, CLS + patch is iBOT."""
-
-    name: Literal["volta"] = "volta"
-    """Which objective."""
-    weight_cls: float = Field(1.0, ge=0)
-    """Weight of the global alignment: student CLS of one view against teacher CLS of the other."""
-    weight_patch: float = Field(1.0, ge=0)
-    """Weight of the patch-token alignment, same view."""
-    weight_reconstruction: float = Field(1.0, ge=0)
-    """Weight of the reconstruction of masked voxels, student only."""
-    patch_tokens: Literal["all", "masked"] = "all"
-    """Tokens in the patch term: all (MC-SSL) or masked only (iBOT)."""
-    reconstruction: Literal["l1", "mse"] = "l1"
-    """Voxel loss of the reconstruction."""
-    prototypes_cls: int = Field(8192, ge=2)
-    """Outputs of the CLS head; fewer (256 to 1024) are steadier at small batches."""
-    prototypes_patch: int = Field(8192, ge=2)
-    """Outputs of the patch head."""
-    head_hidden: int = Field(2048, ge=8)
-    """Hidden width of the projection MLP."""
-    head_bottleneck: int = Field(256, ge=4)
-    """Width before the prototypes."""
-    student_temperature: float = Field(0.1, gt=0)
-    """Softmax temperature of the student."""
-    teacher_temperature: tuple[float, float] = (0.04, 0.07)
-    """Softmax temperature of the teacher, at the start and after its warm-up."""
-    teacher_temperature_epochs: float = Field(30.0, ge=0)
-    """Epochs over which the teacher's temperature rises."""
-    centring: Literal["mean", "sinkhorn"] = "mean"
-    """How the teacher is kept from collapse: a running mean, or Sinkhorn-Knopp over the batch (large batches)."""
-    centre_momentum: float = Field(0.9, ge=0, lt=1)
-    """Momentum of the running centres; CLS and patches have one each."""
-    ema: float = Field(0.9995, ge=0, le=1)
-    """Start of the teacher's momentum, rising to 1 by a cosine; 0.996 at batches of 256 and more."""
-    freeze_prototypes_epochs: float = Field(1.0, ge=0)
-    """Epochs in which both prototype layers stay as they were drawn."""
-
-    @model_validator(mode="after")
-    def _check_weights(self) -> VoltaSettings:
-        if self.weight_cls + self.weight_patch + self.weight_reconstruction == 0:
-            raise ValueError("at least one of the three weights must be above 0")
-        return self
 
 
 class PretrainConfig(JobConfig):
@@ -106,7 +78,8 @@ class PretrainConfig(JobConfig):
     later tests on these people are refused."""
     encoder: EncoderConfig = EncoderConfig()
     """The encoder's architecture."""
-    objective: VoltaSettings = VoltaSettings()
+    objective: SerializeAsAny[ObjectiveSettings] = Field(
+        default_factory=lambda: ObjectiveSettings.variants()["volta"]())
     """The objective."""
     views: ViewSettings = ViewSettings()
     """How views are drawn."""
@@ -130,14 +103,46 @@ class PretrainConfig(JobConfig):
     """Largest gradient norm; 0 does not clip."""
     seed: int = Field(0, ge=0)
     """Seed of everything drawn: weights, order, views, masks."""
-    workers: int = Field(1, ge=0, exclude=True)
-    """Processes that read and crop ahead of the training; 0 reads in the training process."""
-    checkpoint_minutes: float = Field(10.0, ge=0, exclude=True)
-    """Minutes between checkpoints; a killed run loses at most these. 0 saves after every step."""
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Device kind."""
+    probe: tuple[str, ...] = ()
+    """Columns of the cohort (sex, site, age …) that a kNN probe on CLS follows during training. Labels are looked at,
+    never learnt from."""
+    probe_scans: int = Field(200, ge=8)
+    """Training scans the probe uses at most, one a person."""
+    probe_times: int = Field(20, ge=1)
+    """How often the probe is taken: before the first step, after the last, and evenly between."""
+    monitor_every: int = Field(10, ge=1)
+    """Steps between looks at the costlier monitors: entropies, KL, rank, gradient shares."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Arithmetic; bf16-mixed on a recent GPU. Softmaxes stay in float32."""
+
+    # how, not what: a run may be continued with other values
+    workers: int = Field(1, ge=0, exclude=True)
+    """Processes that read and crop ahead of the training (of each device); 0 reads in the training process."""
+    checkpoint_minutes: float = Field(10.0, ge=0, exclude=True)
+    """Minutes between checkpoints; a killed run loses at most these. 0 saves after every step."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", exclude=True)
+    """Device kind."""
+    devices: int = Field(1, ge=1, exclude=True)
+    """Devices (processes) on each node; batch_size is shared out among them."""
+    nodes: int = Field(1, ge=1, exclude=True)
+    """Nodes, started by torchrun or Slurm."""
+    strategy: Literal["ddp", "fsdp"] = Field("ddp", exclude=True)
+    """How several devices share the work: each holds the whole model, or a shard of it (large models)."""
+    activation_checkpointing: bool = Field(False, exclude=True)
+    """Compute the student's blocks again in the backward pass instead of keeping them: less memory, more time."""
+    compile: bool = Field(False, exclude=True)
+    """Compile the transformer blocks with torch.compile; the first steps are slow."""
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _look_up(cls, value: Any) -> Any:
+        """Settings of the objective that ``name`` says, volta unless it says another."""
+        if not isinstance(value, dict):
+            return value
+        known, name = ObjectiveSettings.variants(), value.get("name", "volta")
+        if name not in known:
+            raise ValueError(f"there is no objective {name!r}; there are {', '.join(known)}")
+        return known[name](**value)
 
     @model_validator(mode="after")
     def _check_batch(self) -> PretrainConfig:
@@ -145,4 +150,15 @@ class PretrainConfig(JobConfig):
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulate {self.accumulate}")
         if self.mask.fill == "other" and self.batch_size // self.accumulate < 2:
             raise ValueError("mask.fill 'other' needs at least two scans in each backward pass")
+        if self.views.local_crops:
+            for size, patch in zip(self.views.local_xyz(self.encoder), self.encoder.patch_xyz, strict=True):
+                if size < patch or size % patch:
+                    raise ValueError(f"views.local_size {size} is not a multiple of the patch {patch}")
+            if not getattr(self.objective, "weight_cls", 0):
+                raise ValueError("views.local_crops are for an objective with a CLS alignment (volta, weight_cls)")
         return self
+
+    @property
+    def mask_ratio(self) -> float:
+        """Share of a view that is masked."""
+        return self.objective.mask_ratio if self.mask.ratio is None else self.mask.ratio

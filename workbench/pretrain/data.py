@@ -1,13 +1,13 @@
-"""From the store to padded boxes: which scans, which views, which masks in which micro-batch.
+"""From the store to views on the device: which scans, which views, which masks in which micro-batch.
 
-Everything drawn is a function of (seed, epoch or micro-batch number), so a run that stops at any step goes on with
+Everything drawn is a function of (seed, place in the run), so a run that stops at any step goes on with
 the same data: there is no generator whose state would have to be saved.
 """
 
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,43 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import ViewParams, pad_together
+from workbench.engine.views import ViewParams, change_intensities, crop_boxes, pad_together
 from workbench.prepare.store import Store
-from workbench.pretrain.config import MaskSettings, ViewSettings
-from workbench.pretrain.masking import draw_mask
+from workbench.pretrain.config import PretrainConfig
+from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
+from workbench.pretrain.objectives.base import VIEWS, Batch
 from workbench.pretrain.views import draw_view
 from workbench.volumes.volume import Triple
 
 
 @dataclass
+class Crops:
+    """Views of one size, drawn and read but not resampled: boxes ``(V·B, 1, X, Y, Z)`` float16, view-major, and the
+    matrices ``(V·B, 3, 4)`` from a view's voxels to its box's."""
+
+    boxes: Tensor
+    matrices: Tensor
+    params: list[ViewParams]
+    drops: Tensor  # (V·B, depth, 2), the uniform numbers drop path goes by
+
+
+@dataclass
 class RawBatch:
-    """What a reading process hands over: boxes ``(2·B, 1, X, Y, Z)`` float16, matrices into them, cell masks."""
+    """What a reading process hands over: two views of B scans, their cell masks ``(2·B, x, y, z)``, small crops."""
 
     scans: list[str]
-    boxes: Tensor
-    matrices: Tensor  # (2·B, 3, 4) view voxel -> box voxel
-    params: list[ViewParams]
-    masks: Tensor  # (2·B, x, y, z) bool cells
-    fill_seed: int
+    views: Crops
+    masks: Tensor
+    fill_seeds: list[int]  # one a view
+    local: Crops | None
+
+    def pin_memory(self) -> RawBatch:
+        """Called by the loader where there is a GPU: copies from pinned memory overlap with computing."""
+        for crops in (self.views, self.local):
+            if crops is not None:
+                crops.boxes = crops.boxes.pin_memory()
+        self.masks = self.masks.pin_memory()
+        return self
 
 
 def scan_at(position: int, count: int, seed: int) -> int:
@@ -55,37 +74,78 @@ def _order(count: int, seed: int, epoch: int) -> np.ndarray:
 
 
 class MicroBatches(Dataset[RawBatch]):
-    """Micro-batch ``i`` of one rank: two views of ``size`` scans, read as the boxes they need and no more."""
+    """Micro-batch ``i`` of one rank: views of ``size`` scans, read as the boxes they need and no more."""
 
-    def __init__(self, store: Store, scans: np.ndarray, crop: Triple, patch: Triple, views: ViewSettings,
-                 mask: MaskSettings, *, size: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(self, store: Store, scans: np.ndarray, config: PretrainConfig, *, size: int, rank: int = 0,
+                 ranks: int = 1) -> None:
         # scans are positions in the store (int32): names of 100,000 scans would cost each process 8 MB
-        self.store, self.scans, self.crop, self.patch, self.views, self.mask = store, scans, crop, patch, views, mask
-        self.size, self.seed, self.rank, self.ranks = size, seed, rank, ranks
+        self.store, self.scans, self.config = store, scans, config
+        self.size, self.rank, self.ranks = size, rank, ranks
 
     def __getitem__(self, index: int) -> RawBatch:
-        # the same global batch is dealt out over micro-batches and ranks: position counts scans since the start
+        c, seed = self.config, self.config.seed
+        crop, patch = c.encoder.size_xyz, c.encoder.patch_xyz
+        # the same global batch is dealt out over micro-batches and ranks: a place counts scans since the start, and
+        # everything drawn for a scan depends on its place alone
         first = (index * self.ranks + self.rank) * self.size
-        chosen = [int(self.scans[scan_at(p, len(self.scans), self.seed)]) for p in range(first, first + self.size)]
-        params, corners, reads, masks = [], [], [], []
-        for view in range(2):
-            for place, scan in enumerate(chosen):
-                rng = stream(self.seed, Purpose.VIEWS, first + place, view)
+        places = range(first, first + self.size)
+        chosen = [int(self.scans[scan_at(place, len(self.scans), seed)]) for place in places]
+        masks = [draw_mask(stream(seed, Purpose.MASKS, place, view), c.mask, c.mask_ratio, crop, patch)
+                 for view in range(VIEWS) for place in places]
+        fills = [int(stream(seed, Purpose.FILL, place, view).integers(2**62))
+                 for view in range(VIEWS) for place in places]
+        local = None
+        if c.views.local_crops:
+            local = self._read(Purpose.LOCAL, c.views.local_crops, places, chosen, c.views.local_xyz(c.encoder),
+                               c.views.local_scale)
+        return RawBatch([self.store.scan_id(scan) for scan in chosen],
+                        self._read(Purpose.VIEWS, VIEWS, places, chosen, crop, c.views.scale),
+                        torch.from_numpy(np.stack(masks)), fills, local)
+
+    def _read(self, purpose: Purpose, views: int, places: range, chosen: list[int], size: Triple,
+              scale: tuple[float, float]) -> Crops:
+        params, matrices, reads, drops = [], [], [], []
+        for view in range(views):
+            for place, scan in zip(places, chosen, strict=True):
                 shape = self.store.shape(scan)
-                drawn = draw_view(rng, self.views, shape, self.crop)
-                low, high = drawn.box(self.crop)
-                low, high = np.maximum(low, 0), np.minimum(high, shape)
+                drawn = draw_view(stream(self.config.seed, purpose, place, view), self.config.views, shape, size, scale)
+                box, matrix = read_box(self.store, scan, drawn, size)
                 params.append(drawn)
-                corners.append(low)
-                reads.append(self.store.read(scan, low, high))
-                rng = stream(self.seed, Purpose.MASKS, first + place, view)
-                masks.append(draw_mask(rng, self.mask, self.crop, self.patch))
-        matrices = np.stack([np.concatenate([p.matrix[:, :3], p.matrix[:, 3:] - low[:, None]], axis=1)
-                             for p, low in zip(params, corners, strict=True)])
-        fill_seed = int(stream(self.seed, Purpose.FILL, first).integers(2**62))
-        names = [self.store.scan_id(scan) for scan in chosen]
-        return RawBatch(names, pad_together(reads), torch.from_numpy(matrices), params,
-                        torch.from_numpy(np.stack(masks)), fill_seed)
+                reads.append(box)
+                matrices.append(matrix)
+                rng = stream(self.config.seed, Purpose.DROPS, int(purpose), place, view)
+                drops.append(rng.random((self.config.encoder.depth, 2), dtype=np.float32))
+        return Crops(pad_together(reads), torch.from_numpy(np.stack(matrices)), params,
+                     torch.from_numpy(np.stack(drops)))
+
+
+def read_box(store: Store, scan: int, view: ViewParams, size: Triple) -> tuple[np.ndarray, np.ndarray]:
+    """The voxels that a view touches, and the matrix from the view's voxels to theirs."""
+    shape = store.shape(scan)
+    low, high = view.box(size)
+    low, high = np.maximum(low, 0), np.minimum(high, shape)
+    matrix = np.concatenate([view.matrix[:, :3], view.matrix[:, 3:] - low[:, None]], axis=1)
+    return store.read(scan, low, high), matrix
+
+
+def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Batch:
+    """Resample and change the views, mask them, all on the device."""
+    crop = config.encoder.size_xyz
+    clean = _views(raw.views, crop, device)
+    masks = to_voxels(raw.masks.to(device, non_blocking=True), crop)  # (2·B, 1, X, Y, Z)
+    corrupted = corrupt(clean, masks, config.mask.fill, raw.fill_seeds) if config.mask_ratio else clean
+    clean, corrupted, masks = (t.unflatten(0, (VIEWS, -1)) for t in (clean, corrupted, masks))
+    batch = Batch(clean, corrupted, masks, raw.views.drops.to(device).unflatten(0, (VIEWS, -1)))
+    if raw.local is None:
+        return batch
+    crops = (config.views.local_crops, -1)
+    local = _views(raw.local, config.views.local_xyz(config.encoder), device).unflatten(0, crops)
+    return replace(batch, local=local, local_drops=raw.local.drops.to(device).unflatten(0, crops))
+
+
+def _views(crops: Crops, size: Triple, device: torch.device) -> Tensor:
+    boxes = crops.boxes.to(device, non_blocking=True)
+    return change_intensities(crop_boxes(boxes, crops.matrices, size), crops.params)
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:

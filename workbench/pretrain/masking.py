@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from workbench.engine.views import seeded_noise
 from workbench.pretrain.config import MaskSettings
 from workbench.volumes.volume import Triple
 
 
-def draw_mask(rng: np.random.Generator, settings: MaskSettings, size: Triple, patch: Triple) -> np.ndarray:
+def draw_mask(rng: np.random.Generator, settings: MaskSettings, ratio: float, size: Triple,
+              patch: Triple) -> np.ndarray:
     """Draw one mask on cells of ``settings.align`` voxels (the patch by default): bool, True = replaced.
 
-    Blocks with edges uniform in [one cell, ``largest`` · axis] are laid until ``ratio`` is covered; of the last block
-    only as many cells are kept as the ratio asks for, so that every volume of a batch has the same coverage.
+    Blocks with edges uniform in [one cell, ``largest`` · axis] are laid until ``ratio`` of the volume is covered; of
+    the last block only as many cells are kept as the ratio asks for, so that every volume of a batch has the same
+    coverage.
 
     Raises:
         ValueError: the cells do not divide the crop.
@@ -25,7 +30,7 @@ def draw_mask(rng: np.random.Generator, settings: MaskSettings, size: Triple, pa
         raise ValueError(f"mask cells of {cell} voxels do not divide the crop {size}")
     shape = np.array([n // c for n, c in zip(size, cell, strict=True)])
     mask = np.zeros(shape, bool)
-    wanted, covered = round(settings.ratio * mask.size), 0
+    wanted, covered = round(ratio * mask.size), 0
     longest = np.maximum(np.floor(shape * settings.largest), 1).astype(int)
     while covered < wanted:
         edges = rng.integers(1, longest + 1)
@@ -49,13 +54,20 @@ def to_tokens(masks_B1XYZ: Tensor, patch: Triple) -> Tensor:
     return (share > 1 - 1e-6).flatten(1)
 
 
-def corrupt(views: Tensor, masks_B1XYZ: Tensor, fill: str, seed: int) -> Tensor:
-    """Replace the masked voxels of ``views (B, 1, X, Y, Z)`` by noise N(0, 1), zeros, or another volume's voxels."""
+def corrupt(views: Tensor, masks_B1XYZ: Tensor, fill: str, seeds: Sequence[int]) -> Tensor:
+    """Replace the masked voxels of ``views (B, 1, X, Y, Z)`` by noise N(0, 1), zeros, or the voxels of the volume
+    before it in the batch.
+
+    Args:
+        views: Clean views.
+        masks_B1XYZ: True where a voxel is replaced.
+        fill: ``noise``, ``zeros`` or ``other``.
+        seeds: Of the noise, one a view, so that it does not depend on the batch a view is in.
+    """
     if fill == "zeros":
         filling = torch.zeros_like(views)
     elif fill == "other":
         filling = views.roll(1, dims=0)
     else:
-        generator = torch.Generator(views.device).manual_seed(seed)
-        filling = torch.randn(views.shape, generator=generator, device=views.device)
+        filling = seeded_noise(views, seeds)
     return torch.where(masks_B1XYZ, filling, views)

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import lightning_fabric
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
-from tqdm.auto import tqdm
+import torch.distributed as dist
+from torch import Tensor
 
 from workbench.cohort.splits import load_sides, split_fingerprint
-from workbench.engine.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
-from workbench.engine.schedules import cosine, warmup_cosine
-from workbench.engine.streams import step_seed
-from workbench.engine.views import change_intensities, crop_boxes
+from workbench.engine.checkpoint import (
+    State,
+    latest_checkpoint,
+    load_checkpoint,
+    restore_optimiser,
+    save_checkpoint,
+    snapshot,
+    whole,
+)
+from workbench.engine.device import memory_gb, peak_flops
+from workbench.engine.ranks import total
 from workbench.errors import WorkbenchError
 from workbench.model.export import EncoderCard, save_encoder
+from workbench.model.vit import Block, Encoder
 from workbench.prepare.store import Store, open_store
 from workbench.pretrain.config import PretrainConfig
-from workbench.pretrain.data import MicroBatches, RawBatch, loader
-from workbench.pretrain.masking import corrupt, to_voxels
-from workbench.pretrain.objective import Batch, Moment
-from workbench.pretrain.objectives import build_objective
+from workbench.pretrain.data import MicroBatches, RawBatch, loader, on_device
+from workbench.pretrain.devices import launch, shared_run, threads_of
+from workbench.pretrain.objectives.base import Moment, Objective
+from workbench.pretrain.optimiser import parameter_groups, rates
+from workbench.pretrain.probe import Probe
+from workbench.pretrain.watch import Watch, say
 from workbench.runs import Run, finished, start_run, stop_on_request
-
-AVERAGED = 0.9  # running mean of the monitors for the collapse alarm: about ten steps
 
 
 def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
@@ -52,11 +60,16 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
                              cause=f"batch_size is {config.batch_size}", remedy="lower --batch_size or add scans")
     facts = {"seed": config.seed, "store": str(config.store), "preparation": store.fingerprint, "scans": len(scans),
              "participants": participants, "simulated": store.simulated}
-    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
-        fabric = lightning_fabric.Fabric(accelerator=config.accelerator, devices=1,
-                                         precision=config.precision)
-        fabric.launch()
-        Trainer(config, run, fabric, store, scans).train(participants)
+    fabric = launch(config)
+    start = partial(start_run, config, overwrite=overwrite, inputs=inputs, **facts)
+    with shared_run(fabric, config, start) as run:
+        checkpoint = latest_checkpoint(run.path / "checkpoints")
+        before = load_checkpoint(checkpoint) if checkpoint else None
+        with threads_of(before[0].get("threads") if before else None, fabric.device):
+            trainer = Trainer(config, run, fabric, store, scans)
+            trainer.set_up(before)
+            trainer.train()
+            trainer.export(participants)
     return run
 
 
@@ -69,174 +82,203 @@ def training_scans(store: Store, split: pd.DataFrame | None) -> tuple[np.ndarray
     return table.index.to_numpy(np.int32), sorted(set(table["participant"]))
 
 
+def step_flops(config: PretrainConfig, objective: Objective) -> float:
+    """Floating-point operations of one optimiser step, over all processes."""
+    local = config.views.local_xyz(config.encoder)
+    tokens = math.prod(n // p for n, p in zip(local, config.encoder.patch_xyz, strict=True))
+    return config.batch_size * objective.flops(config.encoder, masked=config.mask_ratio,
+                                               local=(config.views.local_crops, tokens))
+
+
 class Trainer:
     """Holds what lives as long as the training. The only state that matters is in the checkpoint."""
 
     def __init__(self, config: PretrainConfig, run: Run, fabric: lightning_fabric.Fabric, store: Store,
                  scans: np.ndarray) -> None:
         self.config, self.run, self.fabric, self.store, self.scans = config, run, fabric, store, scans
-        self.crop, self.patch = config.encoder.size_xyz, config.encoder.patch_xyz
+        self.folder = run.path / "checkpoints"
         self.steps_per_epoch = len(scans) / config.batch_size
         self.steps = max(1, math.ceil(config.epochs * self.steps_per_epoch))
+        self.step, self.sharded = 0, fabric.world_size > 1 and config.strategy == "fsdp"
         torch.manual_seed(config.seed)
-        objective = build_objective(config.encoder, config.objective)
-        optimiser = torch.optim.AdamW(parameter_groups(objective), lr=0.0, betas=(0.9, 0.999))
-        self.folder = run.path / "checkpoints"
-        self.step = 0
-        if (checkpoint := latest_checkpoint(self.folder)) is not None:
-            self.step = load_checkpoint(checkpoint, objective, optimiser)["step"]
-            say(fabric, f"continuing after step {self.step} of {self.steps} ({checkpoint})")
-        self.objective = objective  # the bare module; `self.model` may be wrapped for several devices
-        self.model, self.optimiser = fabric.setup(objective, optimiser)
-        self.averages: dict[str, float] = {}
-        self.warned = False
+        self.objective = config.objective.build(config.encoder)
+        for module in self.objective.modules():
+            if isinstance(module, Encoder):
+                module.recompute = config.activation_checkpointing
+            if isinstance(module, Block) and config.compile:
+                module.compile()
+        self.probe = Probe(config, store, scans) if config.probe else None
+        self.probe_steps = {round(i * self.steps / config.probe_times) for i in range(config.probe_times + 1)}
 
-    def train(self, participants: list[str]) -> None:
-        """From the step it stands at to the end, then export."""
-        c, per_step = self.config, self.config.accumulate
-        ranks = self.fabric.world_size
-        batches = MicroBatches(self.store, self.scans, self.crop, self.patch, c.views, c.mask,
-                               size=c.batch_size // (per_step * ranks), seed=c.seed, rank=self.fabric.global_rank,
-                               ranks=ranks)
-        source = loader(batches, self.step * per_step, self.steps * per_step, workers=c.workers,
+    def set_up(self, before: tuple[dict[str, Any], State] | None) -> None:
+        """Onto the devices, from the beginning or from a checkpoint. Weights go in before they are sharded, the
+        optimiser's state after."""
+        if before:
+            self.objective.load_state_dict(before[1].objective)
+        self.model = self.fabric.setup_module(self.objective)  # the bare module, or wrapped for several devices
+        optimiser: Any = self.fabric.setup_optimizers(  # Fabric's type allows a tuple, for several of them
+            torch.optim.AdamW(parameter_groups(self.objective), lr=0.0, betas=(0.9, 0.999)))
+        self.optimiser = optimiser
+        if before:
+            restore_optimiser(self.optimiser.optimizer, before[1].optimiser)
+            self.step = before[0]["step"]
+            self.tell(f"continuing after step {self.step} of {self.steps}")
+            if before[0].get("ranks", 1) != self.fabric.world_size:
+                self.tell(f"{before[0]['ranks']} processes began this run, {self.fabric.world_size} go on: the same "
+                          f"data in the same order, but sums are rounded otherwise")
+
+    def train(self) -> None:
+        """From the step it stands at to the end."""
+        c, ranks = self.config, self.fabric.world_size
+        batches = MicroBatches(self.store, self.scans, c, size=c.batch_size // (c.accumulate * ranks),
+                               rank=self.fabric.global_rank, ranks=ranks)
+        source = loader(batches, self.step * c.accumulate, self.steps * c.accumulate, workers=c.workers,
                         pin=self.fabric.device.type == "cuda")
-        writer = SummaryWriter(str(self.run.path / "tensorboard")) if self.fabric.is_global_zero else None
-        bar = tqdm(total=self.steps, initial=self.step, desc="pretrain", unit="step", file=sys.stderr,
-                   disable=not self.fabric.is_global_zero)
+        self.watch = Watch(self.run, self.objective, self.step, self.steps) if self.fabric.is_global_zero else None
+        peak, self.peak_from = peak_flops(self.fabric.device, c.precision)
+        self.flops_share = step_flops(c, self.objective) / (peak * ranks)
+        if self.watch:
+            self.run.note(how=self.how())
         stream, saved = iter(source), time.monotonic()
+        if self.step == 0:
+            self.probe_into({}, 0)
         try:
             with stop_on_request() as stop:
                 while self.step < self.steps:
-                    started, waited, micro = time.monotonic(), 0.0, []
-                    # drop path draws from the global generator: tie it to the step, so that a resumed run draws alike
-                    torch.manual_seed(step_seed(c.seed, self.step, self.fabric.global_rank, ranks))
-                    for part in range(per_step):
-                        before = time.monotonic()
-                        raw = next(stream)
-                        waited += time.monotonic() - before
-                        micro.append(self.backward(raw, last=part == per_step - 1))
-                    values = {k: sum(m[k] for m in micro) / per_step for k in micro[0]} | self.update()
-                    self.step += 1
-                    seconds = time.monotonic() - started
-                    values |= {"volumes_per_s": c.batch_size / seconds, "data_wait": waited / seconds}
-                    self.report(values, writer, bar)
+                    now = self.moment
+                    values = self.one_step(stream, now)
                     due = time.monotonic() - saved >= 60 * c.checkpoint_minutes
-                    if (stop.asked or due) and self.step < self.steps:
+                    asked, due, values = self.agree(stop.asked, due, values)
+                    self.step += 1
+                    self.probe_into(values, self.step)
+                    if self.watch:
+                        self.watch.report(values, now)
+                    if (asked or due) and self.step < self.steps:
                         self.save()
                         saved = time.monotonic()
-                    if stop.asked and self.step < self.steps:
-                        say(self.fabric, f"stopped after step {self.step} of {self.steps}; the same command continues")
+                    if asked and self.step < self.steps:
+                        self.tell(f"stopped after step {self.step} of {self.steps}; the same command continues")
                         raise KeyboardInterrupt
         finally:
-            bar.close()
-            if writer:
-                writer.close()
+            if self.watch:
+                self.watch.close()
         self.save()
-        self.export(participants)
 
-    def backward(self, raw: RawBatch, *, last: bool) -> dict[str, float]:
-        """Forward and backward of one micro-batch; gradients add up over the micro-batches of a step."""
-        batch = self.to_device(raw)
-        with self.fabric.no_backward_sync(self.model, enabled=not last):
-            losses = self.model(batch, self.moment)
-            if not torch.isfinite(losses.total):
-                raise self.not_finite(raw, {k: v.item() for k, v in losses.terms.items()})
-            self.fabric.backward(losses.total / self.config.accumulate)
-        return {"loss": losses.total.item(), **{f"loss_{k}": v.item() for k, v in losses.terms.items()},
-                **{k: v.item() for k, v in losses.monitors.items()}}
-
-    def to_device(self, raw: RawBatch) -> Batch:
-        """Boxes → two clean and two corrupted views, on the device."""
-        device = self.fabric.device
-        clean = crop_boxes(raw.boxes.to(device, non_blocking=True), raw.matrices, self.crop)
-        clean = change_intensities(clean, raw.params)
-        masks = to_voxels(raw.masks.to(device), self.crop)  # (2·B, 1, X, Y, Z)
-        corrupted = corrupt(clean, masks, self.config.mask.fill, raw.fill_seed)
-        clean, corrupted, masks = (t.unflatten(0, (2, -1)) for t in (clean, corrupted, masks))
-        return Batch(clean, corrupted, masks)
-
-    def update(self) -> dict[str, float]:
-        """Clip, step, teacher and centres; the schedules are functions of the step over the whole training."""
-        c, now = self.config, self.moment
-        warmup = min(round(c.warmup_epochs * self.steps_per_epoch), self.steps // 2)
-        rate = warmup_cosine(self.step, self.steps, warmup, c.learning_rate * c.batch_size / 256, c.final_learning_rate)
-        decay = cosine(self.step, self.steps, *c.weight_decay)
+    def one_step(self, stream: Iterator[RawBatch], now: Moment) -> dict[str, float]:
+        """Forward and backward of each accumulated part, then the optimiser, the teacher and the centres."""
+        c, started, waited = self.config, time.monotonic(), 0.0
+        parts, scans = [], []
+        for part in range(c.accumulate):
+            before = time.monotonic()
+            raw = next(stream)
+            waited += time.monotonic() - before
+            scans += raw.scans
+            parts.append(self.backward(raw, now, last=part == c.accumulate - 1))
+        rate, decay = rates(c, now)
         for group in self.optimiser.param_groups:
             group["lr"], group["weight_decay"] = rate, decay if group["decays"] else 0.0
         self.objective.before_step(now)
         norm = self.fabric.clip_gradients(self.model, self.optimiser, max_norm=c.clip or math.inf,
                                           error_if_nonfinite=False)
         assert isinstance(norm, Tensor)
-        if not torch.isfinite(norm):
-            raise self.not_finite(None, {"gradient norm": float(norm)})
         self.optimiser.step()
         more = self.objective.after_step(now)
         self.optimiser.zero_grad(set_to_none=True)
-        return {"gradient_norm": float(norm), "learning_rate": rate, "weight_decay": decay, **more}
+        told = {name: torch.stack([p[name].float() for p in parts]).mean() for name in parts[0]}
+        told["gradient_norm"] = whole(norm).to(self.fabric.device)
+        # the only place where the device is waited for; a bad step is found before anything of it can be saved
+        values = dict(zip(told, torch.stack(list(told.values())).tolist(), strict=True))
+        self.check_finite(values, scans)
+        seconds = time.monotonic() - started
+        return values | more | {
+            "learning_rate": rate, "weight_decay": decay, "volumes_per_s": c.batch_size / seconds,
+            "data_wait": waited / seconds, "mfu": self.flops_share / seconds,
+            "memory_gb": memory_gb(self.fabric.device)}
+
+    def backward(self, raw: RawBatch, now: Moment, *, last: bool) -> dict[str, Tensor]:
+        """Forward and backward of one micro-batch; gradients add up over the micro-batches of a step."""
+        batch = on_device(raw, self.config, self.fabric.device)
+        shares: dict[str, Tensor] = {}
+        with self.fabric.no_backward_sync(self.model, enabled=not last):
+            losses = self.model(batch, now)
+            if now.monitored and not self.sharded:  # the hooks of shards expect one backward pass
+                shares = losses.gradient_shares()
+            self.fabric.backward(losses.total / self.config.accumulate)
+        return {"loss": losses.total.detach(), **{f"loss_{k}": v.detach() for k, v in losses.terms.items()},
+                **{f"gradient_share_{k}": v for k, v in shares.items()}, **losses.monitors}
+
+    def check_finite(self, values: dict[str, float], scans: list[str]) -> None:
+        """Raise if a loss or the gradient is not finite in any process, with the scans of those where it is not."""
+        bad = [] if all(math.isfinite(v) for k, v in values.items() if k.startswith(("loss", "gradient_n"))) else scans
+        if self.fabric.world_size > 1:
+            count = torch.tensor(float(len(bad)), device=self.fabric.device)
+            if float(total(count)) > 0:
+                everybody: list[list[str]] = [[] for _ in range(self.fabric.world_size)]
+                dist.all_gather_object(everybody, bad)
+                bad = [scan for part in everybody for scan in part]
+        if bad:
+            kept = latest_checkpoint(self.folder)
+            told = ", ".join(f"{k} {v:g}" for k, v in values.items() if k.startswith(("loss", "gradient_n")))
+            raise WorkbenchError(f"step {self.step + 1}: the loss is not finite",
+                                 cause=f"{told}; scans: {', '.join(bad)}",
+                                 remedy=f"the last good checkpoint is {kept.name if kept else 'none'}; lower "
+                                        f"--learning_rate or --clip, or use --precision 32-true")
+
+    def agree(self, asked: bool, due: bool, values: dict[str, float]) -> tuple[bool, bool, dict[str, float]]:
+        """What every process does next, and the mean of what each of them saw."""
+        if self.fabric.world_size == 1:
+            return asked, due, values
+        seen = torch.tensor([float(asked), float(due and self.fabric.is_global_zero), *values.values()],
+                            dtype=torch.float64, device=self.fabric.device)
+        asked_by, due_at, *means = (total(seen) / self.fabric.world_size).tolist()
+        return asked_by > 0, due_at > 0, dict(zip(values, means, strict=True))
+
+    def probe_into(self, values: dict[str, float], step: int) -> None:
+        """Add the probe's scores to the values of a step, when it is time."""
+        if not self.probe or step not in self.probe_steps:
+            return
+        encoder = self.objective.exported
+        if self.sharded:  # shards meet only within a whole forward pass: put them together aside
+            weights = {name: whole(value) for name, value in encoder.state_dict().items()}
+            encoder = Encoder(self.config.encoder).to(self.fabric.device)
+            encoder.load_state_dict(weights)
+        scores = self.probe.take(encoder, self.fabric.device)
+        self.tell(self.probe.sentence(step, scores))
+        if step:
+            values |= scores
+        elif self.watch:
+            self.watch.write(0, **scores)
 
     @property
     def moment(self) -> Moment:
-        return Moment(self.step, self.steps, self.steps_per_epoch)
+        look = self.step % self.config.monitor_every == 0 or self.step == self.steps - 1
+        return Moment(self.step, self.steps, self.steps_per_epoch, look)
 
-    def report(self, values: dict[str, float], writer: SummaryWriter | None, bar: tqdm) -> None:
-        """metrics.jsonl, TensorBoard, the bar, and the alarm."""
-        if not self.fabric.is_global_zero or writer is None:
-            return
-        values = {k: float(f"{v:.6g}") for k, v in values.items()}
-        self.run.log(step=self.step, epoch=round(self.step / self.steps_per_epoch, 3), **values)
-        for name, value in values.items():
-            writer.add_scalar(name, value, self.step)
-            self.averages[name] = AVERAGED * self.averages.get(name, value) + (1 - AVERAGED) * value
-        bar.update()
-        bar.set_postfix({k.removeprefix("loss_"): f"{v:.3f}" for k, v in values.items() if k.startswith("loss_")})
-        warming = self.step < max(20, self.steps_per_epoch)
-        if not self.warned and not warming and (why := self.objective.collapsed(self.averages, self.moment)):
-            self.warned = True
-            self.run.log(step=self.step, alarm=why)
-            self.run.note(alarm={"step": self.step, "why": why})
-            say(self.fabric, f"warning: step {self.step}: {why}")
+    def how(self) -> dict[str, Any]:
+        """What is not part of the configuration's identity, and where the reported numbers come from."""
+        c = self.config
+        return {"device": str(self.fabric.device), "processes": self.fabric.world_size, "strategy": c.strategy,
+                "threads": torch.get_num_threads(), "compile": c.compile, "workers": c.workers,
+                "activation_checkpointing": c.activation_checkpointing, "flops_a_step": step_flops(c, self.objective),
+                "peak": self.peak_from, "probe": self.probe.describe() if self.probe else {}}
 
     def save(self) -> None:
+        state = snapshot(self.objective, self.optimiser.optimizer)
         if self.fabric.is_global_zero:
-            save_checkpoint(self.folder, self.step, self.objective, self.optimiser.optimizer, {"steps": self.steps})
+            save_checkpoint(self.folder, self.step, state, {"steps": self.steps, "threads": torch.get_num_threads(),
+                                                            "ranks": self.fabric.world_size})
         self.fabric.barrier()
 
     def export(self, participants: list[str]) -> None:
+        weights = {name: whole(value) for name, value in self.objective.exported.state_dict().items()}
         if self.fabric.is_global_zero:
             c = self.config
             images = sorted(self.store.index["fingerprint"].iloc[self.scans])
             card = EncoderCard(c.encoder, self.store.fingerprint, self.store.spacing, tuple(participants),
-                               tuple(images), describe(c), self.step, c.seed, self.store.simulated)
-            save_encoder(self.run.path / "model", self.objective.exported, card)
+                               tuple(images), c.objective.describe(), self.step, c.seed, self.store.simulated)
+            save_encoder(self.run.path / "model", weights, card)
         self.fabric.barrier()
 
-    def not_finite(self, raw: RawBatch | None, values: dict[str, Any]) -> WorkbenchError:
-        kept = latest_checkpoint(self.folder)
-        told = ", ".join(f"{k} {v:g}" for k, v in values.items())
-        scans = f"; scans: {', '.join(raw.scans)}" if raw else ""
-        return WorkbenchError(f"step {self.step + 1}: the loss is not finite", cause=told + scans,
-                              remedy=f"the last good checkpoint is {kept.name if kept else 'none'}; lower "
-                                     f"--learning_rate or --clip, or use --precision 32-true")
-
-
-def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
-    """Weight decay on matrices and kernels; none on biases, norms, tokens, positions and frozen parameters."""
-    trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    tokens = ("cls", "registers", "cls_position", "positions")
-
-    def decays(name: str, parameter: Tensor) -> bool:
-        return parameter.ndim > 1 and name.rsplit(".", 1)[-1] not in tokens
-
-    return [{"params": [p for n, p in trained if decays(n, p)], "decays": True},
-            {"params": [p for n, p in trained if not decays(n, p)], "decays": False}]
-
-
-def describe(config: PretrainConfig) -> str:
-    o = config.objective
-    return (f"{o.name} (CLS {o.weight_cls:g}, patch {o.weight_patch:g} on {o.patch_tokens} tokens, reconstruction "
-            f"{o.weight_reconstruction:g} {o.reconstruction})")
-
-
-def say(fabric: lightning_fabric.Fabric, text: str) -> None:
-    if fabric.is_global_zero:
-        tqdm.write(text, file=sys.stderr)
+    def tell(self, text: str) -> None:
+        if self.fabric.is_global_zero:
+            say(text)

@@ -10,14 +10,15 @@ from workbench.pretrain.config import ViewSettings
 from workbench.volumes.volume import Triple
 
 
-def draw_view(rng: np.random.Generator, settings: ViewSettings, shape: Triple, size: Triple) -> ViewParams:
+def draw_view(rng: np.random.Generator, settings: ViewSettings, shape: Triple, size: Triple,
+              scale: tuple[float, float] | None = None) -> ViewParams:
     """Draw one view of a scan of ``shape`` voxels for a crop of ``size`` voxels.
 
-    The field of view is a box with the proportions of the crop that covers a share ``settings.scale`` of the scan's
-    box; its centre is uniform where the box fits inside the scan, else the middle.
+    The field of view is a box with the proportions of the crop that covers a share ``scale`` of the scan's box
+    (``settings.scale`` unless given); its centre is uniform where the box fits inside the scan, else the middle.
     """
     extent, crop = np.array(shape, float), np.array(size, float)
-    share = rng.uniform(*settings.scale)
+    share = rng.uniform(*(scale or settings.scale))
     zoom = (share * extent.prod() / crop.prod()) ** (1 / 3)  # source voxels a view voxel spans
     field = crop * zoom
     slack = np.maximum(extent - field, 0) / 2
@@ -35,3 +36,9 @@ def draw_view(rng: np.random.Generator, settings: ViewSettings, shape: Triple, s
         blur=rng.uniform(0, settings.blur) if rng.random() < 0.5 else 0.0,
         seed=int(rng.integers(2**62)),
     )
+
+
+def whole_view(shape: Triple, size: Triple) -> ViewParams:
+    """The view that covers the whole brain box, unturned and unchanged: what a probe looks at."""
+    still = ViewSettings(scale=(1.0, 1.0), rotation=0, flip=0, gamma=0, bias=0, noise=0, blur=0)
+    return draw_view(np.random.default_rng(0), still, shape, size)

@@ -112,6 +112,18 @@ class Run:
 
         return pd.DataFrame(rows)
 
+    def rewind(self, step: int) -> None:
+        """Forget the lines of ``metrics.jsonl`` after ``step``, and half a line: a resumed run writes them again."""
+        path, kept = self.path / "metrics.jsonl", []
+        for line in path.read_text().splitlines(keepends=True) if path.is_file() else []:
+            try:
+                if json.loads(line).get("step", 0) <= step:
+                    kept.append(line)
+            except json.JSONDecodeError:
+                continue
+        with replacing(path) as partial:
+            partial.write_text("".join(kept))
+
     def note(self, **facts: Any) -> None:
         """Add facts to ``provenance.json`` (cohort fingerprint, participants seen, seed, simulated …)."""
         _write_json(self.path / "provenance.json", {**self.provenance, **facts})

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from workbench.model.config import EncoderConfig
-from workbench.pretrain.config import VoltaSettings
-from workbench.pretrain.objective import Batch, Moment
-from workbench.pretrain.volta import Volta, _agreement, _sinkhorn
+from workbench.pretrain.objectives.base import Batch, Moment
+from workbench.pretrain.objectives.terms import agreement, cross_entropy, koleo, sinkhorn
+from workbench.pretrain.objectives.volta import Volta, VoltaSettings
 
 ENCODER = EncoderConfig(preset="micro", image_size=16, patch=8, drop_path=0)
 TINY = {"prototypes_cls": 32, "prototypes_patch": 24, "head_hidden": 16, "head_bottleneck": 8}
@@ -130,13 +130,13 @@ def test_both_prototype_layers_are_frozen_in_the_first_epoch():
             assert (layer.directions.grad is None) == frozen
 
 
-def test_sinkhorn_uses_every_prototype_alike():
-    q = _sinkhorn(torch.randn(64, 8) * 3, rounds=50)
+def testsinkhorn_uses_every_prototype_alike():
+    q = sinkhorn(torch.randn(64, 8) * 3, rounds=50)
     torch.testing.assert_close(q.sum(1), torch.ones(64), atol=1e-4, rtol=0)
     torch.testing.assert_close(q.sum(0), torch.full((8,), 8.0), atol=1e-2, rtol=0)
 
 
-def test_sinkhorn_is_a_setting_that_changes_the_loss():
+def testsinkhorn_is_a_setting_that_changes_the_loss():
     b = batch()
     with torch.no_grad():
         assert float(make(centring="sinkhorn")(b, NOW).total) != float(make()(b, NOW).total)
@@ -144,12 +144,63 @@ def test_sinkhorn_is_a_setting_that_changes_the_loss():
 
 def test_entropy_and_kl_at_their_limits():
     k = 16
-    uniform = torch.full((4, k), 1 / k)
-    one = torch.eye(k)[:4]
-    said = _agreement(uniform, uniform.log())
-    assert float(said["entropy"]) == pytest.approx(1.0) and float(said["kl"]) == pytest.approx(0.0, abs=1e-6)
-    said = _agreement(one, uniform.log())
-    assert float(said["entropy"]) == pytest.approx(0.0, abs=1e-6) and float(said["kl"]) == pytest.approx(math.log(k))
+    uniform, one = torch.full((4, k), 1 / k), torch.eye(k)[:4]
+    logits = torch.zeros(4, k)  # a student that says nothing
+    said = agreement("cls", cross_entropy(uniform, logits, 0.1), uniform, uniform.log())
+    assert float(said["cls_entropy"]) == pytest.approx(1.0)
+    assert float(said["cls_kl"]) == pytest.approx(0.0, abs=1e-5)
+    said = agreement("cls", cross_entropy(one, logits, 0.1), one, one.clamp_min(1e-12).log())
+    assert float(said["cls_entropy"]) == pytest.approx(0.0, abs=1e-6)
+    assert float(said["cls_kl"]) == pytest.approx(math.log(k))
+
+
+def test_cross_entropy_is_the_textbook_one():
+    target, logits = torch.rand(5, 7).softmax(-1), torch.randn(5, 7, requires_grad=True)
+    ours = cross_entropy(target, logits, 0.3)
+    theirs = torch.nn.functional.cross_entropy(logits / 0.3, target, reduction="none")
+    torch.testing.assert_close(ours, theirs)
+    a, = torch.autograd.grad(ours.sum(), logits, retain_graph=True)
+    b, = torch.autograd.grad(theirs.sum(), logits)
+    torch.testing.assert_close(a, b)
+
+
+def test_koleo_pushes_the_nearest_apart():
+    rows = torch.nn.functional.normalize(torch.randn(6, 4), dim=-1)
+    rows[1] = rows[0] + 1e-3
+    rows.requires_grad_()
+    before = (rows[0] - rows[1]).norm()
+    gradient, = torch.autograd.grad(koleo(rows), rows)
+    moved = torch.nn.functional.normalize(rows - 1e-5 * gradient, dim=-1)
+    assert (moved[0] - moved[1]).norm() > before
+    assert make(weight_koleo=0.1)(batch(), NOW).terms["koleo"].requires_grad
+
+
+def test_local_crops_are_aligned_with_every_global_view():
+    """With them, CLS is the mean over the two pairs of views and over each crop with each view."""
+    volta, b = make(weight_patch=0, weight_reconstruction=0, teacher_temperature=(0.05, 0.05)), batch()
+    local = torch.randn(1, 3, 1, 8, 8, 8)
+    both = volta(Batch(b.clean, b.corrupted, b.masks, local=local), NOW)
+    with torch.no_grad():
+        target = [(volta.teacher(b.clean[q])[1] / 0.05).softmax(-1) for q in range(2)]
+        crop = volta.student.head.cls(volta.student.encoder(local[0]).cls_BD)
+        extra = sum(float(cross_entropy(t, crop, 0.1).mean()) for t in target)
+        plain = float(volta(b, NOW).total)
+    assert float(both.total.detach()) == pytest.approx((2 * plain + extra) / 4, rel=1e-4)
+
+
+def test_gradient_shares_tell_which_term_trains_the_encoder():
+    volta, b = make(weight_cls=0.0, weight_patch=1e-6, weight_reconstruction=1.0), batch()
+    shares = {k: float(v) for k, v in volta(b, NOW).gradient_shares().items()}
+    assert sum(shares.values()) == pytest.approx(1.0) and shares["reconstruction"] > 0.9
+
+
+def test_no_part_is_made_that_no_term_uses():
+    """A parameter without a gradient stops several devices, and is paid for by one."""
+    for weights in ({"weight_cls": 0}, {"weight_patch": 0}, {"weight_reconstruction": 0},
+                    {"weight_cls": 0, "weight_patch": 0}):
+        volta = make(**weights)
+        volta(batch(), NOW).total.backward()
+        assert [n for n, p in volta.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 def test_collapse_to_uniform_is_called_even_when_spread_looks_healthy():

@@ -1,0 +1,101 @@
+"""What every objective must be, whoever wrote it: a new module is tested here without a line of its own."""
+
+import math
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from workbench.errors import ConfigError
+from workbench.model.config import EncoderConfig
+from workbench.model.vit import Encoder
+from workbench.pretrain.config import PretrainConfig
+from workbench.pretrain.objectives.base import VIEWS, Batch, Moment
+from workbench.pretrain.objectives.table import objectives
+
+ENCODER = EncoderConfig(preset="micro", image_size=32, patch=8, registers=2)
+NOW = Moment(1, 10, 2.0)
+SMALL = {"volta": {"prototypes_cls": 256, "prototypes_patch": 512, "head_hidden": 128, "head_bottleneck": 64}}
+VARIANTS = [*({"name": name} for name in objectives()),
+            {"name": "volta", "weight_patch": 0, "weight_reconstruction": 0},  # DINO
+            {"name": "volta", "weight_reconstruction": 0, "patch_tokens": "masked"},  # iBOT
+            {"name": "volta", "weight_cls": 0, "weight_patch": 0}]  # reconstruction only
+
+
+def built(settings: dict):
+    torch.manual_seed(0)
+    settings = {**SMALL.get(settings["name"], {}), **settings}
+    config = PretrainConfig.build({"out": "o", "store": "s", "encoder": ENCODER, "objective": settings})
+    return config, config.objective.build(ENCODER)
+
+
+def batch(config, scans: int = 2) -> Batch:
+    clean = torch.randn(VIEWS, scans, 1, 32, 32, 32)
+    cells = torch.zeros(64, dtype=torch.bool)
+    cells[:round(64 * config.mask_ratio)] = True
+    masks = torch.nn.functional.interpolate(cells.view(1, 1, 4, 4, 4).float(), size=(32, 32, 32)) > 0
+    masks = masks.expand(VIEWS, scans, 1, 32, 32, 32)
+    drops = torch.rand(VIEWS, scans, ENCODER.depth, 2)
+    return Batch(clean, torch.where(masks, torch.randn_like(clean), clean), masks, drops)
+
+
+def test_the_table_holds_what_the_folder_holds():
+    assert next(iter(objectives())) == "volta" and {"mae", "simclr"} <= set(objectives())
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_every_objective_trains_exports_and_says_what_it_is(settings):
+    config, objective = built(settings)
+    losses = objective(batch(config), NOW)
+    assert torch.isfinite(losses.total) and losses.terms and losses.shared is not None
+    weighted = sum(losses.weights[name] * float(value.detach()) for name, value in losses.terms.items())
+    assert float(losses.total.detach()) == pytest.approx(weighted, rel=1e-5)
+    assert sum(float(v) for v in losses.gradient_shares().values()) == pytest.approx(1.0)
+    losses.total.backward()
+    assert [n for n, p in objective.named_parameters() if p.requires_grad and p.grad is None] == []
+    assert isinstance(objective.exported, Encoder) and config.objective.describe()
+    assert {"cls_std", "cls_rank"} <= set(losses.monitors)
+    assert objective(batch(config), Moment(1, 10, 2.0, monitored=False)).monitors == {}
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_the_same_draws_give_the_same_loss_whatever_was_drawn_before(settings):
+    """Drop path and all: an objective draws nothing itself, or a resumed run would go another way."""
+    config, objective = built({**settings})
+    torch.manual_seed(1)
+    b = batch(config)
+    first = objective(b, NOW).total.detach()
+    torch.rand(17)
+    assert torch.equal(first, objective(b, NOW).total.detach())
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_flops_are_what_torch_counts(settings):
+    """The stated formula against torch's own counter of matrix products, forward and backward."""
+    config, objective = built(settings)
+    b = batch(config)
+    with FlopCounterMode(display=False) as counter:
+        objective(b, Moment(1, 10, 2.0, monitored=False)).total.backward()
+    formula = 2 * objective.flops(ENCODER, masked=config.mask_ratio, local=(0, 0))
+    assert formula == pytest.approx(counter.get_total_flops(), rel=0.08)
+
+
+def test_a_wrong_name_is_told_with_the_right_ones():
+    with pytest.raises(ConfigError, match="there are volta, mae, simclr"):
+        PretrainConfig.build({"out": "o", "store": "s", "objective": {"name": "moco"}})
+
+
+def test_settings_of_another_objective_are_refused():
+    with pytest.raises(ConfigError, match=r"objective.weight_cls: Extra"):
+        PretrainConfig.build({"out": "o", "store": "s", "objective": {"name": "mae", "weight_cls": 1.0}})
+
+
+def test_configurations_survive_yaml():
+    import yaml
+
+    config = PretrainConfig.build({"out": "o", "store": "s", "objective": {"name": "mae", "decoder_depth": 2}})
+    values = yaml.safe_load(config.to_yaml())
+    assert values.pop("job") == "pretrain" and values["objective"]["decoder_depth"] == 2
+    again = PretrainConfig.build(values)
+    assert again.objective == config.objective and again.mask_ratio == 0.75
+    assert math.isclose(PretrainConfig.build({"out": "o", "store": "s"}).mask_ratio, 0.5)

@@ -1,0 +1,65 @@
+"""Pieces that losses and monitors are made of."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+from workbench.engine import ranks
+
+
+def cross_entropy(target: Tensor, logits: Tensor, temperature: float) -> Tensor:
+    """-Σ target · log softmax(logits / temperature) of each row; both ``(…, K)``.
+
+    Written as logsumexp minus a dot product: the logarithms of K probabilities of every token are never in memory.
+    """
+    scaled = logits / temperature
+    return scaled.logsumexp(dim=-1) - torch.linalg.vecdot(target, scaled)
+
+
+@torch.no_grad()
+def agreement(kind: str, crossed: Tensor, target: Tensor, log_target: Tensor) -> dict[str, Tensor]:
+    """Entropy of the teacher as a share of ln K, and KL(teacher ‖ student) in nats, from the rows' cross-entropy."""
+    entropy = -torch.linalg.vecdot(target, log_target).mean()
+    return {f"{kind}_entropy": entropy / math.log(target.shape[-1]), f"{kind}_kl": crossed.mean() - entropy}
+
+
+@torch.no_grad()
+def sinkhorn(scores: Tensor, rounds: int = 3) -> Tensor:
+    """Rows sum to 1 and every prototype is used alike over the batch of all processes (SwAV, DINOv2).
+    ``(M, K)`` → ``(M, K)``."""
+    highest = scores.max()
+    if ranks.count() > 1:
+        dist.all_reduce(highest, dist.ReduceOp.MAX)
+    q = torch.exp(scores - highest)
+    for _ in range(rounds):
+        q = q / ranks.total(q.sum(dim=0, keepdim=True)).clamp_min(1e-12)  # prototypes
+        q = q / q.sum(dim=1, keepdim=True).clamp_min(1e-12)  # samples
+    return q
+
+
+def koleo(rows_BD: Tensor) -> Tensor:
+    """-mean log distance to the nearest other row, on the unit sphere (Sablayrolles, arXiv 1806.03198)."""
+    unit = F.normalize(rows_BD.float(), dim=-1, eps=1e-8)
+    with torch.no_grad():
+        alike = unit @ unit.T
+        alike.fill_diagonal_(-2)
+        nearest = alike.argmax(dim=1)
+    return -torch.log((unit - unit[nearest]).norm(dim=-1) + 1e-8).mean()
+
+
+@torch.no_grad()
+def spread(cls_BD: Tensor) -> dict[str, Tensor]:
+    """Standard deviation over the batch (mean over channels) and effective rank (exp of the spectrum's entropy)."""
+    centred = cls_BD.float() - cls_BD.float().mean(dim=0)
+    if not torch.isfinite(centred).all():  # the loss will say so, with the scans; an SVD would only fail
+        nan = centred.new_tensor(math.nan)
+        return {"cls_std": nan, "cls_rank": nan}
+    spectrum = torch.linalg.svdvals(centred)
+    share = spectrum / spectrum.sum().clamp_min(1e-12)
+    rank = torch.exp(-(share * share.clamp_min(1e-12).log()).sum())
+    return {"cls_std": centred.std(dim=0).mean(), "cls_rank": rank}
