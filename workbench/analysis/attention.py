@@ -1,30 +1,46 @@
-"""CLS attention of one block as NIfTI in the scan's own space."""
+"""Attention of any query in any block as NIfTI in the scan's own space, and what it must be held against."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from workbench.analysis.config import AttendConfig
+from workbench.analysis.parts import Rows, over_scans
+from workbench.analysis.passes import Maps, Reading, enlarge, scan_maps
+from workbench.analysis.query import Query, parse_query, region_mask
+from workbench.analysis.sanity import BESIDE as RANDOM
+from workbench.analysis.sanity import OUTLIER, mass_summary, norm_facts, region_mass, robust_z
 from workbench.engine.device import pick_device
-from workbench.errors import WorkbenchError
-from workbench.model.encode import fingerprints, open_matching, padded_box, whole_scan
+from workbench.engine.streams import Purpose, stream
+from workbench.errors import ConfigError, WorkbenchError
+from workbench.model.encode import fingerprints, open_matching
+from workbench.model.export import fresh_encoder
 from workbench.model.vit import Encoder
 from workbench.prepare.restore import to_source_space
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
 from workbench.volumes import Grid, Volume, write_volume
-from workbench.volumes.volume import Triple
 
 UNIT = "times uniform"  # attention of a patch times the number of patches: 1 is what a token gets if all get the same
+BESIDE = 1_000_003  # added to the seed of the random weights beside: with the seed itself they may be the encoder's
+# own start
 
 
 def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
-    """``volumes/<scan>_desc-attnmean_map.nii.gz`` and one map a head, and ``results/attention.parquet``."""
+    """``volumes/<scan>_desc-attnmean_map.nii.gz``, one map a head, one of random weights (``attnmeanrandom``) and one
+    of token norms (``tokennorm``), each with its sidecar; and the tables
+
+    - ``attention``: scan_id, head, file, block, outside_brain (share of the attention);
+    - ``attention_random``: the same for random weights of the same architecture;
+    - ``token_norms``: how many tokens of each scan have outlying norms, and where;
+    - ``region_mass``: attention in each region against volume-matched regions at random places, by scan;
+    - ``region_summary``: the same over people, with intervals;
+    - ``set_aside``: scans in which the query has no place, where there are any.
+    """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
     inputs = fingerprints(store, config.encoder)
     if not overwrite and (done := finished(config, inputs)):
@@ -32,65 +48,109 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
     scans = list(config.scans) or store.scan_ids
     for scan in scans:
         store.position(scan)  # an unknown name is an error before anything is written
-    depth = encoder.config.depth
-    if not -depth <= config.block < depth:
+    query, depth = parse_query(config.query), encoder.config.depth
+    if config.block != "rollout" and not -depth <= config.block < depth:
         raise WorkbenchError(f"block {config.block}: the encoder has {depth}", remedy=f"choose 0 to {depth - 1}, or -1")
+    if query.register > encoder.config.registers:
+        raise ConfigError(f"register {query.register}: the encoder has {encoder.config.registers}",
+                          remedy="choose another --query")
     facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
              "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated}
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
-        encoder = encoder.to(pick_device(config.accelerator))
-        sidecar = {"encoder": str(config.encoder), "init": config.init, "block": config.block % depth, "query": "CLS",
-                   "interpolation": config.interpolation, "unit": UNIT}
-        rows = [row for scan in tqdm(scans, desc="attend", unit="scan")
-                for row in attend_scan(encoder, store, scan, config, run.path, sidecar)]
-        run.write_table("attention", pd.DataFrame(rows))
+        device = pick_device(config.accelerator)
+        chance = fresh_encoder(encoder.config, config.seed + BESIDE) if config.sanity else None
+        job = _Attend(config, store, encoder.to(device), None if chance is None else chance.to(device), query, run.path)
+        over_scans(run, scans, job.scan, ["attention", "attention_random", "token_norms", "region_mass"],
+                   desc="attend")
+        if "region_mass" in run.tables():
+            people = dict(zip(store.index["scan_id"], store.index["participant"], strict=True))
+            run.write_table("region_summary", mass_summary(run.read_table("region_mass"), people, config.seed))
     return run
 
 
-@torch.inference_mode()
-def cls_maps(encoder: Encoder, store: Store, scan: str, *, block: int = -1,
-             interpolation: str = "nearest") -> tuple[np.ndarray, np.ndarray]:
-    """CLS attention of a whole scan on its prepared grid.
+class _Attend:
+    """What stays the same from scan to scan."""
 
-    Returns:
-        ``(heads, X, Y, Z)`` float32, in multiples of uniform attention, and the raw rows ``(heads, P)``.
-    """
-    patch = encoder.config.patch_xyz
-    device = next(encoder.parameters()).device
-    rows_1HP, grid_xyz = encoder.eval().cls_attention(whole_scan(store, scan, patch).to(device), block=block)
-    maps = rows_1HP.unflatten(2, grid_xyz) * rows_1HP.shape[2]  # (1, H, x, y, z)
-    size = tuple(n * p for n, p in zip(grid_xyz, patch, strict=True))
-    mode = {"mode": "nearest"} if interpolation == "nearest" else {"mode": "trilinear", "align_corners": False}
-    voxels = torch.nn.functional.interpolate(maps, size=size, **mode)[0]  # (H, X, Y, Z) of the padded box
-    low, _ = padded_box(store.shape(scan), patch)
-    x, y, z = (slice(-a, -a + n) for a, n in zip(low, store.shape(scan), strict=True))  # cut the padding off
-    return voxels[:, x, y, z].cpu().numpy(), rows_1HP[0].cpu().numpy()
+    def __init__(self, config: AttendConfig, store: Store, encoder: Encoder, chance: Encoder | None, query: Query,
+                 folder: Path) -> None:
+        self.config, self.store, self.encoder, self.chance = config, store, encoder, chance
+        self.query, self.folder = query, folder
+        self.reading = Reading(config.block, config.field, config.overlap, config.merge, config.shifts,
+                               config.interpolation)
+        depth = encoder.config.depth
+        self.block = "rollout" if config.block == "rollout" else config.block % depth
+        reads = {"whole": "one pass over the whole scan, positions interpolated",
+                 "windows": f"windows of {encoder.config.size_xyz} voxels, overlap {config.overlap:g}, weights "
+                            f"{config.merge}"}
+        self.sidecar = {"encoder": str(config.encoder), "block": self.block, "query": str(query),
+                        "interpolation": config.interpolation, "field_of_view": reads[config.field],
+                        "shifts": config.shifts, "patch_mm": [p * store.spacing for p in encoder.config.patch_xyz],
+                        "unit": UNIT}
 
+    def scan(self, scan: str) -> Rows:
+        maps = scan_maps(self.encoder, self.store, scan, self.query, self.reading)
+        rows: Rows = {"attention": self.write(scan, maps, self.config.init, ""),
+                      "token_norms": [self.write_norms(scan, maps)]}
+        masses = self.masses(scan, maps, self.config.init)
+        if self.chance is not None:
+            other = scan_maps(self.chance, self.store, scan, self.query, self.reading)
+            rows["attention_random"] = self.write(scan, other, "random", "random")
+            masses += self.masses(scan, other, RANDOM)
+        return rows | {"region_mass": masses}
 
-def attend_scan(encoder: Encoder, store: Store, scan: str, config: AttendConfig, folder: Path,
-                sidecar: dict[str, object]) -> list[dict[str, object]]:
-    """Write the maps of one scan; a row for each."""
-    maps, raw = cls_maps(encoder, store, scan, block=config.block, interpolation=config.interpolation)
-    grid, source, brain = store.grid(scan), store.source_grid(scan), brain_share(store, scan, encoder.config.patch_xyz)
-    sidecar = {**sidecar, "simulated": bool(store.index["simulated"].iloc[store.position(scan)])}
-    named = {"mean": maps.mean(axis=0)} | ({str(h + 1): m for h, m in enumerate(maps)} if config.heads else {})
-    shares = {"mean": raw.mean(axis=0)} | {str(h + 1): r for h, r in enumerate(raw)}
-    rows = []
-    for head, values in named.items():
-        label = "attnmean" if head == "mean" else f"attnhead{head}"
+    def write(self, scan: str, maps: Maps, init: str, suffix: str) -> list[dict[str, Any]]:
+        """The mean's map, and each head's of the encoder itself; a row for each."""
+        named = {"mean": maps.values.mean(axis=0)}
+        shares = {"mean": float(maps.outside_brain.mean())}
+        if self.config.heads and not suffix and self.block != "rollout":
+            named |= {str(h + 1): v for h, v in enumerate(maps.values)}
+            shares |= {str(h + 1): float(s) for h, s in enumerate(maps.outside_brain)}
+        rows = []
+        for head, values in named.items():
+            label = f"attnmean{suffix}" if head == "mean" else f"attnhead{head}{suffix}"
+            facts = {"init": init, "head": head, "outside_brain": shares[head], "passes": maps.passes}
+            file = self.save(scan, label, values, self.config.interpolation, facts)
+            rows.append({"scan_id": scan, "head": head, "file": file, "block": self.block,
+                         "outside_brain": shares[head]})
+        return rows
+
+    def write_norms(self, scan: str, maps: Maps) -> dict[str, Any]:
+        """Robust z of each token's norm as a map, so that outliers are seen where they are."""
+        patch, (low, high) = self.encoder.config.patch_xyz, maps.box
+        grid = (high - low) // np.array(patch)
+        tokens = torch.from_numpy(robust_z(maps.norms, maps.brain)).float().view(1, *grid.tolist())
+        z = enlarge(tokens, patch, "nearest")[0].numpy()
+        values = np.zeros(self.store.shape(scan), np.float32)
+        a, b = np.maximum(low, 0), np.minimum(high, values.shape)
+        values[tuple(map(slice, a, b))] = z[tuple(map(slice, a - low, b - low))]
+        facts = norm_facts(maps.norms, maps.brain)
+        file = self.save(scan, "tokennorm", values, "nearest", {
+            "init": self.config.init,
+            "unit": "robust standard deviations of the norm after the last block, of brain tokens",
+            "outlier": f"above {OUTLIER:g}", "pass": "the first" if maps.passes > 1 else "the only one", **facts})
+        return {"scan_id": scan, **facts, "file": file}
+
+    def masses(self, scan: str, maps: Maps, weights: str) -> list[dict[str, Any]]:
+        """A row a region that the scan has labels of."""
+        if not self.config.sanity or not self.store.has_seg(scan):
+            return []
+        rows, values, brain = [], maps.values.mean(axis=0), self.store.read_brain(scan)
+        for number, region in enumerate(self.config.regions):
+            if not self.store.codes(scan, region):
+                continue
+            rng = stream(self.config.seed, Purpose.LOOKS, self.store.position(scan), number)
+            mass = region_mass(values, region_mask(self.store, scan, region), brain, self.config.placed, rng)
+            if mass is not None:
+                rows.append({"scan_id": scan, "region": region, "weights": weights, **mass})
+        return rows
+
+    def save(self, scan: str, label: str, values: np.ndarray, interpolation: str, facts: dict[str, Any]) -> str:
+        """Write a map of the prepared grid in the scan's own space; the path relative to the run."""
         file = Path("volumes") / f"{scan}_desc-{label}_map.nii.gz"
-        outside = float((shares[head] * (1 - brain)).sum() / shares[head].sum())
-        write_volume(folder / file, in_source_space(values, grid, source, config.interpolation),
-                     sidecar={**sidecar, "head": head, "outside_brain": outside})
-        rows.append({"scan_id": scan, "head": head, "file": str(file), "block": sidecar["block"],
-                     "outside_brain": outside})
-    return rows
-
-
-def brain_share(store: Store, scan: str, patch: Triple) -> np.ndarray:
-    """Share of brain in each patch of the padded scan, ``(P,)``; padding is background too."""
-    inside = (whole_scan(store, scan, patch) != 0).float()
-    return torch.nn.functional.avg_pool3d(inside, patch, stride=patch).flatten().numpy()
+        simulated = bool(self.store.index["simulated"].iloc[self.store.position(scan)])
+        volume = in_source_space(values, self.store.grid(scan), self.store.source_grid(scan), interpolation)
+        write_volume(self.folder / file, volume, sidecar={**self.sidecar, **facts, "simulated": simulated})
+        return str(file)
 
 
 def in_source_space(values: np.ndarray, grid: Grid, source: Grid, interpolation: str) -> Volume:

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from workbench.runs import JobConfig
 
+HIPPOCAMPI = ("left_hippocampus", "right_hippocampus")
+
 
 class LookConfig(JobConfig):
     """What every look into an encoder shares."""
@@ -20,7 +22,7 @@ class LookConfig(JobConfig):
     init: Literal["pretrained", "random"] = "pretrained"
     """`random` takes only the architecture of `encoder` and draws new weights: the null to hold beside it."""
     seed: int = Field(0, ge=0)
-    """Seed of the projections, and of random weights."""
+    """Seed of everything drawn: random weights, projections, places, references."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device kind."""
 
@@ -30,24 +32,138 @@ class EmbedConfig(LookConfig):
 
     job: ClassVar[str] = "embed"
 
+    regions: tuple[str, ...] = HIPPOCAMPI
+    """Structures whose mean token is stored too, for the scans that have them in their labels."""
+    token: str = "cls"
+    """Which embedding is projected: cls, patch_mean, or region:NAME with one of the regions. All are stored."""
     neighbours: int = Field(15, ge=2)
     """UMAP's neighbourhood (at most the number of scans less one)."""
     min_dist: float = Field(0.1, ge=0, lt=1)
     """UMAP's smallest distance between points."""
-    token: Literal["cls", "patch_mean"] = "cls"
-    """Which embedding is projected; both are stored."""
+    perplexity: float = Field(30.0, gt=1)
+    """t-SNE's perplexity (at most a third of the number of scans)."""
+    reference: Path | None = None
+    """Earlier embed run whose frozen reference the scans are placed against; without it this run makes its own."""
+    reference_scans: int = Field(2000, ge=3)
+    """Scans that the projections are fitted on, drawn by the seed where there are more; the others are placed against
+    them, each alone."""
+    listed: int = Field(10, ge=1)
+    """Nearest neighbours in the full space that are listed for each scan."""
 
 
 class AttendConfig(LookConfig):
-    """Write CLS attention maps as NIfTI in each scan's own space."""
+    """Write attention maps as NIfTI in each scan's own space, with what they must be held against."""
 
     job: ClassVar[str] = "attend"
 
-    block: int = -1
-    """Which block, from 0, or from the end when negative."""
+    query: str = "cls"
+    """Who looks: cls, register:1, voxel:X,Y,Z (world mm, RAS+, of the scan itself), region:NAME (mean over its voxels
+    of their tokens)."""
+    block: int | Literal["rollout"] = -1
+    """Which block, from 0, or from the end when negative; `rollout` follows attention through all blocks."""
     heads: bool = True
-    """A map for each head beside the mean."""
+    """A map for each head beside the mean (a rollout has only the mean)."""
+    field: Literal["whole", "windows"] = "whole"
+    """How a scan larger than the training crop is read: `whole` in one pass with interpolated positions; `windows` of
+    the crop's size, merged."""
+    overlap: float = Field(0.5, ge=0, lt=1)
+    """Overlap of the windows."""
+    merge: Literal["gaussian", "constant"] = "gaussian"
+    """Weight of a window at its voxels: a Gaussian about its centre (σ an eighth of its edge), or 1."""
+    shifts: int = Field(1, ge=1, le=8)
+    """Finer maps: the patch grid is shifted by patch / shifts along each axis and the shifts³ maps are averaged."""
     interpolation: Literal["nearest", "linear"] = "nearest"
     """Enlargement to voxels; nearest lets tokens look like tokens."""
+    sanity: bool = True
+    """Also the same maps from random weights, and for each region its attention against volume-matched regions placed
+    at random in the brain."""
+    regions: tuple[str, ...] = HIPPOCAMPI
+    """Regions of that comparison; scans without labels are left out of it."""
+    placed: int = Field(200, ge=10)
+    """Regions placed at random for each scan and region."""
     scans: tuple[str, ...] = ()
     """Scan ids; empty means all."""
+
+
+class TokensConfig(LookConfig):
+    """Compare patch tokens between scans: heat maps, correspondence checked against labels, colours from a PCA."""
+
+    job: ClassVar[str] = "tokens"
+
+    source: str = ""
+    """Scan that holds the query of the heat maps; empty writes none."""
+    query: str = "region:left_hippocampus"
+    """Whose token is looked for from `source`: voxel:X,Y,Z (world mm, RAS+) or region:NAME (mean over its voxels)."""
+    scans: tuple[str, ...] = ()
+    """Scans that get maps; empty means all. The check against labels always takes every labelled scan."""
+    block: int = -1
+    """Block whose tokens are compared, from 0, or from the end when negative; the last one's are normed."""
+    rgb: bool = True
+    """Write the first three principal components of the tokens as an RGB volume of each scan."""
+    reference_scans: int = Field(50, ge=1)
+    """Scans that the principal components are fitted on, drawn by the seed."""
+    structures: tuple[str, ...] = HIPPOCAMPI
+    """Structures whose correspondence is checked; empty checks none."""
+    sources_per_site: int = Field(20, ge=1)
+    """People of each site whose tokens are looked for in the scans of everybody else."""
+    sanity: bool = True
+    """The same check with random weights of the same architecture."""
+
+
+class ShiftConfig(JobConfig):
+    """How far sites are apart in an embedding, and how much of that is left after age and sex, or after ComBat."""
+
+    job: ClassVar[str] = "shift"
+
+    embed: Path
+    """Embed run whose vectors are compared."""
+    token: str = "cls"
+    """Which embedding: cls, patch_mean, or region:NAME."""
+    site: str = "site"
+    """Column that says where a scan comes from: site, scanner, dataset …"""
+    covariates: tuple[str, ...] = ("age", "sex")
+    """Columns that are regressed out, and that ComBat keeps; people who lack one are left out of both."""
+    combat: bool = True
+    """Also after ComBat (neuroHarmonize), fitted in each fold on the training people alone."""
+    folds: int = Field(5, ge=2)
+    """Folds by person of every cross-validation (at most the people of the smallest site)."""
+    neighbours: int = Field(10, ge=1)
+    """Neighbourhood of the mixing of sites (at most the people less one)."""
+    permutations: int = Field(1000, ge=19)
+    """Permutations of the people's sites; the smallest p is one over this plus one."""
+    smallest_site: int = Field(5, ge=2)
+    """Sites with fewer people are left out, and said so."""
+    most_people: int = Field(2000, ge=10)
+    """Where there are more, distances are taken between this many people drawn by the seed."""
+    task: Path | None = None
+    """Classify or segment run: its performance by site, beside the distance from the people it was trained on."""
+    seed: int = Field(0, ge=0)
+    """Seed of folds, permutations, draws and bootstraps."""
+
+
+Change = Literal["gamma", "bias", "noise", "blur", "thick_slices", "ghosting", "rotation"]
+
+
+class WhatifConfig(LookConfig):
+    """What if it were another scanner: change the acquisition of a scan step by step, and see what moves."""
+
+    job: ClassVar[str] = "whatif"
+
+    embed: Path
+    """Embed run of the same encoder and store: its spread within sites is the unit of distance."""
+    changes: tuple[Change, ...] = ("gamma", "bias", "noise", "blur", "thick_slices", "ghosting", "rotation")
+    """Which changes; full strength (1) is: gamma 2.0, bias field with coefficients up to 0.5, Rician noise of 0.5
+    standard deviations of the brain, blur of 2 voxels, slices 4 times as thick, a ghost of half the amplitude,
+    rotation by 20 degrees."""
+    strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    """Strengths as shares of the full one; 0 is always there too."""
+    scans: tuple[str, ...] = ()
+    """Scan ids; empty draws `people` people by the seed, alike from every site, and takes a scan of each."""
+    people: int = Field(12, ge=1)
+    """People to draw where no scans are named."""
+    token: str = "cls"
+    """Embedding whose movement is measured: cls or patch_mean."""
+    segment: Path | None = None
+    """Segment run whose Dice is followed."""
+    classify: Path | None = None
+    """Classify run whose score is followed, to the point where its decision flips."""

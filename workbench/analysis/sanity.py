@@ -1,0 +1,102 @@
+"""What a map must be held against: volume-matched regions at random places, and tokens with outlying norms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from workbench.finetune.metrics import bootstrap_interval
+
+OUTLIER = 5.0  # robust standard deviations; a token beyond is an outlier (artefacts: arXiv 2309.16588)
+BESIDE = "random beside"  # name of the random weights in tables
+TRIES = 20  # places tried, at most, for each region placed
+
+
+def robust_z(norms: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Distance from the median of the tokens that hold brain, in their robust standard deviations (1.4826 × the median
+    absolute deviation). Empty background is left out of both: it is often the half of all tokens, all alike."""
+    known = norms[brain > 0] if (brain > 0).any() else norms
+    middle = np.median(known)
+    spread = 1.4826 * np.median(np.abs(known - middle))
+    return (norms - middle) / max(spread, 1e-6 * abs(middle), 1e-12)
+
+
+def norm_facts(norms: np.ndarray, brain: np.ndarray) -> dict[str, float]:
+    """Of one scan's patch tokens: how many are outliers, and how many of these lie in empty background."""
+    outlier = robust_z(norms, brain) > OUTLIER
+    return {"tokens": len(norms), "norm_median": float(np.median(norms)), "norm_largest": float(norms.max()),
+            "outliers": int(outlier.sum()), "outliers_in_background": int((outlier & (brain == 0)).sum()),
+            "background_tokens": int((brain == 0).sum())}
+
+
+def region_mass(values: np.ndarray, region: np.ndarray, brain: np.ndarray, draws: int,
+                rng: np.random.Generator) -> dict[str, float] | None:
+    """Attention in a region against the same region moved to random places of the brain: same volume, same shape.
+
+    Args:
+        values: ``(X, Y, Z)`` attention, not negative.
+        region, brain: Bool of the same shape.
+        draws: Regions to place. A place counts where at least 95 % of the region is brain; the rest is left out of its
+            mean.
+
+    Returns:
+        ``inside`` (mean attention in the region over that in the brain: 1 is what a region of average brain has),
+        ``random`` (the same for the moved regions, their mean), ``rank`` (share of the moved regions with less, ties
+        half: 0.5 is chance), ``placed``; None where nothing could be placed or the brain has no attention.
+    """
+    places = np.argwhere(region & brain)
+    if not len(places) or not (level := float(values[brain].mean())):
+        return None
+    flat, inside = values.ravel(), brain.ravel()
+    low, high = places.min(0), places.max(0)
+    targets = np.argwhere(brain)
+    shape = np.array(values.shape)
+    strides = np.array([shape[1] * shape[2], shape[2], 1])
+    own = float(values[tuple(places.T)].mean()) / level
+    index = np.asarray(np.ravel_multi_index(tuple(places.T), values.shape))
+    middle = np.rint(places.mean(0)).astype(int)
+    found: list[float] = []
+    for _ in range(draws * TRIES):
+        shift = targets[rng.integers(len(targets))] - middle
+        if (low + shift < 0).any() or (high + shift >= shape).any():
+            continue
+        moved = index + int(shift @ strides)
+        kept = inside[moved]
+        if kept.mean() >= 0.95:
+            found.append(float(flat[moved[kept]].mean()) / level)
+            if len(found) == draws:
+                break
+    if not found:
+        return None
+    others = np.array(found)
+    rank = ((others < own).sum() + 0.5 * (others == own).sum()) / len(others)
+    return {"inside": own, "random": float(others.mean()), "rank": float(rank), "placed": len(others)}
+
+
+def mass_summary(table: pd.DataFrame, participant: dict[str, str], seed: int) -> pd.DataFrame:
+    """By region and weights: mean rank and mean ratio inside / random with 95 % intervals over people, and the paired
+    difference between the encoder's own weights and the random ones beside.
+
+    The difference is what pretraining did: positions and the shape of the brain alone can lift a region above 0.5.
+
+    Args:
+        table: scan_id, region, weights and what ``region_mass`` gives.
+        participant: Scan → person; a person's scans are averaged first.
+    """
+    table = table.assign(participant=table["scan_id"].map(participant), ratio=table["inside"] / table["random"])
+    rows = []
+    for region, group in table.groupby("region"):
+        by_weights = {str(w): rows_ for w, rows_ in group.groupby("weights")}
+        people = {w: rows_.groupby("participant")[["rank", "ratio"]].mean() for w, rows_ in by_weights.items()}
+        if BESIDE in people:
+            own = next((w for w in people if w != BESIDE), None)
+            if own is not None:
+                people[f"{own} - {BESIDE}"] = (people[own] - people[BESIDE]).dropna()
+        for weights, means in people.items():
+            row: dict[str, object] = {"region": region, "weights": weights, "people": len(means),
+                                      "scans": len(by_weights[weights]) if weights in by_weights else len(group) // 2}
+            for name in ("rank", "ratio"):
+                low, high = bootstrap_interval(means[name].to_numpy(), seed=seed)
+                row |= {name: float(means[name].mean()), f"{name}_low": low, f"{name}_high": high}
+            rows.append(row)
+    return pd.DataFrame(rows)

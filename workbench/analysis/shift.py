@@ -1,0 +1,130 @@
+"""How far sites are apart in an embedding, and how much of it is left after age and sex, or after ComBat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.analysis import shift_measures as measures
+from workbench.analysis import shift_spaces as spaces
+from workbench.analysis.config import ShiftConfig
+from workbench.analysis.shift_task import task_by_site
+from workbench.analysis.vectors import open_embed
+from workbench.engine.streams import Purpose, stream
+from workbench.finetune.metrics import bootstrap_interval
+from workbench.runs import Run, digest_file, finished, start_run
+
+
+def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
+    """Tables, the unit of all being a person (at a site), ``space`` being what was compared:
+
+    - ``shift``: measure, value, low, high (95 % over people), chance, p, people, sites, by space;
+    - ``site_pairs``: MMD² and energy distance of each pair of sites with p and Holm's p, by space;
+    - ``mixing``: share of neighbours of the same site, by site and space;
+    - ``predictions``: the site that was named for each held-out person, by space;
+    - ``task``: performance by site beside the distance from the training people, where ``task`` is given.
+
+    What was left out (small sites, people without covariates, a space that cannot be computed) is in ``notes``.
+    """
+    embed, scans, vectors = open_embed(config.embed, config.token)
+    inputs = {"embed": digest_file(embed.path / "results" / "embeddings.parquet")}
+    task = Run(config.task).require_ok() if config.task is not None else None
+    if task is not None:
+        inputs["task"] = digest_file(task.path / "results" / f"{_task_table(task)}.parquet")
+    if not overwrite and (done := finished(config, inputs)):
+        return done
+    units = spaces.make_units(scans, vectors, site=config.site, covariates=config.covariates,
+                              smallest=config.smallest_site)
+    facts = {"seed": config.seed, "embed": str(config.embed), "encoder": embed.config["encoder"],
+             "init": embed.config.get("init", "pretrained"), "simulated": embed.simulated}
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
+        tables: dict[str, list[dict[str, Any]]] = {"shift": [], "mixing": [], "predictions": []}
+        pairs: list[pd.DataFrame] = []
+        notes = [f"site {s} is left out: {n} people" for s, n in units.left_out.items()]
+        for name, some, fit in chosen_spaces(units, config, notes):
+            try:
+                pairs.append(compare(name, some, fit, config, tables).assign(space=name))
+            except np.linalg.LinAlgError as error:
+                notes.append(f"{name}: not computed ({error}): a covariate and the site go together")
+        for table, rows in tables.items():
+            run.write_table(table, pd.DataFrame(rows))
+        run.write_table("site_pairs", pd.concat(pairs, ignore_index=True))
+        run.write_table("notes", pd.DataFrame({"note": notes}, dtype=object))
+        if task is not None:
+            run.write_table("task", task_by_site(task, scans, vectors, config))
+    return run
+
+
+def _task_table(task: Run) -> str:
+    return "dice" if task.job == "segment" else "predictions"
+
+
+def chosen_spaces(units: spaces.Units, config: ShiftConfig,
+                  notes: list[str]) -> list[tuple[str, spaces.Units, spaces.Fit]]:
+    """Name, people and transform of each space; people who lack a covariate are only in the first."""
+    out = [("as it is", units, spaces.as_it_is(units))]
+    some = units
+    for column in sorted(set(config.covariates) - {n.split("=")[0] for n in units.names}):
+        notes.append(f"{column}: nothing is known, or everybody is alike")
+    known = np.isfinite(units.covariates).all(axis=1)
+    if units.names and not known.all():
+        sizes = pd.Series(units.sites[known]).value_counts()
+        large = known & np.isin(units.sites, sizes[sizes >= config.smallest_site].index.to_numpy(str))
+        lost = sorted(set(units.sites) - set(units.sites[large]))
+        notes.append(f"{int((~large).sum())} of {len(large)} people lack {' or '.join(config.covariates)} and are left "
+                     "out where these are used" + (f"; all of {', '.join(lost)}" if lost else ""))
+        some = units.take(np.flatnonzero(large))
+    usable = bool(units.names) and len(set(some.sites)) >= 2
+    if usable:
+        if some is not units:
+            out.append(("as it is, people with covariates", some, spaces.as_it_is(some)))
+        out.append((f"without {', '.join(dict.fromkeys(n.split('=')[0] for n in units.names))}", some,
+                    spaces.regressed(some)))
+    elif units.names:
+        notes.append("fewer than two sites know the covariates: nothing is regressed out")
+    if config.combat:
+        target = some if usable else spaces.Units(units.table, units.vectors, np.empty((len(units.table), 0)), (),
+                                                  units.left_out)
+        out.append(("ComBat", target, spaces.combat(target, config.seed)))
+        notes.append(f"ComBat keeps: {', '.join(target.names) or 'nothing'}")
+    return out
+
+
+def compare(name: str, units: spaces.Units, fit: spaces.Fit, config: ShiftConfig,
+            tables: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
+    """All measures of one space; rows are added to ``tables``, the pairs of sites returned."""
+    folds = spaces.folds_of(units, config.folds, config.seed)
+    named, sites = measures.predict_site(units, fit, folds), units.sites
+    facts: dict[str, Any] = {"space": name, "people": len(set(units.people)), "sites": len(set(sites))}
+    rows = tables["shift"]
+
+    def add(measure: str, value: float, low: float = np.nan, high: float = np.nan, chance: float = np.nan,
+            p: float = np.nan) -> None:
+        rows.append({**facts, "measure": measure, "value": value, "low": low, "high": high, "chance": chance, "p": p})
+
+    right = named == sites
+    add("site predicted (balanced accuracy)", *measures.balanced_accuracy(right, sites, seed=config.seed),
+        chance=1 / facts["sites"])
+    tables["predictions"] += [{"space": name, "participant": person, "site": site, "named": said}
+                              for person, site, said in zip(units.people, sites, named, strict=True)]
+    vectors = spaces.held_out(units, fit, folds)
+    drawn = np.arange(len(vectors))
+    rng = stream(config.seed, Purpose.LOOKS, 6)
+    if len(drawn) > config.most_people:
+        drawn = np.sort(rng.choice(drawn, config.most_people, replace=False))
+    vectors, sites = vectors[drawn], sites[drawn]
+    found = measures.distances(vectors, sites, permutations=config.permutations, rng=rng)
+    for measure, (value, p) in found.overall.items():
+        add(f"{measure}, mean over pairs", value, chance=0.0, p=p)
+    from sklearn.metrics import silhouette_samples
+
+    silhouette = silhouette_samples(vectors, sites)
+    add("silhouette of sites", float(silhouette.mean()), *bootstrap_interval(silhouette, seed=config.seed), chance=0.0)
+    same, expected = measures.mixing(vectors, sites, config.neighbours)
+    add(f"same site among {min(config.neighbours, len(vectors) - 1)} nearest", float(same.mean()),
+        *bootstrap_interval(same, seed=config.seed), chance=float(expected.mean()))
+    tables["mixing"] += [{"space": name, **row} for row in
+                         measures.mixing_by_site(same, expected, sites, config.seed)]
+    return found.pairs

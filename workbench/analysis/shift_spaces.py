@@ -1,0 +1,136 @@
+"""What is compared: the embedding as it is, with covariates regressed out, and after ComBat. Whatever is fitted is
+fitted on the training people of a fold and applied to the others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import WorkbenchError
+
+Fold = tuple[np.ndarray, np.ndarray]  # rows to fit on, rows held out
+Fit = Callable[[np.ndarray], Callable[[np.ndarray, np.ndarray], np.ndarray]]  # rows -> (vectors, rows) -> vectors
+
+
+@dataclass(frozen=True)
+class Units:
+    """A row a person and site: the mean of the person's scans there, standardised."""
+
+    table: pd.DataFrame  # participant, site, and the covariates that are known
+    vectors: np.ndarray  # (n, D) float64
+    covariates: np.ndarray  # (n, C) numbers, NaN where unknown
+    names: tuple[str, ...]  # of the covariates' columns
+    left_out: dict[str, int] = field(default_factory=dict)  # sites with too few people
+
+    @property
+    def sites(self) -> np.ndarray:
+        return self.table["site"].to_numpy(str)
+
+    @property
+    def people(self) -> np.ndarray:
+        return self.table["participant"].to_numpy(str)
+
+    def take(self, rows: np.ndarray) -> Units:
+        return Units(self.table.iloc[rows].reset_index(drop=True), self.vectors[rows], self.covariates[rows],
+                     self.names, self.left_out)
+
+
+def make_units(scans: pd.DataFrame, vectors: np.ndarray, *, site: str, covariates: tuple[str, ...],
+               smallest: int) -> Units:
+    """Average a person's scans of one site; leave out small sites; standardise every feature, drop constant ones.
+
+    Raises:
+        WorkbenchError: the site column is not there, or fewer than two sites are large enough.
+    """
+    if site not in scans:
+        raise WorkbenchError(f"column '{site}': the embedded scans do not have it", cause=f"they have: "
+                             f"{', '.join(map(str, scans.columns))}"[:300], remedy="choose another --site")
+    known = scans[site].notna() & (scans[site].astype(str) != "")
+    table = scans[known].assign(site=scans[site].astype(str), row=np.flatnonzero(known))
+    have = [c for c in covariates if c in table]
+    groups = table.groupby(["participant", "site"], sort=True)
+    units = groups[have].first().reset_index() if have else groups.size().reset_index()[["participant", "site"]]
+    means = np.stack([vectors[rows["row"]].mean(axis=0, dtype=np.float64) for _, rows in groups])
+    sizes = units["site"].value_counts()
+    small = {str(s): int(n) for s, n in sizes[sizes < smallest].items()}
+    keep = ~units["site"].isin(list(small)).to_numpy()
+    if units.loc[keep, "site"].nunique() < 2:
+        raise WorkbenchError("fewer than two sites to compare", cause=", ".join(f"{s}: {n} people" for s, n in
+                             sizes.items()), remedy="gather more sites, or lower --smallest_site")
+    units, means = units[keep].reset_index(drop=True), means[keep]
+    spread = means.std(axis=0)
+    means = (means - means.mean(axis=0))[:, spread > 1e-9] / spread[spread > 1e-9]
+    numbers, names = _numbers(units, have)
+    return Units(units, means, numbers, names, small)
+
+
+def _numbers(units: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Covariates as numbers: words become indicators of all but the first level."""
+    parts, names = [], []
+    for column in columns:
+        values = units[column]
+        if pd.api.types.is_numeric_dtype(values):
+            parts.append(values.to_numpy(float))
+            names.append(column)
+            continue
+        words = values.astype(object).where(values.notna() & (values.astype(str) != ""), None)
+        for level in sorted(set(words.dropna().astype(str)))[1:]:
+            parts.append(np.where(words.isna(), np.nan, words.astype(str) == level).astype(float))
+            names.append(f"{column}={level}")
+    return (np.stack(parts, axis=1) if parts else np.empty((len(units), 0))), tuple(names)
+
+
+def folds_of(units: Units, folds: int, seed: int) -> list[Fold]:
+    """Folds by person, sites alike in each."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    smallest = int(pd.Series(units.sites).value_counts().min())
+    cut = StratifiedGroupKFold(n_splits=max(2, min(folds, smallest)), shuffle=True, random_state=seed)
+    return list(cut.split(units.vectors, units.sites, units.people))
+
+
+def as_it_is(units: Units) -> Fit:
+    return lambda rows: lambda vectors, targets: vectors[targets]
+
+
+def regressed(units: Units) -> Fit:
+    """Subtract what a linear regression on the covariates says, leaving the mean."""
+    def fit(rows: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        centre = units.covariates[rows].mean(axis=0)
+        design = np.column_stack([np.ones(len(rows)), units.covariates[rows] - centre])
+        slopes = np.linalg.lstsq(design, units.vectors[rows], rcond=None)[0][1:]
+        return lambda vectors, targets: vectors[targets] - (units.covariates[targets] - centre) @ slopes
+    return fit
+
+
+def combat(units: Units, seed: int) -> Fit:
+    """ComBat (Johnson 2007; Fortin 2018), the covariates kept, by neuroHarmonize. The site of a held-out person must be
+    known to apply it, as it would be in use: what is tested is whether the site's mark is gone."""
+    covars = pd.DataFrame(units.covariates, columns=list(units.names)).assign(SITE=units.sites)
+    varies = [c for c in units.names if covars[c].nunique() > 1]
+    covars = covars[["SITE", *varies]]
+
+    def fit(rows: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        from neuroHarmonize import harmonizationApply, harmonizationLearn
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations of NumPy inside
+            model, _ = harmonizationLearn(units.vectors[rows], covars.iloc[rows].reset_index(drop=True), seed=seed)
+            # all rows at once: its design matrix is wrong where a site is missing among those it is applied to
+            harmonised = harmonizationApply(units.vectors, covars, model)
+        if not np.isfinite(harmonised).all():
+            raise np.linalg.LinAlgError("site and covariates cannot be told apart")
+        return lambda vectors, targets: harmonised[targets]
+    return fit
+
+
+def held_out(units: Units, fit: Fit, folds: list[Fold]) -> np.ndarray:
+    """Every row as the transform of the fold says in which it was not fitted on, ``(n, D)``."""
+    out = np.empty_like(units.vectors)
+    for train, test in folds:
+        out[test] = fit(train)(units.vectors, test)
+    return out

@@ -1,0 +1,133 @@
+"""Patch tokens compared between scans: heat maps, correspondence checked against labels, and colours from a PCA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.analysis.config import TokensConfig
+from workbench.analysis.correspond import Checker, site_pairs
+from workbench.analysis.parts import Rows, over_scans
+from workbench.analysis.query import parse_query
+from workbench.analysis.rgb import Colours, write_rgb
+from workbench.analysis.token_grid import BRAIN, TokenGrid, query_vector, token_grid
+from workbench.engine.device import pick_device
+from workbench.engine.streams import Purpose, stream
+from workbench.errors import ConfigError, WorkbenchError
+from workbench.model.encode import fingerprints, open_matching
+from workbench.model.export import fresh_encoder
+from workbench.model.vit import Encoder
+from workbench.prepare.restore import to_source_space
+from workbench.prepare.store import Store
+from workbench.runs import Run, finished, start_run
+from workbench.volumes import write_volume
+
+BESIDE = 1_000_003  # added to the seed of the random weights beside, as in the job attend
+
+
+def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
+    """Maps in each scan's own space: ``volumes/<scan>_desc-similarity_map.nii.gz`` (cosine of each token with the
+    query's) and ``<scan>_desc-tokens_rgb.nii.gz``; and the tables
+
+    - ``maps``: scan_id, kind, file, and for a heat map where it is largest (world mm) and how large;
+    - ``correspondence``: by target scan, source site, structure and weights: hit rate over the sources, chance;
+    - ``site_pairs``: the same by pair of sites, with intervals over the target people;
+    - ``colours``: the principal components' share of variance; their axes are in ``reference/colours.safetensors``.
+    """
+    store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
+    inputs = fingerprints(store, config.encoder)
+    if not overwrite and (done := finished(config, inputs)):
+        return done
+    query = parse_query(config.query)
+    depth = encoder.config.depth
+    if config.source and query.kind not in ("voxel", "region"):
+        raise ConfigError(f"query '{config.query}': not a place", remedy="write voxel:X,Y,Z or region:NAME")
+    if not -depth <= config.block < depth:
+        raise ConfigError(f"block {config.block}: the encoder has {depth}", remedy=f"choose 0 to {depth - 1}, or -1")
+    if not (config.source or config.rgb or config.structures):
+        raise ConfigError("nothing to do", cause="no --source, no --rgb and no --structures", remedy="ask for one")
+    chosen = set(config.scans)
+    for scan in (*config.scans, *([config.source] if config.source else [])):
+        store.position(scan)
+    facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
+             "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated}
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
+        encoder = encoder.to(pick_device(config.accelerator))
+        encoders: dict[str, Encoder] = {config.init: encoder}
+        if config.sanity and config.structures:
+            encoders["random beside"] = fresh_encoder(encoder.config, config.seed + BESIDE).to(
+                pick_device(config.accelerator))
+        checker = Checker.prepare(encoders, store, config, run)
+        labelled = set(checker.scans)
+        maps = _Maps(config, encoder, store, run)
+        mapped = [s for s in store.scan_ids if not chosen or s in chosen]
+        wanted = [s for s in store.scan_ids if s in labelled or (s in set(mapped) and maps.any)]
+        if not wanted:
+            raise WorkbenchError(f"{config.store}: nothing can be compared",
+                                 cause=f"no two people with labels of {', '.join(config.structures)}",
+                                 remedy="choose other --structures, or ask for maps with --source or --rgb")
+
+        def work(scan: str) -> Rows:
+            grid = token_grid(encoder, store, scan, config.block)
+            rows: Rows = {"maps": maps.write(scan, grid) if not chosen or scan in chosen else []}
+            if scan in labelled:
+                rows["correspondence"] = checker.check(scan, config.init, grid)
+                for weights, other in encoders.items():
+                    if weights != config.init:
+                        rows["correspondence"] += checker.check(scan, weights, token_grid(other, store, scan,
+                                                                                          config.block))
+            return rows
+
+        tables = ["maps", "correspondence"] if maps.any else ["correspondence"]
+        over_scans(run, wanted, work, tables, desc="tokens")
+        if "correspondence" in run.tables():
+            run.write_table("site_pairs", site_pairs(run.read_table("correspondence"), config.seed))
+        run.note(mapped=len(mapped) if maps.any else 0, labelled=len(labelled))
+    return run
+
+
+class _Maps:
+    """Heat maps and colours of one scan after the other."""
+
+    def __init__(self, config: TokensConfig, encoder: Encoder, store: Store, run: Run) -> None:
+        self.config, self.store, self.run, self.encoder = config, store, run, encoder
+        self.any = bool(config.source) or config.rgb
+        self.vector: np.ndarray | None = None
+        self.colours: Colours | None = None
+        self.sidecar = {"encoder": str(config.encoder), "init": config.init, "block": config.block,
+                        "interpolation": "nearest"}
+        if config.source:
+            grid = token_grid(encoder, store, config.source, config.block)
+            self.vector = query_vector(grid, parse_query(config.query), store, config.source)
+        if config.rgb:
+            rng = stream(config.seed, Purpose.LOOKS, 1)
+            ids = store.scan_ids
+            reference = sorted(rng.choice(len(ids), min(config.reference_scans, len(ids)), replace=False).tolist())
+            self.colours = Colours.fit(encoder, store, [ids[i] for i in reference], config.block, config.seed)
+            run.write_table("colours", self.colours.save(run.path / "reference"))
+
+    def write(self, scan: str, grid: TokenGrid) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        own, source = self.store.grid(scan), self.store.source_grid(scan)
+        sidecar = {**self.sidecar, "simulated": bool(self.store.index["simulated"].iloc[self.store.position(scan)])}
+        if self.vector is not None:
+            similar = grid.unit_PD @ self.vector
+            best = int(np.where(grid.brain >= BRAIN, similar, -np.inf).argmax())
+            x, y, z = (round(float(v), 2) for v in own.to_world(grid.centre(best)))
+            file = Path("volumes") / f"{scan}_desc-similarity_map.nii.gz"
+            write_volume(self.run.path / file, to_source_space(grid.voxels(similar, own.shape), own, source, order=0),
+                         sidecar={**sidecar, "query": self.config.query, "source": self.config.source,
+                                  "unit": "cosine"})
+            rows.append({"scan_id": scan, "kind": "similarity", "file": str(file), "largest": float(similar[best]),
+                         "x_mm": x, "y_mm": y, "z_mm": z})
+        if self.colours is not None:
+            brain = self.store.read_brain(scan)
+            channels = [np.where(brain, grid.voxels(c, own.shape), 0) for c in self.colours.of(grid).T]
+            file = Path("volumes") / f"{scan}_desc-tokens_rgb.nii.gz"
+            write_rgb(self.run.path / file, [to_source_space(c, own, source, order=0) for c in channels],
+                      sidecar={**sidecar, "unit": "principal components 1, 2, 3 as red, green, blue"})
+            rows.append({"scan_id": scan, "kind": "rgb", "file": str(file), "largest": float("nan"),
+                         "x_mm": float("nan"), "y_mm": float("nan"), "z_mm": float("nan")})
+        return rows

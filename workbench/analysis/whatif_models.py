@@ -1,0 +1,109 @@
+"""What is asked of a changed scan: the models of a segment and a classify run, read back from their folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from workbench.engine.checkpoint import latest_checkpoint
+from workbench.errors import WorkbenchError
+from workbench.model.export import load_encoder
+from workbench.prepare.store import Store
+from workbench.runs import Run
+
+TOLERANCE = 1e-3  # between a score made again and the one the run wrote
+
+
+class Segmenter:
+    """The network of a segment run on an array."""
+
+    def __init__(self, path: Path, store: Store, device: str) -> None:
+        from workbench.model.unetr import Unetr
+
+        run = task_run(path, "segment", store)
+        config = run.config
+        self.structures = tuple(config["structures"])
+        self.overlap, self.device = float(config["overlap"]), device
+        encoder, _ = load_encoder(config["encoder"], init="random")
+        self.model = Unetr(encoder, len(self.structures) + 1, features=config["features"],
+                           input_skip=config["input_skip"]).to(device).eval()
+        _load(self.model, run)
+
+    @torch.no_grad()
+    def classes(self, scan: np.ndarray) -> np.ndarray:
+        """Class of each voxel of the prepared grid, 0 background, then the structures in order."""
+        from monai.inferers import sliding_window_inference
+
+        image = torch.from_numpy(scan.astype(np.float32))[None, None].to(self.device)
+        logits = sliding_window_inference(image, self.model.encoder.config.size_xyz, 2, self.model,
+                                          overlap=self.overlap, mode="gaussian")
+        assert isinstance(logits, Tensor)
+        return logits[0].argmax(0).cpu().numpy()
+
+
+class Scorer:
+    """The score of a classify run for a volume or its vectors; above 0.5 it decides for the positive class."""
+
+    def __init__(self, path: Path, store: Store, vectors: pd.DataFrame, device: str) -> None:
+        run = task_run(path, "classify", store)
+        self.path, self.device = path, device
+        self.network: nn.Module | None = None
+        if run.config["mode"] == "linear":
+            self._fit_again(run, vectors)
+            return
+        from workbench.model.classifier import Classifier
+
+        self.network = Classifier(load_encoder(run.config["encoder"], init="random")[0], 2).to(device).eval()
+        _load(self.network, run)
+
+    def _fit_again(self, run: Run, vectors: pd.DataFrame) -> None:
+        """A linear probe keeps no weights: it is fitted again on the same vectors, and must give the same scores."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        table = run.read_table("predictions").merge(vectors, on="scan_id", how="left")
+        remedy = "embed with the encoder, the weights and the store of the classify run"
+        if table["cls"].isna().any():
+            raise WorkbenchError(f"{run.path}: some of its scans are not embedded", remedy=remedy)
+        features = np.stack([np.concatenate([c, m]) for c, m in zip(table["cls"], table["patch_mean"], strict=True)])
+        positive = (table["truth"].astype(str) == run.provenance["positive"]).to_numpy()
+        train = (table["split"] == "train").to_numpy()
+        self.probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.01, class_weight="balanced"))
+        self.probe.fit(features[train], positive[train])
+        worst = float(np.abs(self.probe.predict_proba(features)[:, 1] - table["score"]).max())
+        if worst > TOLERANCE:
+            raise WorkbenchError(f"{run.path}: its scores cannot be made again",
+                                 cause=f"they differ by up to {worst:.3g}", remedy=remedy)
+
+    @torch.no_grad()
+    def score(self, volume_11XYZ: Tensor, cls: np.ndarray, patch_mean: np.ndarray) -> float:
+        if self.network is None:
+            return float(self.probe.predict_proba(np.concatenate([cls, patch_mean])[None])[0, 1])
+        return float(self.network(volume_11XYZ.to(self.device)).float().softmax(1)[0, 1])
+
+
+def task_run(path: Path, job: str, store: Store) -> Run:
+    run = Run(path).require_ok()
+    if run.job != job:
+        raise WorkbenchError(f"{path}: not a {job} run", cause=f"it is a run of '{run.job}'",
+                             remedy=f"give the folder that `workbench {job}` wrote")
+    store.require_fingerprint(str(run.provenance["preparation"]), str(path))
+    return run
+
+
+def _load(model: nn.Module, run: Run) -> None:
+    checkpoint = latest_checkpoint(run.path / "checkpoints")
+    if checkpoint is None:
+        raise WorkbenchError(f"{run.path}: has no checkpoint", cause="its checkpoints folder is empty",
+                             remedy="run it again with --overwrite")
+    try:
+        model.load_state_dict(load_file(checkpoint / "objective.safetensors"))
+    except Exception as error:
+        raise WorkbenchError(f"{checkpoint}: cannot be read", cause=f"{type(error).__name__}: {error}"[:300],
+                             remedy="run it again with --overwrite") from error
