@@ -122,7 +122,7 @@ class Run:
 
 @contextmanager
 def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, str] | None = None,
-              **facts: Any) -> Iterator[Run]:
+              extend: bool = False, **facts: Any) -> Iterator[Run]:
     """Make or continue the run folder ``config.out`` and keep its status true to the end.
 
     An unfinished folder with the same configuration is continued (what that means is the job's business); a
@@ -134,6 +134,7 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
         overwrite: Remove what is there.
         inputs: Fingerprint of the content of everything read (store, split, encoder). A path says where something is,
             not what: without this, a run stopped half way could go on with other people than it began with.
+        extend: Take on other settings in place of refusing: for a folder whose parts carry their own identity.
         facts: Provenance known before the work starts (seed, inputs, simulated …).
     """
     path = config.out
@@ -144,7 +145,7 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
                                  remedy="wait for it, or stop it, and try again")
     if overwrite and path.exists() and any(path.iterdir()):
         _remove_run(path)
-    if (path / "config.yaml").is_file():
+    if (path / "config.yaml").is_file() and not extend:
         old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
         changed = [line for line in differing(old, new) if not line.startswith("out: ")]
         if changed:
@@ -199,21 +200,28 @@ def finished(config: JobConfig, inputs: dict[str, str] | None = None) -> Run | N
 def find_runs(root: str | Path, *, depth: int = 3) -> dict[str, Run]:
     """Every run below ``root``, by its path relative to ``root`` (``"."`` for the root itself).
 
+    A run is not searched, but for the folder ``runs`` in which a batch keeps its runs and a run of a batch those that
+    its notebook made. ``depth`` counts the folders that are no runs between ``root``, or such a ``runs``, and a run.
+
     The keys are the only ids that other parts accept: an id from outside is looked up here, never joined to a path.
     """
     root = Path(root)
     found: dict[str, Run] = {}
-    level = [root]
-    for _ in range(depth + 1):
-        below: list[Path] = []
-        for folder in level:
+    level = [(root, depth)]
+    while level:
+        below: list[tuple[Path, int]] = []
+        for folder, left in level:
             if (folder / "status.json").is_file() and (folder / "config.yaml").is_file():
                 found[folder.relative_to(root).as_posix()] = Run(folder)
-            else:
-                below += sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()) \
-                    if folder.is_dir() else []
+                below += [(folder / "runs", depth)] if _is_folder(folder / "runs") else []
+            elif left > 0 and folder.is_dir():
+                below += [(p, left - 1) for p in sorted(folder.iterdir()) if _is_folder(p)]
         level = below
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 @contextmanager
@@ -254,6 +262,9 @@ def _remove_run(path: Path) -> None:
 def _alive(status: dict[str, Any]) -> bool:
     """Whether the process that wrote this status still runs. A run of another machine or boot counts as alive
     only for an hour after its last word."""
+    slurm, now = status.get("slurm"), _slurm()
+    if slurm and now and slurm["job"] == now["job"] and slurm["life"] != now["life"]:
+        return False  # this very job was queued again: its earlier life has ended, on whatever machine that was
     if status.get("boot") != _boot_id():
         updated = datetime.fromisoformat(status.get("updated", "2000-01-01T00:00:00+00:00"))
         return (datetime.now(UTC) - updated).total_seconds() < 3600
@@ -277,7 +288,15 @@ def _began(pid: int) -> str | None:
 
 def _who() -> dict[str, Any]:
     """This process, so that a reader can tell whether it still runs."""
-    return {"pid": os.getpid(), "began": _began(os.getpid()), "boot": _boot_id(), "updated": _now()}
+    slurm = _slurm()
+    return {"pid": os.getpid(), "began": _began(os.getpid()), "boot": _boot_id(), "updated": _now(),
+            **({"slurm": slurm} if slurm else {})}
+
+
+def _slurm() -> dict[str, str] | None:
+    """The Slurm job that this process belongs to, and how often it has been queued again."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return {"job": job, "life": os.environ.get("SLURM_RESTART_COUNT", "0")} if job else None
 
 
 def _boot_id() -> str:
