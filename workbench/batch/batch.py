@@ -25,7 +25,7 @@ def run_batch(config: BatchConfig, *, overwrite: bool = False) -> Run:
         KeyboardInterrupt: stopped; with Slurm the jobs stay in the queue.
     """
     runs = plan_runs(config)
-    with start_run(config, overwrite=overwrite, extend=True, n_runs=len(runs)) as batch:
+    with start_run(config, overwrite=overwrite, n_runs=len(runs)) as batch:
         end_strays(config.out / RUNS)  # of a batch that was killed; they would write where its successor does
         save_plan(batch.path, runs)
         todo = [run for run in runs if run.state != "ok"]

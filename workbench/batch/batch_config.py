@@ -65,6 +65,7 @@ class BatchConfig(JobConfig):
     """
 
     job: ClassVar[str] = "batch"
+    extends: ClassVar[bool] = True
 
     notebook: Path
     """The notebook (.ipynb) with a cell tagged `parameters`. The batch sets its parameter `out`, a folder a run."""

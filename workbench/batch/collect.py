@@ -19,10 +19,10 @@ OWN = ("run", "state", "minutes", "memory_gb", "simulated", "why", "folder")
 def batch_status(folder: str | Path) -> pd.DataFrame:
     """One row a run, in the order of the plan.
 
-    Columns: ``run`` (its name), ``state`` (new, queued, running, ok, failed, interrupted, killed), ``minutes``,
-    ``memory_gb`` (largest seen), ``simulated``, each parameter given, each value recorded by the notebook
-    (``workbench.batch.record``), ``why`` it failed, and ``folder``. A parameter or result that has the name of
-    another column has ``parameter_`` or ``result_`` before it.
+    Columns: ``run`` (its name), ``state`` (new, queued, running, ok, failed, interrupted, killed), ``minutes`` of
+    its last attempt, ``memory_gb`` (largest seen), ``simulated``, each parameter given, each value recorded by the
+    notebook (``workbench.batch.record``), ``why`` it failed, and ``folder``. A parameter or result that has the name
+    of another column has ``parameter_`` or ``result_`` before it.
 
     Raises:
         ConfigError: not the folder of a batch.
@@ -86,7 +86,8 @@ def _row(planned: PlannedRun, queued: dict[str, str]) -> dict[str, Any]:
         status, facts = run.status, run.provenance
         seconds = status.get("seconds")
         row |= {"state": status.get("state"), "minutes": None if seconds is None else round(seconds / 60, 2),
-                "memory_gb": facts.get("memory_gb"), "simulated": run.simulated, "why": facts.get("failure") or status.get("why"),
+                "memory_gb": facts.get("memory_gb"), "simulated": run.simulated,
+                "why": facts.get("failure") or status.get("why"),
                 "recorded": facts.get("recorded", {}) if status.get("state") == "ok" else {}}
     except WorkbenchError:
         pass  # not begun

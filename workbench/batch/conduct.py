@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import workbench
 from workbench.batch.processes import Memory, end_strays
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
@@ -37,7 +38,9 @@ class Worker:
     """A process that runs notebooks one after the other, each in a fork of its own; closed, it ends with its fork."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        self.environment = {**os.environ, **(environment or {})}
+        # the cells import this very library, which is the one that the names of runs in a batch stand for
+        path = [str(Path(workbench.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), **(environment or {})}
         self.process = self._spawn()
         self.fork: int | None = None
 

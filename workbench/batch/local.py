@@ -26,8 +26,8 @@ def run_locally(config: BatchConfig, todo: list[PlannedRun], told: Told) -> None
         KeyboardInterrupt: after every run under way has been stopped; a second Ctrl-C kills them at once.
     """
     waiting: queue.SimpleQueue[PlannedRun] = queue.SimpleQueue()
-    for run in todo:
-        waiting.put(run)
+    for planned in todo:
+        waiting.put(planned)
     ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
     stop, limits = threading.Event(), Limits(config.minutes, config.memory_gb)
     workers = [Worker(environment(config, place)) for place in range(min(config.processes, len(todo)))]
@@ -65,7 +65,7 @@ def environment(config: BatchConfig, place: int) -> dict[str, str]:
 
 def do_run(planned: PlannedRun, worker: Worker, limits: Limits, stop: threading.Event | None = None) -> None:
     """One run of a batch from its start to its record; raises as ``conduct`` does."""
-    with start_run(planned.config, extend=True, inputs=planned.inputs, parameters=planned.given,
+    with start_run(planned.config, inputs=planned.inputs, parameters=planned.given,
                    notebook_fingerprint=planned.notebook_fingerprint) as run:
         out = planned.values.get("out")
         forget(out)

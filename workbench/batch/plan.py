@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from workbench.batch.batch_config import BatchConfig
 from workbench.batch.config import NotebookConfig
@@ -19,6 +19,12 @@ from workbench.runs import Run, digest_file, digest_text, replacing
 
 PLAN = "plan.json"
 RUNS = "runs"  # a batch keeps its runs in its folder of this name, and a run those that its notebook made
+
+
+class NamedByContent(NotebookConfig):
+    """A notebook in a folder whose name stands for everything it depends on."""
+
+    extends: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class PlannedRun:
     def config(self) -> NotebookConfig:
         """The run as a job of its own: ``workbench notebook --config runs/NAME/config.yaml`` does it again."""
         words = tuple(f"{name}={json.dumps(value)}" for name, value in self.values.items())
-        return NotebookConfig(out=Path(self.folder), notebook=Path(self.notebook), parameters=words)
+        return NamedByContent(out=Path(self.folder), notebook=Path(self.notebook), parameters=words)
 
     @property
     def state(self) -> str:

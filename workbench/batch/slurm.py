@@ -44,10 +44,10 @@ class SlurmTask:
                 do_run(self.planned, _worker, self.limits)
             except WorkbenchError as error:
                 return error.what
-            except SystemExit:  # submitit's way out after checkpoint()
-                Run(self.planned.folder).set_status("interrupted", why="Slurm needed the place, or its time was over; "
-                                                                       "queued again")
-                raise
+            except (SystemExit, KeyboardInterrupt):  # submitit's way out after checkpoint(); SIGTERM
+                Run(self.planned.folder).set_status("interrupted", why="stopped by Slurm or by scancel; a preempted "
+                                                                       "job, or one whose hours are over, goes on")
+                raise SystemExit(130) from None
         return "ok"
 
     def checkpoint(self) -> Any:
@@ -74,6 +74,7 @@ def run_on_slurm(config: BatchConfig, todo: list[PlannedRun], told: Told) -> Non
     """
     folder = config.out / "slurm"
     folder.mkdir(exist_ok=True)
+    folder.chmod(0o700)  # submitit keeps its jobs as pickles, which must not be anybody else's
     jobs = _read_jobs(folder)
     queue = _queue()
     if queue is None:

@@ -163,8 +163,8 @@ def execute(notebook: Path, output: Path, values: dict[str, Any], *, bar: bool =
 
 
 def private_sockets(folder: Path) -> Any:
-    """Settings that let the kernel be reached through files of its owner, in a folder of its own, in place of TCP
-    ports, which any user of a shared node can open and which kernels that start side by side now and then claim twice."""
+    """Settings that let the kernel be reached through files in a folder of its own in place of TCP ports, which any
+    user of a shared node can open and which kernels that start side by side now and then claim twice."""
     from traitlets.config import Config
 
     config = Config()

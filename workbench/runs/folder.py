@@ -122,19 +122,18 @@ class Run:
 
 @contextmanager
 def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, str] | None = None,
-              extend: bool = False, **facts: Any) -> Iterator[Run]:
+              **facts: Any) -> Iterator[Run]:
     """Make or continue the run folder ``config.out`` and keep its status true to the end.
 
     An unfinished folder with the same configuration is continued (what that means is the job's business); a
     folder with another configuration, or made from other inputs, is refused with the differences, unless
-    ``overwrite``.
+    ``overwrite``, or where the configuration says that it ``extends`` what is there.
 
     Args:
         config: The complete configuration; written as ``config.yaml``.
         overwrite: Remove what is there.
         inputs: Fingerprint of the content of everything read (store, split, encoder). A path says where something is,
             not what: without this, a run stopped half way could go on with other people than it began with.
-        extend: Take on other settings in place of refusing: for a folder whose parts carry their own identity.
         facts: Provenance known before the work starts (seed, inputs, simulated …).
     """
     path = config.out
@@ -145,7 +144,7 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
                                  remedy="wait for it, or stop it, and try again")
     if overwrite and path.exists() and any(path.iterdir()):
         _remove_run(path)
-    if (path / "config.yaml").is_file() and not extend:
+    if (path / "config.yaml").is_file() and not config.extends:
         old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
         changed = [line for line in differing(old, new) if not line.startswith("out: ")]
         if changed:
