@@ -20,6 +20,7 @@ from workbench.batch.batch_config import BatchConfig
 from workbench.batch.conduct import Limits, Worker
 from workbench.batch.local import do_run
 from workbench.batch.plan import PlannedRun, Told
+from workbench.batch.worker import announcement
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, replacing
 
@@ -54,6 +55,7 @@ class SlurmTask:
         """Called by submitit's signal handler, in the middle of ``__call__``: let the notebook save its state."""
         from submitit.helpers import DelayedSubmission
 
+        signal.signal(announcement(), signal.SIG_IGN)  # once is enough
         end = time.monotonic() + 0.75 * self.grace_seconds
         if _worker is not None and _worker.fork is not None:
             _worker.send(signal.SIGINT)

@@ -38,6 +38,8 @@ def main() -> int:
     os.dup2(2, 1)  # a library that prints must not garble the answers
     for number in STOPS:  # a stop is for the fork; who asked tells us by closing stdin
         signal.signal(number, signal.SIG_IGN)
+    if os.environ.get("SLURM_JOB_ID"):
+        signal.signal(announcement(), signal.SIG_IGN)  # nor is this for the fork and the kernel, who inherit that
     import papermill  # noqa: F401
 
     from workbench.batch import report
@@ -59,6 +61,12 @@ def main() -> int:
             return PARENT_GONE
         print(answer, file=answers, flush=True)
     return 0
+
+
+def announcement() -> signal.Signals:
+    """The signal by which Slurm announces the end of a job: to every process of it, as submitit asks. Unknown to
+    most, it would kill them; submitit answers it in the job's first process."""
+    return signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
 
 
 def _answer_of(fork: int, read: int, asked: int) -> str | None:
