@@ -8,6 +8,7 @@ import pytest
 
 from tests.batch.templates import running, wait_for, write_notebook
 from workbench.batch import NotebookConfig, run_notebook
+from workbench.batch.notebook import read_parameters
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import Run
 
@@ -130,3 +131,14 @@ def test_an_html_report_asks_nothing_of_the_network(config):
     for address in ("cdnjs", "unpkg", "<script src", "<link rel"):
         assert address not in html
     assert json.loads((config.out / "status.json").read_text())["state"] == "ok"
+
+
+def test_parameters_are_read_without_papermill_and_alike(tmp_path):
+    import papermill
+
+    cell = ("a = 1  # a number\nb: float = 2.5\nc = [1,\n     'x']\nd = 2 ** 3\ne = None\nf = {'k': (1, 2)}\n"
+            "g = 'a # b'\nprint(a)")
+    notebook = write_notebook(tmp_path / "n.ipynb", "z = 1", parameters=cell)
+    found = read_parameters(notebook)
+    assert found == {"a": 1, "b": 2.5, "c": [1, "x"], "d": "2 ** 3", "e": None, "f": {"k": (1, 2)}, "g": "a # b"}
+    assert list(found) == list(papermill.inspect_notebook(str(notebook)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -41,23 +43,26 @@ def run_notebook(config: NotebookConfig, *, overwrite: bool = False) -> Run:
 def read_parameters(notebook: Path) -> dict[str, Any]:
     """Names and defaults of the cell tagged ``parameters``; a default that is no plain value is its source text.
 
+    Read here and not by Papermill, whose import (2 s) would be most of what a plan costs.
+
     Raises:
         ConfigError: not a notebook that Papermill can run.
     """
     if notebook.suffix != ".ipynb" or not notebook.is_file():
         raise ConfigError(f"{notebook}: not a notebook", cause="it must be an existing .ipynb file",
                           remedy="check the path; `jupytext --to ipynb` makes one from a .py source")
+    if importlib.util.find_spec("papermill") is None:
+        raise WorkbenchError("notebooks cannot be run", cause="Papermill is not installed",
+                             remedy="pip install 'volta-workbench[batch,notebooks]'")
     try:
-        import papermill  # 1 s; only here and in the worker
-    except ImportError as error:
-        raise WorkbenchError("notebooks cannot be run", cause=str(error),
-                             remedy="pip install 'volta-workbench[batch,notebooks]'") from error
-    try:
-        found = papermill.inspect_notebook(str(notebook))
-    except Exception as error:  # nbformat, JSON and Papermill have each their own kinds
-        raise ConfigError(f"{notebook}: cannot be read as a notebook", cause=str(error).splitlines()[0][:200],
-                          remedy="open it in JupyterLab and save it again") from error
-    return {name: _literal(facts["default"]) for name, facts in found.items()}
+        cells = json.loads(notebook.read_text())["cells"]
+        tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
+        lines = ast.parse("".join(tagged[0]["source"])).body if tagged else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
+        raise ConfigError(f"{notebook}: cannot be read as a notebook", cause=f"{type(error).__name__}: {error}"[:200],
+                          remedy="open it in JupyterLab and save it again; its parameters cell must be plain Python"
+                          ) from error
+    return {name: _literal(value) for line in lines for name, value in _assigned(line)}
 
 
 def check_names(names: Collection[str], defaults: dict[str, Any], notebook: Path) -> None:
@@ -85,12 +90,19 @@ def _up_to_date(run: Run, fingerprint: str) -> bool:
     return run.provenance.get("notebook_fingerprint") == fingerprint and made_runs_are_there(run)
 
 
-def _literal(source: str) -> Any:
-    import ast
+def _assigned(line: ast.stmt) -> list[tuple[str, ast.expr]]:
+    """``a = b = 1`` and ``a: int = 1``; anything else in a parameters cell is no parameter."""
+    if isinstance(line, ast.Assign):
+        return [(target.id, line.value) for target in line.targets if isinstance(target, ast.Name)]
+    if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
+        return [(line.target.id, line.value)]
+    return []
 
+
+def _literal(expression: ast.expr) -> Any:
     try:
-        value = ast.literal_eval(source)
+        value = ast.literal_eval(expression)
         json.dumps(value)
         return value
-    except (ValueError, SyntaxError, TypeError):
-        return source
+    except (ValueError, TypeError):
+        return ast.unparse(expression)
