@@ -40,11 +40,10 @@ def measure(folder: Path, turns: int, runs: int) -> dict[str, Any]:
     seconds = {"ours": 0.0, "peer": 0.0}
     for turn in range(turns):
         seeds = range(turn * runs, (turn + 1) * runs)
-        order = [("ours", lambda s, t=turn: ours(folder / f"batch{t}", template, s)),
-                 ("peer", lambda s: peer(folder, template, s))]
+        order = [("ours", ours), ("peer", peer)]
         for name, work in order if turn % 2 == 0 else order[::-1]:
             began = time.perf_counter()
-            work(seeds)
+            work(folder, template, seeds)
             taken = time.perf_counter() - began
             seconds[name] += taken
             print(f"{runs} runs: {name} {taken:.1f} s, of which {runs * WORK_S:.1f} s are the notebook's",
@@ -68,9 +67,10 @@ def write_template(path: Path) -> Path:
 
 def ours(folder: Path, template: Path, seeds: range) -> None:
     """One batch, the whole command with its start and its planning."""
-    subprocess.run([sys.executable, "-m", "workbench.cli", "batch", "--out", str(folder), "--notebook", str(template),
+    out = folder / f"batch-{seeds[0]}"
+    subprocess.run([sys.executable, "-m", "workbench.cli", "batch", "--out", str(out), "--notebook", str(template),
                     "--grid", json.dumps({"seed": list(seeds)})], check=True, env=environment(), capture_output=True)
-    table = (folder / "results" / "runs.csv").read_text()
+    table = (out / "results" / "runs.csv").read_text()
     assert table.count(",ok,") == len(seeds), table
 
 

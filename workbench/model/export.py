@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from workbench.errors import WorkbenchError
 from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
-from workbench.runs import replacing
+from workbench.runs import facts_table, replacing
 
 WEIGHTS, CONFIG, CARD = "encoder.safetensors", "config.json", "README.md"
 Init = Literal["pretrained", "random"]
@@ -38,6 +38,16 @@ class EncoderCard:
     seed: int
     simulated: bool
     init: Init = "pretrained"
+
+    def _repr_html_(self) -> str:
+        """For a notebook's cell: what it is, what it has seen, and what it may be given."""
+        c = self.config
+        return facts_table(f"Encoder ({self.init} weights)", {
+            "architecture": f"{c.preset}: width {c.width}, {c.depth} blocks, {c.heads} heads, patch {c.patch}, "
+                            f"crop {c.image_size}, {c.registers} registers",
+            "objective": self.objective, "optimiser steps": f"{self.steps} (seed {self.seed})",
+            "has seen": f"{len(self.participants)} people", "input": f"prepared at {self.spacing:g} mm, preparation "
+                                                                    f"{self.preparation}"}, simulated=self.simulated)
 
 
 def save_encoder(folder: Path, encoder: Encoder, card: EncoderCard) -> Path:

@@ -18,6 +18,7 @@ import yaml
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import provenance
 from workbench.runs.config import JobConfig, differing, read_yaml
+from workbench.runs.html import facts_table
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: `workbench JOB --help` does not wait for it
@@ -73,6 +74,18 @@ class Run:
                                  + (f" ({status['why']})" if status.get("why") else ""),
                                  remedy="run its command again; it continues where it stopped")
         return self
+
+    def _repr_html_(self) -> str:
+        """For a notebook's cell: what it is, how it ended, what it holds."""
+        status, config = self.status, self.config
+        settings = ", ".join(f"{k}={v}" for k, v in config.items()
+                             if k not in ("job", "out") and v is not None and not isinstance(v, dict))
+        seconds = status.get("seconds")
+        return facts_table(f"{self.job}: {self.name}", {
+            "state": status.get("state"), "why": status.get("why"),
+            "took": None if seconds is None else f"{seconds:g} s", "folder": self.path,
+            "tables": ", ".join(self.tables()), "settings": settings[:400] + "…" * (len(settings) > 400),
+        }, simulated=self.simulated)
 
     # results -------------------------------------------------------------------------------------------------
 
@@ -167,8 +180,10 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
     try:
         with _sigterm_as_interrupt():
             yield run
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         run.set_status("interrupted", why="stopped by the user", seconds=round(time.time() - started, 1))
+        if not stop.args:  # the last line of what a notebook shows
+            stop.args = (f"{path}: stopped. What was finished is kept: run the same cell or command again to continue",)
         raise
     except BaseException as error:
         run.set_status("failed", why=f"{type(error).__name__}: {error}", seconds=round(time.time() - started, 1))
