@@ -16,10 +16,12 @@ STEPS ?= 240
 # progress bars redraw themselves on a terminal; in a log a line every ten seconds is enough
 export TQDM_MININTERVAL ?= $(shell test -t 2 && echo 0.1 || echo 10)
 
-.PHONY: help setup demo test lint bench lab nifti-view clean
+.PHONY: help setup demo test test-slurm doctor lint bench lab nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed)"
+	@echo "make test-slurm      batches on a real Slurm of its own (needs slurm-wlm, munge and root)"
+	@echo "make doctor          what is installed here, what is missing, and what to do about it"
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"
 	@echo "make bench           every benchmark, quick; the last line of each is one JSON object"
 	@echo "make lab             JupyterLab with the notebooks"
@@ -57,13 +59,19 @@ test: setup
 	  { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
 	$(PY) -m pytest
 
+test-slurm: setup
+	WORKBENCH_TEST_SLURM=1 $(PY) -m pytest tests/slurm -rs
+
+doctor: setup
+	$(WB) doctor
+
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
 bench: setup
-	@for name in startup simulate prepare; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
+	@for name in startup simulate prepare batch; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
 
 lab: setup
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks

@@ -59,11 +59,15 @@ JOBS = {
                   "workbench.analysis.config:WhatifConfig", "workbench.analysis.whatif:run_whatif"),
     "notebook": Job("run a parameterised notebook in a batch", "workbench.batch.config:NotebookConfig",
                     "workbench.batch.notebook:run_notebook"),
+    "batch": Job("run a notebook over a grid, a list or a table of parameters",
+                 "workbench.batch.batch_config:BatchConfig", "workbench.batch.batch:run_batch",
+                 "workbench.batch.plan:plan_batch"),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point. Exit status: 0 done, 2 refused with a reason, 130 stopped by the user (and resumable)."""
+    """Entry point. Exit status: 0 done, 1 done but with failures, 2 refused with a reason, 130 stopped by the user (and
+    resumable)."""
     argv = sys.argv[1:] if argv is None else argv
     parser = top_parser()
     args, _ = parser.parse_known_args(argv[:1])
@@ -71,12 +75,14 @@ def main(argv: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
+        if args.command == "batch" and argv[1:2] and argv[1] in ("status", "collect"):
+            return tell_batch(argv[1], argv[2:])
         if args.command in JOBS:
             return run_job(args.command, argv[1:])
-        return {"runs": list_runs, "explore": explore}[args.command](argv[1:])
+        return {"runs": list_runs, "explore": explore, "doctor": doctor}[args.command](argv[1:])
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except KeyboardInterrupt:
         print("stopped. What was finished is kept: run the same command again to continue.", file=sys.stderr)
         return 130
@@ -88,9 +94,10 @@ def top_parser() -> argparse.ArgumentParser:
         "A research tool, not for diagnosis.", formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="jobs, in the order of the data:\n" + "\n".join(f"  {n:<10}{j.help}" for n, j in JOBS.items())
         + "\n\nthen:\n  runs      list the runs below a folder\n  explore   open the explorer on a folder of runs"
+        + "\n  doctor    say what is installed here, what is missing, and what to do about it"
         + "\n\n`workbench JOB --help` lists the settings of a job.")
     parser.add_argument("--version", action="version", version=f"workbench {workbench.__version__}")
-    parser.add_argument("command", nargs="?", choices=[*JOBS, "runs", "explore"], metavar="JOB")
+    parser.add_argument("command", nargs="?", choices=[*JOBS, "runs", "explore", "doctor"], metavar="JOB")
     return parser
 
 
@@ -113,6 +120,8 @@ def run_job(name: str, argv: list[str]) -> int:
 def config_from(name: str, argv: list[str]) -> tuple[Any, bool, bool]:
     """The validated configuration of a job from a file and flags, and whether to overwrite and to only say."""
     config_class = load(JOBS[name].config)
+    if argv and argv[0].endswith((".yaml", ".yml")):  # `workbench batch grid.yaml`
+        argv = ["--config", *argv]
     args = vars(job_parser(name, config_class).parse_args([underscored(a) for a in argv]))
     overwrite, dry_run, file = args.pop("overwrite"), args.pop("dry_run"), args.pop("config")
     values: dict[str, Any] = {}
@@ -259,6 +268,38 @@ def list_runs(argv: list[str]) -> int:
         print(f"{name:<28}{run.job:<10}{status['state']:<12}{status.get('seconds', ''):>8} s  "
               f"{'simulated  ' if run.simulated else ''}{status.get('why', '')}")
     return 0
+
+
+def tell_batch(what: str, argv: list[str]) -> int:
+    """``workbench batch status FOLDER`` and ``workbench batch collect FOLDER``; 1 where not every run is well."""
+    parser = argparse.ArgumentParser(
+        prog=f"workbench batch {what}", description="Say how the runs of a batch are." if what == "status" else
+        "Write all runs of a batch into one table (Parquet and CSV): parameters, state, minutes, recorded results.")
+    parser.add_argument("folder", type=Path, help="the --out of the batch")
+    if what == "collect":
+        parser.add_argument("--table", help="in place of one row a run: all rows of this table (such as dice) of the "
+                                            "run folders that the notebooks made")
+    args = parser.parse_args(argv)
+    from workbench.batch import collect, plan
+
+    status = collect.batch_status(args.folder)
+    if what == "collect":
+        rows = len(collect.collect_batch(args.folder, table=args.table))
+        print(f"{rows} rows: {args.folder / 'results' / (args.table or plan.RUNS)}.parquet (and .csv)")
+    else:
+        print(collect.told(status))
+    return 0 if (status["state"] == "ok").all() else 1
+
+
+def doctor(argv: list[str]) -> int:
+    """``workbench doctor``: what is installed and what is missing; 1 where something needed is."""
+    argparse.ArgumentParser(prog="workbench doctor", description="Say what is installed here, which devices there are, "
+                            "and what to do about what is missing.").parse_args(argv)
+    from workbench.doctor import examine
+
+    findings = examine()
+    print("\n".join(str(finding) for finding in findings))
+    return 1 if any(finding.kind == "missing" for finding in findings) else 0
 
 
 def explore(argv: list[str]) -> int:

@@ -8,7 +8,11 @@ class WorkbenchError(Exception):
         what: What could not be done, with the file or name it concerns.
         cause: Why, in the terms of the user's data or settings.
         remedy: What the user can do now.
+
+    ``exit_status`` is what the command line ends with.
     """
+
+    exit_status = 2
 
     def __init__(self, what: str, *, cause: str = "", remedy: str = "") -> None:
         self.what, self.cause, self.remedy = what, cause, remedy
@@ -35,3 +39,9 @@ class ScanError(WorkbenchError):
 
 class ConfigError(WorkbenchError):
     """A setting is wrong, unknown, or contradicts a run that is already there."""
+
+
+class RunsFailed(WorkbenchError):
+    """Everything that could run has run, and some of it failed: not a refusal."""
+
+    exit_status = 1

@@ -1,27 +1,16 @@
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 
 import nbformat
 import pytest
 
+from tests.batch.templates import running, wait_for, write_notebook
 from workbench.batch import NotebookConfig, run_notebook
+from workbench.batch.notebook import read_parameters
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import Run
-
-PARAMETERS = "a = 1  # a number\nword = 'x'\nout = None\nitems = [1, 2]"
-
-
-def write_notebook(path, *cells):
-    """A notebook whose first code cell is tagged ``parameters``."""
-    first = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
-    content = nbformat.v4.new_notebook(cells=[first, *map(nbformat.v4.new_code_cell, cells)])
-    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(content, path)
-    return path
 
 
 def said(folder):
@@ -144,17 +133,12 @@ def test_an_html_report_asks_nothing_of_the_network(config):
     assert json.loads((config.out / "status.json").read_text())["state"] == "ok"
 
 
-def wait_for(what, patience=60.0):
-    end = time.monotonic() + patience
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
+def test_parameters_are_read_without_papermill_and_alike(tmp_path):
+    import papermill
 
-
-def running(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with open(f"/proc/{pid}/stat") as file:  # one that ended but was not waited for yet counts as gone
-        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    cell = ("a = 1  # a number\nb: float = 2.5\nc = [1,\n     'x']\nd = 2 ** 3\ne = None\nf = {'k': (1, 2)}\n"
+            "g = 'a # b'\nprint(a)")
+    notebook = write_notebook(tmp_path / "n.ipynb", "z = 1", parameters=cell)
+    found = read_parameters(notebook)
+    assert found == {"a": 1, "b": 2.5, "c": [1, "x"], "d": "2 ** 3", "e": None, "f": {"k": (1, 2)}, "g": "a # b"}
+    assert list(found) == list(papermill.inspect_notebook(str(notebook)))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
-import signal
-import subprocess
-import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from workbench.batch.conduct import Worker, conduct, work_of
 from workbench.batch.config import NotebookConfig
+from workbench.batch.results import forget, recorded
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import Run, digest_file, find_runs, finished, start_run
-
-PATIENCE = 60.0  # seconds that a stopped notebook gets, so that the job in its cell can save its state
 
 
 def run_notebook(config: NotebookConfig, *, overwrite: bool = False) -> Run:
@@ -27,22 +27,23 @@ def run_notebook(config: NotebookConfig, *, overwrite: bool = False) -> Run:
         KeyboardInterrupt: after the notebook's processes have ended.
     """
     defaults = read_parameters(config.notebook)
-    values = {name: value for name, value in config.values.items() if name in defaults}
-    if unknown := sorted(set(config.values) - set(defaults)):
-        raise ConfigError(f"{config.notebook}: has no parameter {', '.join(unknown)}",
-                          cause=f"its parameters cell has: {', '.join(defaults) or 'nothing'}",
-                          remedy="check the spelling, or add it to the notebook's parameters cell")
+    check_names(config.values, defaults, config.notebook)
     fingerprint = digest_file(config.notebook)
     if not overwrite and (done := finished(config)) and _up_to_date(done, fingerprint):
         return done
-    with start_run(config, overwrite=overwrite, notebook_fingerprint=fingerprint, parameters=values) as run:
-        execute(config.notebook, run.path / "notebook.ipynb", values)
-        run.note(**_made_runs({**defaults, **values}.get("out")))
+    with start_run(config, overwrite=overwrite, notebook_fingerprint=fingerprint, parameters=config.values) as run, \
+            Worker() as worker:
+        out = {**defaults, **config.values}.get("out")
+        forget(out)
+        conduct(run, work_of(run, config.notebook, config.values, log=False), worker)
+        run.note(**facts_after(out))
     return run
 
 
 def read_parameters(notebook: Path) -> dict[str, Any]:
     """Names and defaults of the cell tagged ``parameters``; a default that is no plain value is its source text.
+
+    Read here and not by Papermill, whose import (2 s) would be most of what a plan costs.
 
     Raises:
         ConfigError: not a notebook that Papermill can run.
@@ -50,68 +51,58 @@ def read_parameters(notebook: Path) -> dict[str, Any]:
     if notebook.suffix != ".ipynb" or not notebook.is_file():
         raise ConfigError(f"{notebook}: not a notebook", cause="it must be an existing .ipynb file",
                           remedy="check the path; `jupytext --to ipynb` makes one from a .py source")
+    if importlib.util.find_spec("papermill") is None:
+        raise WorkbenchError("notebooks cannot be run", cause="Papermill is not installed",
+                             remedy="pip install 'volta-workbench[batch,notebooks]'")
     try:
-        import papermill  # 1 s; only here and in the worker
-    except ImportError as error:
-        raise WorkbenchError("notebooks cannot be run", cause=str(error),
-                             remedy="pip install 'volta-workbench[batch,notebooks]'") from error
-    try:
-        found = papermill.inspect_notebook(str(notebook))
-    except Exception as error:  # nbformat, JSON and Papermill have each their own kinds
-        raise ConfigError(f"{notebook}: cannot be read as a notebook", cause=str(error).splitlines()[0][:200],
-                          remedy="open it in JupyterLab and save it again") from error
-    return {name: _literal(facts["default"]) for name, facts in found.items()}
+        cells = json.loads(notebook.read_text())["cells"]
+        tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
+        lines = ast.parse("".join(tagged[0]["source"])).body if tagged else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
+        raise ConfigError(f"{notebook}: cannot be read as a notebook", cause=f"{type(error).__name__}: {error}"[:200],
+                          remedy="open it in JupyterLab and save it again; its parameters cell must be plain Python"
+                          ) from error
+    return {name: _literal(value) for line in lines for name, value in _assigned(line)}
 
 
-def execute(notebook: Path, output: Path, values: dict[str, Any]) -> None:
-    """Run the worker and wait for it. A Ctrl-C here becomes one there, and only there: its session is its own."""
-    work = {"notebook": str(notebook), "output": str(output), "values": values}
-    worker = subprocess.Popen([sys.executable, "-m", "workbench.batch.worker"], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert worker.stdin is not None and worker.stdout is not None
-    try:
-        worker.stdin.write(json.dumps(work) + "\n")
-        worker.stdin.flush()  # stays open: the worker ends itself when this end is gone
-        answer = worker.stdout.read()
-        worker.wait()
-    except BaseException:
-        worker.send_signal(signal.SIGINT)
-        try:
-            worker.wait(PATIENCE)
-        finally:
-            worker.kill()
-        raise
-    finally:
-        worker.stdin.close()
-        worker.stdout.close()
-    told = json.loads(answer) if answer.strip() else {"failed": f"its process ended with status {worker.returncode}"}
-    if told.get("stopped"):
-        raise KeyboardInterrupt
-    if told.get("failed"):
-        where = f", cell {told['cell']}" if told.get("cell") else ""
-        raise WorkbenchError(f"{output}: the notebook failed{where}", cause=told["failed"],
-                             remedy="the notebook at this path holds the outputs and the traceback; correct the cause "
-                                    "and run the same command again")
+def check_names(names: Collection[str], defaults: dict[str, Any], notebook: Path) -> None:
+    """Refuse parameters that the notebook does not have."""
+    if unknown := sorted(set(names) - set(defaults)):
+        raise ConfigError(f"{notebook}: has no parameter {', '.join(unknown)}",
+                          cause=f"its parameters cell has: {', '.join(defaults) or 'nothing'}",
+                          remedy="check the spelling, or add it to the notebook's parameters cell")
 
 
-def _up_to_date(run: Run, fingerprint: str) -> bool:
-    """Whether the notebook is still the same and the runs that it made are still there."""
-    facts = run.provenance
-    return facts.get("notebook_fingerprint") == fingerprint and all(
-        (Path(path) / "status.json").is_file() and Run(path).ok for path in facts.get("runs", {}))
-
-
-def _made_runs(folder: Any) -> dict[str, Any]:
-    """The runs below the notebook's own ``out`` (path → job), and whether any of them is on simulated data."""
+def facts_after(folder: Any) -> dict[str, Any]:
+    """What there is to know once the notebook has run: the runs below its own ``out`` (path → job), what it recorded
+    there, and whether any of it is on simulated data."""
     runs = find_runs(folder) if isinstance(folder, str) else {}
-    return {"runs": {str(run.path.resolve()): run.job for run in runs.values()},
+    return {"runs": {str(run.path.resolve()): run.job for run in runs.values()}, "recorded": recorded(folder),
             "simulated": any(run.simulated for run in runs.values())}
 
 
-def _literal(source: str) -> Any:
-    import ast
+def made_runs_are_there(run: Run) -> bool:
+    """Whether the runs that a notebook made still are, and are well."""
+    return all((Path(path) / "status.json").is_file() and Run(path).ok for path in run.provenance.get("runs", {}))
 
+
+def _up_to_date(run: Run, fingerprint: str) -> bool:
+    return run.provenance.get("notebook_fingerprint") == fingerprint and made_runs_are_there(run)
+
+
+def _assigned(line: ast.stmt) -> list[tuple[str, ast.expr]]:
+    """``a = b = 1`` and ``a: int = 1``; anything else in a parameters cell is no parameter."""
+    if isinstance(line, ast.Assign):
+        return [(target.id, line.value) for target in line.targets if isinstance(target, ast.Name)]
+    if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
+        return [(line.target.id, line.value)]
+    return []
+
+
+def _literal(expression: ast.expr) -> Any:
     try:
-        return ast.literal_eval(source)
-    except (ValueError, SyntaxError):
-        return source
+        value = ast.literal_eval(expression)
+        json.dumps(value)
+        return value
+    except (ValueError, TypeError):
+        return ast.unparse(expression)

@@ -23,6 +23,13 @@ main { max-width: 1100px; margin: 0 auto; }
 """
 
 
+def preload() -> None:
+    """Import and compile everything that an export needs, for processes that are forked from this one."""
+    import nbformat
+
+    _exporter().from_notebook_node(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("x")]))
+
+
 def write_html(notebook: Path) -> Path:
     """Write ``<notebook>.html`` beside an executed notebook.
 
@@ -30,22 +37,26 @@ def write_html(notebook: Path) -> Path:
     Figures keep what they need to be interactive if the notebook was run with inline resources.
     """
     import nbformat
-    from nbconvert import HTMLExporter
-    from traitlets.config import Config
 
     content = nbformat.read(notebook, as_version=4)
     content.metadata.pop("widgets", None)
     for cell in content.cells:
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if _lasts(output)]
-    progress = Config({"CoalesceStreamsPreprocessor": {"enabled": True}})  # of a bar only its last state
-    exporter = HTMLExporter(raw_template=TEMPLATE, embed_images=True, config=progress)
     title = content.metadata.get("title") or notebook.stem
-    body, _ = exporter.from_notebook_node(content, resources={"metadata": {"name": title}})
+    body, _ = _exporter().from_notebook_node(content, resources={"metadata": {"name": title}})
     target = notebook.with_suffix(".html")
     with replacing(target) as partial:
         partial.write_text(body)
     return target
+
+
+def _exporter() -> Any:
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
+    progress = Config({"CoalesceStreamsPreprocessor": {"enabled": True}})  # of a bar only its last state
+    return HTMLExporter(raw_template=TEMPLATE, embed_images=True, config=progress)
 
 
 def _lasts(output: Any) -> bool:

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from workbench.cohort.check import Checked, check
 from workbench.cohort.cohort import OPTIONAL

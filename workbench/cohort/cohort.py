@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.errors import WorkbenchError
-from workbench.runs import Run
+from workbench.runs import Run, facts_table
 
 OPTIONAL = ("sex", "seg_path", "mask_path", "seg_fingerprint", "mask_fingerprint")
 
@@ -35,6 +35,16 @@ class Cohort:
     fingerprint: str
     simulated: bool
     path: Path
+
+    def _repr_html_(self) -> str:
+        """For a notebook's cell: how much of what came in can be used, and whose it is, by site."""
+        people = self.table["participant"].nunique()
+        sites = self.table.fillna({"site": "unknown"}).groupby("site")["participant"].nunique()
+        return facts_table(f"Cohort: {len(self.table)} scans of {people} people", {
+            "set aside": f"{len(self.set_aside)} files" if len(self.set_aside) else "nothing",
+            "people by site": ", ".join(f"{site}: {n}" for site, n in sites.items()),
+            "with a segmentation": f"{self.table['seg_path'].notna().sum()} scans",
+            "fingerprint": self.fingerprint, "folder": self.path}, simulated=self.simulated)
 
 
 def load_cohort(path: str | Path) -> Cohort:

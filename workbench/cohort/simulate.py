@@ -18,7 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from workbench.cohort.sim_anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
 from workbench.cohort.sim_atlas import load_atlas

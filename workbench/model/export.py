@@ -14,7 +14,7 @@ from torch import Tensor
 from workbench.errors import WorkbenchError
 from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
-from workbench.runs import replacing
+from workbench.runs import facts_table, replacing
 
 WEIGHTS, CONFIG, CARD = "encoder.safetensors", "config.json", "README.md"
 Init = Literal["pretrained", "random"]
@@ -39,6 +39,16 @@ class EncoderCard:
     seed: int
     simulated: bool
     init: Init = "pretrained"
+
+    def _repr_html_(self) -> str:
+        """For a notebook's cell: what it is, what it has seen, and what it may be given."""
+        c = self.config
+        return facts_table(f"Encoder ({self.init} weights)", {
+            "architecture": f"{c.preset}: width {c.width}, {c.depth} blocks, {c.heads} heads, patch {c.patch}, "
+                            f"crop {c.image_size}, {c.registers} registers",
+            "objective": self.objective, "optimiser steps": f"{self.steps} (seed {self.seed})",
+            "has seen": f"{len(self.participants)} people", "input": f"prepared at {self.spacing:g} mm, preparation "
+                                                                    f"{self.preparation}"}, simulated=self.simulated)
 
 
 def save_encoder(folder: Path, weights: dict[str, Tensor], card: EncoderCard) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare.config import PrepareConfig

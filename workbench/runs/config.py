@@ -21,6 +21,8 @@ class JobConfig(Settings):
     """Base of every job's configuration. ``job`` names the job in ``config.yaml`` and on the command line."""
 
     job: ClassVar[str]
+    # a folder that takes on other settings: its name, or the names of its parts, stand for what they are made from
+    extends: ClassVar[bool] = False
 
     out: Path
     """Run folder to write; made if absent, continued if it holds the same configuration unfinished."""

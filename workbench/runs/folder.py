@@ -18,6 +18,7 @@ import yaml
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import provenance
 from workbench.runs.config import JobConfig, differing, read_yaml
+from workbench.runs.html import facts_table
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: `workbench JOB --help` does not wait for it
@@ -73,6 +74,18 @@ class Run:
                                  + (f" ({status['why']})" if status.get("why") else ""),
                                  remedy="run its command again; it continues where it stopped")
         return self
+
+    def _repr_html_(self) -> str:
+        """For a notebook's cell: what it is, how it ended, what it holds."""
+        status, config = self.status, self.config
+        settings = ", ".join(f"{k}={v}" for k, v in config.items()
+                             if k not in ("job", "out") and v is not None and not isinstance(v, dict))
+        seconds = status.get("seconds")
+        return facts_table(f"{self.job}: {self.name}", {
+            "state": status.get("state"), "why": status.get("why"),
+            "took": None if seconds is None else f"{seconds:g} s", "folder": self.path,
+            "tables": ", ".join(self.tables()), "settings": settings[:400] + "…" * (len(settings) > 400),
+        }, simulated=self.simulated)
 
     # results -------------------------------------------------------------------------------------------------
 
@@ -139,7 +152,7 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
 
     An unfinished folder with the same configuration is continued (what that means is the job's business); a
     folder with another configuration, or made from other inputs, is refused with the differences, unless
-    ``overwrite``.
+    ``overwrite``, or where the configuration says that it ``extends`` what is there.
 
     Args:
         config: The complete configuration; written as ``config.yaml``.
@@ -156,7 +169,7 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
                                  remedy="wait for it, or stop it, and try again")
     if overwrite and path.exists() and any(path.iterdir()):
         _remove_run(path)
-    if (path / "config.yaml").is_file():
+    if (path / "config.yaml").is_file() and not config.extends:
         old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
         changed = [line for line in differing(old, new) if not line.startswith("out: ")]
         if changed:
@@ -179,8 +192,10 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
     try:
         with _sigterm_as_interrupt():
             yield run
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         run.set_status("interrupted", why="stopped by the user", seconds=round(time.time() - started, 1))
+        if not stop.args:  # the last line of what a notebook shows
+            stop.args = (f"{path}: stopped. What was finished is kept: run the same cell or command again to continue",)
         raise
     except BaseException as error:
         run.set_status("failed", why=f"{type(error).__name__}: {error}", seconds=round(time.time() - started, 1))
@@ -211,21 +226,28 @@ def finished(config: JobConfig, inputs: dict[str, str] | None = None) -> Run | N
 def find_runs(root: str | Path, *, depth: int = 3) -> dict[str, Run]:
     """Every run below ``root``, by its path relative to ``root`` (``"."`` for the root itself).
 
+    A run is not searched, but for the folder ``runs`` in which a batch keeps its runs and a run of a batch those that
+    its notebook made. ``depth`` counts the folders that are no runs between ``root``, or such a ``runs``, and a run.
+
     The keys are the only ids that other parts accept: an id from outside is looked up here, never joined to a path.
     """
     root = Path(root)
     found: dict[str, Run] = {}
-    level = [root]
-    for _ in range(depth + 1):
-        below: list[Path] = []
-        for folder in level:
+    level = [(root, depth)]
+    while level:
+        below: list[tuple[Path, int]] = []
+        for folder, left in level:
             if (folder / "status.json").is_file() and (folder / "config.yaml").is_file():
                 found[folder.relative_to(root).as_posix()] = Run(folder)
-            else:
-                below += sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()) \
-                    if folder.is_dir() else []
+                below += [(folder / "runs", depth)] if _is_folder(folder / "runs") else []
+            elif left > 0 and folder.is_dir():
+                below += [(p, left - 1) for p in sorted(folder.iterdir()) if _is_folder(p)]
         level = below
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 @contextmanager
@@ -266,6 +288,9 @@ def _remove_run(path: Path) -> None:
 def _alive(status: dict[str, Any]) -> bool:
     """Whether the process that wrote this status still runs. A run of another machine or boot counts as alive
     only for an hour after its last word."""
+    slurm, now = status.get("slurm"), _slurm()
+    if slurm and now and slurm["job"] == now["job"] and slurm["life"] != now["life"]:
+        return False  # this very job was queued again: its earlier life has ended, on whatever machine that was
     if status.get("boot") != _boot_id():
         updated = datetime.fromisoformat(status.get("updated", "2000-01-01T00:00:00+00:00"))
         return (datetime.now(UTC) - updated).total_seconds() < 3600
@@ -289,7 +314,15 @@ def _began(pid: int) -> str | None:
 
 def _who() -> dict[str, Any]:
     """This process, so that a reader can tell whether it still runs."""
-    return {"pid": os.getpid(), "began": _began(os.getpid()), "boot": _boot_id(), "updated": _now()}
+    slurm = _slurm()
+    return {"pid": os.getpid(), "began": _began(os.getpid()), "boot": _boot_id(), "updated": _now(),
+            **({"slurm": slurm} if slurm else {})}
+
+
+def _slurm() -> dict[str, str] | None:
+    """The Slurm job that this process belongs to, and how often it has been queued again."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return {"job": job, "life": os.environ.get("SLURM_RESTART_COUNT", "0")} if job else None
 
 
 def _boot_id() -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+# One stop can arrive twice: Slurm signals every process of a job, and whoever started the notebook passes it on.
+ECHO = 2.0
+
 
 @dataclass
 class StopRequest:
-    """``asked`` turns true with the first signal; a second one raises KeyboardInterrupt at once."""
+    """``asked`` turns true with the first signal; another one, two seconds later or more, raises KeyboardInterrupt."""
 
     asked: bool = False
+    since: float = 0.0
 
 
 @contextmanager
@@ -23,9 +28,10 @@ def stop_on_request() -> Iterator[StopRequest]:
     request = StopRequest()
 
     def note(signum: int, frame: Any) -> None:
-        if request.asked:
+        if request.asked and time.monotonic() - request.since > ECHO:
             raise KeyboardInterrupt
-        request.asked = True
+        if not request.asked:
+            request.asked, request.since = True, time.monotonic()
 
     before: dict[int, Any] = {}
     try:

@@ -1,0 +1,75 @@
+import importlib.metadata
+import subprocess
+
+import pytest
+
+from workbench import cli, doctor
+
+
+def found(name):
+    return next(finding for finding in doctor.examine() if finding.name == name)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Choose what the project asks for."""
+    return lambda *lines: monkeypatch.setattr(importlib.metadata, "requires", lambda name: list(lines))
+
+
+def test_it_looks_at_everything_and_says_what_to_do_about_what_is_not_well(capsys):
+    status = cli.main(["doctor"])
+    out = capsys.readouterr().out
+    findings = doctor.examine()
+    assert {f.name for f in findings} >= {"python", "core", "devices", "threads", "memory", "disk", "temp", "kernel",
+                                          "chromium", "slurm"}
+    assert all(f.remedy for f in findings if f.kind == "missing")
+    assert out.splitlines()[0].startswith("ok       python")
+    assert status == (1 if "MISSING" in out else 0)
+
+
+def test_versions_are_compared_with_what_the_project_asks_for(asked, capsys):
+    version = importlib.metadata.version("numpy")
+    asked(f"numpy>={version}", "umap-learn>=0.1", 'papermill>=2; extra == "batch"')
+    assert found("core").kind == "ok" and f"numpy {version}" in found("core").text
+    assert found("batch").kind == "ok"
+    asked("numpy>=99", 'no-such-thing; extra == "batch"')
+    assert found("core").kind == "missing" and f"numpy>=99 ({version} is installed)" in found("core").text
+    assert found("batch").kind == "note", "an extra is a choice"
+    assert "no-such-thing (not installed)" in found("batch").text
+    assert found("batch").remedy == "pip install 'volta-workbench[batch]'"
+    assert cli.main(["doctor"]) == 1
+    assert "MISSING  core" in capsys.readouterr().out
+
+
+def test_a_source_tree_that_is_not_installed_is_told(monkeypatch):
+    def absent(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", absent)
+    assert found("packages").kind == "missing"
+
+
+def test_a_full_disk_and_a_browser_that_does_not_start(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "nowhere"))
+    assert found("chromium").kind == "note" and "does not start" in found("chromium").text
+    usage = doctor.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage._replace(free=10**8))
+    assert found("disk").kind == "missing" and found("memory").kind == "note"
+
+
+def test_a_gpu_that_torch_cannot_see_is_told(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    which = doctor.shutil.which
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/bin/nvidia-smi" if name == "nvidia-smi" else which(name))
+    assert found("devices").kind == "note" and "constraints" in found("devices").remedy
+
+
+def test_a_slurm_that_does_not_answer_is_told(monkeypatch, tmp_path):
+    (tmp_path / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert subprocess.run(["squeue"], check=False).returncode == 1
+    assert found("slurm").kind == "note" and "does not answer" in found("slurm").text

@@ -1,0 +1,192 @@
+"""What is installed here, which devices there are, and what to do about what is missing: ``workbench doctor``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import workbench
+
+PROJECT = "volta-workbench"
+EXTRAS = {"app": "the explorer", "notebooks": "JupyterLab and the notebooks", "batch": "notebooks in batches",
+          "slurm": "batches on Slurm", "dev": "tests and lint"}
+CORE = "core"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. ``kind``: ok; note (something works less well, or is not there and need not be); missing."""
+
+    name: str
+    kind: Literal["ok", "note", "missing"]
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        sign = {"ok": "ok     ", "note": "note   ", "missing": "MISSING"}[self.kind]
+        return f"{sign}  {self.name:<10} {self.text}" + (f"\n{'':<20}→ {self.remedy}" if self.remedy else "")
+
+
+def examine() -> list[Finding]:
+    """Everything, in the order in which a person would ask. Looks only; nothing is installed or written."""
+    return [_python(), *_packages(), _devices(), _threads(), _memory(), *_disk(), _kernel(), _chromium(), _slurm()]
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} at {sys.executable}; workbench "
+                                   f"{workbench.__version__} at {Path(workbench.__file__).parent}")
+
+
+def requirements() -> dict[str, list[str]]:
+    """What each extra asks for (``core``: without any), as in ``papermill>=2.6``."""
+    found: dict[str, list[str]] = {CORE: []}
+    for line in importlib.metadata.requires(PROJECT) or []:
+        requirement, _, marker = line.partition(";")
+        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
+        found.setdefault(extra[1] if extra else CORE, []).append(requirement.strip())
+    return found
+
+
+def _packages() -> Iterator[Finding]:
+    try:
+        asked = requirements()
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("packages", "missing", f"{PROJECT} is not installed, only its source is here",
+                      "pip install -e '.[all]' in the folder of pyproject.toml")
+        return
+    for extra, what in {CORE: "all jobs", **EXTRAS}.items():
+        lines = [line for line in asked.get(extra, []) if not line.startswith(PROJECT)]
+        if not lines:  # installed when this extra did not exist yet
+            continue
+        states = {line: _installed(line) for line in lines}
+        wrong = [f"{line} ({state})" for line, (fits, state) in states.items() if not fits]
+        command = f"pip install '{PROJECT}{'' if extra == CORE else f'[{extra}]'}'"
+        if wrong:
+            yield Finding(extra, "missing" if extra == CORE else "note", f"for {what}, these are needed: "
+                          + ", ".join(wrong), command)
+        else:
+            names = ", ".join(f"{_name(line)} {state}" for line, (_, state) in states.items())
+            yield Finding(extra, "ok", f"{what}: {names}")
+
+
+def _installed(requirement: str) -> tuple[bool, str]:
+    """Whether a requirement is met, and the version that is there."""
+    from packaging.requirements import Requirement
+
+    try:
+        version = importlib.metadata.version(_name(requirement))
+    except importlib.metadata.PackageNotFoundError:
+        return False, "not installed"
+    fits = Requirement(requirement).specifier.contains(version, prereleases=True)
+    return fits, version if fits else f"{version} is installed"
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\s<>=!~\[(;]", requirement, maxsplit=1)[0]
+
+
+def _devices() -> Finding:
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("devices", "missing", f"torch cannot be imported: {error}", f"pip install '{PROJECT}'")
+    if torch.cuda.is_available():
+        cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        said = ", ".join(f"{i}: {card.name}, {card.total_memory / 1e9:.0f} GB" for i, card in enumerate(cards))
+        return Finding("devices", "ok", f"{said}; bfloat16 {'yes' if torch.cuda.is_bf16_supported() else 'no'}")
+    if torch.backends.mps.is_available():
+        return Finding("devices", "ok", "mps (Apple GPU)")
+    if shutil.which("nvidia-smi"):
+        build = torch.version.cuda or "none: a build for the CPU"
+        return Finding("devices", "note", f"there is an NVIDIA driver, but torch {torch.__version__} sees no GPU "
+                                          f"(its CUDA: {build})",
+                       "install torch without constraints-cpu.txt; check CUDA_VISIBLE_DEVICES and `nvidia-smi`")
+    return Finding("devices", "ok", "cpu only; take configs/pretrain-cpu.yaml, and small grids")
+
+
+def _threads() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS")
+    text = f"{cores} cores for this process; OMP_NUM_THREADS is {asked or 'not set'}"
+    if asked and asked.isdigit() and int(asked) > cores:
+        return Finding("threads", "note", text, "more threads than cores slow each other down: set it lower")
+    return Finding("threads", "ok", text)
+
+
+def _memory() -> Finding:
+    shared = Path("/dev/shm")
+    if shared.is_dir() and (free := shutil.disk_usage(shared).free) < 1e9:
+        return Finding("memory", "note", f"only {free / 1e9:.1f} GB of shared memory (/dev/shm) for workers that load "
+                                         "data", "in Docker: --ipc=host or --shm-size=8g; else --workers 0")
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    except (ValueError, OSError):
+        return Finding("memory", "note", "how much there is is not known on this system")
+    return Finding("memory", "ok", f"{total:.0f} GB")
+
+
+def _disk() -> Iterator[Finding]:
+    for name, folder in {"disk": Path.cwd(), "temp": Path(tempfile.gettempdir())}.items():
+        free = shutil.disk_usage(folder).free / 1e9
+        text = f"{free:.0f} GB free at {folder}"
+        if not os.access(folder, os.W_OK):
+            yield Finding(name, "missing", f"{folder} cannot be written to", "change to another folder, or set TMPDIR")
+        elif free < 10:
+            yield Finding(name, "missing" if free < 1 else "note", text,
+                          "a prepared cohort takes about 10 MB a scan at 1 mm; make room, or write elsewhere")
+        else:
+            yield Finding(name, "ok", text)
+
+
+def _kernel() -> Finding:
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager
+    except ImportError:
+        return Finding("kernel", "note", "there is no Jupyter here", f"pip install '{PROJECT}[notebooks]'")
+    specs = KernelSpecManager().get_all_specs()
+    if "python3" not in specs:
+        return Finding("kernel", "note", "Jupyter has no kernel 'python3', which the notebooks ask for",
+                       f"{sys.executable} -m ipykernel install --sys-prefix")
+    python = specs["python3"]["spec"]["argv"][0]
+    if Path(python).is_absolute() and Path(python).parent != Path(sys.executable).parent:
+        return Finding("kernel", "note", f"notebooks would run in another Python: {python}",
+                       f"{sys.executable} -m ipykernel install --sys-prefix")
+    return Finding("kernel", "ok", "python3, this Python")
+
+
+def _chromium() -> Finding:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not path:
+        return Finding("chromium", "note", "not found: the browser tests are skipped, nothing else needs it",
+                       "apt install chromium, or set CHROMIUM to its path")
+    version = _output([path, "--version"])
+    if version is None:
+        return Finding("chromium", "note", f"{path} does not start", "set CHROMIUM to one that does")
+    return Finding("chromium", "ok", f"{version.strip()} at {path}")
+
+
+def _slurm() -> Finding:
+    if not shutil.which("squeue"):
+        return Finding("slurm", "ok", "not on this machine, and needed only for --executor slurm")
+    if _output(["squeue", "--noheader", "--me"]) is None:
+        return Finding("slurm", "note", "installed, but its controller does not answer",
+                       "`squeue` must work where `workbench batch --executor slurm` is started; see SLURM_CONF")
+    return Finding("slurm", "ok", (_output(["sinfo", "--version"]) or "").strip())
+
+
+def _output(command: list[str]) -> str | None:
+    """What a program says, or None if it fails or says nothing for half a minute."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
