@@ -12,10 +12,10 @@ from workbench.analysis.config import TokensConfig
 from workbench.analysis.query import per_patch, region_mask
 from workbench.analysis.token_grid import BRAIN, TokenGrid, token_grid
 from workbench.engine.streams import Purpose, stream
-from workbench.finetune.metrics import bootstrap_interval
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run
+from workbench.stats import bootstrap_interval
 
 HIT = 0.1  # a token is in a structure if it holds at least this share of what the fullest token holds
 
@@ -127,9 +127,9 @@ def site_pairs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for names, group in table.groupby(["structure", "weights", "source_site", "target_site"]):
         people = group.groupby("participant")[["hit", "chance", "hit_by_position", "wrong_side", "distance_mm"]].mean()
-        low, high = bootstrap_interval(people["hit"].to_numpy(), seed=seed)
+        low, high = bootstrap_interval(people["hit"].to_numpy(), seed=seed).ends
         gain = (people["hit"] - people["chance"]).to_numpy()
-        gain_low, gain_high = bootstrap_interval(gain, seed=seed)
+        gain_low, gain_high = bootstrap_interval(gain, seed=seed).ends
         rows.append({**dict(zip(("structure", "weights", "source_site", "target_site"), names, strict=True)),
                      "people": len(people), "hit": people["hit"].mean(), "hit_low": low, "hit_high": high,
                      "chance": people["chance"].mean(), "above_chance": gain.mean(), "above_chance_low": gain_low,

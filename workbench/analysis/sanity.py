@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from workbench.finetune.metrics import bootstrap_interval
+from workbench.stats import bootstrap_interval
 
 OUTLIER = 5.0  # robust standard deviations; a token beyond is an outlier (artefacts: arXiv 2309.16588)
 BESIDE = "random beside"  # name of the random weights in tables
@@ -96,7 +96,7 @@ def mass_summary(table: pd.DataFrame, participant: dict[str, str], seed: int) ->
             row: dict[str, object] = {"region": region, "weights": weights, "people": len(means),
                                       "scans": len(by_weights[weights]) if weights in by_weights else len(group) // 2}
             for name in ("rank", "ratio"):
-                low, high = bootstrap_interval(means[name].to_numpy(), seed=seed)
+                low, high = bootstrap_interval(means[name].to_numpy(), seed=seed).ends
                 row |= {name: float(means[name].mean()), f"{name}_low": low, f"{name}_high": high}
             rows.append(row)
     return pd.DataFrame(rows)

@@ -13,8 +13,8 @@ from workbench.analysis.config import ShiftConfig
 from workbench.analysis.shift_task import task_by_site
 from workbench.analysis.vectors import open_embed
 from workbench.engine.streams import Purpose, stream
-from workbench.finetune.metrics import bootstrap_interval
 from workbench.runs import Run, digest_file, finished, start_run
+from workbench.stats import bootstrap_interval
 
 
 def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
@@ -121,10 +121,11 @@ def compare(name: str, units: spaces.Units, fit: spaces.Fit, config: ShiftConfig
     from sklearn.metrics import silhouette_samples
 
     silhouette = silhouette_samples(vectors, sites)
-    add("silhouette of sites", float(silhouette.mean()), *bootstrap_interval(silhouette, seed=config.seed), chance=0.0)
+    add("silhouette of sites", float(silhouette.mean()), *bootstrap_interval(silhouette, seed=config.seed).ends,
+        chance=0.0)
     same, expected = measures.mixing(vectors, sites, config.neighbours)
     add(f"same site among {min(config.neighbours, len(vectors) - 1)} nearest", float(same.mean()),
-        *bootstrap_interval(same, seed=config.seed), chance=float(expected.mean()))
+        *bootstrap_interval(same, seed=config.seed).ends, chance=float(expected.mean()))
     tables["mixing"] += [{"space": name, **row} for row in
                          measures.mixing_by_site(same, expected, sites, config.seed)]
     return found.pairs

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.shift_spaces import Fit, Fold, Units
-from workbench.finetune.metrics import bootstrap_interval
+from workbench.stats import bootstrap_interval
 
 COMPONENTS = 50  # principal components that the site is predicted from, fitted on the training people
 DRAWS = 2000
@@ -112,15 +112,6 @@ def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
     return -_between(pairwise(np.concatenate([a, b])), one_hot)
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p (1979)."""
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(np.minimum(p[order] * (len(p) - np.arange(len(p))), 1))
-    out = np.empty(len(p))
-    out[order] = stepped
-    return out
-
-
 def mixing(vectors: np.ndarray, sites: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """For each person the share of the ``k`` nearest others that are of the same site, and what it would be if sites
     were mixed: the share of that site among the others."""
@@ -136,7 +127,7 @@ def mixing_by_site(same: np.ndarray, expected: np.ndarray, sites: np.ndarray, se
     rows: list[dict[str, object]] = []
     for site in np.unique(sites):
         mine = sites == site
-        low, high = bootstrap_interval(same[mine], seed=seed)
+        low, high = bootstrap_interval(same[mine], seed=seed).ends
         rows.append({"site": site, "people": int(mine.sum()), "same_site": float(same[mine].mean()), "low": low,
                      "high": high, "if_mixed": float(expected[mine].mean())})
     return rows

@@ -8,8 +8,8 @@ import pandas as pd
 from workbench.analysis.config import ShiftConfig
 from workbench.analysis.shift_measures import energy_distance
 from workbench.errors import WorkbenchError
-from workbench.finetune.metrics import bootstrap_interval
 from workbench.runs import Run
+from workbench.stats import bootstrap_interval
 
 DRAWS = 2000
 
@@ -40,7 +40,7 @@ def task_by_site(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: Sh
     for site, group in scores.dropna(subset=["place"]).groupby("place"):
         if task.job == "segment":
             people = group.groupby("participant")["dice"].mean().dropna()
-            value, (low, high) = float(people.mean()), bootstrap_interval(people.to_numpy(), seed=config.seed)
+            value, (low, high) = float(people.mean()), bootstrap_interval(people.to_numpy(), seed=config.seed).ends
         else:
             people = group.groupby("participant").agg(score=("score", "mean"), truth=("truth", "first"))
             positive = (people["truth"] == task.provenance["positive"]).to_numpy()

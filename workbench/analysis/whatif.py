@@ -19,12 +19,13 @@ from workbench.analysis.whatif_models import Scorer, Segmenter, task_run
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
-from workbench.finetune.metrics import bootstrap_interval, dice
+from workbench.finetune.metrics import dice
 from workbench.model.attention import look, one_token, token_count
 from workbench.model.encode import fingerprints, open_matching, padded_box
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, digest_file, finished, start_run
+from workbench.stats import bootstrap_interval
 
 MEASURES = ("moved", "cosine", "attention_correlation", "attention_change", "dice", "dice_to_unchanged", "score",
             "flipped")
@@ -198,7 +199,7 @@ def curves(table: pd.DataFrame, participant: dict[str, str], seed: int) -> pd.Da
         for measure in MEASURES:
             values = people[measure].dropna().to_numpy()
             if len(values):
-                low, high = bootstrap_interval(values, seed=seed)
+                low, high = bootstrap_interval(values, seed=seed).ends
                 rows.append({"change": change, "strength": strength, "measure": measure, "value": values.mean(),
                              "low": low, "high": high, "people": len(values)})
     return pd.DataFrame(rows)

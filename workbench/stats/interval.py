@@ -29,6 +29,10 @@ class Interval:
     seeds: int = 1
     """Pretrainings over which it was resampled; with 1 their variation is not in it."""
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        return self.low, self.high
+
     def excludes(self, value: float) -> bool:
         return self.low > value or self.high < value
 
