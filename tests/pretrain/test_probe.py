@@ -57,5 +57,5 @@ def test_looking_changes_nothing(study, tmp_path):
 
 
 def test_a_column_that_is_not_there_is_told_with_those_that_are(study, tmp_path):
-    with pytest.raises(ConfigError, match="no column 'gender'.*(?s:.)*it has .*sex"):
+    with pytest.raises(ConfigError, match=r"(?s)no column 'gender'.*it has .*sex"):
         run_pretrain(study.pretrain(tmp_path / "run", probe=("gender",)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -36,9 +38,23 @@ def share(part: Tensor, whole: Tensor) -> Tensor:
 
 
 def gather(rows: Tensor) -> Tensor:
-    """Rows ``(B, …)`` of all processes in the order of their rank, ``(ranks · B, …)``, differentiated."""
+    """Rows ``(B, …)`` of all processes in the order of their rank, ``(ranks · B, …)``, differentiated: the gradient of
+    a row is the sum of what every process made of it."""
     if count() == 1:
         return rows
-    from torch.distributed.nn.functional import all_gather
+    out: Tensor = _Gather.apply(rows)
+    return out
 
-    return torch.cat(list(all_gather(rows)))
+
+class _Gather(torch.autograd.Function):
+    """torch's own differentiable `all_gather` gave wrong gradients over gloo for rows that are not contiguous."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(count())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return total(gradients[0].contiguous()).chunk(count())[dist.get_rank()]

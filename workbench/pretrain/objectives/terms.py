@@ -23,9 +23,11 @@ def cross_entropy(target: Tensor, logits: Tensor, temperature: float) -> Tensor:
 
 @torch.no_grad()
 def agreement(kind: str, crossed: Tensor, target: Tensor, log_target: Tensor) -> dict[str, Tensor]:
-    """Entropy of the teacher as a share of ln K, and KL(teacher ‖ student) in nats, from the rows' cross-entropy."""
-    entropy = -torch.linalg.vecdot(target, log_target).mean()
-    return {f"{kind}_entropy": entropy / math.log(target.shape[-1]), f"{kind}_kl": crossed.mean() - entropy}
+    """Entropy of the teacher as a share of ln K, and KL(teacher ‖ student) in nats, from the rows' cross-entropy;
+    means over the rows of all processes."""
+    each = -torch.linalg.vecdot(target, log_target)
+    entropy, cross = (ranks.share(v.sum(), v.new_tensor(v.numel())) for v in (each, crossed))
+    return {f"{kind}_entropy": entropy / math.log(target.shape[-1]), f"{kind}_kl": cross - entropy}
 
 
 @torch.no_grad()

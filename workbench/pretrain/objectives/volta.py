@@ -128,7 +128,7 @@ class Volta(Objective):
             if settings.weight_reconstruction else None
         self.register_buffer("centre_cls", torch.zeros(settings.prototypes_cls))
         self.register_buffer("centre_patch", torch.zeros(settings.prototypes_patch))
-        self._sums: dict[str, list[Tensor]] = {}  # batch means of the teacher's logits since the last step
+        self._sums: dict[str, list[Tensor]] = {}  # sums of the teacher's logits since the last step, and their number
 
     def forward(self, batch: Batch, now: Moment) -> Losses:
         s = self.settings
@@ -193,7 +193,7 @@ class Volta(Objective):
     def _targets(self, logits: Tensor, kind: str, tau: float) -> tuple[Tensor, Tensor]:
         """Teacher's probabilities ``(M, K)`` and their logarithm: centred and sharpened, or balanced by
         Sinkhorn-Knopp."""
-        self._sums.setdefault(kind, []).append(logits.mean(dim=0))
+        self._sums.setdefault(kind, []).append(torch.cat([logits.sum(dim=0), logits.new_tensor([len(logits)])]))
         if self.settings.centring == "sinkhorn":
             target = sinkhorn(logits / tau)
             return target, target.clamp_min(1e-12).log()
@@ -210,15 +210,15 @@ class Volta(Objective):
 
     @torch.no_grad()
     def after_step(self, now: Moment) -> dict[str, float]:
-        """Teacher and centres move once per optimiser step, whatever the accumulation."""
+        """Teacher and centres move once per optimiser step, whatever the accumulation and the number of processes."""
         if self.teacher is None:
             return {}
         momentum = cosine(now.step, now.steps, self.settings.ema, 1.0)
         torch._foreach_lerp_(list(self.teacher.parameters()), list(self.student.parameters()), 1 - momentum)
         for kind, centre in (("cls", self.centre_cls), ("patch", self.centre_patch)):
             if kind in self._sums:
-                seen = ranks.mean(torch.stack(self._sums[kind]).mean(dim=0))
-                centre.lerp_(seen, 1 - self.settings.centre_momentum)
+                *sums, seen = ranks.total(torch.stack(self._sums[kind]).sum(dim=0)).split([len(centre), 1])
+                centre.lerp_(sums[0] / seen.clamp_min(1), 1 - self.settings.centre_momentum)
         self._sums.clear()
         return {"ema": momentum}
 
