@@ -13,9 +13,10 @@ from workbench.runs import Run, find_runs
 
 # columns of the cohort table that are for the machine, not for a reader
 INTERNAL = ("path", "seg_path", "mask_path", "x", "y", "z", "sx", "sy", "sz", "px", "py", "pz", "affine",
-            "source_shape", "source_affine", "has_seg", "key", "pca_1", "pca_2", "umap_1", "umap_2", "simulated",
-            "dataset", "fingerprint", "seg_fingerprint", "mask_fingerprint", "mask_kind")
-PROJECTIONS = {"UMAP": ("umap_1", "umap_2"), "PCA": ("pca_1", "pca_2")}
+            "source_shape", "source_affine", "has_seg", "key", "simulated", "dataset", "fingerprint",
+            "seg_fingerprint", "mask_fingerprint", "mask_kind")
+PROJECTIONS = {"UMAP": ("umap_1", "umap_2"), "t-SNE": ("tsne_1", "tsne_2"), "PCA": ("pca_1", "pca_2")}
+COORDINATES = tuple(column for pair in PROJECTIONS.values() for column in pair)
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def readable_columns(cohort: pd.DataFrame) -> list[str]:
     """The columns a person wants to see, the well-known ones first; empty ones are left out."""
     first = [c for c in ("participant", "session", "site", "sex", "age", "diagnosis", "dice_mean", "dice_split")
              if c in cohort]
-    rest = [c for c in cohort.columns if c not in (*first, *INTERNAL, "scan_id")]
+    rest = [c for c in cohort.columns if c not in (*first, *INTERNAL, *COORDINATES, "scan_id")]
     return [c for c in (*first, *rest) if _has_content(cohort[c])]
 
 

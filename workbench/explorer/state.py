@@ -13,7 +13,7 @@ import param
 
 from workbench.errors import WorkbenchError
 from workbench.explorer import files
-from workbench.explorer.catalog import PROJECTIONS, Catalog
+from workbench.explorer.catalog import COORDINATES, PROJECTIONS, Catalog
 from workbench.plots.scatter import colorable
 
 log = logging.getLogger(__name__)
@@ -166,6 +166,6 @@ def _first_case(cohort: pd.DataFrame) -> str:
     return str((scored if len(scored) else cohort)["scan_id"].iloc[0])
 
 
-_NEVER_A_COLOR = ("scan_id", "path", "seg_path", "mask_path", "umap_1", "umap_2", "pca_1", "pca_2", "affine",
+_NEVER_A_COLOR = ("scan_id", "path", "seg_path", "mask_path", *COORDINATES, "affine",
                   "source_shape", "source_affine", "key", "px", "py", "pz", "x", "y", "z", "simulated", "has_seg",
                   "fingerprint", "seg_fingerprint", "mask_fingerprint", "participant")

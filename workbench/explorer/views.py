@@ -10,7 +10,7 @@ import pandas as pd
 import panel as pn
 
 from workbench import plots
-from workbench.explorer.catalog import INTERNAL, PROJECTIONS, readable_columns
+from workbench.explorer.catalog import COORDINATES, INTERNAL, PROJECTIONS, readable_columns
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import HTML, TABLE
 
@@ -197,7 +197,7 @@ def case_html(row: dict[str, Any], dice: pd.DataFrame) -> str:
     """The details of a case as HTML; everything from data is escaped."""
     facts = [(TITLES.get(k, k), row[k]) for k in ("participant", "session", "site", "scanner", "sex", "age")
              if k in row and not _missing(row[k])]
-    known = {*INTERNAL, "axcodes", "scan_id", "participant", "session", "site", "scanner", "sex", "age",
+    known = {*INTERNAL, *COORDINATES, "axcodes", "scan_id", "participant", "session", "site", "scanner", "sex", "age",
              "dice_mean", "dice_split"}
     facts += [(TITLES.get(k, k), v) for k, v in row.items() if k not in known and not _missing(v)]
     if all(k in row for k in ("x", "y", "z", "sx", "sy", "sz")):

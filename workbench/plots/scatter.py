@@ -104,7 +104,7 @@ def colorable(table: pd.DataFrame) -> list[str]:
 
 def axis_label(column: str) -> str:
     """``"umap_1"`` → ``"UMAP 1"``."""
-    return column.replace("_", " ").upper()
+    return column.replace("_", " ").upper().replace("TSNE", "t-SNE")
 
 
 def _sort_legend(plot: Any, element: Any) -> None:
