@@ -2,11 +2,11 @@
 
     python -m benchmarks.settings [--quick]
 
-VolTA, tiny preset, 64³ crops, patch 8 (512 tokens), small heads, 4 scans; forward, backward and AdamW on tensors that are
-there already. Each setting has a process of its own, so that the peak of its memory is its own; the settings take turns
-and the best step of each counts. The last line on stdout is one JSON object: ``ours`` and ``peer`` are the memory above
-what the process has before the first step with and without activation checkpointing, GB; ``settings`` has each setting's
-seconds a step and memory as shares of the plain one's.
+VolTA, tiny preset, 64³ crops, patch 8 (512 tokens), small heads, 4 scans; forward, backward and AdamW on tensors that
+are there already. Each setting has a process of its own, so that the peak of its memory is its own; the settings take
+turns and the best step of each counts. The last line on stdout is one JSON object: ``ours`` and ``peer`` are the memory
+above what the process has before the first step with and without activation checkpointing, GB; ``settings`` has each
+setting's seconds a step and memory as shares of the plain one's.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import json
 import subprocess
 import sys
 import time
+from typing import Any
 
-SETTINGS = {"plain": {}, "activation_checkpointing": {"recompute": True}, "accumulate 4": {"parts": 4},
-            "bf16-mixed": {"bf16": True}, "compile": {"compile": True}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {}, "activation_checkpointing": {"recompute": True}, "accumulate 4": {"parts": 4},
+    "bf16-mixed": {"bf16": True}, "compile": {"compile": True}}
 SCANS = 4
 
 
