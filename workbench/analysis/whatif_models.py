@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ from workbench.model.export import load_encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run
 
+if TYPE_CHECKING:
+    from workbench.finetune.config import ClassifyConfig
+
 TOLERANCE = 1e-3  # between a score made again and the one the run wrote
 
 
@@ -23,15 +27,15 @@ class Segmenter:
     """The network of a segment run on an array."""
 
     def __init__(self, path: Path, store: Store, device: str) -> None:
-        from workbench.model.unetr import Unetr
+        from workbench.finetune.config import SegmentConfig
+        from workbench.finetune.networks import build_network, crop_of
 
         run = task_run(path, "segment", store)
-        config = run.config
-        self.structures = tuple(config["structures"])
-        self.overlap, self.device = float(config["overlap"]), device
-        encoder, _ = load_encoder(config["encoder"], init="random")
-        self.model = Unetr(encoder, len(self.structures) + 1, features=config["features"],
-                           input_skip=config["input_skip"]).to(device).eval()
+        config = SegmentConfig.build(_settings(run))
+        self.structures, self.overlap, self.device = config.structures, config.overlap, device
+        encoder = load_encoder(config.encoder, init="random")[0] if config.encoder else None
+        self.crop = crop_of(config, encoder)
+        self.model = build_network(config, encoder, self.crop).to(device).eval()
         _load(self.model, run)
 
     @torch.no_grad()
@@ -40,8 +44,7 @@ class Segmenter:
         from monai.inferers import sliding_window_inference
 
         image = torch.from_numpy(scan.astype(np.float32))[None, None].to(self.device)
-        logits = sliding_window_inference(image, self.model.encoder.config.size_xyz, 2, self.model,
-                                          overlap=self.overlap, mode="gaussian")
+        logits = sliding_window_inference(image, self.crop, 2, self.model, overlap=self.overlap, mode="gaussian")
         assert isinstance(logits, Tensor)
         return logits[0].argmax(0).cpu().numpy()
 
@@ -50,32 +53,38 @@ class Scorer:
     """The score of a classify run for a volume or its vectors; above 0.5 it decides for the positive class."""
 
     def __init__(self, path: Path, store: Store, vectors: pd.DataFrame, device: str) -> None:
+        from workbench.finetune.config import ClassifyConfig
+
         run = task_run(path, "classify", store)
         self.path, self.device = path, device
         self.network: nn.Module | None = None
-        if run.config["mode"] == "linear":
-            self._fit_again(run, vectors)
+        config = ClassifyConfig.build(_settings(run))
+        if config.mode not in ("linear", "full") or "positive" not in run.provenance:
+            raise WorkbenchError(f"{path}: cannot be asked about a changed scan",
+                                 cause=f"mode {config.mode}, classes {', '.join(run.provenance['classes']) or 'none'}",
+                                 remedy="give a classify run of mode linear or full with two classes")
+        if config.mode == "linear":
+            self._fit_again(run, config, vectors)
             return
-        from workbench.model.classifier import Classifier
+        from workbench.finetune.train_classifier import build_classifier
 
-        self.network = Classifier(load_encoder(run.config["encoder"], init="random")[0], 2).to(device).eval()
+        encoder = load_encoder(config.encoder, init="random")[0] if config.encoder else None
+        self.network = build_classifier(encoder, 2, config).to(device).eval()
         _load(self.network, run)
 
-    def _fit_again(self, run: Run, vectors: pd.DataFrame) -> None:
+    def _fit_again(self, run: Run, config: ClassifyConfig, vectors: pd.DataFrame) -> None:
         """A linear probe keeps no weights: it is fitted again on the same vectors, and must give the same scores."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
+        from workbench.finetune.predictors import fit_regression
+        from workbench.finetune.targets import read_target
 
         table = run.read_table("predictions").merge(vectors, on="scan_id", how="left")
         remedy = "embed with the encoder, the weights and the store of the classify run"
         if table["cls"].isna().any():
             raise WorkbenchError(f"{run.path}: some of its scans are not embedded", remedy=remedy)
         features = np.stack([np.concatenate([c, m]) for c, m in zip(table["cls"], table["patch_mean"], strict=True)])
-        positive = (table["truth"].astype(str) == run.provenance["positive"]).to_numpy()
-        train = (table["split"] == "train").to_numpy()
-        self.probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.01, class_weight="balanced"))
-        self.probe.fit(features[train], positive[train])
+        target = read_target(table.assign(**{config.target: table["truth"]}), config)
+        self.probe = fit_regression(features, target, (table["split"] == "train").to_numpy(), config,
+                                    float(run.provenance["inverse_penalty_used"]))
         worst = float(np.abs(self.probe.predict_proba(features)[:, 1] - table["score"]).max())
         if worst > TOLERANCE:
             raise WorkbenchError(f"{run.path}: its scores cannot be made again",
@@ -95,6 +104,11 @@ def task_run(path: Path, job: str, store: Store) -> Run:
                              remedy=f"give the folder that `workbench {job}` wrote")
     store.require_fingerprint(str(run.provenance["preparation"]), str(path))
     return run
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """The run's configuration as its class takes it."""
+    return {k: v for k, v in run.config.items() if k != "job"}
 
 
 def _load(model: nn.Module, run: Run) -> None:

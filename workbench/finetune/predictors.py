@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
@@ -97,7 +97,16 @@ def choose_penalty(features: np.ndarray, target: Target, train: np.ndarray, peop
 
 def regression(features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig,
                inverse_penalty: float) -> np.ndarray:
-    """Penalised regression on standardised features: probabilities ``(scans, classes)``, or numbers ``(scans,)``.
+    """Penalised regression on standardised features: probabilities ``(scans, classes)``, or numbers ``(scans,)``."""
+    model = fit_regression(features, target, train, config, inverse_penalty)
+    if target.regression:
+        return model.predict(features) * target.values[train].std() + target.values[train].mean()
+    return model.predict_proba(features)
+
+
+def fit_regression(features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig,
+                   inverse_penalty: float) -> Pipeline:
+    """The regression itself; numbers are learnt as z-scores of the training scans.
 
     ``pca`` standardises, projects on the training scans' components, and standardises those.
     """
@@ -110,10 +119,10 @@ def regression(features: np.ndarray, target: Target, train: np.ndarray, config: 
         mean, spread = target.values[train].mean(), target.values[train].std()
         model = make_pipeline(*steps, Ridge(alpha=1 / inverse_penalty))
         model.fit(features[train], (target.values[train] - mean) / spread, ridge__sample_weight=target.weights[train])
-        return model.predict(features) * spread + mean
+        return model
     model = make_pipeline(*steps, LogisticRegression(max_iter=2000, C=inverse_penalty))
     model.fit(features[train], target.values[train], logisticregression__sample_weight=target.weights[train])
-    return model.predict_proba(features)
+    return model
 
 
 def neighbours(features: np.ndarray, target: Target, train: np.ndarray, people: np.ndarray,

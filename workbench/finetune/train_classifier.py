@@ -54,7 +54,7 @@ def train_and_predict(encoder: Encoder | None, store: Store, table: pd.DataFrame
     def loss_of(output: Tensor, row: int) -> Tensor:
         if target.regression:
             return (output[0, 0] - (target.values[row] - mean) / spread) ** 2
-        return F.cross_entropy(output, torch.tensor([int(target.values[row])]))
+        return F.cross_entropy(output, torch.tensor([int(target.values[row])], device=output.device))
 
     def backward(step: int) -> float:
         total = 0.0
