@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,7 @@ def _settings(out: Path) -> PrepareConfig:
     return PrepareConfig(out=out, cohort=out.parent / "no_cohort", spacing=1.0)
 
 
-def _facts(config: PrepareConfig) -> dict[str, object]:
+def _facts(config: PrepareConfig) -> dict[str, Any]:
     return {"cohort_fingerprint": "synthetic", "preparation": preparation_fingerprint(config), "simulated": True}
 
 
