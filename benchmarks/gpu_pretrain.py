@@ -9,7 +9,8 @@ second, short run goes under torch's profiler, whose longest kernels are printed
 
 The last line on stdout is one JSON object. ``ours`` is the share of the peak (MFU) and ``peer`` the goal of 0.5;
 ``ratio`` is the smaller of MFU over 0.5 and 0.03 over the share of waiting for data. Without CUDA it is null, and
-``skipped`` says why; ``--device cpu --tiny`` runs the same code with a small encoder and says nothing about a GPU.
+``skipped`` says why; ``--device cpu --tiny`` runs the same code with a small encoder, without a ratio: it says nothing
+about a GPU.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     waited = float((wait * seconds).sum() / seconds.sum())
     profiled(settings(args, folder / "profiled", store.path, len(store), 3 if args.tiny else 12), args.device)
     how = run.provenance["how"]
+    ratio = min(mfu / MFU_GOAL, WAIT_GOAL / max(waited, 1e-6))
     return {"ours": round(mfu, 4), "peer": MFU_GOAL, "peer_is": "goal, share of the peak",
-            "ratio": round(min(mfu / MFU_GOAL, WAIT_GOAL / max(waited, 1e-6)), 3), "unit": "share of the peak (MFU)",
+            "ratio": round(ratio, 3) if args.device == "cuda" else None, "unit": "share of the peak (MFU)",
             "n": len(rows), "volumes_per_s": round(len(rows) / float(seconds.sum()), 2), "data_wait": round(waited, 4),
             "data_wait_goal": WAIT_GOAL, "memory_gb": round(float(rows["memory_gb"].max()), 2),
             "flops_a_step": how["flops_a_step"], "peak": how["peak"], "compile": args.compile,

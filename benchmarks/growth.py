@@ -33,15 +33,15 @@ BATCH = 2
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="three processes of each size in place of eight")
+    parser.add_argument("--quick", action="store_true", help="two processes of each size in place of eight")
     parser.add_argument("--child", type=Path, help="measure this store and print what it takes")
-    parser.add_argument("--steps", type=int, default=100, help="micro-batches a process reads")
+    parser.add_argument("--steps", type=int, default=60, help="micro-batches a process reads")
     args = parser.parse_args(argv)
     if args.child:
         print(json.dumps(look(args.child, args.steps)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), 3 if args.quick else 8, args.steps)
+        result = measure(Path(folder), 2 if args.quick else 8, args.steps)
     print(json.dumps({**result, "load_average": round(os.getloadavg()[0], 1)}))
 
 
