@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.errors import WorkbenchError
@@ -47,8 +48,11 @@ class Store:
         affines = table["affine"].combine_chunks().flatten().to_numpy().reshape(-1, 4, 4)
         self._origins = affines[:, :3, 3].copy()  # the rest of each affine is spacing times the identity
         self._has_seg = table["has_seg"].to_numpy().astype(bool)
+        del affines
         datasets, self._dataset = np.unique(np.array(table["dataset"].to_pylist()), return_inverse=True)
         self._datasets, self._dataset = datasets.tolist(), self._dataset.astype(np.int16)
+        del table
+        pa.default_memory_pool().release_unused()  # what decoding took goes back to the system, not into a reserve
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -66,6 +70,10 @@ class Store:
     def index(self) -> pd.DataFrame:
         """One row a scan, sorted by ``scan_id``: the cohort's columns and what preparing added."""
         return pd.read_parquet(self._index_file)
+
+    def columns(self, *names: str) -> pd.DataFrame:
+        """Some columns of ``index``, read and not kept: a training needs one of thirty."""
+        return pq.read_table(self._index_file, columns=list(names)).to_pandas()
 
     @cached_property
     def labels(self) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
 
 def training_scans(store: Store, split: pd.DataFrame | None) -> tuple[np.ndarray, list[str]]:
     """Positions in the store, and people, that pretraining may see."""
-    table = store.index
+    table = store.columns("participant")
     if split is not None:
         train = set(split.loc[split["split"] == "train", "participant"])
         table = table[table["participant"].isin(train)]
@@ -273,7 +273,7 @@ class Trainer:
         weights = {name: whole(value) for name, value in self.objective.exported.state_dict().items()}
         if self.fabric.is_global_zero:
             c = self.config
-            images = sorted(self.store.index["fingerprint"].iloc[self.scans])
+            images = sorted(self.store.columns("fingerprint")["fingerprint"].iloc[self.scans])
             card = EncoderCard(c.encoder, self.store.fingerprint, self.store.spacing, tuple(participants),
                                tuple(images), c.objective.describe(), self.step, c.seed, self.store.simulated)
             save_encoder(self.run.path / "model", weights, card)
