@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from workbench.engine.checkpoint import latest_checkpoint
 from workbench.errors import WorkbenchError
+from workbench.finetune.windows import window_logits
 from workbench.model.export import load_encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run
@@ -38,15 +39,10 @@ class Segmenter:
         self.model = build_network(config, encoder, self.crop).to(device).eval()
         _load(self.model, run)
 
-    @torch.no_grad()
     def classes(self, scan: np.ndarray) -> np.ndarray:
         """Class of each voxel of the prepared grid, 0 background, then the structures in order."""
-        from monai.inferers import sliding_window_inference
-
-        image = torch.from_numpy(scan.astype(np.float32))[None, None].to(self.device)
-        logits = sliding_window_inference(image, self.crop, 2, self.model, overlap=self.overlap, mode="gaussian")
-        assert isinstance(logits, Tensor)
-        return logits[0].argmax(0).cpu().numpy()
+        logits = window_logits(self.model, scan, crop=self.crop, overlap=self.overlap, device=self.device)
+        return logits.argmax(0).cpu().numpy()
 
 
 class Scorer:

@@ -16,13 +16,19 @@ from workbench.volumes.volume import Triple
 def probabilities(model: nn.Module, store: Store, scan: str, *, crop: Triple, overlap: float,
                   device: str) -> np.ndarray:
     """Class probabilities ``(classes, X, Y, Z)`` on the prepared grid, float32, by overlapping windows of ``crop``."""
+    return window_logits(model, store.read(scan), crop=crop, overlap=overlap, device=device).softmax(0).cpu().numpy()
+
+
+@torch.inference_mode()
+def window_logits(model: nn.Module, scan: np.ndarray, *, crop: Triple, overlap: float, device: str) -> torch.Tensor:
+    """Logits ``(classes, X, Y, Z)`` of a prepared scan ``(X, Y, Z)``, float32, on ``device``."""
     from monai.inferers import sliding_window_inference
 
     model.eval()
-    image = torch.from_numpy(store.read(scan).astype(np.float32))[None, None].to(device)
+    image = torch.from_numpy(scan.astype(np.float32))[None, None].to(device)
     logits = sliding_window_inference(image, crop, 2, model, overlap=overlap, mode="gaussian")
     assert isinstance(logits, torch.Tensor)
-    return logits.float().softmax(dim=1)[0].cpu().numpy()
+    return logits.float()[0]
 
 
 def in_source_space(probs: np.ndarray, store: Store, scan: str) -> Volume:
