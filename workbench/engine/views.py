@@ -41,6 +41,12 @@ class ViewParams:
         source = corners @ self.matrix[:, :3].T + self.matrix[:, 3]
         return np.floor(source.min(0)).astype(int), np.ceil(source.max(0)).astype(int) + 2
 
+    def box_inside(self, size: Triple, shape: Triple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The part of ``box`` that lies in a scan of ``shape``, ``[low, high)``, and the matrix (3, 4) into it."""
+        low, high = self.box(size)
+        low, high = np.maximum(low, 0), np.minimum(high, shape)
+        return low, high, np.concatenate([self.matrix[:, :3], self.matrix[:, 3:] - low[:, None]], axis=1)
+
 
 def identity_view(shape: Triple) -> ViewParams:
     """The scan as it is."""

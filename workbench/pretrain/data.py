@@ -121,10 +121,7 @@ class MicroBatches(Dataset[RawBatch]):
 
 def read_box(store: Store, scan: int, view: ViewParams, size: Triple) -> tuple[np.ndarray, np.ndarray]:
     """The voxels that a view touches, and the matrix from the view's voxels to theirs."""
-    shape = store.shape(scan)
-    low, high = view.box(size)
-    low, high = np.maximum(low, 0), np.minimum(high, shape)
-    matrix = np.concatenate([view.matrix[:, :3], view.matrix[:, 3:] - low[:, None]], axis=1)
+    low, high, matrix = view.box_inside(size, store.shape(scan))
     return store.read(scan, low, high), matrix
 
 
