@@ -3,27 +3,39 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
+from scipy import ndimage, stats
 
-from workbench.engine.views import ViewParams, change_intensities, crop_boxes, crop_by_grid, identity_view
+from workbench.engine.views import ViewParams, change_intensities, crop_by_grid, identity_view, make_views, pad_together
 from workbench.pretrain.config import ViewSettings
 from workbench.pretrain.views import draw_view
 
 PLAIN = {"gamma": 0.0, "bias": np.zeros(10), "noise": 0.0, "blur": 0.0, "seed": 0}
 
 
+CPU = torch.device("cpu")
+
+
 def as_batch(volume: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(volume.astype(np.float32))[None, None]
 
 
-def matrix_of(params: ViewParams) -> torch.Tensor:
-    return torch.from_numpy(params.matrix)[None]
+def crop(volume: np.ndarray, matrix: np.ndarray, size: tuple[int, int, int]) -> np.ndarray:
+    """One view as it is made on a CPU, its intensities unchanged."""
+    return make_views([torch.from_numpy(volume.astype(np.float32))], matrix[None], None, size, CPU)[0, 0].numpy()
+
+
+def by_rows(views: torch.Tensor, params: list[ViewParams]) -> torch.Tensor:
+    """`change_intensities` as it is done on a CPU: the view that is the whole box."""
+    return make_views(list(views[:, 0]), np.stack([np.eye(3, 4)] * len(views)), params, tuple(views.shape[2:]), CPU)
+
+
+both_ways = pytest.mark.parametrize("change", [change_intensities, by_rows])
 
 
 def test_identity_is_exact():
     volume = np.random.default_rng(0).normal(size=(7, 9, 11))
-    out = crop_boxes(as_batch(volume), matrix_of(identity_view(volume.shape)), volume.shape)
-    torch.testing.assert_close(out[0, 0].numpy(), volume.astype(np.float32), atol=1e-5, rtol=0)
+    out = crop(volume, identity_view(volume.shape).matrix, volume.shape)
+    np.testing.assert_array_equal(out, volume.astype(np.float32))
 
 
 @given(seed=st.integers(0, 1000))
@@ -33,7 +45,7 @@ def test_agrees_with_scipy_for_the_same_matrix(seed):
     rng = np.random.default_rng(seed)
     volume = rng.normal(size=(12, 14, 10))
     view = draw_view(rng, ViewSettings(scale=(0.2, 0.9), rotation=30), volume.shape, (8, 8, 8))
-    ours = crop_boxes(as_batch(volume), matrix_of(view), (8, 8, 8))[0, 0].numpy()
+    ours = crop(volume, view.matrix, (8, 8, 8))
     theirs = ndimage.affine_transform(volume, view.matrix[:, :3], view.matrix[:, 3], output_shape=(8, 8, 8), order=1,
                                       mode="grid-constant")
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
@@ -51,28 +63,50 @@ def test_the_box_holds_everything_the_view_needs(seed):
     box = volume[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
     inside = view.matrix.copy()
     inside[:, 3] -= low
-    whole = crop_boxes(as_batch(volume), matrix_of(view), (8, 8, 8))
-    part = crop_boxes(as_batch(box), torch.from_numpy(inside)[None], (8, 8, 8))
-    torch.testing.assert_close(whole, part, atol=1e-4, rtol=0)
+    np.testing.assert_allclose(crop(volume, view.matrix, (8, 8, 8)), crop(box, inside, (8, 8, 8)), atol=1e-4)
 
 
-def test_both_ways_of_resampling_agree_and_leave_torchs_threads_alone():
-    """The CPU's loop is `grid_sample` in other words, also where a view reaches beyond its box."""
+def test_both_ways_of_making_views_agree_and_leave_torchs_threads_alone():
+    """The CPU's rows are the tensor operations in other words, also where a view reaches beyond its box, for boxes of
+    several sizes and in the store's float16."""
     threads = torch.get_num_threads()
-    boxes = torch.randn(3, 1, 12, 15, 10)
     rng = np.random.default_rng(0)
-    matrices = torch.from_numpy(np.stack([draw_view(rng, ViewSettings(scale=(0.9, 1), rotation=40), (14, 14, 14),
-                                                    (9, 8, 10)).matrix for _ in range(3)]))
-    torch.testing.assert_close(crop_boxes(boxes, matrices, (9, 8, 10)), crop_by_grid(boxes, matrices, (9, 8, 10)),
-                               atol=1e-4, rtol=0)
+    params = [draw_view(rng, ViewSettings(scale=(0.9, 1), rotation=40, noise=0), (14, 14, 14), (9, 8, 10))
+              for _ in range(4)]
+    assert {p.blur > 0 for p in params} == {True, False}
+    boxes = [torch.randn(12, 15, 10 + i, generator=torch.Generator().manual_seed(i)).half() for i in range(4)]
+    boxes[1][:, :7] = 0
+    matrices = np.stack([p.matrix for p in params])
+    rows = make_views(boxes, matrices, params, (9, 8, 10), CPU)
+    tensors = change_intensities(crop_by_grid(pad_together(boxes, CPU), torch.from_numpy(matrices), (9, 8, 10)), params)
+    torch.testing.assert_close(rows, tensors, atol=2e-4, rtol=1e-4)
     assert torch.get_num_threads() == threads
+
+
+@given(st.lists(st.floats(-65504, 65504, width=16), min_size=1, max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_widening_is_exact(numbers):
+    """Zeros of either sign and subnormal numbers too."""
+    row = torch.tensor(numbers, dtype=torch.float16).reshape(1, 1, -1)
+    assert torch.equal(make_views([row], np.eye(3, 4)[None], None, tuple(row.shape), CPU)[0, 0], row.float())
+
+
+def test_noise_is_normal_independent_and_of_the_asked_strength():
+    one = torch.ones(2, 1, 40, 40, 40)
+    params = [ViewParams(np.eye(3, 4), **{**PLAIN, "noise": 0.5, "seed": seed}) for seed in (1, 2)]
+    noise = (by_rows(one, params) - 1).numpy()[:, 0] / 0.5
+    assert stats.kstest(noise[0].ravel(), "norm").pvalue > 1e-3 and abs(noise.std() - 1) < 0.01
+    for axis in range(3):  # no neighbour knows another, nor one seed the next
+        assert abs(np.corrcoef(noise[0].ravel(), np.roll(noise[0], 1, axis).ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.02
+    assert torch.equal(by_rows(one, params)[1:], by_rows(one[1:], params[1:]))  # whatever batch it is in
 
 
 def test_flip_is_left_right_and_nothing_else():
     volume = np.random.default_rng(0).normal(size=(8, 8, 8))
     settings_ = ViewSettings(scale=(1, 1), rotation=0, flip=1)
     flipped = draw_view(np.random.default_rng(0), settings_, volume.shape, (8, 8, 8))
-    out = crop_boxes(as_batch(volume), matrix_of(flipped), (8, 8, 8))[0, 0].numpy()
+    out = crop(volume, flipped.matrix, (8, 8, 8))
     np.testing.assert_allclose(out, volume[::-1], atol=1e-5)
     for seed in range(20):  # never flipped unless asked
         view = draw_view(np.random.default_rng(seed), ViewSettings(flip=0), volume.shape, (8, 8, 8))
@@ -86,40 +120,44 @@ def test_a_view_covers_the_asked_share_of_the_scan():
         assert 0.3 - 1e-6 <= share <= 0.6 + 1e-6
 
 
-def test_no_change_is_no_change_and_background_stays_background():
+@both_ways
+def test_no_change_is_no_change_and_background_stays_background(change):
     volume = torch.randn(2, 1, 8, 8, 8)
     volume[:, :, :3] = 0
     plain = ViewParams(np.eye(3, 4), **PLAIN)
-    torch.testing.assert_close(change_intensities(volume, [plain, plain]), volume, atol=1e-5, rtol=0)
+    torch.testing.assert_close(change(volume, [plain, plain]), volume, atol=1e-5, rtol=0)
     strong = ViewParams(np.eye(3, 4), 0.5, np.full(10, 0.1), 0.5, 1.5, 3)
-    out = change_intensities(volume, [plain, strong])
+    out = change(volume, [plain, strong])
     torch.testing.assert_close(out[0], volume[0], atol=1e-5, rtol=0)  # a neighbour's changes do not leak
     assert (out[1, :, :3] == 0).all() and not torch.allclose(out[1], volume[1])
 
 
-def test_blur_agrees_with_scipy():
+@both_ways
+def test_blur_agrees_with_scipy(change):
     volume = np.zeros((15, 15, 15))
     volume[7, 7, 7] = 1.0
     volume += 1e-3  # nowhere background
     view = ViewParams(np.eye(3, 4), **{**PLAIN, "blur": 1.2})
-    ours = change_intensities(as_batch(volume), [view])[0, 0].numpy()
+    ours = change(as_batch(volume), [view])[0, 0].numpy()
     theirs = ndimage.gaussian_filter(volume, 1.2, mode="constant", radius=4)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_gamma_keeps_order_and_the_middle():
+@both_ways
+def test_gamma_keeps_order_and_the_middle(change):
     ramp = torch.linspace(-3, 3, 64).reshape(1, 1, 4, 4, 4)
-    out = change_intensities(ramp, [ViewParams(np.eye(3, 4), **{**PLAIN, "gamma": 0.3})]).flatten()
+    out = change(ramp, [ViewParams(np.eye(3, 4), **{**PLAIN, "gamma": 0.3})]).flatten()
     assert (out.diff() > 0).all()
     brighter = ViewParams(np.eye(3, 4), **{**PLAIN, "gamma": 0.3})
-    middle = change_intensities(torch.full((1, 1, 2, 2, 2), 1e-6), [brighter])
+    middle = change(torch.full((1, 1, 2, 2, 2), 1e-6), [brighter])
     assert middle.abs().max() < 1e-4
 
 
-def test_replay_gives_the_same_view():
+@both_ways
+def test_replay_gives_the_same_view(change):
     volume = torch.randn(1, 1, 8, 8, 8)
     view = draw_view(np.random.default_rng(3), ViewSettings(), (8, 8, 8), (8, 8, 8))
-    assert torch.equal(change_intensities(volume, [view]), change_intensities(volume, [view]))
+    assert torch.equal(change(volume, [view]), change(volume, [view]))
 
 
 @pytest.mark.parametrize("bad", [(0, 1), (0.6, 0.5), (0.5, 1.2)])

@@ -8,8 +8,7 @@ of the prepared scan (RAS+, so axis 0 is left → right and a left-right flip is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,38 +52,25 @@ def identity_view(shape: Triple) -> ViewParams:
     return ViewParams(np.eye(3, 4), 0.0, np.zeros(10), 0.0, 0.0, 0)
 
 
-def crop_boxes(boxes: Tensor, matrices: Tensor, size: Triple) -> Tensor:
-    """Resample ``boxes (B, 1, X, Y, Z)`` at ``matrices (B, 3, 4)`` (view voxel → box voxel) to ``(B, 1, *size)``.
+def make_views(boxes: Sequence[Tensor], matrices: np.ndarray, params: Sequence[ViewParams] | None, size: Triple,
+               device: torch.device) -> Tensor:
+    """Views ``(V, 1, *size)`` float32 on ``device``.
 
-    Crop, zoom, rotation and flip in one trilinear interpolation; outside the box is 0. On a GPU it is one
-    `grid_sample`, on a CPU the same arithmetic in a loop of its own.
+    Crop, zoom, rotation and flip are one trilinear interpolation, outside a box is 0; then the intensities change. On
+    a GPU these are batched tensor operations (`crop_by_grid`, `change_intensities`), on a CPU the same arithmetic in
+    one pass over the rows (`engine.views_cpu`). Only the noise differs between the two: each has its own generator.
+
+    Args:
+        boxes: V tensors ``(X, Y, Z)``, float16 as they are read or float32, each of its own size.
+        matrices: ``(V, 3, 4)``, a view's voxel → its box's voxel.
+        params: What changes the intensities; None leaves them.
     """
-    if boxes.device.type != "cpu":
-        return crop_by_grid(boxes, matrices, size)
-    from workbench.engine.resample_cpu import resample
+    if device.type == "cpu":
+        from workbench.engine import views_cpu
 
-    out = torch.empty((len(boxes), *size))
-    with _numba_threads(torch.get_num_threads()):
-        resample(boxes.squeeze(1).float().numpy(), matrices.double().numpy(), out.numpy())
-    return out.unsqueeze(1)
-
-
-@contextmanager
-def _numba_threads(count: int) -> Iterator[None]:
-    """As many threads as torch uses, so that a process told to use one core does.
-
-    numba shares torch's OpenMP, and its first start sets the number of threads there to that of the cores: it is put
-    back, or the sums of everything after would be rounded otherwise than before.
-    """
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-        torch.set_num_threads(count)
+        return views_cpu.make_views(boxes, matrices, params, size)
+    views = crop_by_grid(pad_together(boxes, device), torch.from_numpy(matrices), size)
+    return views if params is None else change_intensities(views, params)
 
 
 def crop_by_grid(boxes: Tensor, matrices: Tensor, size: Triple, *, mode: str = "bilinear") -> Tensor:
@@ -102,7 +88,7 @@ def crop_by_grid(boxes: Tensor, matrices: Tensor, size: Triple, *, mode: str = "
     return F.grid_sample(boxes.float(), grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
-def change_intensities(views: Tensor, params: list[ViewParams]) -> Tensor:
+def change_intensities(views: Tensor, params: Sequence[ViewParams]) -> Tensor:
     """Gamma, bias field, blur and noise for a batch ``(B, 1, X, Y, Z)``; what is outside the brain stays 0."""
     outside = views == 0
     x = _gamma_and_bias(views, params)
@@ -124,7 +110,7 @@ def seeded_noise(like: Tensor, seeds: Sequence[int]) -> Tensor:
                         for seed in seeds])
 
 
-def _gamma_and_bias(views: Tensor, params: list[ViewParams]) -> Tensor:
+def _gamma_and_bias(views: Tensor, params: Sequence[ViewParams]) -> Tensor:
     """In place on one new tensor: on a CPU, memory that is touched for the first time costs more than the arithmetic.
 
     With s = (x + SHIFT) / (2 · SHIFT), the brain's mean at 1/2: x' = 2 · SHIFT · ½^(1 - g) s^g exp(field) - SHIFT,
@@ -171,10 +157,16 @@ def _blur(x: Tensor, sigmas: Tensor) -> Tensor:
     return y.view_as(x)
 
 
-def pad_together(arrays: list[np.ndarray]) -> Tensor:
+def blur_radius(sigma: float) -> int:
+    """Voxels to either side that a Gaussian of ``sigma`` voxels reaches."""
+    return math.floor(3 * sigma) + 1
+
+
+def pad_together(boxes: Sequence[Tensor], device: torch.device) -> Tensor:
     """Boxes of several sizes → one tensor ``(B, 1, X, Y, Z)``, zeros behind the shorter ones (zero is background)."""
-    extent = np.max([a.shape for a in arrays], axis=0)
-    out = np.zeros((len(arrays), 1, *extent), arrays[0].dtype)
-    for i, a in enumerate(arrays):
-        out[i, 0, :a.shape[0], :a.shape[1], :a.shape[2]] = a
-    return torch.from_numpy(out)
+    extent = np.max([box.shape for box in boxes], axis=0).tolist()
+    out = torch.zeros((len(boxes), 1, *extent), dtype=boxes[0].dtype, device=device)
+    for i, box in enumerate(boxes):
+        x, y, z = box.shape
+        out[i, 0, :x, :y, :z].copy_(box, non_blocking=True)
+    return out

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import ViewParams, change_intensities, crop_boxes, crop_by_grid, pad_together
+from workbench.engine.views import ViewParams, crop_by_grid, make_views, pad_together
 from workbench.finetune.config import SegmentConfig
 from workbench.prepare.store import Store
 from workbench.volumes.volume import Triple
@@ -53,14 +53,14 @@ class Crops:
             scan = self.scans[int(rng.integers(len(self.scans)))]
             view = self._draw(rng, scan)
             low, high, matrix = view.box_inside(self.crop, self.store.shape(scan))
-            images.append(self.store.read(scan, low, high))
+            images.append(torch.from_numpy(self.store.read(scan, low, high)))
             seg = to_classes(self.store.read_seg(scan, low, high), self.tables[scan])
-            labels.append(seg.astype(np.uint8))
+            labels.append(torch.from_numpy(seg.astype(np.uint8)))
             matrices.append(matrix)
             params.append(view)
-        where = torch.from_numpy(np.stack(matrices))
-        image = change_intensities(crop_boxes(pad_together(images), where, self.crop), params)
-        label = crop_by_grid(pad_together(labels), where, self.crop, mode="nearest")
+        where, cpu = np.stack(matrices), torch.device("cpu")
+        image = make_views(images, where, params, self.crop, cpu)
+        label = crop_by_grid(pad_together(labels, cpu), torch.from_numpy(where), self.crop, mode="nearest")
         return image, label.round().long()
 
     def _draw(self, rng: np.random.Generator, scan: str) -> ViewParams:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import ViewParams, change_intensities, crop_boxes, pad_together
+from workbench.engine.views import ViewParams, make_views
 from workbench.prepare.store import Store
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
@@ -27,11 +27,11 @@ from workbench.volumes.volume import Triple
 
 @dataclass
 class Crops:
-    """Views of one size, drawn and read but not resampled: boxes ``(V·B, 1, X, Y, Z)`` float16, view-major, and the
+    """Views of one size, drawn and read but not resampled: V·B boxes ``(X, Y, Z)`` float16, view-major, and the
     matrices ``(V·B, 3, 4)`` from a view's voxels to its box's."""
 
-    boxes: Tensor
-    matrices: Tensor
+    boxes: list[Tensor]
+    matrices: np.ndarray
     params: list[ViewParams]
     drops: Tensor  # (V·B, depth, 2), the uniform numbers drop path goes by
 
@@ -50,7 +50,7 @@ class RawBatch:
         """Called by the loader where there is a GPU: copies from pinned memory overlap with computing."""
         for crops in (self.views, self.local):
             if crops is not None:
-                crops.boxes = crops.boxes.pin_memory()
+                crops.boxes = [box.pin_memory() for box in crops.boxes]
         self.masks = self.masks.pin_memory()
         return self
 
@@ -111,12 +111,11 @@ class MicroBatches(Dataset[RawBatch]):
                 drawn = draw_view(stream(self.config.seed, purpose, place, view), self.config.views, shape, size, scale)
                 box, matrix = read_box(self.store, scan, drawn, size)
                 params.append(drawn)
-                reads.append(box)
+                reads.append(torch.from_numpy(box))
                 matrices.append(matrix)
                 rng = stream(self.config.seed, Purpose.DROPS, int(purpose), place, view)
                 drops.append(rng.random((self.config.encoder.depth, 2), dtype=np.float32))
-        return Crops(pad_together(reads), torch.from_numpy(np.stack(matrices)), params,
-                     torch.from_numpy(np.stack(drops)))
+        return Crops(reads, np.stack(matrices), params, torch.from_numpy(np.stack(drops)))
 
 
 def read_box(store: Store, scan: int, view: ViewParams, size: Triple) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +127,8 @@ def read_box(store: Store, scan: int, view: ViewParams, size: Triple) -> tuple[n
 def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Batch:
     """Resample and change the views, mask them, all on the device."""
     crop = config.encoder.size_xyz
-    clean = _views(raw.views, crop, device)
+    views = raw.views
+    clean = make_views(views.boxes, views.matrices, views.params, crop, device)
     masks = to_voxels(raw.masks.to(device, non_blocking=True), crop)  # (2·B, 1, X, Y, Z)
     corrupted = corrupt(clean, masks, config.mask.fill, raw.fill_seeds) if config.mask_ratio else clean
     clean, corrupted, masks = (t.unflatten(0, (VIEWS, -1)) for t in (clean, corrupted, masks))
@@ -136,13 +136,9 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
     if raw.local is None:
         return batch
     crops = (config.views.local_crops, -1)
-    local = _views(raw.local, config.views.local_xyz(config.encoder), device).unflatten(0, crops)
-    return replace(batch, local=local, local_drops=raw.local.drops.to(device).unflatten(0, crops))
-
-
-def _views(crops: Crops, size: Triple, device: torch.device) -> Tensor:
-    boxes = crops.boxes.to(device, non_blocking=True)
-    return change_intensities(crop_boxes(boxes, crops.matrices, size), crops.params)
+    local = make_views(raw.local.boxes, raw.local.matrices, raw.local.params, config.views.local_xyz(config.encoder),
+                       device)
+    return replace(batch, local=local.unflatten(0, crops), local_drops=raw.local.drops.to(device).unflatten(0, crops))
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:

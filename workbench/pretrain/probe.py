@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import crop_boxes, pad_together
+from workbench.engine.views import make_views
 from workbench.errors import ConfigError
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
@@ -68,8 +68,8 @@ class Probe:
         for start in range(0, len(positions), CHUNK):
             read = [read_box(self.store, int(i), whole_view(self.store.shape(int(i)), self.size), self.size)
                     for i in positions[start:start + CHUNK]]
-            boxes = pad_together([box for box, _ in read]).to(device)
-            views = crop_boxes(boxes, torch.from_numpy(np.stack([matrix for _, matrix in read])), self.size)
+            views = make_views([torch.from_numpy(box) for box, _ in read], np.stack([matrix for _, matrix in read]),
+                               None, self.size, device)
             rows.append(encoder(views).cls_BD.float().cpu().numpy())
         encoder.train(trained)
         return np.concatenate(rows)
