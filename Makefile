@@ -16,6 +16,9 @@ STEPS ?= 240
 # progress bars redraw themselves on a terminal; in a log a line every ten seconds is enough
 export TQDM_MININTERVAL ?= $(shell test -t 2 && echo 0.1 || echo 10)
 
+# tests in as many processes; a file's tests stay together, since they share what they set up
+TEST_JOBS ?= 2
+
 .PHONY: help setup demo test test-slurm doctor lint bench lab nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
@@ -57,7 +60,7 @@ DOWNSTREAM = $(LOOK) --split $(DEMO)/runs/split
 test: setup
 	@command -v chromium >/dev/null || [ -n "$$CHROMIUM" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
 	  { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(TEST_JOBS) --dist loadfile
 
 test-slurm: setup
 	WORKBENCH_TEST_SLURM=1 $(PY) -m pytest tests/slurm -rs

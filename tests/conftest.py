@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: tests start processes beside their own
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared by the test processes
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from workbench.pretrain.config import PretrainConfig
