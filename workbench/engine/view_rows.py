@@ -11,6 +11,7 @@ from numba import prange
 # a gamma curve is a table over [0, SPAN) of the shifted intensity, read by linear interpolation; above, its last piece
 STEPS, SPAN = 4096, 16.0
 _GOLDEN, _MIX1, _MIX2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_POINT, _UNIT, _BEHIND = 2.0**32, np.float32(2.0**-32), np.int64(2**32 - 1)
 _HALF_EXPONENT = np.float32(2.0**112)  # float16's exponent is biased by 15, float32's by 127
 
 
@@ -68,12 +69,18 @@ def _resample_row(box: np.ndarray, flat: np.ndarray, m: np.ndarray, i: int, j: i
         out[k] = _at_edge(box, x0 + m[0, 2] * k, y0 + m[1, 2] * k, z0 + m[2, 2] * k)
     for k in range(last, n):
         out[k] = _at_edge(box, x0 + m[0, 2] * k, y0 + m[1, 2] * k, z0 + m[2, 2] * k)
+    # places as integers with 32 bits behind the point: rounding down is a shift, the remainder a mask
+    x = np.int64((x0 + m[0, 2] * first) * _POINT)
+    y = np.int64((y0 + m[1, 2] * first) * _POINT)
+    z = np.int64((z0 + m[2, 2] * first) * _POINT)
+    x_step, y_step, z_step = np.int64(m[0, 2] * _POINT), np.int64(m[1, 2] * _POINT), np.int64(m[2, 2] * _POINT)
     down, across = sy * sz, sz
     for k in range(first, last):
-        x, y, z = x0 + m[0, 2] * k, y0 + m[1, 2] * k, z0 + m[2, 2] * k
-        p, q, r = np.uint32(x), np.uint32(y), np.uint32(z)  # inside, so cutting is rounding down
-        dx, dy, dz = np.float32(x - p), np.float32(y - q), np.float32(z - r)
-        at = np.uint64(p) * np.uint64(down) + np.uint64(q) * np.uint64(across) + np.uint64(r)
+        at = np.uint64((x >> 32) * down + (y >> 32) * across + (z >> 32))
+        dx, dy, dz = (np.float32(x & _BEHIND) * _UNIT, np.float32(y & _BEHIND) * _UNIT, np.float32(z & _BEHIND) * _UNIT)
+        x += x_step
+        y += y_step
+        z += z_step
         a, b = flat[at], flat[at + np.uint64(1)]
         a += (b - a) * dz
         at += np.uint64(across)
