@@ -163,7 +163,8 @@ prepared = run_prepare(PrepareConfig(out=runs / "store", cohort=runs / "cohort",
 store = open_store(runs / "store")
 late = prepared.read_table("set_aside")
 print(titled(f"{len(store.scan_ids)} scans prepared at {store.spacing:g} mm, {len(late)} more set aside on the way"))
-index = store.index.assign(site=store.index["site"].fillna("unknown"), slice_mm=store.index[["sx", "sy", "sz"]].max(axis=1))
+index = store.index.assign(site=store.index["site"].fillna("unknown"),
+                           slice_mm=store.index[["sx", "sy", "sz"]].max(axis=1))
 hv.Layout([by_group(index, "brain_ml", "site", quantity="volume in the mask (ml)", title=titled("volume by site")),
            by_group(index, "slice_mm", "site", quantity="longest edge of a voxel as stored (mm)",
                     title=titled("resolution by site"))]).opts(shared_axes=False)
@@ -177,7 +178,8 @@ display(pd.crosstab(index["site"], index["mask_kind"]).rename_axis(columns="mask
 middle = index.groupby("site")["brain_ml"].transform("median")
 index["from_median"] = index["brain_ml"] / middle - 1
 print(titled("the five volumes farthest from their site's median"))
-index.loc[index["from_median"].abs().nlargest(5).index, ["scan_id", "site", "mask_kind", "brain_ml", "from_median"]].round(2)
+index.loc[index["from_median"].abs().nlargest(5).index,
+          ["scan_id", "site", "mask_kind", "brain_ml", "from_median"]].round(2)
 
 # %% [markdown]
 # ## Look at the scans

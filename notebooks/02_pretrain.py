@@ -81,7 +81,8 @@ runs = Path(out).resolve()
 
 # %%
 run = run_pretrain(PretrainConfig(
-    out=runs / "encoder", store=store, split=split, encoder={"preset": preset, "image_size": image_size, "patch": patch},
+    out=runs / "encoder", store=store, split=split,
+    encoder={"preset": preset, "image_size": image_size, "patch": patch},
     objective=objective, epochs=epochs, warmup_epochs=warmup_epochs, batch_size=batch_size,
     learning_rate=learning_rate, workers=workers, seed=seed))
 titled = titles(run.simulated)
@@ -148,6 +149,6 @@ print(f"{typical['volumes_per_s']:.1f} views a second, {typical['data_wait']:.0%
 # which hold it against the same network with random weights.
 
 # %%
-record(out, steps=steps, people=len(seen), scans=run.provenance["scans"], alarm=bool(alarm), seconds=run.status["seconds"],
-       simulated=run.simulated, **{name: last[name] for name in losses + health})
+record(out, steps=steps, people=len(seen), scans=run.provenance["scans"], alarm=bool(alarm),
+       seconds=run.status["seconds"], simulated=run.simulated, **{name: last[name] for name in losses + health})
 print(f"encoder: {run.path}")

@@ -73,7 +73,8 @@ simulated = any(run.simulated for run in arms.values())
 titled = titles(simulated)
 positive = arms["pretrained"].provenance.get("positive")
 if positive is None:
-    raise WorkbenchError(f"target '{target}': not two classes", remedy="choose a column with two values for this notebook")
+    raise WorkbenchError(f"target '{target}': not two classes",
+                         remedy="choose a column with two values for this notebook")
 tables = {arm: run.read_table("predictions") for arm, run in arms.items()}
 one = tables["pretrained"].drop_duplicates("participant")
 print(titled(f"people by side and {target}; '{positive}' counts as positive"))
@@ -101,7 +102,8 @@ wide.pivot(index="arm", columns="score", values="shown").loc[list(arms)]
 auroc = scores[scores["score"] == "auroc"]
 people = {arm: rows[rows["split"] == "test"].groupby("participant").agg(
     score=("score", "mean"), truth=("truth", "first")) for arm, rows in tables.items()}
-display(intervals(auroc, "arm", quantity="AUROC (95 % interval)", reference=0.5, title=titled(f"{target}, test people")))
+display(intervals(auroc, "arm", quantity="AUROC (95 % interval)", reference=0.5,
+                  title=titled(f"{target}, test people")))
 roc_curves({arm: (rows["score"], rows["truth"] == positive) for arm, rows in people.items()},
            title=titled(f"ROC for {target} = {positive}"))
 

@@ -35,7 +35,7 @@ store = "runs/01_cohort/store"  # AttendConfig.store (needed): prepared scans
 encoder = "runs/02_pretrain/encoder"  # AttendConfig.encoder (needed): the pretraining run
 scans = []  # AttendConfig.scans (): scans that get maps; empty means all
 query = "cls"  # AttendConfig.query (cls): who looks; also register:1, voxel:X,Y,Z or region:NAME
-regions = ["left_hippocampus", "right_hippocampus"]  # AttendConfig.regions (the same): structures to compare with chance
+regions = ["left_hippocampus", "right_hippocampus"]  # AttendConfig.regions (the same): structures held against chance
 placed = 200  # AttendConfig.placed (200): places of the same size drawn for each structure
 token_query = "region:left_hippocampus"  # TokensConfig.query (region:left_hippocampus): whose token is looked for
 seed = 0  # AttendConfig.seed (0): of random weights and places
@@ -61,7 +61,8 @@ files = prepared.index.set_index("scan_id")
 titled = titles(prepared.simulated)
 mapped = list(scans) or list(prepared.scan_ids)
 labelled = [scan for scan in mapped if all(prepared.codes(scan, region) for region in regions)]
-print(titled(f"{len(mapped)} scans get maps, {len(labelled)} of them have outlines of {', '.join(regions) or 'nothing'}"))
+print(titled(f"{len(mapped)} scans get maps, "
+             f"{len(labelled)} of them have outlines of {', '.join(regions) or 'nothing'}"))
 
 # %% [markdown]
 # ## Attention
@@ -159,8 +160,8 @@ if "site_pairs" in tokens.tables():
     print(titled("correspondence between people, mean over pairs of sites"))
     display(found.round(2))
     print(titled("with 95 % intervals over people, by pair of sites"))
-    display(pairs[pairs["weights"] == "pretrained"][["structure", "source_site", "target_site", "people", "hit", "hit_low",
-                                                     "hit_high", "chance"]].round(2))
+    display(pairs.loc[pairs["weights"] == "pretrained", ["structure", "source_site", "target_site", "people", "hit",
+                                                         "hit_low", "hit_high", "chance"]].round(2))
 
 # %% [markdown]
 # If `hit` is above `chance` but not above `hit_by_position`, the tokens may know no more than where in the picture they
@@ -183,11 +184,13 @@ if "colours" in tokens.tables():
 # wide.
 
 # %%
-mean_outside = outside.mean()
-ranks = attention.read_table("region_summary").query("weights == 'pretrained'") if "region_summary" in attention.tables() \
-    else None
-hits = tokens.read_table("site_pairs").query("weights == 'pretrained'") if "site_pairs" in tokens.tables() else None
-record(out, scans=len(mapped), outside_brain=mean_outside["pretrained"], outside_brain_random=mean_outside["random weights"],
-       rank=None if ranks is None else ranks["rank"].mean(), hit=None if hits is None else hits["hit"].mean(),
-       chance=None if hits is None else hits["chance"].mean(), simulated=prepared.simulated)
+def mean_of(run, table, column):
+    """Mean over structures (and pairs of sites) for the pretrained weights; None where nothing was outlined."""
+    return run.read_table(table).query("weights == 'pretrained'")[column].mean() if table in run.tables() else None
+
+
+record(out, scans=len(mapped), outside_brain=outside["pretrained"].mean(),
+       outside_brain_random=outside["random weights"].mean(), rank=mean_of(attention, "region_summary", "rank"),
+       hit=mean_of(tokens, "site_pairs", "hit"), chance=mean_of(tokens, "site_pairs", "chance"),
+       simulated=prepared.simulated)
 print(f"{attention.path}\n{tokens.path}")

@@ -63,7 +63,8 @@ simulated = any(run.simulated for run in arms.values())
 titled = titles(simulated)
 scans = arms["pretrained"].read_table("scans")
 seen = int(scans["seen_in_pretraining"].sum())
-print(titled(f"{len(scans)} scans of {scans['participant'].nunique()} people; pretraining has seen {seen} of the scans"))
+print(titled(f"{len(scans)} scans of {scans['participant'].nunique()} people; "
+             f"pretraining has seen {seen} of the scans"))
 
 # %% [markdown]
 # ## The plane
@@ -138,7 +139,8 @@ nearest = arms["pretrained"].read_table("neighbours").query("not same_participan
 
 def with_neighbour(scan_id):
     other = nearest.loc[scan_id, "neighbour"]
-    return (plots.slices(read_volume(files.loc[scan_id, "path"])) + plots.slices(read_volume(files.loc[other, "path"]))).opts(
+    pictures = [plots.slices(read_volume(files.loc[name, "path"])) for name in (scan_id, other)]
+    return (pictures[0] + pictures[1]).opts(
         title=titled(f"{scan_id} ({files.loc[scan_id, 'site']}) above, its neighbour {other} "
                      f"({files.loc[other, 'site']}) below"), shared_axes=False).cols(3)
 

@@ -76,7 +76,8 @@ runs = Path(out).resolve()
 # %%
 shifts = {init: run_shift(ShiftConfig(
     out=runs / f"shift-{init}", embed=Path(embed) / init, site=site, covariates=covariates, smallest_site=smallest_site,
-    permutations=permutations, seed=seed, task=segment if init == "pretrained" else None)) for init in ("pretrained", "random")}
+    permutations=permutations, seed=seed, task=segment if init == "pretrained" else None))
+    for init in ("pretrained", "random")}
 simulated = any(run.simulated for run in shifts.values())
 titled = titles(simulated)
 measured = pd.concat([run.read_table("shift").assign(weights=init) for init, run in shifts.items()], ignore_index=True)
@@ -133,20 +134,20 @@ else:
 
 # %%
 whatif = run_whatif(WhatifConfig(out=runs / "whatif", embed=Path(embed) / "pretrained", store=store, encoder=encoder,
-                                 changes=changes, strengths=strengths, people=people, segment=segment, classify=classify,
-                                 seed=seed))
+                                 changes=changes, strengths=strengths, people=people, segment=segment,
+                                 classify=classify, seed=seed))
 curves = whatif.read_table("curves")
 unit = whatif.read_table("unit").iloc[0]
 
 
 def over_strength(measure, words):
     rows = curves[curves["measure"] == measure]
-    return plots.run_curves({change: part for change, part in rows.groupby("change")}, "value", x="strength", label=words,
-                            title=titled(words), width=280)
+    return plots.run_curves({change: part for change, part in rows.groupby("change")}, "value", x="strength",
+                            label=words, title=titled(words), width=280)
 
 
-shown = {"moved": "embedding moved (spreads within a site)", "attention_correlation": "attention: correlation with before",
-         "dice": "Dice against the labels"}
+shown = {"moved": "embedding moved (spreads within a site)",
+         "attention_correlation": "attention: correlation with before", "dice": "Dice against the labels"}
 hv.Layout([over_strength(measure, words) for measure, words in shown.items()
            if curves.loc[curves["measure"] == measure, "value"].notna().any()]).opts(shared_axes=False).cols(2)
 

@@ -134,8 +134,8 @@ intervals(drawn, "row", estimate="difference", reference=0.0, quantity="differen
 
 # %%
 sentences = [verdict(row["interval"], a=row["comparison"].split(" − ")[0], b=row["comparison"].split(" − ")[1],
-                     what=row["what"], p=row["p (Holm)"], comparisons=len(rows), detectable=row["detectable"], alpha=alpha,
-                     marks=marks) for row in rows]
+                     what=row["what"], p=row["p (Holm)"], comparisons=len(rows), detectable=row["detectable"],
+                     alpha=alpha, marks=marks) for row in rows]
 print("\n\n".join(sentences))
 
 # %% [markdown]

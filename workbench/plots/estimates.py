@@ -33,9 +33,9 @@ def intervals(table: pd.DataFrame, label: str, *, estimate: str = "estimate", lo
     names = [str(name) for name in table[label]]
     rows = np.arange(len(names))[::-1].astype(float)
     points = pd.DataFrame({"x": table[estimate].to_numpy(float), "y": rows})
-    bars = pd.DataFrame({"x0": table[low].to_numpy(float), "y0": rows, "x1": table[high].to_numpy(float), "y1": rows})
+    bars = pd.DataFrame({"x": table[low].to_numpy(float), "y": rows, "x1": table[high].to_numpy(float), "y1": rows})
     across, up = hv.Dimension("x", label=quantity or estimate), hv.Dimension("y", label=" ")
-    ends = bars[["x0", "x1"]].to_numpy()
+    ends = bars[["x", "x1"]].to_numpy()
     every = np.concatenate([ends.ravel(), points["x"], [] if reference is None else [reference]])
     every = every[np.isfinite(every)]
     low_end, high_end = (every.min(), every.max()) if len(every) else (0.0, 1.0)
