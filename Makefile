@@ -16,7 +16,7 @@ STEPS ?= 240
 # progress bars redraw themselves on a terminal; in a log a line every ten seconds is enough
 export TQDM_MININTERVAL ?= $(shell test -t 2 && echo 0.1 || echo 10)
 
-.PHONY: help setup demo test test-slurm doctor lint bench lab nifti-view clean
+.PHONY: help setup demo test test-slurm doctor lint bench lab docs nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed)"
@@ -25,6 +25,7 @@ help:
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"
 	@echo "make bench           every benchmark, quick; the last line of each is one JSON object"
 	@echo "make lab             JupyterLab with the notebooks"
+	@echo "make docs            all notebooks of the tour on simulated data, as HTML in build/docs"
 	@echo "make nifti-view      rebuild the viewer's JavaScript bundle (needs npm)"
 
 setup: $(VENV)/.installed
@@ -75,6 +76,9 @@ bench: setup
 
 lab: setup
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks
+
+docs: setup
+	$(PY) docs/notebooks.py --root build/docs
 
 nifti-view:
 	cd workbench/explorer/nifti_view && npm install --no-package-lock && npm run build
