@@ -116,15 +116,18 @@ else:
 # This is the table to look at before any result. If patients come from one scanner and controls from another, a
 # network that tells the scanners apart seems to tell the patients apart. The same holds for age and sex. `axes` says
 # in which directions the files store their voxels (`RAS`: to the right, to the front, upwards); mixtures are fine.
+# `scans`, `outlined` and `axes` are of scans, everything after them of people.
 
 # %%
 table = cohort.table.assign(site=cohort.table["site"].fillna("unknown"))
+person = table.drop_duplicates(["participant", "site"])  # somebody scanned twice at a site counts once
 by_site = table.groupby("site").agg(
-    scans=("scan_id", "size"), people=("participant", "nunique"), women=("sex", lambda s: (s == "F").sum()),
-    men=("sex", lambda s: (s == "M").sum()), age=("age", "mean"), outlined=("seg_path", "count"),
-    axes=("axcodes", lambda s: ", ".join(sorted(set(s)))))
-if "diagnosis" in table:
-    diagnoses = pd.crosstab(table["site"], table["diagnosis"].fillna("unknown"))
+    scans=("scan_id", "size"), outlined=("seg_path", "count"), axes=("axcodes", lambda s: ", ".join(sorted(set(s)))))
+by_site = by_site.join(person.groupby("site").agg(
+    people=("participant", "size"), women=("sex", lambda s: (s == "F").sum()), men=("sex", lambda s: (s == "M").sum()),
+    age=("age", "mean")))
+if "diagnosis" in person:
+    diagnoses = pd.crosstab(person["site"], person["diagnosis"].fillna("unknown"))
     by_site = by_site.join(diagnoses.add_prefix("diagnosis "))
 by_site.round(1)
 
