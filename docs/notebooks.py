@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from workbench.batch import NotebookConfig, run_notebook
+from workbench.batch.conduct import Worker
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 TOUR = sorted(FOLDER.glob("0*.ipynb"))
@@ -38,10 +39,12 @@ def tour(root: Path, settings: dict[str, list[str]]) -> list[Path]:
     before, pages = Path.cwd(), []
     os.chdir(root)  # the notebooks' paths are relative to where they are run
     try:
-        for notebook in TOUR:
-            run = run_notebook(NotebookConfig(out=Path("reports") / notebook.stem, notebook=notebook,
-                                              parameters=tuple(settings[notebook.stem])))
-            pages.append(Path(shutil.copy(run.path / "notebook.html", f"{notebook.stem}.html")).resolve())
+        with Worker() as worker:
+            for notebook in TOUR:
+                config = NotebookConfig(out=Path("reports") / notebook.stem, notebook=notebook,
+                                        parameters=tuple(settings[notebook.stem]))
+                run = run_notebook(config, worker=worker)
+                pages.append(Path(shutil.copy(run.path / "notebook.html", f"{notebook.stem}.html")).resolve())
     finally:
         os.chdir(before)
     return pages
