@@ -19,7 +19,7 @@ export TQDM_MININTERVAL ?= $(shell test -t 2 && echo 0.1 || echo 10)
 # tests in as many processes; a file's tests stay together, since they share what they set up
 TEST_JOBS ?= 2
 
-.PHONY: help setup demo test test-slurm doctor lint bench lab nifti-view clean
+.PHONY: help setup demo test test-slurm doctor lint bench lab docs nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed)"
@@ -28,6 +28,7 @@ help:
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"
 	@echo "make bench           every benchmark, quick; the last line of each is one JSON object"
 	@echo "make lab             JupyterLab with the notebooks"
+	@echo "make docs            all notebooks of the tour on simulated data, as HTML in build/docs"
 	@echo "make nifti-view      rebuild the viewer's JavaScript bundle (needs npm)"
 
 setup: $(VENV)/.installed
@@ -78,6 +79,9 @@ bench: setup
 
 lab: setup
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks
+
+docs: setup
+	$(PY) docs/notebooks.py --root build/docs
 
 nifti-view:
 	cd workbench/explorer/nifti_view && npm install --no-package-lock && npm run build

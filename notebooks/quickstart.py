@@ -71,6 +71,7 @@ from IPython.display import display
 
 from workbench import plots
 from workbench.analysis import AttendConfig, EmbedConfig, run_attend, run_embed
+from workbench.batch import record
 from workbench.cohort import (
     CohortConfig,
     SimulateConfig,
@@ -393,4 +394,8 @@ pd.DataFrame([{"run": name, "job": run.job, "state": run.status["state"], "secon
 # which leaves the executed notebook and an HTML report that opens anywhere.
 
 # %%
+numbers = {f"auroc_{row['target']}_{row['from'].replace(' ', '_')}": row["AUROC"] for row in scores}
+if labelled:
+    numbers |= {f"dice_{column}": people[column].mean() for column in people}
+record(out, scans=len(cohort.table), set_aside=len(cohort.set_aside), simulated=cohort.simulated, **numbers)
 print(f"workbench explore {runs}")

@@ -87,6 +87,13 @@ def test_interrupting_a_cell_stops_the_run_cleanly_says_how_to_resume_and_the_sa
     assert steps.max() > step and steps.is_monotonic_increasing, "it went on, it did not begin anew"
 
 
+def test_where_somebody_looks_on_there_is_a_menu(kernel):
+    text, kinds, error = kernel.run("from workbench.plots.cells import choose, interactive\nprint(interactive())\n"
+                                    "choose(str.upper, ['one', 'two'], 'two')")
+    assert error is None and text.startswith("True")
+    assert "application/vnd.jupyter.widget-view+json" in kinds
+
+
 def test_without_ipywidgets_the_bar_is_text():
     bare = Kernel()
     try:

@@ -12,8 +12,11 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "notebooks"
 ROOMS = {"SimulateConfig": "cohort", "CohortConfig": "cohort", "SplitConfig": "cohort", "PrepareConfig": "prepare",
          "EncoderConfig": "model", "PretrainConfig": "pretrain", "SegmentConfig": "finetune",
-         "ClassifyConfig": "finetune", "EmbedConfig": "analysis", "AttendConfig": "analysis"}
-OWN = {"out", "bids"}  # parameters of the notebook itself
+         "ClassifyConfig": "finetune", "EmbedConfig": "analysis", "AttendConfig": "analysis",
+         "TokensConfig": "analysis", "ShiftConfig": "analysis", "WhatifConfig": "analysis"}
+# parameters of a notebook itself, which are no setting of a job
+OWN = {"quickstart": {"out", "bids"}, "01_cohort": {"out", "sources", "damage"}, "06_embeddings": {"out", "color"},
+       "07_domain_shift": {"out", "embed"}, "08_compare": {"out", "pairs", "alpha", "seed"}}
 LINE = re.compile(r"(?P<each>each a )?(?P<config>\w+Config)\.(?P<field>\w+) \((?P<default>[^)]*)\): \S")
 
 
@@ -25,10 +28,10 @@ def source(request):
 def parameters(source):
     """``(name, default, comment)`` of each line of the parameters cell."""
     (cell,) = [c for c in jupytext.read(source).cells if "parameters" in c.metadata.get("tags", [])]
-    for line in cell.source.splitlines():
-        code, _, comment = line.partition("  # ")
-        name, _, default = code.partition(" = ")
-        yield name, ast.literal_eval(default), comment
+    lines = cell.source.splitlines()
+    for statement in ast.parse(cell.source).body:
+        (target,) = statement.targets
+        yield target.id, ast.literal_eval(statement.value), lines[statement.end_lineno - 1].partition("  # ")[2]
 
 
 def test_both_forms_say_the_same(source):
@@ -54,22 +57,62 @@ def test_every_notebook_has_both_forms():
 def test_parameters_are_settings_of_the_library_with_their_true_defaults(source):
     """The comment of a parameter names a field of a configuration class and its default, and the class accepts the
     values given here together."""
-    given = {}
+    given, own = {}, OWN.get(source.stem, {"out"})
     for name, value, comment in parameters(source):
         found = LINE.match(comment)
-        assert bool(found) != (name in OWN), f"{name}: '{comment}' is not `Config.field (default): what it is`"
+        assert bool(found) != (name in own), f"{name}: '{comment}' is not `Config.field (default): what it is`"
         if not found:
+            assert comment, f"{name}: says nothing of what it is"
             continue
         config = getattr(importlib.import_module(f"workbench.{ROOMS[found['config']]}"), found["config"])
         field = config.model_fields.get(found["field"])
         assert field is not None, f"{name}: {found['config']} has no setting {found['field']}"
-        default = field.get_default(call_default_factory=True)
-        if found["default"] == "the same":
-            assert list(default) == value, f"{name}: the default is {default}"
-        else:
-            assert found["default"] == str(default).strip("()"), f"{name}: the default is {default}"
+        assert found["default"] in told(field, value), f"{name}: the default is {told(field, value)}"
         given.setdefault(config, {})[found["field"]] = value[0] if found["each"] else value
     for config, values in given.items():
         required = {name: "some/path" for name, field in config.model_fields.items()
                     if field.is_required() or (name == "encoder" and field.default is None)}  # the notebook has one
-        config(**required, **values)
+        built = config(**{**required, **values})
+        made = {name: as_plain(getattr(built, name)) for name in values}
+        for name, value in values.items():
+            same = {key: made[name][key] for key in value} if isinstance(value, dict) else made[name]
+            assert (same, typed(same)) == (value, typed(value)), f"{config.__name__}.{name} is of another type"
+
+
+def told(field, value):
+    """The ways in which a comment may tell the default of a field."""
+    if field.is_required():
+        return ["needed"]
+    default = field.get_default(call_default_factory=True)
+    if isinstance(value, dict):
+        return [default.name]
+    if isinstance(default, tuple):
+        return [", ".join(map(str, default)), *(["the same"] if list(default) == value else [])]
+    return [str(default)]
+
+
+def as_plain(value):
+    """As it would stand in YAML: settings as a mapping, a tuple as a list, a path as text."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, tuple):
+        return [as_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def typed(value):
+    return [typed(one) for one in value] if isinstance(value, list) else type(value)
+
+
+def test_every_parameter_is_read_by_a_later_cell(source):
+    cells = jupytext.read(source).cells
+    code = [ast.parse(c.source) for c in cells
+            if c.cell_type == "code" and "parameters" not in c.metadata.get("tags", [])]
+    read = {node.id for tree in code for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert {name for name, _, _ in parameters(source)} <= read
+
+
+def test_each_ends_by_noting_its_numbers_and_says_what_it_is_not_for(source):
+    cells = jupytext.read(source).cells
+    assert any("record(out, " in c.source for c in cells[-3:] if c.cell_type == "code")
+    assert any("Not for diagnosis" in c.source for c in cells if c.cell_type == "markdown")

@@ -4,13 +4,11 @@ import json
 import re
 from pathlib import Path
 
-import nbformat
 import numpy as np
-import pandas as pd
 import pytest
-from bs4 import BeautifulSoup
 from sklearn.metrics import roc_auc_score
 
+from tests.notebooks.executed import Report
 from workbench.batch import NotebookConfig, run_notebook
 from workbench.runs import Run, find_runs
 
@@ -18,33 +16,6 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
 TINY = ("participants=9", "source_spacing=6", "spacing=6", "image_size=16", "epochs=2", "batch_size=2", "steps=3",
         "fractions=[0.34, 0.0, 0.66]")  # six test people, two a site
 PEOPLE, TESTED = 9, 6
-
-
-class Report:
-    """An executed notebook."""
-
-    def __init__(self, run, made):
-        self.run, self.made = run, made
-        self.outputs = [output for cell in nbformat.read(run.path / "notebook.ipynb", 4).cells
-                        for output in cell.get("outputs", [])]
-        self.text = "".join(o.text for o in self.outputs if o.output_type == "stream" and o.name == "stdout")
-
-    def table(self, *columns):
-        """The table shown that has these columns, every cell as text."""
-        for output in self.outputs:
-            for found in BeautifulSoup(output.get("data", {}).get("text/html", ""), "html.parser").select("table"):
-                # a named index has its names in a second line, below blanks
-                lines = [[th.get_text() for th in tr.select("th")] for tr in found.select("thead tr")]
-                header = [(below or above) for above, below in zip(lines[0], lines[-1], strict=True)]
-                if set(columns) <= set(header):
-                    rows, above = [], []
-                    for tr in found.select("tbody tr"):
-                        cells = [cell.get_text() for cell in tr.select("th, td")]
-                        cells = above[:len(header) - len(cells)] + cells  # an index level that spans several rows
-                        above = cells
-                        rows.append(cells)
-                    return pd.DataFrame(rows, columns=header)
-        raise AssertionError(f"no table with {columns}")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +93,14 @@ def test_the_auroc_shown_is_that_of_the_runs_and_has_a_plain_rival(report):
             roc_auc_score(table["truth"] == positive, volume), abs=6e-3)
 
 
+def test_its_numbers_are_noted_for_the_table_of_a_batch(report):
+    noted = report.run.provenance["recorded"]
+    dice = report.made["hippocampus-random"].read_table("dice").groupby("participant")["dice"].mean().mean()
+    assert noted["scans"] == PEOPLE and noted["dice_random"] == pytest.approx(dice)
+    shown = report.table("target", "AUROC").set_index(["target", "from"])["AUROC"].astype(float)
+    assert noted["auroc_sex_brain_volume"] == pytest.approx(shown["sex", "brain volume"], abs=6e-3)
+
+
 def test_the_health_of_pretraining_is_told_with_its_numbers(report):
     last = report.made["pretrain"].metrics().dropna(subset=["loss"]).iloc[-1]
     assert last["step"] == 3  # two passes over three people in batches of two
@@ -138,8 +117,7 @@ def test_attention_is_of_the_test_people(report):
 
 
 def test_every_figure_says_that_its_data_are_simulated(report):
-    figures = [o["data"]["text/html"] for o in report.outputs
-               if "application/vnd.holoviews_exec.v0+json" in o.get("data", {}) and o["data"].get("text/plain")]
+    figures = report.figures
     assert len(figures) == 8
     for figure in figures:
         assert "Simulated data: " in figure

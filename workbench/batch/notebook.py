@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 from collections.abc import Collection
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import Run, digest_file, find_runs, finished, start_run
 
 
-def run_notebook(config: NotebookConfig, *, overwrite: bool = False) -> Run:
+def run_notebook(config: NotebookConfig, *, overwrite: bool = False, worker: Worker | None = None) -> Run:
     """Execute ``config.notebook`` into ``config.out``: ``notebook.ipynb``, ``notebook.html``, and a true status.
 
+    Whoever runs several gives the ``worker`` of them all, whose start takes some seconds.
     Returns at once where the same notebook has run well with the same parameters and the runs it made are still there.
 
     Raises:
@@ -32,10 +34,10 @@ def run_notebook(config: NotebookConfig, *, overwrite: bool = False) -> Run:
     if not overwrite and (done := finished(config)) and _up_to_date(done, fingerprint):
         return done
     with start_run(config, overwrite=overwrite, notebook_fingerprint=fingerprint, parameters=config.values) as run, \
-            Worker() as worker:
+            (nullcontext(worker) if worker is not None else Worker()) as hands:
         out = {**defaults, **config.values}.get("out")
         forget(out)
-        conduct(run, work_of(run, config.notebook, config.values, log=False), worker)
+        conduct(run, work_of(run, config.notebook, config.values, log=False), hands)
         run.note(**facts_after(out))
     return run
 

@@ -1,0 +1,62 @@
+"""Every notebook of the tour, 01 to 08, on a small simulated cohort, and its HTML: ``python docs/notebooks.py``.
+
+The HTML files need no network. They are built, not kept: ``make docs`` writes them to ``build/docs``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from workbench.batch import NotebookConfig, run_notebook
+from workbench.batch.conduct import Worker
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+TOUR = sorted(FOLDER.glob("0*.ipynb"))
+# smaller than the notebooks' own settings, which are for somebody who looks on; by notebook, name=value
+SMALL = {
+    "01_cohort": ["participants=18", "source_spacing=4", "spacing=4", "damage=1"],
+    "02_pretrain": ["image_size=24", "epochs=10", "batch_size=2", "workers=0"],
+    "03_segmentation": ["steps=60"],
+    "04_classification": [],
+    "05_attention_and_tokens": ["placed=50"],
+    "06_embeddings": ["neighbours=5"],
+    "07_domain_shift": ["smallest_site=3", "permutations=199", "people=3", "strengths=[0.5, 1.0]"],
+    "08_compare": [],
+}
+
+
+def tour(root: Path, settings: dict[str, list[str]]) -> list[Path]:
+    """Run the notebooks in their order in ``root``, where each finds the runs of those before it under ``runs/``.
+
+    Returns:
+        The HTML files, ``<root>/<notebook>.html``.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    before, pages = Path.cwd(), []
+    os.chdir(root)  # the notebooks' paths are relative to where they are run
+    try:
+        with Worker() as worker:
+            for notebook in TOUR:
+                config = NotebookConfig(out=Path("reports") / notebook.stem, notebook=notebook,
+                                        parameters=tuple(settings[notebook.stem]))
+                run = run_notebook(config, worker=worker)
+                pages.append(Path(shutil.copy(run.path / "notebook.html", f"{notebook.stem}.html")).resolve())
+    finally:
+        os.chdir(before)
+    return pages
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, default=Path("build/docs"), help="where runs and HTML files go")
+    for page in tour(parser.parse_args().root, SMALL):
+        print(f"{page}  ({page.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
