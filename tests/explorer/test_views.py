@@ -2,9 +2,11 @@ import pandas as pd
 import pytest
 
 from workbench.explorer.app import build
+from workbench.explorer.details_view import case_html
 from workbench.explorer.scan_view import ScanView
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.views import TableView, case_html, empty_html, summary_html
+from workbench.explorer.summary_view import empty_html, summary_html
+from workbench.explorer.table_view import TableView
 
 EVIL = "<img src=x onerror=alert(1)>"
 

@@ -14,33 +14,22 @@ import param
 from workbench.errors import WorkbenchError
 from workbench.explorer import files
 from workbench.explorer.catalog import COORDINATES, PROJECTIONS, Catalog
+from workbench.explorer.scan_state import ScanState
 from workbench.plots.scatter import colorable
 
 log = logging.getLogger(__name__)
 
 
-class ExplorerState(param.Parameterized):
+class ExplorerState(ScanState):
     """Which runs are looked at, which scans are selected, which one is the case, and what is laid over it."""
 
+    view: Any = param.Selector(default="cohort", objects=["cohort"], doc="Which page is open; pages.PAGES names them.")
     embed_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Embedding")
     projection: Any = param.Selector(default="UMAP", objects=list(PROJECTIONS))
     color: Any = param.Selector(default=None, objects=[], allow_None=True, label="Colour by")
 
     selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
     case = param.String(default="", doc="scan_id of the scan in the viewer; empty means none.")
-
-    attend_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Attention run")
-    head: Any = param.Selector(default="mean", objects=["mean"], label="Head")
-    segment_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Segmentation run")
-    show_attention = param.Boolean(default=True, label="Attention")
-    show_truth = param.Boolean(default=True, label="True segmentation")
-    show_prediction = param.Boolean(default=True, label="Predicted segmentation")
-    attention_opacity = param.Number(default=0.5, bounds=(0, 1), step=0.05, label="Opacity")
-    mass = param.Number(default=25, bounds=(1, 100), step=1, label="Show the strongest … % of the attention")
-    label_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
-    radiological = param.Boolean(default=True, label="Radiological convention")
-    layout: Any = param.Selector(default="multiplanar", objects={
-        "3 planes + 3D": "multiplanar", "Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal", "3D": "render"})
 
     cohort: Any = param.DataFrame(default=pd.DataFrame(), doc="One row a scan; see Catalog.cohort.")
     message = param.String(default="", doc="What went wrong last, for the page; empty when nothing did.")
