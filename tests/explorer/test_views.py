@@ -53,11 +53,11 @@ def test_a_missing_overlay_says_why(fake_runs):
     state = ExplorerState(fake_runs)
     view = ScanView(state)
     state.case = str(state.cohort["scan_id"].iloc[-1])
-    assert "no map" in view._notes["attention"].object
-    assert "no segmentation" in view._notes["truth"].object
+    assert "no map" in view.notes["attention"].object
+    assert "no segmentation" in view.notes["truth"].object
     state.case = str(state.cohort["scan_id"].iloc[0])
     state.attend_run = "attend-random"
-    assert "Another encoder" in view._notes["attention"].object
+    assert "Another encoder" in view.notes["attention"].object
 
 
 def test_a_lost_scan_is_told_and_the_page_goes_on(own_runs):

@@ -184,7 +184,7 @@ export function render({ model, el }) {
     image.colormap = slot === "similarity" ? "similarity" : "attention"
     // 2: colours from zero and nothing below cal_min (in this NiiVue, 1 is the one that fades); 0: from cal_min
     image.colormapType = look.range ? 0 : 2
-    const [low, high] = look.range ?? massThreshold(entry.histogram, look.mass ?? 60)
+    const [low, high] = look.range ?? massThreshold(entry.histogram, look.mass ?? 25)
     Object.assign(entry, { low, high })
     image.cal_min = low
     image.cal_max = high
