@@ -132,7 +132,7 @@ def _error(state: ExplorerState, row: dict[str, Any], truth: Path | None, predic
     except (WorkbenchError, OSError) as error:
         return Overlay(note=escape(str(error)))
     note = "; ".join(f"{name} {ml:.2f} ml" for (name, _), ml in zip(CLASSES, errors.ml, strict=True)) + "."
-    labels = [{"code": i + 1, "name": f"{name} {errors.ml[i]:.2f} ml", "color": list(color)}
+    labels = [{"code": i + 1, "name": name, "extra": f"{errors.ml[i]:.2f} ml", "color": list(color)}
               for i, (name, color) in enumerate(CLASSES)]
     return Overlay(Made((*stamps, tuple(map(tuple, codes))), lambda: files.nifti_bytes(errors.volume)),
                    {"title": "Errors", "opacity": state.label_opacity, "labels": labels}, note)

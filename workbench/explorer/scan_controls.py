@@ -36,9 +36,13 @@ def controls(state: ExplorerState, notes: dict[str, pn.pane.HTML], live: Live) -
 
     # sliders act when the mouse is let go: each step would recolour the whole volume
     slider = {"throttled": True, "format": "0.00"}
-    number = {"step": 10, "placeholder": "auto", "width": 88, "sizing_mode": "fixed", "margin": (2, 2, 2, 10)}
+    number = {"step": 10, "placeholder": "auto", "width": 88, "sizing_mode": None, "margin": (2, 2, 2, 10)}
     reset = pn.widgets.Button(name="Reset window", height=28, margin=(2, 10), button_style="outline")
-    reset.on_click(lambda *_: state.param.update(window_low=None, window_high=None))
+
+    def automatic(*_: Any) -> None:
+        state.param.update(window_low=None, window_high=None)
+
+    reset.on_click(automatic)
     return pn.Column(
         of("layout", pn.widgets.Select, name="View"),
         of("radiological", pn.widgets.Checkbox, margin=(6, 10)),
@@ -69,26 +73,31 @@ def _flicker_hint() -> pn.pane.HTML:
                         css_classes=["hint"], stylesheets=[HTML], margin=(0, 10))
 
 
-def _beside(state: ExplorerState) -> pn.widgets.Widget:
+def _beside(state: ExplorerState) -> pn.Column:
     """Choose scans to stand beside the case; the selection's come first."""
-    choice = pn.widgets.MultiChoice(name="Scans beside this one (up to 3)", max_items=3, margin=(10, 10, 2, 10),
-                                    sizing_mode="stretch_width", search_option_limit=20, option_limit=20)
+    # a plain <select>: its options are text, and ids come from data
+    add = pn.widgets.Select(name="Compare with (up to 3 scans)", margin=(10, 10, 2, 10), sizing_mode="stretch_width")
+    none = pn.widgets.Button(name="Compare with none", height=28, margin=(2, 10), button_style="outline")
 
     def offer(*_: Any) -> None:
         ids = [str(i) for i in state.cohort["scan_id"]] if len(state.cohort) else []
-        chosen = set(state.selection)
-        kept = [i for i in state.compared if i in set(ids)]
-        choice.param.update(options=[*kept, *sorted((i for i in ids if i not in kept), key=lambda i: i not in chosen)
-                                      [:MOST_OFFERED]], value=kept)
+        taken, chosen = {state.case, *state.compared}, set(state.selection)
+        free = sorted((i for i in ids if i not in taken), key=lambda i: i not in chosen)[:MOST_OFFERED]
+        add.param.update(options=["", *free], value="", disabled=len(state.compared) >= 3)
+        none.visible = bool(state.compared)
 
     def take(event: Any) -> None:
-        if list(event.new) != state.compared:
-            state.compared = list(event.new)
+        if event.new:
+            state.compared = [*state.compared, str(event.new)]
 
-    choice.param.watch(take, "value")
-    state.param.watch(offer, ["cohort", "selection", "compared"])
+    def clear(*_: Any) -> None:
+        state.compared = []
+
+    add.param.watch(take, "value")
+    none.on_click(clear)
+    state.param.watch(offer, ["cohort", "selection", "compared", "case"])
     offer()
-    return choice
+    return pn.Column(add, none, sizing_mode="stretch_width", margin=0)
 
 
 MOST_OFFERED = 2000  # ids in one list: a browser's drop-down is no index of a hundred thousand

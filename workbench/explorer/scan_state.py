@@ -38,6 +38,12 @@ class ScanState(param.Parameterized):
         "3 planes + 3D": "multiplanar", "Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal", "3D": "render",
         "Mosaic of axial slices": "mosaic"})
     compared = param.List(default=[], item_type=str, label="Scans beside this one", doc="scan_ids, at most three.")
+    whatif_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="What-if run")
+    whatif_measure: Any = param.Selector(default="moved", label="What moves", objects={
+        "Embedding (people's spread within a site)": "moved", "Embedding (cosine to the unchanged)": "cosine",
+        "Attention (correlation)": "attention_correlation", "Attention (total variation)": "attention_change",
+        "Dice against the labels": "dice", "Dice to the unchanged": "dice_to_unchanged", "Score": "score",
+        "Share of decisions flipped": "flipped"})
     linked = param.Boolean(default=True, label="Crosshairs linked (same world mm)")
 
     def window(self) -> list[float]:
@@ -45,10 +51,12 @@ class ScanState(param.Parameterized):
         low, high = self.window_low, self.window_high
         return [float(low), float(high)] if low is not None and high is not None and low < high else []
 
-    def offer_overlays(self, attend: list[str], tokens: list[str]) -> None:
+    def offer_overlays(self, attend: list[str], tokens: list[str], whatif: list[str]) -> None:
         """New choices after the runs were looked for again; what is chosen stays where it still exists."""
         others = [RANDOM, *(name for name in attend if name != self.attend_run)]
         self.param["beside"].objects = others
-        self.param["tokens_run"].objects = tokens or [None]
-        self.param.update(beside=self.beside if self.beside in others else RANDOM,
-                          tokens_run=self.tokens_run if self.tokens_run in tokens else (tokens or [None])[0])
+        self.param["tokens_run"].objects = tokens if tokens else [None]
+        self.param["whatif_run"].objects = whatif if whatif else [None]
+        self.whatif_run = self.whatif_run if self.whatif_run in whatif else (whatif[0] if whatif else None)
+        kept = self.tokens_run if self.tokens_run in tokens else (tokens[0] if tokens else None)
+        self.param.update(beside=self.beside if self.beside in others else RANDOM, tokens_run=kept)

@@ -31,12 +31,14 @@ class ScanView(StateView):
         self._group = uuid.uuid4().hex  # of this session: other pages in the same browser are not moved
         self._panes = [Pane(state, group=self._group)]
         self.view = self._panes[0].view
-        self.notes, self.live, self._similar = notes(), Live(), None
+        self.notes, self.live = notes(), Live()
+        self._similar: tuple[tuple[str, Any], Similar] | None = None  # for which case and encoder, and what was found
         self._row = pn.Row(self.view, sizing_mode="stretch_both", margin=0, styles={"gap": "4px", "min-width": "0"})
         self._controls = controls(state, self.notes, self.live)
         self.view.param.watch(self._windowed, "window")
         self.view.param.watch(lambda event: self._look_for(event.new), "picked")
         state.param.watch(lambda *_: self._update(), ["case", "cohort", *_LOOKS])
+        state.param.watch(self._only_errors, "show_error")
         self._update()
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -82,6 +84,10 @@ class ScanView(StateView):
                       flicker=_pair(state), pick=main and state.show_similarity,
                       empty="Click a point or a row of the table to see a scan." if len(state.cohort)
                       else "No scan to show yet.")
+
+    def _only_errors(self, event: Any) -> None:
+        if event.new:  # three fills over each other are read by nobody
+            self.state.param.update(show_truth=False, show_prediction=False)
 
     # the window, by the mouse ---------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ class ExplorerState(ScanState):
         self._offer("segment_run", self.catalog.of_job("segment"))  # first: the first case is a scored one
         self._offer("embed_run", self.catalog.of_job("embed"))
         self._load_embedding()
-        self.offer_overlays(self.catalog.of_job("attend"), self.catalog.of_job("tokens"))
+        self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
 
     def _offer(self, name: str, objects: list[str], *, keep: bool = True) -> None:
         """New choices for a selector; keeps the present one where it is still offered, else takes the first."""
@@ -89,7 +89,7 @@ class ExplorerState(ScanState):
             with self.guarded():
                 heads = files.attention_heads(self.catalog, self.attend_run) or heads
         self._offer("head", heads)
-        self.offer_overlays(self.catalog.of_job("attend"), self.catalog.of_job("tokens"))
+        self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
 
     # selection -----------------------------------------------------------------------------------------------
 

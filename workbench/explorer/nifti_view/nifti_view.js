@@ -20,6 +20,9 @@ const ATTENTION = { R: [13, 13, 126, 204, 248, 240], G: [8, 8, 3, 71, 149, 249],
 // viridis' course, so that a similarity is never taken for an attention
 const SIMILARITY = { R: [68, 68, 59, 33, 94, 253], G: [1, 1, 82, 145, 201, 231], B: [84, 84, 139, 140, 98, 37],
                      A: [0, 255, 255, 255, 255, 255], I: [0, 1, 64, 128, 192, 255] }
+// from dark to light blue
+const BESIDE = { R: [3, 3, 8, 40, 110, 205], G: [20, 20, 80, 150, 205, 250], B: [60, 60, 130, 190, 225, 255],
+                 A: [0, 255, 255, 255, 255, 255], I: [0, 1, 64, 128, 192, 255] }
 
 const STYLE = `
   .volume-view { display: flex; flex-direction: column; width: 100%; height: 100%; font-size: 12px; }
@@ -64,6 +67,7 @@ export function render({ model, el }) {
   })
   nv.addColormap("attention", ATTENTION)
   nv.addColormap("similarity", SIMILARITY)
+  nv.addColormap("beside", BESIDE)
   nv.onLocationChange = tell
 
   const loaded = {} // slot -> {key, image, names, histogram}
@@ -181,7 +185,9 @@ export function render({ model, el }) {
     }
     image.opacity = off(slot) ? 0 : look.opacity ?? 0.6
     if (!MAPS.has(slot)) return
-    image.colormap = slot === "similarity" ? "similarity" : "attention"
+    // by turns in the same colours, together in others
+    const turns = (model.flicker ?? []).length === 2
+    image.colormap = slot === "similarity" ? "similarity" : slot === "beside" && !turns ? "beside" : "attention"
     // 2: colours from zero and nothing below cal_min (in this NiiVue, 1 is the one that fades); 0: from cal_min
     image.colormapType = look.range ? 0 : 2
     const [low, high] = look.range ?? massThreshold(entry.histogram, look.mass ?? 25)
@@ -300,11 +306,11 @@ export function render({ model, el }) {
         else row.append("0", ramp, `${number(entry.high)}${unit} · shown from ${number(entry.low)} up`)
       } else if (slot === "rgb") row.append(look.unit ?? "")
       else {
-        for (const { name, color } of entry.labels.slice(0, 6)) {
+        for (const { name, color, extra } of entry.labels.slice(0, 6)) {
           const swatch = document.createElement("span")
           swatch.className = "swatch"
           swatch.style.background = `rgb(${color.join(",")})`
-          row.append(swatch, name)
+          row.append(swatch, extra ? `${name} ${extra}` : name)
         }
         if (entry.labels.length > 6) row.append(` and ${entry.labels.length - 6} more`)
       }
