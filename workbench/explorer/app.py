@@ -10,9 +10,11 @@ from typing import Any
 
 import panel as pn
 
+from workbench.explorer import address as query_of
 from workbench.explorer import style
 from workbench.explorer.cards import card
 from workbench.explorer.details_view import DetailsView
+from workbench.explorer.page_script import PageScript
 from workbench.explorer.pages import PAGES
 from workbench.explorer.scan_view import ScanView
 from workbench.explorer.state import ExplorerState
@@ -20,6 +22,13 @@ from workbench.explorer.summary_view import SummaryView
 from workbench.explorer.views import SIMULATED
 
 TITLE = "VolTA workbench · explorer"
+
+# the page is loaded again in the other theme; the rest of the address brings the state back
+TURN_THEME = """
+const query = new URLSearchParams(location.search)
+query.set("theme", query.get("theme") === "dark" ? "default" : "dark")
+location.search = query.toString()
+"""
 
 
 def build(runs_folder: str | Path | None) -> Any:
@@ -29,20 +38,27 @@ def build(runs_folder: str | Path | None) -> Any:
     """
     pn.extension("tabulator")
     state = ExplorerState(runs_folder)
+    state.param["view"].objects = [page.key for page in PAGES]
+    query = {name: values[-1].decode(errors="replace") for name, values in (pn.state.session_args or {}).items()}
+    problems = query_of.read(state, query)
+    dark = query.get("theme") == "dark"
     page: Any = pn.template.BootstrapTemplate(title=TITLE, header_background="#1f2d3d", header_color="#ffffff",
-                                         raw_css=[style.PAGE])
-    again = pn.widgets.Button(name="Look for runs again", button_style="outline", button_type="light", margin=(2, 10))
+                                              theme="dark" if dark else "default",
+                                              raw_css=[style.DARK if dark else style.LIGHT, style.PAGE])
+    again = _header_button("Look for runs again")
     again.on_click(lambda *_: state.refresh())
+    shade = _header_button("Light" if dark else "Dark")
+    shade.js_on_click(code=TURN_THEME)
     body = layout(state)
-    page.header.append(pn.Row(_tabs(state), SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), again,
-                              sizing_mode="stretch_width", margin=0))
+    page.header.append(pn.Row(_tabs(state), SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), again, shade,
+                              PageScript(state), sizing_mode="stretch_width", margin=0))
     page.main.append(body)
+    state.message = "\n".join([*filter(None, [state.message]), *problems])
     return page
 
 
 def layout(state: ExplorerState) -> pn.Column:
     """The open page on the left, the scan (viewer, facts) on the right; ``pages.PAGES`` says which pages there are."""
-    state.param["view"].objects = [page.key for page in PAGES]
     note = {"on": [state.param.case, state.param.cohort]}
     left = pn.Column(margin=0, sizing_mode="stretch_both", styles={"flex": "9 1 0", "min-width": "0"})
     right = pn.Column(
@@ -69,6 +85,10 @@ def layout(state: ExplorerState) -> pn.Column:
     return pn.Column(_message(state), pn.Row(left, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}),
                      footer, margin=0, sizing_mode="stretch_both",
                      styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "800px"})
+
+
+def _header_button(name: str) -> Any:
+    return pn.widgets.Button(name=name, button_style="outline", button_type="light", margin=(2, 6))
 
 
 def _tabs(state: ExplorerState) -> Any:

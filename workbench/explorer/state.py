@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import param
 
@@ -27,6 +28,13 @@ class ExplorerState(ScanState):
     embed_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Embedding")
     projection: Any = param.Selector(default="UMAP", objects=list(PROJECTIONS))
     color: Any = param.Selector(default=None, objects=[], allow_None=True, label="Colour by")
+
+    panel: Any = param.Selector(default="table", objects=["table", "pictures", "histograms", "neighbours", "shift"],
+                                doc="What is open below the scatter.")
+    histogram_of: Any = param.Selector(default=None, objects=[], allow_None=True, label="Column")
+    plane: Any = param.Selector(default="axial", objects=["axial", "coronal", "sagittal"], label="Plane")
+    shift_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Shift run")
+    save_as: Any = param.Selector(default="PNG", objects=["PNG", "SVG"], label="Save as")
 
     selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
     case = param.String(default="", doc="scan_id of the scan in the viewer; empty means none.")
@@ -72,6 +80,7 @@ class ExplorerState(ScanState):
                     raise
                 finally:
                     self._offer("attend_run", self.catalog.attend_runs_for(self.embed_run))
+                    self._offer("shift_run", self.catalog.shift_runs_for(self.embed_run))
         known = set(cohort["scan_id"]) if len(cohort) else set()
         columns = colorable(cohort.drop(columns=[c for c in _NEVER_A_COLOR if c in cohort])) if len(cohort) else []
         with param.parameterized.batch_call_watchers(self):
@@ -79,6 +88,7 @@ class ExplorerState(ScanState):
             self._offer("projection", [name for name, pair in PROJECTIONS.items()
                                        if not len(cohort) or set(pair) <= set(cohort)])
             self._offer("color", sorted(columns, key=lambda c: (c != "site", c)))
+            self._offer("histogram_of", sorted(columns, key=lambda c: (c != "age", c)))
             self.selection = [scan_id for scan_id in self.selection if scan_id in known]
             self.case = self.case if self.case in known else _first_case(cohort)
 
@@ -95,11 +105,18 @@ class ExplorerState(ScanState):
 
     def select_rows(self, rows: list[int]) -> None:
         """Positions in the cohort table, as a plot reports them; the first becomes the case, none clears."""
-        ids = [str(self.cohort["scan_id"].iloc[i]) for i in rows if 0 <= i < len(self.cohort)]
+        asked = np.asarray(rows, dtype=np.int64)
+        inside = asked[(asked >= 0) & (asked < len(self.cohort))]
+        ids = [str(i) for i in self.cohort["scan_id"].to_numpy(object)[inside]] if len(inside) else []
         with param.parameterized.batch_call_watchers(self):
             self.selection = ids
             if ids and self.case not in ids:
                 self.case = ids[0]
+
+    def select_ids(self, scan_ids: list[str]) -> None:
+        """The same by name; names that the table does not hold are left out."""
+        self.select_rows(np.flatnonzero(self.cohort["scan_id"].isin(scan_ids).to_numpy()).tolist()
+                         if len(self.cohort) else [])
 
     def select_case(self, scan_id: str) -> None:
         """Make a scan the case; an id that the table does not hold is refused with a message."""
