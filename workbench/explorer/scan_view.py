@@ -32,7 +32,7 @@ class ScanView(StateView):
         self._panes = [Pane(state, group=self._group)]
         self.view = self._panes[0].view
         self.notes, self.live = notes(), Live()
-        self._similar: tuple[tuple[str, Any], Similar] | None = None  # for which case and encoder, and what was found
+        self._similar: tuple[Any, dict[str, Similar]] | None = None  # for which case and encoder, and what was found
         self._row = pn.Row(self.view, sizing_mode="stretch_both", margin=0, styles={"gap": "4px", "min-width": "0"})
         self._controls = controls(state, self.notes, self.live)
         self.view.param.watch(self._windowed, "window")
@@ -74,8 +74,8 @@ class ScanView(StateView):
                 wanted = overlays(state, row)
                 simulated = str(row.get("simulated")) == "True"
                 caption = " · ".join(filter(None, ["" if alone else scan_id, "SIMULATED" if simulated else ""]))
+                self._add_similar(wanted, scan_id)
                 if main:
-                    self._add_similar(wanted, scan_id)
                     for slot, note in self.notes.items():
                         note.object = wanted[slot].note if slot in wanted else ""
         finally:
@@ -108,13 +108,18 @@ class ScanView(StateView):
         asked, scan, place = self._asked(), state.case, (float(mm[0]), float(mm[1]), float(mm[2]))
         catalog, run = state.catalog, state.embed_run
 
-        def work(step: Any) -> Similar:
+        targets = [scan, *(i for i in state.compared if i != scan)][:1 + MOST_BESIDE]
+
+        def work(step: Any) -> dict[str, Similar]:
             step(0.1, "Loading the encoder …")
             store, encoder, _ = open_encoder(catalog, run)
-            step(0.4, "Encoding the scan …")
-            return similar_to(store, encoder, scan, place)
+            found = {}
+            for i, target in enumerate(targets):
+                step(0.4 + 0.6 * i / len(targets), "Encoding the scan …" if i == 0 else f"Encoding {escape(target)} …")
+                found[target] = similar_to(store, encoder, scan, place, target)
+            return found
 
-        def done(found: Similar) -> None:
+        def done(found: dict[str, Similar]) -> None:
             self._similar = (asked, found)
             self._update()
 
@@ -130,15 +135,17 @@ class ScanView(StateView):
             wanted["similarity"] = replace(stored, note="Click a voxel: where else does the encoder see this? "
                                            + stored.note)
             return
-        found: Similar = self._similar[1]
-        x, y, z = found.mm
-        u, v, w = found.best_mm
+        found = self._similar[1].get(scan_id)
+        if found is None:
+            wanted["similarity"] = Overlay(note="Click again: this scan was not searched yet.")
+            return
+        places = [f"{x:+.0f}, {y:+.0f}, {z:+.0f} mm" for x, y, z in (found.mm, found.best_mm)]
         encoder = escape(state.catalog.encoder_name(state.embed_run))
-        note = (f"Like the token at {x:+.0f}, {y:+.0f}, {z:+.0f} mm ({encoder}). Most alike beyond its neighbours: "
-                f"{u:+.0f}, {v:+.0f}, {w:+.0f} mm, cosine {found.best:.2f}.")
-        look = {"title": "Similarity", "unit": "cosine", "opacity": state.attention_opacity,
-                "range": found.range(state.similar)}
-        wanted["similarity"] = Overlay(Made((scan_id, state.embed_run, found.mm), lambda: found.file), look, note)
+        note = (f"Like the token at {places[0]} ({encoder}). Most alike beyond its neighbours: {places[1]}, cosine "
+                f"{found.best:.2f}. Scans beside this one are searched for the same token.")
+        look = {"title": "Similarity" if found.own else "Similarity to the first scan's place", "unit": "cosine",
+                "opacity": state.attention_opacity, "range": found.range(state.similar)}
+        wanted["similarity"] = Overlay(Made((scan_id, *self._similar[0], found.mm), lambda: found.file), look, note)
 
 
 def _pair(state: ExplorerState) -> list[str]:

@@ -23,6 +23,8 @@ class Similar:
     best_mm: tuple[float, float, float]
     """The most similar place beyond the query's own token and those that touch it."""
     best: float
+    own: bool
+    """Whether the query is of this scan."""
 
     def range(self, share: float) -> list[float]:
         """Ends of the colours that show the most similar ``share`` per cent of the brain's tokens."""
@@ -30,14 +32,15 @@ class Similar:
         return [low, max(float(self.brain_P[-1]), low + 1e-6)]
 
 
-def similar_to(store: Any, encoder: Any, scan: str, mm: tuple[float, float, float]) -> Similar:
-    """Compare the token of a place with all tokens of the same scan, after the last block.
+def similar_to(store: Any, encoder: Any, scan: str, mm: tuple[float, float, float], target: str) -> Similar:
+    """Compare the token of a place in a scan with all tokens of the same or another scan, after the last block.
 
     Args:
         store: The prepared store that holds the scan.
         encoder: Of the same preparation.
         scan: scan_id.
         mm: World millimetres (RAS+) of the scan.
+        target: scan_id of the scan that is searched.
 
     Raises:
         ScanError: the place is outside the prepared box.
@@ -45,28 +48,25 @@ def similar_to(store: Any, encoder: Any, scan: str, mm: tuple[float, float, floa
     from workbench.analysis.query import Query
     from workbench.analysis.token_grid import BRAIN, query_vector
 
-    grid = tokens_of(store, encoder, scan)
-    cosines = grid.unit_PD @ query_vector(grid, Query("voxel", mm=mm), store, scan)
-    own = int(np.argmax(cosines))
-    apart = np.abs(np.stack(np.unravel_index(np.arange(len(cosines)), grid.grid_xyz), 1)
-                   - np.array(np.unravel_index(own, grid.grid_xyz))).max(axis=1)
+    source, grid = tokens_of(store, encoder, scan), tokens_of(store, encoder, target)
+    cosines = grid.unit_PD @ query_vector(source, Query("voxel", mm=mm), store, scan)
     brain = grid.brain >= BRAIN
-    elsewhere = np.where(brain & (apart > 1), cosines, -np.inf)
+    elsewhere = np.where(brain, cosines, -np.inf)
+    if target == scan:
+        place = np.stack(np.unravel_index(np.arange(len(cosines)), grid.grid_xyz), 1)
+        elsewhere[np.abs(place - place[int(np.argmax(cosines))]).max(axis=1) <= 1] = -np.inf
     best = int(elsewhere.argmax())
-    prepared = store.grid(scan)
+    prepared = store.grid(target)
     x, y, z = (float(v) for v in prepared.to_world(grid.centre(best)))
     # outside the brain there is nothing to be similar: -1 keeps it out of every range that is shown
     values = grid.voxels(np.where(brain, cosines, -1.0), prepared.shape)
     return Similar(nifti_bytes(Volume(values, prepared.affine)), np.sort(cosines[brain]), mm, (x, y, z),
-                   float(cosines[best]))
+                   float(cosines[best]), target == scan)
 
 
-@functools.lru_cache(maxsize=4)  # the next click in the same scan needs no pass
-def _tokens(store: Any, encoder: Any, scan: str) -> Any:
+@functools.lru_cache(maxsize=8)  # the next click in the same scan needs no pass
+def tokens_of(store: Any, encoder: Any, scan: str) -> Any:
+    """The ``TokenGrid`` of a scan."""
     from workbench.analysis.token_grid import token_grid
 
     return token_grid(encoder, store, scan)
-
-
-def tokens_of(store: Any, encoder: Any, scan: str) -> Any:
-    return _tokens(store, encoder, scan)

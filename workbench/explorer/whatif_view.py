@@ -88,8 +88,8 @@ class WhatIfView(StateView):
             mine = table[table["scan_id"] == state.case]
             badge = SIMULATED + "&ensp;" if catalog.run(run).simulated else ""
             if not (curves["measure"] == measure).any():
-                self._hint.object = f"{badge}This run did not follow it: give <code>workbench whatif</code> a --segment " \
-                                    "or --classify run."
+                self._hint.object = f"{badge}This run did not follow it: give <code>workbench whatif</code> a " \
+                                    "--segment or --classify run."
                 return
             self._curves.object = change_curves(curves, measure, UNITS[measure], scan=mine if len(mine) else None)
             people = int(curves.loc[curves["measure"] == measure, "people"].max())

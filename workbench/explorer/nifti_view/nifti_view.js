@@ -117,7 +117,11 @@ export function render({ model, el }) {
     nv.opts.sliceType = LAYOUTS[model.layout] ?? 3
     nv.opts.sliceMosaicString = model.layout === "mosaic" && loaded.base ? mosaic(loaded.base.image) : ""
     layer(wanted.map((slot) => loaded[slot].image))
-    if (newBase && wanted.length) moveTo(model.linked && shared.get(model.group) || startingPoint())
+    if (newBase && wanted.length) {
+      const there = model.linked && shared.get(model.group)
+      moveTo(there || startingPoint())
+      if (!there && model.group) shared.set(model.group, JSON.parse(root.dataset.mm))
+    }
     beat(wanted)
     note.textContent = wanted.length ? "" : model.empty
     explain(wanted, looks)
@@ -266,9 +270,9 @@ export function render({ model, el }) {
     if (!loaded.base) return
     root.dataset.mm = JSON.stringify([...mm].slice(0, 3).map((v) => Math.round(v * 1000) / 1000))
     root.dataset.value = String(values[0]?.value)
-    if (model.linked && model.group && !following && !working) {
+    if (model.group && !following && !working) {
       shared.set(model.group, [...mm].slice(0, 3))
-      document.dispatchEvent(new CustomEvent(MOVED, { detail: { from: me, group: model.group, mm: [...mm].slice(0, 3) } }))
+      if (model.linked) document.dispatchEvent(new CustomEvent(MOVED, { detail: { from: me, group: model.group, mm: [...mm].slice(0, 3) } }))
     }
     const sides = [["right", "left"], ["anterior", "posterior"], ["superior", "inferior"]]
     const place = sides.map(([plus, minus], i) => `${Math.abs(mm[i]).toFixed(1)} ${mm[i] < 0 ? minus : plus}`).join(", ")
@@ -280,7 +284,8 @@ export function render({ model, el }) {
       if (!entry) continue
       if (slot === "rgb") continue // a colour has no number
       const unit = looks[slot]?.unit ? ` ${looks[slot].unit}` : ""
-      const text = entry.labels ? (entry.labels[Math.round(value) - 1]?.name ?? "–") : number(value) + unit
+      const text = entry.labels ? (entry.labels[Math.round(value) - 1]?.name ?? "–")
+        : slot === "similarity" && value <= -1 ? "–" : number(value) + unit // -1 stands for what is not brain
       readout.append(item(looks[slot]?.title ?? slot, text))
     }
   }
