@@ -15,6 +15,8 @@ from workbench.explorer.files import NiftiFile, nifti_bytes
 from workbench.explorer.live import open_encoder
 from workbench.volumes import Volume
 
+OUTSIDE = -4.0  # standard deviations; says "not brain" on the screen
+
 
 @dataclass(frozen=True)
 class Changed:
@@ -61,8 +63,13 @@ def change(catalog: Catalog, embed_run: str, whatif_run: str | None, scan: str, 
     step(0.7, "Encoding the changed scan …" if asked.segmenter is None else "Encoding and segmenting it …")
     after = asked.ask(scan, now, labels)
     measures = asked.compare(base, after, moved_head="rotation" in order)
-    affine = store.grid(scan).affine
-    return Changed(nifti_bytes(Volume(image, affine)), nifti_bytes(Volume(now, affine)), measures, base.get("score"))
+    return Changed(_shown(image, store.grid(scan).affine), _shown(now, store.grid(scan).affine), measures,
+                   base.get("score"))
+
+
+def _shown(scan: np.ndarray, affine: np.ndarray) -> NiftiFile:
+    """For the eye: z-scores, with what is not brain darker than any brain and not at the brain's mean."""
+    return nifti_bytes(Volume(np.where(scan == 0, OUTSIDE, scan).astype(np.float32), affine))
 
 
 @functools.lru_cache(maxsize=1)

@@ -44,8 +44,8 @@ class OwnView(StateView):
                         pn.widgets.Select.from_param(p.projection, width=95),
                         pn.widgets.Select.from_param(p.color, width=150), sizing_mode="stretch_width", margin=0)
         left = pn.Column(
-            card("A scan of your own", pn.Column(self.upload, self.live, self._said, sizing_mode="stretch_width",
-                                                 margin=0), "0 0 auto"),
+            card("A scan of your own", pn.Column(self.upload, self.live, self._said, sizing_mode="stretch_both",
+                                                 margin=0, scroll="y-auto"), "0 0 345px"),
             card("Its place in the embedding", pn.Column(choose, self._hint, self._pane, sizing_mode="stretch_both",
                                                          margin=0), "1 1 0"),
             margin=0, sizing_mode="stretch_both", styles={"gap": "8px", "flex": "9 1 0", "min-width": "0"})

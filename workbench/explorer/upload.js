@@ -2,10 +2,10 @@
 export function render({ model }) {
   const box = document.createElement("div")
   box.innerHTML = `<style>
-    .upload { border: 2px dashed var(--line, #b9c2cd); border-radius: 8px; padding: 14px; text-align: center; font-size: 13px;
+    .own-file { border: 2px dashed var(--line, #b9c2cd); border-radius: 8px; padding: 14px; text-align: center; font-size: 13px;
               color: var(--ink, #1f2d3d); }
-    .upload.over { border-color: #0072b2; } .upload p { margin: 6px 0 0; color: var(--quiet, #5b6776); white-space: pre-wrap; }
-  </style><label class="upload" style="display:block"><b>Choose a NIfTI file</b>, or drop it here
+    .own-file.over { border-color: #0072b2; } .own-file p { margin: 6px 0 0; color: var(--quiet, #5b6776); white-space: pre-wrap; }
+  </style><label class="own-file" style="display:block"><b>Choose a NIfTI file</b>, or drop it here
     <input type="file" accept=".nii,.gz" style="display:block; margin:8px auto 0"><p></p></label>`
   const label = box.querySelector("label"), input = box.querySelector("input"), say = box.querySelector("p")
   const PIECE = 2 * 2 ** 20

@@ -117,8 +117,8 @@ class WhatIfView(StateView):
             self._result.object = result_html(found, strengths)
             for view, file, caption in ((self.before, found.before, "unchanged"), (self.after, found.after, "changed")):
                 mark = "SIMULATED · " if state.simulated else ""
-                view.param.update(base=file.content, caption=mark + caption, window=[-2.5, 3.0], looks={
-                    "base": {"title": "Intensity", "unit": "SD", "affine": list(file.affine)}})
+                view.param.update(base=file.content, caption=mark + caption, window=[-3.0, 3.0], looks={
+                    "base": {"title": "Intensity", "unit": "SD (−4: not brain)", "affine": list(file.affine)}})
 
         def failed(why: str) -> None:
             self._result.object = f"<div class='message'>{escape(why)}</div>" if why else "Cancelled."
