@@ -66,7 +66,7 @@ def _huge_header():
     ("a.nii", image(np.arange(512, dtype=np.complex64).reshape(8, 8, 8)), "voxel type"),
     ("a.nii", changed_header(srow_x=0), "singular"),
     ("a.nii", changed_header(sform_code=0, qform_code=0), "affine is missing"),
-    ("a.nii", changed_header(vox_offset=1e30), "not readable"),
+    ("a.nii", changed_header(vox_offset=1e30), "does not fit"),
 ])
 def test_a_bad_file_is_refused_with_cause_and_remedy(name, content, why):
     got = []

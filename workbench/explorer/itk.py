@@ -11,6 +11,7 @@ import socket
 import warnings
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 
 from workbench.errors import WorkbenchError
@@ -27,11 +28,13 @@ def itk_image(volume: Volume, *, labels: bool = False) -> dict[str, Any]:
         labels: Whole numbers.
 
     Returns:
-        name, data ``(Z, Y, X)``, size, spacing (mm), origin (mm, LPS) and direction (3 × 3, a column a stored axis).
+        name, data ``(Z, Y, X)``, size, spacing (mm), origin (mm, LPS) and direction (3 × 3, a column an axis; the
+        identity but for obliquity).
 
     Raises:
         WorkbenchError: the affine shears, which ITK's direction cannot say.
     """
+    volume = _lps(volume)
     linear = LPS_FROM_RAS @ volume.affine[:3, :3]
     spacing = np.linalg.norm(linear, axis=0)
     direction = linear / spacing
@@ -48,8 +51,19 @@ def itk_image(volume: Volume, *, labels: bool = False) -> dict[str, Any]:
             "direction": direction}
 
 
+def _lps(volume: Volume) -> Volume:
+    """The same voxels with axes to the left, the back and the top, so that the direction of a straight scan is the
+    identity: itkwidgets 1.0a55 shows spacing and origin and drops the direction, which would mirror a scan stored LAS."""
+    turn = nib.orientations.ornt_transform(nib.orientations.io_orientation(volume.affine),
+                                           nib.orientations.axcodes2ornt("LPS"))
+    data = nib.orientations.apply_orientation(volume.data, turn)
+    return Volume(data, volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.data.shape))
+
+
 def view_itk(volume: Volume, labels: Volume | None = None) -> Any:
     """Show a scan, and its labels over it, in itkwidgets with spacing and direction.
+
+    An oblique scan is shown straight: the direction is handed over, and itkwidgets 1.0a55 does not use it.
 
     Where that viewer cannot load (the extra ``itk`` is not installed, or no network is there to load it from) a warning
     says why in one sentence, and the NiiVue view is returned in its place.

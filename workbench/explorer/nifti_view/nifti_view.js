@@ -77,7 +77,7 @@ export function render({ model, el }) {
 
   // for tests and for other scripts: the state as data attributes, and a way to the viewer
   root.dataset.state = "empty"
-  root.niftiView = { nv, moveTo, loaded }
+  root.niftiView = { nv, moveTo, loaded, turn, pause }
 
   async function show() {
     again = true
@@ -129,6 +129,7 @@ export function render({ model, el }) {
     else readout.textContent = ""
     root.dataset.volumes = JSON.stringify(wanted)
     root.dataset.window = JSON.stringify(loaded.base ? [loaded.base.image.cal_min, loaded.base.image.cal_max] : [])
+    root.dataset.linked = String(model.linked)
     root.dataset.convention = model.radiological ? "radiological" : "neurological"
     root.dataset.state = wanted.length ? "ready" : "empty"
   }
@@ -212,6 +213,8 @@ export function render({ model, el }) {
     if (!on && ticker !== null) { clearInterval(ticker); ticker = null }
     title()
   }
+
+  function pause() { clearInterval(ticker) }
 
   function turn() {
     if (working || gone) return
@@ -327,7 +330,7 @@ export function render({ model, el }) {
       + "for the level, left and right for the width"))
   }
 
-  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty", "window", "outline", "flicker", "caption"])
+  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked"])
     model.on(name, show)
   document.addEventListener(MOVED, follow)
   canvas.addEventListener("mouseup", (event) => setTimeout(() => released(event)))
