@@ -53,7 +53,7 @@ def itk_image(volume: Volume, *, labels: bool = False) -> dict[str, Any]:
 
 def _lps(volume: Volume) -> Volume:
     """The same voxels with axes to the left, the back and the top, so that the direction of a straight scan is the
-    identity: itkwidgets 1.0a55 shows spacing and origin and drops the direction, which would mirror a scan stored LAS."""
+    identity: itkwidgets 1.0a55 shows spacing and origin and drops the direction, which would mirror a LAS scan."""
     turn = nib.orientations.ornt_transform(nib.orientations.io_orientation(volume.affine),
                                            nib.orientations.axcodes2ornt("LPS"))
     data = nib.orientations.apply_orientation(volume.data, turn)
