@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.explorer.cohort_view import CohortView
+from workbench.explorer.comparison_view import ComparisonView
 from workbench.explorer.state import ExplorerState
 
 
@@ -31,4 +32,5 @@ class Page:
 PAGES = (
     Page("cohort", "Cohort", CohortView),
     Page("scan", "Scan", None),
+    Page("comparison", "Comparison", ComparisonView),
 )
