@@ -20,7 +20,7 @@ class BatchView(StateView):
         super().__init__(state, **params)
         self._hint = hint()
         self.table = pn.widgets.Tabulator(
-            pd.DataFrame(), disabled=True, show_index=False, pagination="remote", page_size=6, height=190,
+            pd.DataFrame(), disabled=True, show_index=False, pagination="remote", page_size=5, height=215,
             sizing_mode="stretch_width", layout="fit_data_fill", margin=(0, 10), theme="simple", stylesheets=[TABLE])
         state.param.watch(lambda *_: self._fill(), "batch_run")
         self._fill()
@@ -33,6 +33,8 @@ class BatchView(StateView):
     def _fill(self) -> None:
         state = self.state
         if not state.batch_run:
+            self._hint.object = ("No batch among these runs: <code>workbench batch</code> makes one, and its table is "
+                                 "shown here.")
             return
         with state.guarded():
             table = state.catalog.table(state.batch_run, "runs")

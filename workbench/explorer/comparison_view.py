@@ -12,7 +12,7 @@ import panel as pn
 from workbench import plots
 from workbench.explorer import scores
 from workbench.explorer.batch_view import BatchView
-from workbench.explorer.cards import card
+from workbench.explorer.cards import card, panels
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import HTML, TABLE
 from workbench.explorer.views import SIMULATED, StateView, hint
@@ -28,8 +28,8 @@ class ComparisonView(StateView):
         self._told = pn.pane.HTML("", stylesheets=[HTML], margin=(0, 10), sizing_mode="stretch_width")
         self._head = hint()
         self.table = pn.widgets.Tabulator(
-            pd.DataFrame(), disabled=True, show_index=False, selectable=1, pagination="remote", page_size=5,
-            sizing_mode="stretch_width", height=205, layout="fit_data_fill", margin=(0, 10), theme="simple",
+            pd.DataFrame(), disabled=True, show_index=False, selectable=1, pagination="remote", page_size=6,
+            sizing_mode="stretch_width", height=230, layout="fit_data_fill", margin=(0, 10), theme="simple",
             stylesheets=[TABLE])
         self.table.on_click(self._clicked)
         self._scores = pd.DataFrame()
@@ -41,17 +41,16 @@ class ComparisonView(StateView):
     def __panel__(self) -> pn.viewable.Viewable:
         p = self.state.param
         controls = pn.Row(
-            pn.widgets.MultiChoice.from_param(p.compared, sizing_mode="stretch_width", min_width=160, margin=(4, 10)),
+            pn.widgets.MultiSelect.from_param(p.compared, size=4, sizing_mode="stretch_width", min_width=160),
             pn.Column(pn.widgets.Select.from_param(p.metric, width=190),
                       pn.widgets.Select.from_param(p.part, width=190), margin=0), sizing_mode="stretch_width", margin=0)
-        tabs = pn.Column(
+        below = {"cases": ("Cases, worst first", lambda _: self.table),
+                 "differences": ("Paired differences", lambda _: pn.Column(
+                     self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0)),
+                 "batch": ("Batch", BatchView)}
+        return pn.Column(
             card("Scores", pn.Column(controls, self._head, self._plot, sizing_mode="stretch_both", margin=0), "1 1 0"),
-            card("Paired differences", pn.Column(self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both",
-                                                 margin=0), "0 0 200px"),
-            card("Cases, worst first", self.table, "0 0 240px"),
-            *([card("Batch", BatchView(self.state), "0 0 250px")] if self.state.batch_run else []),
-            sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, scroll="y-auto")
-        return tabs
+            panels(self.state, "below", below, 290), sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
 
     def _draw(self) -> None:
         with self.state.guarded():

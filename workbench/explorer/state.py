@@ -40,6 +40,8 @@ class ExplorerState(ScanState):
     compared: Any = param.ListSelector(default=[], objects=[], label="Runs")
     metric: Any = param.Selector(default=None, objects=[], allow_None=True, label="Score")
     part: Any = param.Selector(default="test", objects=["test", "validation", "train", "all"], label="People of")
+    below: Any = param.Selector(default="cases", objects=["cases", "differences", "batch"],
+                                doc="What is open below the scores.")
     batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
     save_as: Any = param.Selector(default="PNG", objects=["PNG", "SVG"], label="Save as")
 

@@ -56,6 +56,6 @@ def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: s
 
     return points.opts(
         color="legend", cmap={f"{run} ({counts[run]})": colors[run] for run in runs}, size=7, alpha=0.85,
-        line_color="white", line_width=0.5, nonselection_alpha=0.4, show_legend=True, legend_position="top",
+        line_color="white", line_width=0.5, nonselection_alpha=0.4, show_legend=True, legend_position="bottom",
         tools=["tap", "hover"], active_tools=["tap"], default_tools=["pan", "wheel_zoom", "reset", "save"],
         toolbar="above", title=title, xticks=middles, responsive=True, hooks=[finish], backend="bokeh")
