@@ -40,10 +40,10 @@ def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: s
     x = (table["site"].astype(str).map({s: i * width for i, s in enumerate(sites)}).to_numpy(float)
          + table["run"].map(place).to_numpy(float) + 0.6 * (golden - 0.5))
     counts = table["run"].value_counts()
-    data = pd.DataFrame({"x": x, "value": table["value"].to_numpy(float),
+    data = pd.DataFrame({"x": x, "y": table["value"].to_numpy(float),
                          "legend": [f"{run} ({counts[run]})" for run in table["run"]],
                          **{c: table[c].astype(str).to_numpy() for c in ("scan_id", "participant", "site", "run")}})
-    points = hv.Points(data, [hv.Dimension("x", label=" "), hv.Dimension("value", label=label)],
+    points = hv.Points(data, [hv.Dimension("x", label=" "), hv.Dimension("y", label=label)],
                        ["legend", "scan_id", "participant", "site", "run"])
     colors = category_colors(runs)
     middles = [(i * width + (len(runs) - 1) / 2, site) for i, site in enumerate(sites)]
