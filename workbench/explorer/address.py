@@ -15,7 +15,7 @@ import param
 from workbench.explorer.state import ExplorerState
 
 # these change what the others may be, so they are set first and in this order; the scan comes last
-FIRST = ("embed_run", "segment_run", "attend_run", "projection", "color", "head")
+FIRST = ("embed_run", "segment_run", "attend_run", "projection", "color", "head", "compared", "metric")
 LAST = ("selection", "case")
 FEW = 12  # ids are written out up to here; longer selections are a bitmap over the cohort's rows
 LONGEST = 6000  # characters of a selection: servers and chat programs cut addresses at about 8000
@@ -71,6 +71,9 @@ def _value(state: ExplorerState, name: str, text: str) -> Any:
     asked = state.param[name]
     if name == "selection" and text.startswith("~"):
         return _from_bitmap(state, text)
+    if isinstance(asked, param.ListSelector):
+        known = {str(v): v for v in asked.objects}
+        return [known[part] for part in text.split(",") if part]
     if isinstance(asked, param.Selector):
         return {str(v): v for v in asked.get_range().values()}[text]
     if isinstance(asked, param.Boolean):
@@ -80,9 +83,9 @@ def _value(state: ExplorerState, name: str, text: str) -> Any:
     if isinstance(asked, param.Number):
         number = min(max(_number(text), _end(asked.bounds, 0, -math.inf)), _end(asked.bounds, 1, math.inf))
         return int(number) if isinstance(asked, param.Integer) else number
-    known = set(state.cohort["scan_id"]) if len(state.cohort) else set()
+    scans = set(state.cohort["scan_id"]) if len(state.cohort) else set()
     ids = [part for part in text.split(",") if part]
-    if not set(ids) <= known or (isinstance(asked, param.String) and len(ids) > 1):
+    if not set(ids) <= scans or (isinstance(asked, param.String) and len(ids) > 1):
         raise ValueError("no such scan")
     return ids if isinstance(asked, param.List) else (ids[0] if ids else "")
 

@@ -29,7 +29,7 @@ def show(run: str | Path | Run, *, height: int = HEIGHT) -> Any:
 
     # inline: all scripts go into the notebook's page, so that no network is asked for any of them
     pn.extension("tabulator", inline=True)
-    from workbench.explorer.app import layout
+    from workbench.explorer.app import _tabs, layout
     from workbench.explorer.state import ExplorerState
 
     folder = run.path if isinstance(run, Run) else Path(run)
@@ -40,9 +40,8 @@ def show(run: str | Path | Run, *, height: int = HEIGHT) -> Any:
     if one:
         choose(state, one)
     body = layout(state)
-    body.sizing_mode = "stretch_width"
     body.styles = {**body.styles, "height": f"{height}px", "min-height": f"{height}px"}
-    return body
+    return pn.Column(_tabs(state), body, sizing_mode="stretch_width", margin=0)
 
 
 def choose(state: Any, run: Run) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.explorer.cohort_view import CohortView
+from workbench.explorer.comparison_view import ComparisonView
 from workbench.explorer.own_view import OwnView
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.whatif_view import WhatIfView
@@ -33,6 +34,7 @@ class Page:
 PAGES = (
     Page("cohort", "Cohort", CohortView),
     Page("scan", "Scan", None),
+    Page("comparison", "Comparison", ComparisonView),
     Page("what-if", "What if", WhatIfView, beside_scan=False),
     Page("own", "Your scan", OwnView, beside_scan=False),
 )

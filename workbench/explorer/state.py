@@ -16,7 +16,10 @@ from workbench.errors import WorkbenchError
 from workbench.explorer import files
 from workbench.explorer.catalog import COORDINATES, PROJECTIONS, Catalog
 from workbench.explorer.scan_state import ScanState
+from workbench.explorer.scores import metrics_of, scored_runs
 from workbench.plots.scatter import colorable
+
+MOST_COMPARED = 4  # runs that are compared until somebody chooses
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,12 @@ class ExplorerState(ScanState):
     histogram_of: Any = param.Selector(default=None, objects=[], allow_None=True, label="Column")
     plane: Any = param.Selector(default="axial", objects=["axial", "coronal", "sagittal"], label="Plane")
     shift_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Shift run")
+    compared: Any = param.ListSelector(default=[], objects=[], label="Runs")
+    metric: Any = param.Selector(default=None, objects=[], allow_None=True, label="Score")
+    part: Any = param.Selector(default="test", objects=["test", "validation", "train", "all"], label="People of")
+    below: Any = param.Selector(default="cases", objects=["cases", "differences", "batch"],
+                                doc="What is open below the scores.")
+    batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
     save_as: Any = param.Selector(default="PNG", objects=["PNG", "SVG"], label="Save as")
 
     selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
@@ -58,8 +67,22 @@ class ExplorerState(ScanState):
                 self.catalog = Catalog.scan(self.runs_folder)
         self._offer("segment_run", self.catalog.of_job("segment"))  # first: the first case is a scored one
         self._offer("embed_run", self.catalog.of_job("embed"))
+        self._offer("batch_run", self.catalog.of_job("batch"))
+        self._offer_compared()
         self._load_embedding()
         self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
+
+    def _offer_compared(self) -> None:
+        runs = scored_runs(self.catalog)
+        kept = [run for run in self.compared if run in runs]
+        self.param["compared"].objects = runs
+        self.compared = kept or (self.catalog.of_job("segment") or runs)[:MOST_COMPARED]
+        self._offer_metrics()
+
+    @param.depends("compared", watch=True)
+    def _offer_metrics(self) -> None:
+        with self.guarded():
+            self._offer("metric", metrics_of(self.catalog, self.compared))
 
     def _offer(self, name: str, objects: list[str], *, keep: bool = True) -> None:
         """New choices for a selector; keeps the present one where it is still offered, else takes the first."""
@@ -100,6 +123,16 @@ class ExplorerState(ScanState):
                 heads = files.attention_heads(self.catalog, self.attend_run) or heads
         self._offer("head", heads)
         self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
+
+    def overlay_of(self, run: str) -> None:
+        """Lay what belongs to a fine-tuned run over the scan: its prediction, and the attention of its encoder."""
+        with self.guarded():
+            encoder = self.catalog.encoder(run)
+            attend = [name for name in self.catalog.of_job("attend") if self.catalog.encoder(name) == encoder]
+            if run in self.param["segment_run"].objects:
+                self.segment_run = run
+            if attend:
+                self.attend_run = attend[0]
 
     # selection -----------------------------------------------------------------------------------------------
 

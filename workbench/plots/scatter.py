@@ -65,7 +65,7 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
         shades = {"cmap": "cividis", "colorbar": True, "clabel": color, "colorbar_opts": {"width": 10}}
     elif by_name:
         shades = {"cmap": {legend[v]: c for v, c in colors.items()}, "show_legend": True, "legend_position": "right",
-                  "hooks": [_sort_legend]}
+                  "hooks": [sort_legend]}
     else:
         shades = {"cmap": list(colors.values()), "clim": (-0.5, len(colors) - 0.5), "color_levels": len(colors),
                   "hooks": [_named_legend({legend[v]: c for v, c in colors.items()})]}
@@ -131,7 +131,7 @@ def axis_label(column: str) -> str:
     return column.replace("_", " ").upper().replace("TSNE", "t-SNE")
 
 
-def _sort_legend(plot: Any, element: Any) -> None:
+def sort_legend(plot: Any, element: Any) -> None:
     """Bokeh lists categories in the order of the rows; the legend is to be in the order of the names."""
     from bokeh.models.annotations import LegendItem
 
