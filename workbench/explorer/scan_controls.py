@@ -81,21 +81,21 @@ def _beside(state: ExplorerState) -> pn.Column:
 
     def offer(*_: Any) -> None:
         ids = [str(i) for i in state.cohort["scan_id"]] if len(state.cohort) else []
-        taken, chosen = {state.case, *state.compared}, set(state.selection)
+        taken, chosen = {state.case, *state.scans_beside}, set(state.selection)
         free = sorted((i for i in ids if i not in taken), key=lambda i: i not in chosen)[:MOST_OFFERED]
-        add.param.update(options=["", *free], value="", disabled=len(state.compared) >= 3)
-        none.visible = bool(state.compared)
+        add.param.update(options=["", *free], value="", disabled=len(state.scans_beside) >= 3)
+        none.visible = bool(state.scans_beside)
 
     def take(event: Any) -> None:
         if event.new:
-            state.compared = [*state.compared, str(event.new)]
+            state.scans_beside = [*state.scans_beside, str(event.new)]
 
     def clear(*_: Any) -> None:
-        state.compared = []
+        state.scans_beside = []
 
     add.param.watch(take, "value")
     none.on_click(clear)
-    state.param.watch(offer, ["cohort", "selection", "compared", "case"])
+    state.param.watch(offer, ["cohort", "selection", "scans_beside", "case"])
     offer()
     return pn.Column(add, none, sizing_mode="stretch_width", margin=0)
 

@@ -37,7 +37,7 @@ class ScanState(param.Parameterized):
     layout: Any = param.Selector(default="multiplanar", objects={
         "3 planes + 3D": "multiplanar", "Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal", "3D": "render",
         "Mosaic of axial slices": "mosaic"})
-    compared = param.List(default=[], item_type=str, label="Scans beside this one", doc="scan_ids, at most three.")
+    scans_beside = param.List(default=[], item_type=str, label="Scans beside this one", doc="scan_ids, at most three.")
     whatif_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="What-if run")
     whatif_measure: Any = param.Selector(default="moved", label="What moves", objects={
         "Embedding (people's spread within a site)": "moved", "Embedding (cosine to the unchanged)": "cosine",

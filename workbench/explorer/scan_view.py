@@ -49,7 +49,7 @@ class ScanView(StateView):
         with state.guarded():
             if self._similar is not None and self._similar[0] != self._asked():
                 self._similar = None
-            ids = [i for i in dict.fromkeys(state.compared) if i != state.case][:MOST_BESIDE] if state.case else []
+            ids = [i for i in dict.fromkeys(state.scans_beside) if i != state.case][:MOST_BESIDE] if state.case else []
             self._make_panes(1 + len(ids))
             self._show(self._panes[0], state.case, alone=not ids)
             for pane, scan_id in zip(self._panes[1:], ids, strict=True):
@@ -108,7 +108,7 @@ class ScanView(StateView):
         asked, scan, place = self._asked(), state.case, (float(mm[0]), float(mm[1]), float(mm[2]))
         catalog, run = state.catalog, state.embed_run
 
-        targets = [scan, *(i for i in state.compared if i != scan)][:1 + MOST_BESIDE]
+        targets = [scan, *(i for i in state.scans_beside if i != scan)][:1 + MOST_BESIDE]
 
         def work(step: Any) -> dict[str, Similar]:
             step(0.1, "Loading the encoder …")
