@@ -58,6 +58,7 @@ def write_fake_runs(root: Path, *, n: int = 12, heads: int = 2, simulated: bool 
         config = FakeAttend(out=runs / name, store=store, encoder=encoder, init=init)
         with start_run(config, simulated=simulated) as run:
             run.write_table("attention", _attention(run, index.iloc[:-1], grid_of, heads))
+            run.write_table("attention_random", _random_attention(run, index.iloc[:-1], grid_of))
     with start_run(FakeSegment(out=runs / "segment", store=store, encoder=encoder), simulated=simulated) as run:
         run.write_table("dice", _segmentations(run, index.iloc[:-1], grid_of))
     return runs
@@ -96,6 +97,18 @@ def _attention(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid], heads: i
             file = f"volumes/{row.scan_id}_desc-{name}_map.nii.gz"
             write_volume(run.path / file, Volume((0.001 * (k + 1) * near).astype(np.float32), grid.affine))
             rows.append({"scan_id": row.scan_id, "head": head, "file": file, "outside_brain": 0.1, "block": 3})
+    return pd.DataFrame(rows)
+
+
+def _random_attention(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid]) -> pd.DataFrame:
+    """Near the mirrored marker, so that it is never taken for the encoder's own."""
+    rows = []
+    for row in index.itertuples():
+        near = np.exp(-((_world(grid_of[row.scan_id]) + MARKER_MM) ** 2).sum(-1) / 80)
+        file = f"volumes/{row.scan_id}_desc-attnmeanrandom_map.nii.gz"
+        write_volume(run.path / file, Volume((0.001 * near).astype(np.float32), grid_of[row.scan_id].affine),
+                     sidecar={"unit": "times uniform", "block": 3})
+        rows.append({"scan_id": row.scan_id, "head": "mean", "file": file, "outside_brain": 0.1, "block": 3})
     return pd.DataFrame(rows)
 
 

@@ -2,9 +2,11 @@ import pandas as pd
 import pytest
 
 from workbench.explorer.app import build
+from workbench.explorer.details_view import case_html
 from workbench.explorer.scan_view import ScanView
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.views import TableView, case_html, empty_html, summary_html
+from workbench.explorer.summary_view import empty_html, summary_html
+from workbench.explorer.table_view import TableView
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -51,11 +53,11 @@ def test_a_missing_overlay_says_why(fake_runs):
     state = ExplorerState(fake_runs)
     view = ScanView(state)
     state.case = str(state.cohort["scan_id"].iloc[-1])
-    assert "no map" in view._notes["attention"].object
-    assert "no segmentation" in view._notes["truth"].object
+    assert "no map" in view.notes["attention"].object
+    assert "no segmentation" in view.notes["truth"].object
     state.case = str(state.cohort["scan_id"].iloc[0])
     state.attend_run = "attend-random"
-    assert "Another encoder" in view._notes["attention"].object
+    assert "Another encoder" in view.notes["attention"].object
 
 
 def test_a_lost_scan_is_told_and_the_page_goes_on(own_runs):

@@ -69,7 +69,7 @@ def run_whatif(config: WhatifConfig, *, overwrite: bool = False) -> Run:
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         scale, unit = spread_within_sites(rows, vectors)
         clip = float(Run(store.path).config["clip_percentile"])
-        asked = _Asked(encoder.eval().to(device), store, config, scale, unit["spread"], clip, segmenter, scorer)
+        asked = Asked(encoder.eval().to(device), store, config, scale, unit["spread"], clip, segmenter, scorer)
         over_scans(run, scans, lambda scan: {"whatif": asked.rows(scan)}, ["whatif"], desc="what if")
         people = dict(zip(store.index["scan_id"], store.index["participant"], strict=True))
         table = run.read_table("whatif")
@@ -117,7 +117,7 @@ def spread_within_sites(scans: pd.DataFrame, vectors: np.ndarray) -> tuple[np.nd
                    "between_site_means": float(np.mean(gaps)) / spread if gaps else np.nan}
 
 
-class _Asked:
+class Asked:
     """All that is asked of one scan after the other."""
 
     def __init__(self, encoder: Encoder, store: Store, config: WhatifConfig, scale: np.ndarray, spread: float,

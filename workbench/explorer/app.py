@@ -10,12 +10,25 @@ from typing import Any
 
 import panel as pn
 
+from workbench.explorer import address as query_of
 from workbench.explorer import style
+from workbench.explorer.cards import card
+from workbench.explorer.details_view import DetailsView
+from workbench.explorer.page_script import PageScript
+from workbench.explorer.pages import PAGES
 from workbench.explorer.scan_view import ScanView
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.views import SIMULATED, DetailsView, ScatterView, SummaryView, TableView
+from workbench.explorer.summary_view import SummaryView
+from workbench.explorer.views import SIMULATED
 
 TITLE = "VolTA workbench · explorer"
+
+# the page is loaded again in the other theme; the rest of the address brings the state back
+TURN_THEME = """
+const query = new URLSearchParams(location.search)
+query.set("theme", query.get("theme") === "dark" ? "default" : "dark")
+location.search = query.toString()
+"""
 
 
 def build(runs_folder: str | Path | None) -> Any:
@@ -25,33 +38,64 @@ def build(runs_folder: str | Path | None) -> Any:
     """
     pn.extension("tabulator")
     state = ExplorerState(runs_folder)
+    state.param["view"].objects = [page.key for page in PAGES]
+    query = {name: values[-1].decode(errors="replace") for name, values in (pn.state.session_args or {}).items()}
+    problems = query_of.read(state, query)
+    dark = query.get("theme") == "dark"
     page: Any = pn.template.BootstrapTemplate(title=TITLE, header_background="#1f2d3d", header_color="#ffffff",
-                                         raw_css=[style.PAGE])
-    again = pn.widgets.Button(name="Look for runs again", button_style="outline", button_type="light", margin=(2, 10))
+                                              theme="dark" if dark else "default",
+                                              raw_css=[style.DARK if dark else style.LIGHT, style.PAGE])
+    again = _header_button("Look for runs again")
     again.on_click(lambda *_: state.refresh())
-    page.header.append(pn.Row(SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), again,
-                              sizing_mode="stretch_width", margin=0))
-    page.main.append(layout(state))
+    shade = _header_button("Light" if dark else "Dark")
+    shade.js_on_click(code=TURN_THEME)
+    body = layout(state)
+    page.header.append(pn.Row(_tabs(state), SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), again, shade,
+                              PageScript(state), sizing_mode="stretch_width", margin=0))
+    page.main.append(body)
+    state.message = "\n".join([*filter(None, [state.message]), *problems])
     return page
 
 
 def layout(state: ExplorerState) -> pn.Column:
-    """The cohort on the left (scatter, table), the scan on the right (viewer, facts)."""
+    """The open page on the left, the scan (viewer, facts) on the right; ``pages.PAGES`` says which pages there are."""
     note = {"on": [state.param.case, state.param.cohort]}
-    left = pn.Column(
-        _card("Cohort", ScatterView(state), "1 1 0", note=lambda: _source(state), on=[state.param.cohort]),
-        _card("Scans", TableView(state), "0 0 318px"),
-        margin=0, sizing_mode="stretch_both", styles={"gap": "8px", "flex": "9 1 0"})
+    left = pn.Column(margin=0, sizing_mode="stretch_both", styles={"flex": "9 1 0", "min-width": "0"})
     right = pn.Column(
-        _card("Scan", ScanView(state), "1 1 0", note=lambda: _case_name(state), beside=_stepper(state), **note),
-        _card("About this scan", DetailsView(state), "0 0 196px"),
-        margin=0, sizing_mode="stretch_both", styles={"gap": "8px", "flex": "14 1 0"})
+        card("Scan", ScanView(state), "1 1 0", note=lambda: _case_name(state), beside=_stepper(state), **note),
+        card("About this scan", DetailsView(state), "0 0 196px"),
+        margin=0, sizing_mode="stretch_both", styles={"gap": "8px", "flex": "14 1 0", "min-width": "0"})
+    made: dict[str, Any] = {}
+
+    def turn(*_: Any) -> None:
+        page = next(page for page in PAGES if page.key == state.view)
+        if page.make is not None and page.key not in made:
+            made[page.key] = pn.panel(page.make(state))
+            left.append(made[page.key])
+        for key, content in made.items():
+            content.visible = key == page.key
+        left.visible = page.make is not None
+        right.visible = page.make is None or page.beside_scan
+
+    turn()
+    state.param.watch(turn, "view")
     footer = pn.pane.HTML('<div class="footer">Research software. <b>Not for diagnosis.</b> Coordinates are world '
                           'millimetres (RAS+) of the scan itself.</div>', stylesheets=[style.HTML], margin=0,
                           sizing_mode="stretch_width")
     return pn.Column(_message(state), pn.Row(left, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}),
                      footer, margin=0, sizing_mode="stretch_both",
                      styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "800px"})
+
+
+def _header_button(name: str) -> Any:
+    return pn.widgets.Button(name=name, button_style="outline", button_type="light", margin=(2, 6))
+
+
+def _tabs(state: ExplorerState) -> Any:
+    tabs: Any = pn.widgets.RadioButtonGroup(options={page.title: page.key for page in PAGES}, value=state.view,
+                                            button_style="outline", button_type="light", margin=(2, 10))
+    tabs.link(state, value="view", bidirectional=True)
+    return tabs
 
 
 def serve(runs_folder: str | Path | None, port: int = 5006, address: str = "127.0.0.1", open: bool = False, *,
@@ -86,19 +130,6 @@ def free_port(address: str, wanted: int) -> int:
     return wanted  # let the server say what is wrong with the address
 
 
-def _card(title: str, content: Any, flex: str, *, note: Any = None, on: Sequence[Any] = (),
-          beside: Any = None) -> pn.Column:
-    def heading(*_: Any) -> str:
-        return f"<h2>{title}{f'<small>{note()}</small>' if note else ''}</h2>"
-
-    head: Any = pn.pane.HTML(pn.bind(heading, *on) if on else heading(), stylesheets=[style.HTML], margin=(0, 10),
-                             sizing_mode="stretch_width")
-    if beside is not None:
-        head = pn.Row(head, beside, sizing_mode="stretch_width", margin=0)
-    return pn.Column(head, content, sizing_mode="stretch_both", margin=0, stylesheets=[style.CARD],
-                     styles={"flex": flex, "min-width": "0", "min-height": "0", "overflow": "hidden"})
-
-
 def _stepper(state: ExplorerState) -> pn.Row:
     buttons = [pn.widgets.Button(name=name, width=86, height=28, margin=(0, 4))
                for name in ("‹ Previous", "Next ›")]
@@ -119,14 +150,6 @@ def _message(state: ExplorerState) -> pn.Row:
     close = pn.widgets.Button(name="Dismiss", button_style="outline", width=90)
     close.on_click(dismiss)
     return pn.Row(text, close, visible=pn.bind(bool, state.param.message), sizing_mode="stretch_width", margin=0)
-
-
-def _source(state: ExplorerState) -> str:
-    if not state.embed_run:
-        return ""
-    with state.guarded():
-        return f"encoder: {escape(state.catalog.encoder_name(state.embed_run))}"
-    return ""
 
 
 def _case_name(state: ExplorerState) -> str:

@@ -80,6 +80,16 @@ class Catalog:
         encoder = self.encoder(embed_run) if embed_run else ""
         return sorted(self.of_job("attend"), key=lambda name: (self.encoder(name) != encoder, name))
 
+    def shift_runs_for(self, embed_run: str) -> list[str]:
+        """Runs of `shift` on this embedding; those of others would be figures of another picture."""
+        embedded = self.run(embed_run).path.resolve()
+        return [name for name in self.of_job("shift")
+                if Path(str(self.run(name).config.get("embed", ""))).resolve() == embedded]
+
+    def store(self, embed_run: str) -> Path:
+        """Folder of the prepared store that the embedding was made from; it may be on another machine."""
+        return Path(str(self.run(embed_run).config.get("store", "")))
+
     def cohort(self, embed_run: str, segment_run: str | None = None) -> pd.DataFrame:
         """One row a scan: cohort columns, projections, and the mean Dice of ``segment_run`` with its split."""
         scans, projections = self.table(embed_run, "scans"), self.table(embed_run, "projections")

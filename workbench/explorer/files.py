@@ -6,16 +6,19 @@ before anything is read.
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pandas as pd
 
 from workbench.errors import ScanError, WorkbenchError
 from workbench.explorer.catalog import Catalog
 from workbench.runs import Run
-from workbench.volumes import read_grid
+from workbench.volumes import Volume, read_grid
 
 MAX_BYTES = 600 * 1024**2  # on disk; the largest volume that read_grid accepts is 512 MiB as float32
 
@@ -59,6 +62,24 @@ def attention_file(catalog: Catalog, run: str, scan_id: str, head: str) -> Path 
     return inside(catalog.run(run), str(rows["file"].iloc[0])) if len(rows) else None
 
 
+def random_attention_file(catalog: Catalog, run: str, scan_id: str) -> Path | None:
+    """The map of random weights that an attention run wrote beside its own, or None."""
+    if "attention_random" not in catalog.run(run).tables():
+        return None
+    table = catalog.table(run, "attention_random")
+    rows = table.loc[table["scan_id"] == scan_id]
+    return inside(catalog.run(run), str(rows["file"].iloc[0])) if len(rows) else None
+
+
+def token_map_file(catalog: Catalog, run: str, scan_id: str, kind: str) -> Path | None:
+    """A map of a tokens run: ``similarity`` or ``rgb``; None where the run has none of this scan."""
+    if "maps" not in catalog.run(run).tables():
+        return None
+    table = catalog.table(run, "maps")
+    rows = table.loc[(table["scan_id"] == scan_id) & (table["kind"] == kind)]
+    return inside(catalog.run(run), str(rows["file"].iloc[0])) if len(rows) else None
+
+
 def prediction_file(catalog: Catalog, run: str, scan_id: str) -> Path | None:
     """The predicted label map, or None. A scan without truth has no Dice row, yet may have a prediction.
 
@@ -83,8 +104,33 @@ def inside(run: Run, relative: str) -> Path:
 
 def read_nifti(path: Path) -> NiftiFile:
     """The file as it is, after its header has passed the reader's checks (3D, size limits, a usable affine)."""
-    grid = read_grid(path)
+    affine = _rgb_affine(path) if path.name.endswith("_rgb.nii.gz") else read_grid(path).affine
     if path.stat().st_size > MAX_BYTES:
         raise ScanError(f"{path}: the file is too large to show", cause=f"more than {MAX_BYTES // 1024**2} MiB",
                         remedy="resample it, or open it in a desktop viewer")
-    return NiftiFile(path.read_bytes(), tuple(float(v) for v in grid.affine.ravel()))
+    return NiftiFile(path.read_bytes(), tuple(float(v) for v in affine.ravel()))
+
+
+def _rgb_affine(path: Path) -> np.ndarray:
+    """Colours have three values a voxel, which the reader of scans refuses; only the tokens job writes them."""
+    if not path.is_file():
+        raise ScanError(f"{path}: no such file", remedy="run `workbench tokens` again")
+    try:
+        image = nib.load(path)
+        assert isinstance(image, nib.Nifti1Image)
+        fits = image.get_data_dtype().itemsize == 3 and len(image.shape) == 3 and np.prod(image.shape) <= 512**3
+    except Exception as error:
+        raise ScanError(f"{path}: not readable as NIfTI", cause=str(error).splitlines()[0][:200],
+                        remedy="run `workbench tokens` again") from error
+    if not fits:
+        raise ScanError(f"{path}: not a volume of colours", remedy="run `workbench tokens` again")
+    return np.asarray(image.affine, dtype=float)
+
+
+def nifti_bytes(volume: Volume) -> NiftiFile:
+    """An array of the server as the viewer takes it: a compressed NIfTI in memory."""
+    image = nib.Nifti1Image(volume.data, volume.affine)
+    image.set_sform(volume.affine, code=1)
+    image.header.set_xyzt_units("mm")
+    # level 1: it goes over a socket of this machine, and maps of blocks shrink at any level
+    return NiftiFile(gzip.compress(image.to_bytes(), 1), tuple(float(v) for v in volume.affine.ravel()))

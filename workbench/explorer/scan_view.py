@@ -1,167 +1,160 @@
-"""The viewer of the case and its controls."""
+"""The viewers of the case and of the scans beside it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import uuid
+from dataclasses import replace
+from html import escape
 from typing import Any
 
-import pandas as pd
 import panel as pn
+import param
 
-from workbench.errors import WorkbenchError
 from workbench.explorer import files
-from workbench.explorer.nifti_view import NiftiView
+from workbench.explorer.live import Live, open_encoder
+from workbench.explorer.overlays import Made, Overlay, overlays
+from workbench.explorer.pane import Pane
+from workbench.explorer.scan_controls import controls, notes
+from workbench.explorer.scan_state import ScanState
+from workbench.explorer.similarity import Similar, similar_to
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import CHECKBOX, HTML
 from workbench.explorer.views import StateView
-from workbench.plots import label_colors
+
+MOST_BESIDE = 3  # a browser keeps few WebGL contexts, and a screen has room for four
 
 
 class ScanView(StateView):
-    """NiiVue with the overlays of the chosen runs. A volume is sent only when another file is wanted in its slot."""
+    """NiiVue with the overlays of the chosen runs; up to three further scans beside it, crosshairs linked."""
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
-        self.view = NiftiView(sizing_mode="stretch_both", min_height=360, margin=0)
-        self._sent: dict[str, tuple[Path, int] | None] = {}  # slot -> (path, time of change) of what the browser has
-        self._affines: dict[str, tuple[float, ...]] = {}
-        self._notes = {slot: pn.pane.HTML("", css_classes=["hint"], stylesheets=[HTML], margin=(0, 10, 4, 10),
-                                          sizing_mode="stretch_width")
-                       for slot in ("attention", "truth", "prediction")}
-        state.param.watch(lambda *_: self._update(), [
-            "case", "cohort", "attend_run", "head", "segment_run", "show_attention", "show_truth", "show_prediction",
-            "attention_opacity", "mass", "label_opacity", "radiological", "layout"])
+        self._group = uuid.uuid4().hex  # of this session: other pages in the same browser are not moved
+        self._panes = [Pane(state, group=self._group)]
+        self.view = self._panes[0].view
+        self.notes, self.live = notes(), Live()
+        self._similar: tuple[Any, dict[str, Similar]] | None = None  # for which case and encoder, and what was found
+        self._row = pn.Row(self.view, sizing_mode="stretch_both", margin=0, styles={"gap": "4px", "min-width": "0"})
+        self._controls = controls(state, self.notes, self.live)
+        self.view.param.watch(self._windowed, "window")
+        self.view.param.watch(lambda event: self._look_for(event.new), "picked")
+        state.param.watch(lambda *_: self._update(), ["case", "cohort", *_LOOKS])
+        state.param.watch(self._only_errors, "show_error")
         self._update()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Row(self.view, self._controls(), sizing_mode="stretch_both", margin=0)
-
-    def _controls(self) -> pn.Column:
-        p, narrow = self.state.param, {"margin": (2, 10), "sizing_mode": "stretch_width"}
-
-        def of(name: str, kind: Any, /, **more: Any) -> pn.widgets.Widget:
-            return kind.from_param(p[name], **{**narrow, **more})
-
-        def heading(name: str) -> pn.widgets.Widget:
-            return of(name, pn.widgets.Checkbox, css_classes=["overlay-heading"], stylesheets=[CHECKBOX],
-                      margin=(10, 10, 2, 10))
-
-        # sliders act when the mouse is let go: each step would recolour the whole volume
-        slider = {"throttled": True, "format": "0.00"}
-        return pn.Column(
-            of("layout", pn.widgets.Select, name="View"),
-            of("radiological", pn.widgets.Checkbox, margin=(6, 10)),
-            heading("show_attention"),
-            of("attend_run", pn.widgets.Select, name="Run"), of("head", pn.widgets.Select),
-            of("attention_opacity", pn.widgets.FloatSlider, **slider),
-            of("mass", pn.widgets.FloatSlider, name="Strongest … % of attention", throttled=True, format="0"),
-            self._notes["attention"],
-            heading("show_truth"), self._notes["truth"],
-            heading("show_prediction"), of("segment_run", pn.widgets.Select, name="Run"), self._notes["prediction"],
-            of("label_opacity", pn.widgets.FloatSlider, name="Opacity of segmentations", **slider),
-            width=215, sizing_mode="stretch_height", margin=0, css_classes=["controls"], scroll="y-auto")
+        return pn.Row(self._row, self._controls, sizing_mode="stretch_both", margin=0)
 
     def _update(self) -> None:
         state = self.state
-        changes: dict[str, Any] = {"radiological": state.radiological, "layout": state.layout,
-                                   "empty": "Click a point or a row of the table to see a scan."
-                                   if len(state.cohort) else "No scan to show yet."}
         with state.guarded():
-            row = state.row()
-            looks: dict[str, dict[str, Any]] = {}
-            for slot, (path, look, note) in self._wanted(row).items():
-                if slot in self._notes:
-                    self._notes[slot].object = note  # our own words only: nothing from data goes in here unescaped
-                content = self._content(slot, path)
-                if content is not _SAME:
-                    changes[slot] = content
-                if self._sent.get(slot):
-                    looks[slot] = {**look, "affine": list(self._affines[slot])}
-            changes["looks"] = looks
-        self.view.param.update(**changes)
+            if self._similar is not None and self._similar[0] != self._asked():
+                self._similar = None
+            ids = [i for i in dict.fromkeys(state.scans_beside) if i != state.case][:MOST_BESIDE] if state.case else []
+            self._make_panes(1 + len(ids))
+            self._show(self._panes[0], state.case, alone=not ids)
+            for pane, scan_id in zip(self._panes[1:], ids, strict=True):
+                self._show(pane, scan_id, alone=False)
 
-    def _content(self, slot: str, path: Path | None) -> Any:
-        """Bytes to send, None to clear the slot, or _SAME where the browser has them already."""
-        if path is None:
-            had, self._sent[slot] = self._sent.get(slot), None
-            return None if had else _SAME
+    def _make_panes(self, n: int) -> None:
+        if n == len(self._panes):
+            return
+        while len(self._panes) < n:
+            self._panes.append(Pane(self.state, group=self._group))
+        del self._panes[n:]
+        self._row[:] = [pane.view for pane in self._panes]
+
+    def _show(self, pane: Pane, scan_id: str, *, alone: bool) -> None:
+        state, main = self.state, pane is self._panes[0]
+        wanted: dict[str, Overlay] = {}
+        caption = ""
+        # the last scan must not stay on the screen under the name of another: an unknown one clears the pane
         try:
-            stamp = (path, path.stat().st_mtime_ns) if path.is_file() else None
-            if stamp is not None and self._sent.get(slot) == stamp:
-                return _SAME
-            nifti = files.read_nifti(path)
-        except (WorkbenchError, OSError) as error:
-            self.state.message = str(error)
-            self._sent[slot] = None
-            return None
-        self._sent[slot], self._affines[slot] = stamp, nifti.affine
-        return nifti.content
+            if scan_id:
+                row = files.case_row(state.cohort, scan_id)
+                wanted = overlays(state, row)
+                simulated = str(row.get("simulated")) == "True"
+                caption = " · ".join(filter(None, ["" if alone else scan_id, "SIMULATED" if simulated else ""]))
+                self._add_similar(wanted, scan_id)
+                if main:
+                    for slot, note in self.notes.items():
+                        note.object = wanted[slot].note if slot in wanted else ""
+        finally:
+            pane.show(wanted, radiological=state.radiological, layout=state.layout, outline=state.outline,
+                      window=state.window(), caption=caption, linked=state.linked and not alone,
+                      flicker=_pair(state), pick=main and state.show_similarity,
+                      empty="Click a point or a row of the table to see a scan." if len(state.cohort)
+                      else "No scan to show yet.")
 
-    def _wanted(self, row: dict[str, Any] | None) -> dict[str, tuple[Path | None, dict[str, Any], str]]:
-        """Slot → file, look, and what to tell where there is no file."""
+    def _only_errors(self, event: Any) -> None:
+        if event.new:  # three fills over each other are read by nobody
+            self.state.param.update(show_truth=False, show_prediction=False)
+
+    # the window, by the mouse ---------------------------------------------------------------------------------
+
+    def _windowed(self, event: Any) -> None:
+        if len(event.new) == 2 and list(event.new) != self.state.window():
+            low, high = (float(f"{v:.5g}") for v in event.new)
+            self.state.param.update(window_low=low, window_high=high)
+
+    # where else does the encoder see this? ---------------------------------------------------------------------
+
+    def _asked(self) -> tuple[str, Any]:
+        return self.state.case, self.state.embed_run
+
+    def _look_for(self, mm: list[float]) -> None:
         state = self.state
-        if row is None:
-            return {slot: (None, {}, "") for slot in ("base", "attention", "truth", "prediction")}
-        wanted: dict[str, tuple[Path | None, dict[str, Any], str]] = {
-            "base": (files.scan_file(row), {"title": "Intensity"}, "")}
+        if not state.show_similarity or len(mm) != 3 or not state.case or not state.embed_run:
+            return
+        asked, scan, place = self._asked(), state.case, (float(mm[0]), float(mm[1]), float(mm[2]))
+        catalog, run = state.catalog, state.embed_run
 
-        path, note = None, ""
-        if not state.attend_run:
-            note = "No attention run yet: <code>workbench attend</code> makes one."
-        elif (path := self._try(files.attention_file, state.attend_run, state.case, state.head)) is None:
-            note = "This run has no map of this scan: run <code>workbench attend</code> for it."
-        elif state.embed_run and state.catalog.encoder(state.attend_run) != state.catalog.encoder(state.embed_run):
-            note = "Another encoder than the scatter's."
-        title = "Attention (mean of heads)" if state.head == "mean" else f"Attention (head {state.head})"
-        wanted["attention"] = (path if state.show_attention else None, {
-            "title": title, "opacity": state.attention_opacity, "mass": state.mass}, note)
+        targets = [scan, *(i for i in state.scans_beside if i != scan)][:1 + MOST_BESIDE]
 
-        path = files.truth_file(row)
-        wanted["truth"] = (path if state.show_truth else None, {
-            "title": "True", "opacity": state.label_opacity, "labels": self._true_labels(row)},
-            "" if path else "The cohort has no segmentation of this scan.")
+        def work(step: Any) -> dict[str, Similar]:
+            step(0.1, "Loading the encoder …")
+            store, encoder, _ = open_encoder(catalog, run)
+            found = {}
+            for i, target in enumerate(targets):
+                step(0.4 + 0.6 * i / len(targets), "Encoding the scan …" if i == 0 else f"Encoding {escape(target)} …")
+                found[target] = similar_to(store, encoder, scan, place, target)
+            return found
 
-        path, note = None, ""
-        if not state.segment_run:
-            note = "No segmentation run yet: <code>workbench segment</code> makes one."
-        elif (path := self._try(files.prediction_file, state.segment_run, state.case)) is None:
-            note = "This run did not segment this scan."
-        structures = state.catalog.structures(state.segment_run)
-        colors = label_colors(len(structures), "prediction")
-        labels = [{"code": i + 1, "name": name.replace("_", " "), "color": colors[i]}
-                  for i, name in enumerate(structures)]
-        wanted["prediction"] = (path if state.show_prediction else None, {
-            "title": "Predicted", "opacity": state.label_opacity, "labels": labels or None}, note)
-        return wanted
+        def done(found: dict[str, Similar]) -> None:
+            self._similar = (asked, found)
+            self._update()
 
-    def _try(self, look_up: Any, *args: Any) -> Path | None:
-        try:
-            path: Path | None = look_up(self.state.catalog, *args)
-        except (WorkbenchError, KeyError) as error:
-            self.state.message = str(error)
-            return None
-        return path
+        def failed(why: str) -> None:
+            state.message = why
+        self.live.start(work, done, failed)
 
-    def _true_labels(self, row: dict[str, Any]) -> list[dict[str, Any]] | None:
-        """The codes of the true label map to draw: the structures of the segmentation run where there is one (a
-        whole-brain map would hide the scan), else all that have a name; None when no names are known."""
-        state = self.state
-        table = state.catalog.labels(state.embed_run) if state.embed_run else None
-        if table is None or not {"code", "name"} <= set(table.columns):
-            return None
-        if "dataset" in table and "dataset" in row:
-            table = table[table["dataset"] == row["dataset"]]
-        table = table[table["code"] != 0]
-        structures = state.catalog.structures(state.segment_run)
-        if structures and "structure" in table and (named := table[table["structure"].isin(structures)]).shape[0]:
-            colors = dict(zip(structures, label_colors(len(structures), "truth"), strict=True))
-            return [{"code": int(r.code), "name": str(r.structure).replace("_", " "), "color": colors[str(r.structure)]}
-                    for r in named.itertuples()]
-        if not len(table) or pd.isna(table["code"]).any():
-            return None
-        colors_all = label_colors(len(table), "truth")
-        return [{"code": int(r.code), "name": str(r.name), "color": c}
-                for r, c in zip(table.itertuples(index=False), colors_all, strict=True)]
+    def _add_similar(self, wanted: dict[str, Overlay], scan_id: str) -> None:
+        state, stored = self.state, wanted["similarity"]
+        if not state.show_similarity:
+            return
+        if self._similar is None:
+            wanted["similarity"] = replace(stored, note="Click a voxel: where else does the encoder see this? "
+                                           + stored.note)
+            return
+        found = self._similar[1].get(scan_id)
+        if found is None:
+            wanted["similarity"] = Overlay(note="Click again: this scan was not searched yet.")
+            return
+        places = [f"{x:+.0f}, {y:+.0f}, {z:+.0f} mm" for x, y, z in (found.mm, found.best_mm)]
+        encoder = escape(state.catalog.encoder_name(state.embed_run))
+        note = (f"Like the token at {places[0]} ({encoder}). Most alike beyond its neighbours: {places[1]}, cosine "
+                f"{found.best:.2f}. Scans beside this one are searched for the same token.")
+        look = {"title": "Similarity" if found.own else "Similarity to the first scan's place", "unit": "cosine",
+                "opacity": state.attention_opacity, "range": found.range(state.similar)}
+        wanted["similarity"] = Overlay(Made((scan_id, *self._similar[0], found.mm), lambda: found.file), look, note)
 
 
-_SAME = object()
+def _pair(state: ExplorerState) -> list[str]:
+    """What flickers: attention and what it is held against, else truth and prediction."""
+    if not state.flicker:
+        return []
+    if state.show_attention and state.show_beside:
+        return ["attention", "beside"]
+    return ["truth", "prediction"] if state.show_truth and state.show_prediction else []
+
+
+_LOOKS = [name for name in ScanState.param if name != "name" and isinstance(ScanState.param[name], param.Parameter)]

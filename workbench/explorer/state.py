@@ -8,39 +8,45 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import param
 
 from workbench.errors import WorkbenchError
 from workbench.explorer import files
 from workbench.explorer.catalog import COORDINATES, PROJECTIONS, Catalog
+from workbench.explorer.scan_state import ScanState
+from workbench.explorer.scores import metrics_of, scored_runs
 from workbench.plots.scatter import colorable
+
+MOST_COMPARED = 4  # runs that are compared until somebody chooses
 
 log = logging.getLogger(__name__)
 
 
-class ExplorerState(param.Parameterized):
+class ExplorerState(ScanState):
     """Which runs are looked at, which scans are selected, which one is the case, and what is laid over it."""
 
+    view: Any = param.Selector(default="cohort", objects=["cohort"], doc="Which page is open; pages.PAGES names them.")
     embed_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Embedding")
     projection: Any = param.Selector(default="UMAP", objects=list(PROJECTIONS))
     color: Any = param.Selector(default=None, objects=[], allow_None=True, label="Colour by")
 
+    panel: Any = param.Selector(default="table", objects=["table", "pictures", "histograms", "neighbours", "shift"],
+                                doc="What is open below the scatter.")
+    histogram_of: Any = param.Selector(default=None, objects=[], allow_None=True, label="Column")
+    plane: Any = param.Selector(default="axial", objects=["axial", "coronal", "sagittal"], label="Plane")
+    shift_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Shift run")
+    compared: Any = param.ListSelector(default=[], objects=[], label="Runs")
+    metric: Any = param.Selector(default=None, objects=[], allow_None=True, label="Score")
+    part: Any = param.Selector(default="test", objects=["test", "validation", "train", "all"], label="People of")
+    below: Any = param.Selector(default="cases", objects=["cases", "differences", "batch"],
+                                doc="What is open below the scores.")
+    batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
+    save_as: Any = param.Selector(default="PNG", objects=["PNG", "SVG"], label="Save as")
+
     selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
     case = param.String(default="", doc="scan_id of the scan in the viewer; empty means none.")
-
-    attend_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Attention run")
-    head: Any = param.Selector(default="mean", objects=["mean"], label="Head")
-    segment_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Segmentation run")
-    show_attention = param.Boolean(default=True, label="Attention")
-    show_truth = param.Boolean(default=True, label="True segmentation")
-    show_prediction = param.Boolean(default=True, label="Predicted segmentation")
-    attention_opacity = param.Number(default=0.5, bounds=(0, 1), step=0.05, label="Opacity")
-    mass = param.Number(default=25, bounds=(1, 100), step=1, label="Show the strongest … % of the attention")
-    label_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
-    radiological = param.Boolean(default=True, label="Radiological convention")
-    layout: Any = param.Selector(default="multiplanar", objects={
-        "3 planes + 3D": "multiplanar", "Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal", "3D": "render"})
 
     cohort: Any = param.DataFrame(default=pd.DataFrame(), doc="One row a scan; see Catalog.cohort.")
     message = param.String(default="", doc="What went wrong last, for the page; empty when nothing did.")
@@ -61,7 +67,22 @@ class ExplorerState(param.Parameterized):
                 self.catalog = Catalog.scan(self.runs_folder)
         self._offer("segment_run", self.catalog.of_job("segment"))  # first: the first case is a scored one
         self._offer("embed_run", self.catalog.of_job("embed"))
+        self._offer("batch_run", self.catalog.of_job("batch"))
+        self._offer_compared()
         self._load_embedding()
+        self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
+
+    def _offer_compared(self) -> None:
+        runs = scored_runs(self.catalog)
+        kept = [run for run in self.compared if run in runs]
+        self.param["compared"].objects = runs
+        self.compared = kept or (self.catalog.of_job("segment") or runs)[:MOST_COMPARED]
+        self._offer_metrics()
+
+    @param.depends("compared", watch=True)
+    def _offer_metrics(self) -> None:
+        with self.guarded():
+            self._offer("metric", metrics_of(self.catalog, self.compared))
 
     def _offer(self, name: str, objects: list[str], *, keep: bool = True) -> None:
         """New choices for a selector; keeps the present one where it is still offered, else takes the first."""
@@ -82,6 +103,7 @@ class ExplorerState(param.Parameterized):
                     raise
                 finally:
                     self._offer("attend_run", self.catalog.attend_runs_for(self.embed_run))
+                    self._offer("shift_run", self.catalog.shift_runs_for(self.embed_run))
         known = set(cohort["scan_id"]) if len(cohort) else set()
         columns = colorable(cohort.drop(columns=[c for c in _NEVER_A_COLOR if c in cohort])) if len(cohort) else []
         with param.parameterized.batch_call_watchers(self):
@@ -89,6 +111,7 @@ class ExplorerState(param.Parameterized):
             self._offer("projection", [name for name, pair in PROJECTIONS.items()
                                        if not len(cohort) or set(pair) <= set(cohort)])
             self._offer("color", sorted(columns, key=lambda c: (c != "site", c)))
+            self._offer("histogram_of", sorted(columns, key=lambda c: (c != "age", c)))
             self.selection = [scan_id for scan_id in self.selection if scan_id in known]
             self.case = self.case if self.case in known else _first_case(cohort)
 
@@ -99,16 +122,34 @@ class ExplorerState(param.Parameterized):
             with self.guarded():
                 heads = files.attention_heads(self.catalog, self.attend_run) or heads
         self._offer("head", heads)
+        self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
+
+    def overlay_of(self, run: str) -> None:
+        """Lay what belongs to a fine-tuned run over the scan: its prediction, and the attention of its encoder."""
+        with self.guarded():
+            encoder = self.catalog.encoder(run)
+            attend = [name for name in self.catalog.of_job("attend") if self.catalog.encoder(name) == encoder]
+            if run in self.param["segment_run"].objects:
+                self.segment_run = run
+            if attend:
+                self.attend_run = attend[0]
 
     # selection -----------------------------------------------------------------------------------------------
 
     def select_rows(self, rows: list[int]) -> None:
         """Positions in the cohort table, as a plot reports them; the first becomes the case, none clears."""
-        ids = [str(self.cohort["scan_id"].iloc[i]) for i in rows if 0 <= i < len(self.cohort)]
+        asked = np.asarray(rows, dtype=np.int64)
+        inside = asked[(asked >= 0) & (asked < len(self.cohort))]
+        ids = [str(i) for i in self.cohort["scan_id"].to_numpy(object)[inside]] if len(inside) else []
         with param.parameterized.batch_call_watchers(self):
             self.selection = ids
             if ids and self.case not in ids:
                 self.case = ids[0]
+
+    def select_ids(self, scan_ids: list[str]) -> None:
+        """The same by name; names that the table does not hold are left out."""
+        self.select_rows(np.flatnonzero(self.cohort["scan_id"].isin(scan_ids).to_numpy()).tolist()
+                         if len(self.cohort) else [])
 
     def select_case(self, scan_id: str) -> None:
         """Make a scan the case; an id that the table does not hold is refused with a message."""

@@ -1,31 +1,36 @@
 """The look of the page. Panel's parts live in shadow roots, so those that need a rule get the sheet themselves."""
 
+# custom properties are inherited into shadow roots
+LIGHT = ":root { --paper: #fff; --ink: #1f2d3d; --quiet: #5b6776; --line: #d9dee5; --shade: #eef1f5; --desk: #f3f5f8; }"
+DARK = ":root {--paper: #20262e; --ink: #e8ebef; --quiet: #a5afbb; --line: #3b444f; --shade: #2c343d; --desk: #15191e }"
+
 CARD = """
-:host { background: #fff; border: 1px solid #d9dee5; border-radius: 8px; padding: 6px 6px 4px; box-sizing: border-box; }
+:host { background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
+        padding: 6px 6px 4px; box-sizing: border-box; }
 """
 
 HTML = """
-:host { font-size: 13px; color: #1f2d3d; }
-h2 { font-size: 14px; font-weight: 600; margin: 2px 0; color: #1f2d3d; }
-h2 small { font-weight: 400; color: #5b6776; margin-left: 8px; font-size: 12px; }
-.hint, :host(.hint) { color: #5b6776; font-size: 12px; }
-code { background: #eef1f5; padding: 0 3px; border-radius: 3px; font-size: 12px; }
+:host { font-size: 13px; color: var(--ink); }
+h2 { font-size: 14px; font-weight: 600; margin: 2px 0; color: var(--ink); }
+h2 small { font-weight: 400; color: var(--quiet); margin-left: 8px; font-size: 12px; }
+.hint, :host(.hint) { color: var(--quiet); font-size: 12px; }
+code { background: var(--shade); padding: 0 3px; border-radius: 3px; font-size: 12px; }
 .simulated { background: #ffb703; color: #1f2d3d; font-weight: 700; font-size: 11px; letter-spacing: .04em;
              padding: 2px 8px; border-radius: 10px; white-space: nowrap; }
 .message { background: #fff1f0; border: 1px solid #d4380d; border-radius: 6px; padding: 6px 10px; white-space: pre-wrap;
            font-size: 12px; color: #7a1f05; }
 .empty { max-width: 46em; margin: 8vh auto; font-size: 14px; line-height: 1.5; }
-.empty pre { background: #eef1f5; padding: 10px; border-radius: 6px; white-space: pre-wrap; }
+.empty pre { background: var(--shade); padding: 10px; border-radius: 6px; white-space: pre-wrap; }
 .case { display: flex; gap: 28px; flex-wrap: wrap; }
 dl { columns: 2; column-gap: 28px; margin: 0; font-size: 12.5px; flex: 1 1 360px; }
 dl div { display: flex; gap: 10px; break-inside: avoid; padding: 1px 0; }
-dt { color: #5b6776; font-weight: 400; flex: 0 0 92px; } dd { margin: 0; overflow-wrap: anywhere; }
+dt { color: var(--quiet); font-weight: 400; flex: 0 0 92px; } dd { margin: 0; overflow-wrap: anywhere; }
 table.dice { border-collapse: collapse; font-size: 12.5px; margin: 0 10px 0 0; align-self: flex-start;
              font-variant-numeric: tabular-nums; }
 table.dice th { text-align: left; font-weight: 500; padding: 2px 16px 2px 0; vertical-align: bottom; }
-table.dice td { padding: 2px 16px 2px 0; } table.dice thead th { border-bottom: 1px solid #d9dee5; }
-table.dice small { color: #5b6776; }
-.footer { color: #5b6776; font-size: 12px; text-align: center; }
+table.dice td { padding: 2px 16px 2px 0; } table.dice thead th { border-bottom: 1px solid var(--line); }
+table.dice small { color: var(--quiet); }
+.footer { color: var(--quiet); font-size: 12px; text-align: center; }
 .summary { color: #fff; font-size: 13px; }
 """
 
@@ -43,7 +48,7 @@ CHECKBOX = """
 """
 
 PAGE = """
-body { background: #f3f5f8; }
+body { background: var(--desk); }
 #header { padding: 4px 16px; min-height: 44px; }
 #header .title { font-size: 17px; font-weight: 600; }
 #main { padding: 6px 10px 0; }

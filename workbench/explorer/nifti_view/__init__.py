@@ -12,7 +12,7 @@ import param
 from panel.custom import JSComponent
 
 BUNDLE = Path(__file__).parent / "nifti_view.bundle.js"
-LAYOUTS = ("multiplanar", "axial", "coronal", "sagittal", "render")
+LAYOUTS = ("multiplanar", "axial", "coronal", "sagittal", "render", "mosaic")
 
 
 class NiftiView(JSComponent):
@@ -20,20 +20,34 @@ class NiftiView(JSComponent):
     they are separate parameters so that switching an overlay never sends the scan again.
 
     The element carries its state as data attributes for tests: ``data-state`` (empty, loading, ready, error),
-    ``data-volumes`` (slots on screen, JSON), ``data-mm`` and ``data-value`` (crosshair, world mm, and the scan there).
+    ``data-volumes`` (slots on screen, JSON), ``data-mm`` and ``data-value`` (crosshair, world mm, and the scan there),
+    ``data-window`` (black and white level) and ``data-flicker`` (the slot that is on).
     """
 
     base = param.Bytes(default=None, doc="The scan.")
+    rgb = param.Bytes(default=None, doc="A volume of colours.")
     attention = param.Bytes(default=None, doc="A map of values ≥ 0, drawn in colours that start at 0.")
+    beside = param.Bytes(default=None, doc="Another such map, to hold the first against.")
+    similarity = param.Bytes(default=None, doc="A map of cosines, drawn between the ends that its look gives.")
     truth = param.Bytes(default=None, doc="A label map drawn by a person or taken for the truth.")
     prediction = param.Bytes(default=None, doc="A label map from a model.")
+    error = param.Bytes(default=None, doc="A label map of what is right and wrong.")
 
     looks = param.Dict(default={}, doc="""
-        How each volume is drawn: slot → {title: str, affine: 16 floats row by row (replaces the header's),
-        opacity: 0–1, mass: % of the map's sum that stays visible (attention),
-        labels: [{code, name, color: [r, g, b]}] to keep, None for every code (truth, prediction)}.""")
+        How each volume is drawn: slot → {title: str, unit: str, affine: 16 floats row by row (replaces the header's),
+        opacity: 0–1, mass: % of the map's sum that stays visible (attention, beside), range: [low, high] in its place,
+        labels: [{code, name, color: [r, g, b]}] to keep, None for every code (truth, prediction, error)}.""")
     radiological = param.Boolean(default=True, doc="The patient's left on the right of the screen.")
     layout: Any = param.Selector(default="multiplanar", objects=list(LAYOUTS))
     empty = param.String(default="", doc="What to say while there is no scan.")
+    caption = param.String(default="", doc="Stands in the picture, and under it where it is saved.")
+    window = param.List(default=[], doc="Black and white level; empty: as NiiVue chooses. The browser writes it after "
+                        "a drag with the right button.")
+    outline = param.Boolean(default=False, doc="Of true and predicted labels only the voxels at the surface.")
+    flicker = param.List(default=[], item_type=str, doc="Two slots that are shown by turns.")
+    group = param.String(default="", doc="Viewers of one group share the crosshair's world mm, in the browser alone.")
+    linked = param.Boolean(default=False, doc="Takes part in its group.")
+    pick = param.Boolean(default=False, doc="Tell the server where a click went (``picked``).")
+    picked = param.List(default=[], doc="World mm of the last click, written by the browser while ``pick``.")
 
     _bundle = BUNDLE

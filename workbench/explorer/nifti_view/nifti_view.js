@@ -3,15 +3,26 @@
 // Each volume has its own property (the bytes of a NIfTI file), so that switching an overlay never sends the scan
 // again. `looks` says how each is drawn. Every change ends in one call of `show()`, which compares what is loaded
 // with what is wanted; changes that arrive while it works are taken up in its next round.
-import { Niivue, NVImage, cmapper } from "@niivue/niivue"
+import { DRAG_MODE, Niivue, NVImage, cmapper } from "@niivue/niivue"
 
-const SLOTS = ["base", "attention", "truth", "prediction"] // from the bottom layer up
-const LABELS = new Set(["truth", "prediction"])
-const LAYOUTS = { multiplanar: 3, axial: 0, coronal: 1, sagittal: 2, render: 4 } // NiiVue's numbers
-const BINS = 4096
+import { savePicture } from "./picture.js"
+import { centre, distinct, histogram, massThreshold, mosaic, number, plain, spread, surface, threshold } from "./volumes.js"
+
+const SLOTS = ["base", "rgb", "attention", "beside", "similarity", "truth", "prediction", "error"] // bottom layer first
+const LABELS = new Set(["truth", "prediction", "error"])
+const MAPS = new Set(["attention", "beside", "similarity"])
+const LAYOUTS = { multiplanar: 3, axial: 0, coronal: 1, sagittal: 2, render: 4, mosaic: 0 } // NiiVue's numbers
+const MOVED = "nifti-view-moved" // viewers of one group tell each other by this event, without the server
+const FLICKER_MS = 700
 // plasma's course at full opacity: NiiVue's own maps fade out towards zero, which hides where a map is cut
 const ATTENTION = { R: [13, 13, 126, 204, 248, 240], G: [8, 8, 3, 71, 149, 249], B: [135, 135, 168, 120, 64, 33],
                     A: [0, 255, 255, 255, 255, 255], I: [0, 1, 64, 128, 192, 255] }
+// viridis' course, so that a similarity is never taken for an attention
+const SIMILARITY = { R: [68, 68, 59, 33, 94, 253], G: [1, 1, 82, 145, 201, 231], B: [84, 84, 139, 140, 98, 37],
+                     A: [0, 255, 255, 255, 255, 255], I: [0, 1, 64, 128, 192, 255] }
+// from dark to light blue
+const BESIDE = { R: [3, 3, 8, 40, 110, 205], G: [20, 20, 80, 150, 205, 250], B: [60, 60, 130, 190, 225, 255],
+                 A: [0, 255, 255, 255, 255, 255], I: [0, 1, 64, 128, 192, 255] }
 
 const STYLE = `
   .volume-view { display: flex; flex-direction: column; width: 100%; height: 100%; font-size: 12px; }
@@ -27,32 +38,46 @@ const STYLE = `
   .volume-view .legend .labels { display: flex; flex-wrap: wrap; gap: 1px 18px; }
   .volume-view .readout b { font-weight: 600; }
   .volume-view .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin: 0 4px 0 8px; vertical-align: -1px; }
+  .volume-view .caption { position: absolute; left: 8px; bottom: 6px; color: #ffd166; font-size: 13px; pointer-events: none;
+                      text-shadow: 0 0 3px #000, 0 0 3px #000; }
+  .volume-view .save { position: absolute; right: 6px; bottom: 6px; font-size: 12px; opacity: .75; cursor: pointer;
+                      background: #1f2d3d; color: #fff; border: 1px solid #5b6776; border-radius: 4px; padding: 2px 8px; }
+  .volume-view .save:hover, .volume-view .save:focus { opacity: 1; }
+  .volume-view .hidden { opacity: .35; }
   .volume-view .ramp { display: inline-block; width: 90px; height: 10px; border-radius: 2px; margin: 0 6px; vertical-align: -1px; }
 `
+
+const shared = (globalThis.__niftiViewPlaces ??= new Map()) // group -> world mm: a viewer that comes later starts there
 
 export function render({ model, el }) {
   const root = document.createElement("div")
   root.className = "volume-view"
-  root.innerHTML = `<style>${STYLE}</style><div class="stage"><canvas tabindex="0"></canvas><div class="note"></div></div>`
+  root.innerHTML = `<style>${STYLE}</style><div class="stage"><canvas tabindex="0"></canvas><div class="note"></div>`
+    + `<div class="caption"></div><button class="save" type="button" title="Save this picture as PNG">PNG</button></div>`
     + `<div class="readout"></div><div class="legend"></div>`
-  const [canvas, note, readout, legend] = ["canvas", ".note", ".readout", ".legend"].map((s) => root.querySelector(s))
+  const [canvas, note, readout, legend, caption, save] =
+    ["canvas", ".note", ".readout", ".legend", ".caption", ".save"].map((s) => root.querySelector(s))
 
   const nv = new Niivue({
     backColor: [0, 0, 0, 1], crosshairColor: [0.2, 0.9, 0.4, 0.8], crosshairWidth: 0.7, crosshairWidthUnit: "mm", crosshairGap: 7, fontColor: [1, 1, 1, 1],
     fontMinPx: 15, dragAndDropEnabled: false, loadingText: "", logLevel: "silent", isOrientationTextVisible: true,
     showAllOrientationMarkers: true, multiplanarShowRender: 1, multiplanarLayout: 2, multiplanarPadPixels: 4,
     show3Dcrosshair: true, showLegend: false, isColorbar: false, viewModeHotKey: "", clipPlaneHotKey: "",
-    cycleClipPlaneHotKey: "", isResizeCanvas: true, textHeight: -1,
+    cycleClipPlaneHotKey: "", isResizeCanvas: true, textHeight: -1, dragMode: DRAG_MODE.windowing, centerMosaic: true, tileMargin: 6,
   })
   nv.addColormap("attention", ATTENTION)
+  nv.addColormap("similarity", SIMILARITY)
+  nv.addColormap("beside", BESIDE)
   nv.onLocationChange = tell
 
   const loaded = {} // slot -> {key, image, names, histogram}
-  let attached = null, working = false, again = false, gone = false
+  const me = Symbol("viewer")
+  let attached = null, working = false, again = false, gone = false, following = false
+  let ticker = null, tick = 0, automatic = null // the window that NiiVue chose for the scan
 
   // for tests and for other scripts: the state as data attributes, and a way to the viewer
   root.dataset.state = "empty"
-  root.niftiView = { nv, moveTo, loaded }
+  root.niftiView = { nv, moveTo, loaded, turn, pause }
 
   async function show() {
     again = true
@@ -86,16 +111,25 @@ export function render({ model, el }) {
     note.textContent = wanted.length ? (newBase ? "Loading the scan …" : "") : model.empty
     for (const slot of wanted) if (!loaded[slot]) loaded[slot] = await load(slot, looks[slot] ?? {}, keys[slot])
     if (gone) return
+    if (newBase && loaded.base) automatic = [loaded.base.image.cal_min, loaded.base.image.cal_max]
     for (const slot of wanted) dress(slot, loaded[slot], looks[slot] ?? {})
     nv.opts.isRadiologicalConvention = model.radiological
     nv.opts.sliceType = LAYOUTS[model.layout] ?? 3
+    nv.opts.sliceMosaicString = model.layout === "mosaic" && loaded.base ? mosaic(loaded.base.image) : ""
     layer(wanted.map((slot) => loaded[slot].image))
-    if (newBase && wanted.length) moveTo(startingPoint())
+    if (newBase && wanted.length) {
+      const there = model.linked && shared.get(model.group)
+      moveTo(there || startingPoint())
+      if (!there && model.group) shared.set(model.group, JSON.parse(root.dataset.mm))
+    }
+    beat(wanted)
     note.textContent = wanted.length ? "" : model.empty
     explain(wanted, looks)
     if (wanted.length) nv.createOnLocationChange()
     else readout.textContent = ""
     root.dataset.volumes = JSON.stringify(wanted)
+    root.dataset.window = JSON.stringify(loaded.base ? [loaded.base.image.cal_min, loaded.base.image.cal_max] : [])
+    root.dataset.linked = String(model.linked)
     root.dataset.convention = model.radiological ? "radiological" : "neurological"
     root.dataset.state = wanted.length ? "ready" : "empty"
   }
@@ -107,7 +141,8 @@ export function render({ model, el }) {
   function identity(slot, look) {
     const bytes = model[slot]
     if (!numbers.has(bytes)) numbers.set(bytes, ++next)
-    return JSON.stringify([numbers.get(bytes), look.affine ?? null, LABELS.has(slot) ? look.labels ?? null : null])
+    return JSON.stringify([numbers.get(bytes), look.affine ?? null,
+                           LABELS.has(slot) ? [look.labels ?? null, model.outline && slot !== "error"] : null])
   }
 
   async function load(slot, look, key) {
@@ -119,13 +154,13 @@ export function render({ model, el }) {
       image.calculateRAS()
     }
     const entry = { key, image }
-    if (LABELS.has(slot)) keepLabels(entry, look.labels)
-    else if (slot === "attention") entry.histogram = histogram(image)
+    if (LABELS.has(slot)) keepLabels(entry, look.labels, model.outline && slot !== "error")
+    else if (MAPS.has(slot)) entry.histogram = histogram(image)
     return entry
   }
 
   // label codes -> 1..n in the order of `wanted` [{code, name, color}], everything else -> 0; or every code when not told
-  function keepLabels(entry, wanted) {
+  function keepLabels(entry, wanted, outline) {
     const { image } = entry, slope = image.hdr.scl_slope || 1, inter = image.hdr.scl_inter || 0
     const list = wanted ?? distinct(image.img, slope, inter).map((code, i) => ({ code, name: `label ${code}`, color: spread(i) }))
     const index = new Map(list.map((label, i) => [label.code, i + 1]))
@@ -134,7 +169,7 @@ export function render({ model, el }) {
       const value = image.img[i]
       if (value !== 0 || inter !== 0) indices[i] = index.get(Math.round(value * slope + inter)) ?? 0
     }
-    image.img = indices
+    image.img = outline ? surface(indices, image.hdr.dims) : indices
     Object.assign(image.hdr, { datatypeCode: 512, numBitsPerVoxel: 16, scl_slope: 1, scl_inter: 0, intent_code: 1002 })
     const colors = [[0, 0, 0], ...list.map((label) => label.color)]
     image.colormapLabel = cmapper.makeLabelLut({
@@ -146,15 +181,55 @@ export function render({ model, el }) {
 
   function dress(slot, entry, look) {
     const { image } = entry
-    image.opacity = slot === "base" ? 1 : look.opacity ?? 0.6
     image.colorbarVisible = false
-    if (slot !== "attention") return
-    image.colormap = look.colormap ?? "attention"
-    image.colormapType = 2 // colours from zero and nothing below cal_min (in this NiiVue, 1 is the one that fades)
-    const [low, high] = massThreshold(entry.histogram, look.mass ?? 60)
+    if (slot === "base") {
+      const chosen = model.window?.length === 2 ? model.window : automatic
+      if (chosen) [image.cal_min, image.cal_max] = chosen
+      image.opacity = 1
+      return
+    }
+    image.opacity = off(slot) ? 0 : look.opacity ?? 0.6
+    if (!MAPS.has(slot)) return
+    // by turns in the same colours, together in others
+    const turns = (model.flicker ?? []).length === 2
+    image.colormap = slot === "similarity" ? "similarity" : slot === "beside" && !turns ? "beside" : "attention"
+    // 2: colours from zero and nothing below cal_min (in this NiiVue, 1 is the one that fades); 0: from cal_min
+    image.colormapType = look.range ? 0 : 2
+    const [low, high] = look.range ?? massThreshold(entry.histogram, look.mass ?? 25)
     Object.assign(entry, { low, high })
     image.cal_min = low
     image.cal_max = high
+  }
+
+  // flicker: two overlays by turns, at the same place and with their own scales
+  function off(slot) {
+    const pair = model.flicker ?? []
+    return pair.length === 2 && pair.includes(slot) && pair.every((s) => loaded[s]) && pair[tick % 2] !== slot
+  }
+
+  function beat(wanted) {
+    const pair = model.flicker ?? [], on = pair.length === 2 && pair.every((s) => wanted.includes(s))
+    if (on && ticker === null) ticker = setInterval(turn, FLICKER_MS)
+    if (!on && ticker !== null) { clearInterval(ticker); ticker = null }
+    title()
+  }
+
+  function pause() { clearInterval(ticker) }
+
+  function turn() {
+    if (working || gone) return
+    tick++
+    const looks = plain(model.looks) ?? {}
+    for (const slot of model.flicker) if (loaded[slot]) dress(slot, loaded[slot], looks[slot] ?? {})
+    nv.updateGLVolume()
+    title()
+  }
+
+  function title() {
+    const now = ticker === null ? "" : model.flicker[tick % 2]
+    const looks = plain(model.looks) ?? {}
+    caption.textContent = [model.caption, now && `▶ ${looks[now]?.title ?? now}`].filter(Boolean).join("   ")
+    root.dataset.flicker = now
   }
 
   function layer(images) {
@@ -177,10 +252,31 @@ export function render({ model, el }) {
     nv.createOnLocationChange()
   }
 
+  // another viewer of the group has moved: to the same world millimetres here
+  function follow({ detail }) {
+    if (gone || detail.from === me || !model.linked || !model.group || detail.group !== model.group || !loaded.base) return
+    following = true
+    try { moveTo(detail.mm) } finally { following = false }
+  }
+
+  function released({ button }) {
+    if (!loaded.base || gone) return
+    const { cal_min, cal_max } = loaded.base.image, [low, high] = JSON.parse(root.dataset.window || "[]")
+    if (button === 2 && (cal_min !== low || cal_max !== high)) { // the window was dragged: let the numbers follow
+      root.dataset.window = JSON.stringify([cal_min, cal_max])
+      model.window = [cal_min, cal_max]
+    }
+    if (button === 0 && model.pick && root.dataset.mm) model.picked = JSON.parse(root.dataset.mm)
+  }
+
   function tell({ mm, values }) {
     if (!loaded.base) return
     root.dataset.mm = JSON.stringify([...mm].slice(0, 3).map((v) => Math.round(v * 1000) / 1000))
     root.dataset.value = String(values[0]?.value)
+    if (model.group && !following && !working) {
+      shared.set(model.group, [...mm].slice(0, 3))
+      if (model.linked) document.dispatchEvent(new CustomEvent(MOVED, { detail: { from: me, group: model.group, mm: [...mm].slice(0, 3) } }))
+    }
     const sides = [["right", "left"], ["anterior", "posterior"], ["superior", "inferior"]]
     const place = sides.map(([plus, minus], i) => `${Math.abs(mm[i]).toFixed(1)} ${mm[i] < 0 ? minus : plus}`).join(", ")
     const triple = ["x", "y", "z"].map((axis, i) => `${axis} ${mm[i] < 0 ? "−" : "+"}${Math.abs(mm[i]).toFixed(1)}`).join("  ")
@@ -189,7 +285,10 @@ export function render({ model, el }) {
     for (const { name, value } of values) {
       const slot = name.split(".")[0], entry = loaded[slot]
       if (!entry) continue
-      const text = entry.labels ? (entry.labels[Math.round(value) - 1]?.name ?? "–") : number(value)
+      if (slot === "rgb") continue // a colour has no number
+      const unit = looks[slot]?.unit ? ` ${looks[slot].unit}` : ""
+      const text = entry.labels ? (entry.labels[Math.round(value) - 1]?.name ?? "–")
+        : slot === "similarity" && value <= -1 ? "–" : number(value) + unit // -1 stands for what is not brain
       readout.append(item(looks[slot]?.title ?? slot, text))
     }
   }
@@ -203,31 +302,43 @@ export function render({ model, el }) {
     segmentations.className = "labels"
     legend.append(item("", side), segmentations)
     for (const slot of wanted.slice(1)) {
-      const entry = loaded[slot], row = item(looks[slot]?.title ?? slot, "")
-      if (slot === "attention") {
+      const entry = loaded[slot], look = looks[slot] ?? {}, row = item(look.title ?? slot, "")
+      if (MAPS.has(slot)) {
         const ramp = document.createElement("span")
         ramp.className = "ramp"
         const lut = nv.colormap(entry.image.colormap)
-        const stops = [0, 64, 128, 192, 255].map((i) => `rgb(${lut[4 * i]},${lut[4 * i + 1]},${lut[4 * i + 2]})`)
+        const stops = [1, 64, 128, 192, 255].map((i) => `rgb(${lut[4 * i]},${lut[4 * i + 1]},${lut[4 * i + 2]})`)
         ramp.style.background = `linear-gradient(to right, ${stops.join(",")})`
-        row.append("0", ramp, `${number(entry.high)} · shown from ${number(entry.low)} up`)
-      } else {
-        for (const { name, color } of entry.labels.slice(0, 6)) {
+        const unit = look.unit ? ` ${look.unit}` : ""
+        if (look.range) row.append(number(entry.low), ramp, number(entry.high) + unit)
+        else row.append("0", ramp, `${number(entry.high)}${unit} · shown from ${number(entry.low)} up`)
+      } else if (slot === "rgb") row.append(look.unit ?? "")
+      else {
+        for (const { name, color, extra } of entry.labels.slice(0, 6)) {
           const swatch = document.createElement("span")
           swatch.className = "swatch"
           swatch.style.background = `rgb(${color.join(",")})`
-          row.append(swatch, name)
+          row.append(swatch, extra ? `${name} ${extra}` : name)
         }
         if (entry.labels.length > 6) row.append(` and ${entry.labels.length - 6} more`)
       }
-      if (slot === "attention") legend.append(row)
-      else segmentations.append(row)
+      if (LABELS.has(slot)) segmentations.append(row)
+      else legend.append(row)
     }
+    const { cal_min, cal_max } = loaded.base.image
+    legend.append(item("Window", `${number(cal_min)} to ${number(cal_max)}`, "Drag with the right mouse button: up and down "
+      + "for the level, left and right for the width"))
   }
 
-  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty"]) model.on(name, show)
+  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked"])
+    model.on(name, show)
+  document.addEventListener(MOVED, follow)
+  canvas.addEventListener("mouseup", (event) => setTimeout(() => released(event)))
+  save.addEventListener("click", () => savePicture(nv, canvas, model, [readout, legend].map((e) => e.innerText)))
   model.on("remove", () => {
     gone = true
+    document.removeEventListener(MOVED, follow)
+    if (ticker !== null) clearInterval(ticker)
     nv.cleanup()
     nv.gl?.getExtension("WEBGL_lose_context")?.loseContext() // a browser keeps only about 16 contexts
   })
@@ -247,74 +358,4 @@ function item(name, text, title = "") {
   span.append(text)
   span.title = title
   return span
-}
-
-function number(value) {
-  if (!Number.isFinite(value)) return "–"
-  const size = Math.abs(value)
-  return size !== 0 && (size < 0.01 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(size < 1 ? 3 : 4)))
-}
-
-// Bokeh hands dictionaries over as Maps
-function plain(value) {
-  if (value instanceof Map) return Object.fromEntries([...value].map(([key, inner]) => [key, plain(inner)]))
-  if (Array.isArray(value)) return value.map(plain)
-  return value && value.constructor === Object ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)])) : value
-}
-
-function histogram({ img, hdr }) {
-  const slope = hdr.scl_slope || 1, inter = hdr.scl_inter || 0, counts = new Float64Array(BINS)
-  let max = 0
-  for (let i = 0; i < img.length; i++) max = Math.max(max, img[i] * slope + inter)
-  if (max > 0) for (let i = 0; i < img.length; i++) {
-    const value = img[i] * slope + inter
-    if (value > 0) counts[Math.min(BINS - 1, Math.floor((value / max) * BINS))]++
-  }
-  return { max, counts }
-}
-
-// [low, high]: the voxels from `low` up hold `percent` of the map's sum; 1 in 1000 of the non-zero voxels is above `high`
-function massThreshold({ max, counts }, percent) {
-  const mass = counts.map((count, i) => count * (i + 0.5))
-  const total = mass.reduce((a, b) => a + b, 0), voxels = counts.reduce((a, b) => a + b, 0)
-  if (!total) return [1, 1]
-  let low = BINS, kept = 0, high = BINS, above = 0
-  while (low > 0 && kept < (total * percent) / 100) kept += mass[--low]
-  while (high > 1 && above + counts[high - 1] <= voxels / 1000) above += counts[--high]
-  // never exactly 0: voxels without attention stay clear
-  return [Math.max((low / BINS) * max, max * 1e-6), Math.max((high / BINS) * max, max * 1e-6)]
-}
-
-function distinct(img, slope, inter) {
-  const found = new Set()
-  for (let i = 0; i < img.length; i++) found.add(img[i])
-  return [...new Set([...found].map((v) => Math.round(v * slope + inter)))].filter((v) => v !== 0).sort((a, b) => a - b)
-}
-
-function spread(i) { // hues a golden angle apart, for maps with many unnamed labels
-  const hue = (i * 137.508) % 360, f = (n, k = (n + hue / 30) % 12) => 0.55 - 0.38 * Math.max(-1, Math.min(k - 3, 9 - k, 1))
-  return [f(0), f(8), f(4)].map((v) => Math.round(255 * v))
-}
-
-function threshold({ img }) {
-  let sum = 0, count = 0
-  for (let i = 0; i < img.length; i += 7) if (img[i] > 0) { sum += img[i]; count++ }
-  const mean = count ? sum / count : 0
-  return (value) => value > mean
-}
-
-// centre of mass in world mm of the voxels that `keep` keeps, or null where there are none
-function centre({ img, hdr }, keep) {
-  const [, nx, ny] = hdr.dims, sum = [0, 0, 0]
-  let count = 0
-  for (let i = 0; i < img.length; i++) {
-    if (!keep(img[i])) continue
-    sum[0] += i % nx
-    sum[1] += Math.floor(i / nx) % ny
-    sum[2] += Math.floor(i / (nx * ny))
-    count++
-  }
-  if (!count) return null
-  const [x, y, z] = sum.map((s) => Math.round(s / count)) // a voxel's centre: its value is a stored value
-  return hdr.affine.slice(0, 3).map((row) => row[0] * x + row[1] * y + row[2] * z + row[3])
 }

@@ -1,0 +1,210 @@
+"""The explorer in Chromium against the limits that were stated for it.
+
+    python -m benchmarks.explorer [--quick]
+
+Simulated runs in a temporary folder: 12 scans of 256³ with overlays for the viewer, and an embedding of 100,000 scans
+for the lasso. Times are medians as the browser's user has them: from the mouse or key to what is on the screen
+(Playwright's own 10 to 20 ms included), with software rendering where there is no GPU. The last line on stdout is one
+JSON object; ``ratio`` is the smallest of limit over measured, and each measure is in ``all``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.explorer_runs import LARGE, sizes, write_runs
+
+LIMITS = {"first screen, s": 3.0, "next case, s": 0.5, "lasso of 100,000 to table, s": 0.3,
+          "overlay switch, bytes / its file's": 1.05, "crosshair, messages to the server + 1": 1.0,
+          "memory after 30 sessions / before": 1.1, "sessions at once that see another's state + 1": 1.0}
+ARGS = ["--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="3 repetitions in place of 9")
+    repeats = 3 if parser.parse_args(argv).quick else 9
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        print(json.dumps({"name": "explorer", "ratio": None, "why": "no Chromium here: apt install chromium"}))
+        return
+    from playwright.sync_api import sync_playwright
+
+    measured: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        runs = write_runs(Path(folder))
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        with server(runs) as (address, pid):
+            print("runs written, server warm", file=sys.stderr, flush=True)
+            viewer(browser, address, repeats, measured)
+            measured["lasso of 100,000 to table, s"] = lasso(browser, f"{address}?embed_run={LARGE}", repeats)
+            sessions(address, pid, measured)
+        browser.close()
+    for name, limit in LIMITS.items():
+        print(f"{name}: {measured[name]:.3g} (limit {limit:g})", file=sys.stderr)
+    worst = min(LIMITS, key=lambda name: LIMITS[name] / measured[name])
+    print(json.dumps({"name": "explorer", "ours": round(measured[worst], 3), "peer": LIMITS[worst],
+                      "peer_is": f"stated limit of: {worst}", "ratio": round(LIMITS[worst] / measured[worst], 2),
+                      "unit": "limit over measured, the smallest", "n": repeats,
+                      "all": {name: round(value, 3) for name, value in measured.items()}}))
+
+
+@contextmanager
+def server(runs: Path) -> Iterator[tuple[str, int]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://localhost:{port}/explorer"
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "panel", "serve", "apps/explorer.py", "--address", "127.0.0.1", "--port",
+         str(port), "--unused-session-lifetime", "500", "--check-unused-sessions", "250", "--args", str(runs)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(address, timeout=60).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address, process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def viewer(browser: Any, address: str, repeats: int, measured: dict[str, float]) -> None:
+    """First screen, next case, overlay, crosshair; each page is a session of its own."""
+    firsts, nexts, overlays = [], [], []
+    for k in range(repeats + 1):
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.set_default_timeout(180_000)
+        frames: dict[str, list[int]] = {"in": [], "out": []}
+        page.on("websocket", lambda ws, frames=frames: (
+            ws.on("framereceived", lambda data: frames["in"].append(len(data))),
+            ws.on("framesent", lambda data: frames["out"].append(len(data)))))
+        began = time.perf_counter()
+        page.goto(address)
+        page.locator(".tabulator-row").first.wait_for()  # the table is made after the scatter
+        page.wait_for_function("() => [...(Bokeh.documents[0]?.all_models ?? [])].some(m => m.type === 'Figure'"
+                               " && Bokeh.index.find_one(m)?.frame)")
+        firsts.append(time.perf_counter() - began)
+        page.wait_for_selector(".volume-view[data-state='ready']")
+        print(f"first screen {firsts[-1]:.2f} s", file=sys.stderr, flush=True)
+        if k == repeats:  # the others are only opened
+            for _ in range(repeats):
+                before = case_of(page)
+                began = time.perf_counter()
+                page.keyboard.press("n")
+                page.wait_for_function("before => location.search.match(/case=([^&]*)/)?.[1] !== before", arg=before)
+                page.wait_for_selector(".volume-view[data-state='ready']")
+                nexts.append(time.perf_counter() - began)
+                print(f"next case {nexts[-1]:.2f} s", file=sys.stderr, flush=True)
+            frames["in"].clear()
+            page.locator("input[type=checkbox]:has(+ .bk-label:text-is('Attention'))").click()
+            page.wait_for_selector(".volume-view[data-state='ready']:not([data-volumes*=attention])")
+            page.locator("input[type=checkbox]:has(+ .bk-label:text-is('Attention'))").click()
+            page.wait_for_selector(".volume-view[data-state='ready'][data-volumes*=attention]")
+            overlays.append(float(sum(frames["in"])))
+            frames["out"].clear()
+            page.wait_for_timeout(300)
+            quiet = len(frames["out"])
+            box = page.locator(".volume-view canvas").bounding_box()
+            for i in range(10):
+                page.mouse.click(box["x"] + box["width"] * (0.1 + 0.02 * i), box["y"] + box["height"] * 0.2)
+            page.wait_for_timeout(300)
+            measured["crosshair, messages to the server + 1"] = 1.0 + len(frames["out"]) - quiet
+        page.context.close()
+    measured["first screen, s"] = statistics.median(firsts[1:])  # the first warms the server
+    measured["next case, s"] = statistics.median(nexts)
+    measured["overlay switch, bytes / its file's"] = statistics.median(overlays) / sizes["attention"]
+
+
+def case_of(page: Any) -> str:
+    return str(page.evaluate("() => location.search.match(/case=([^&]*)/)?.[1] ?? ''"))
+
+
+def lasso(browser: Any, address: str, repeats: int) -> float:
+    """From letting go of the mouse to the table's count, with half of 100,000 points inside."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(180_000)
+    page.goto(address)
+    page.locator("text=/ of n = 100000 scans; click a row/").first.wait_for()
+    page.wait_for_timeout(3000)
+    box = page.evaluate("""() => {
+      const figure = [...Bokeh.documents[0].all_models].find(m => m.type === 'Figure' && m.output_backend === 'webgl')
+      const view = Bokeh.index.find_one(figure), el = view.el.getBoundingClientRect(), b = view.frame.bbox
+      return [el.x + b.left, el.y + b.top, b.width, b.height] }""")
+    taken, left, seen = [], True, ""
+    for _ in range(repeats + 1):
+        x0 = box[0] + (5 if left else box[2] / 2)
+        corners = [(x0, box[1] + 5), (x0 + box[2] / 2 - 10, box[1] + 5), (x0 + box[2] / 2 - 10, box[1] + box[3] - 5),
+                   (x0, box[1] + box[3] - 5)]
+        page.mouse.move(*corners[0])
+        page.mouse.down()
+        page.wait_for_timeout(100)
+        for corner in corners[1:]:
+            page.mouse.move(*corner, steps=5)
+        page.wait_for_timeout(300)
+        began = time.perf_counter()
+        page.mouse.up()
+        count = page.locator("text=/^[0-9]+ of n = 100000 scans; click a row/").first
+        while (told := count.inner_text()) == seen or told.startswith("100000"):
+            if time.perf_counter() - began > 60:
+                raise RuntimeError("the lasso did not reach the table")
+        taken.append(time.perf_counter() - began)
+        print(f"lasso {taken[-1]:.2f} s", file=sys.stderr, flush=True)
+        seen, left = told, not left
+        page.wait_for_timeout(500)
+    page.context.close()
+    return statistics.median(taken[1:])
+
+
+def sessions(address: str, pid: int, measured: dict[str, float]) -> None:
+    """Memory before and after 30 sessions, and eight at once; sessions without a browser, by Bokeh's own client."""
+    import psutil
+    from bokeh.client import pull_session
+
+    process = psutil.Process(pid)
+
+    def open_some(n: int) -> None:
+        for k in range(n):
+            pull_session(url=address, arguments={"case": f"big_sub-{k % 12:02d}"}).close()
+        time.sleep(2.5)  # the server drops sessions that nobody looks at
+
+    open_some(10)
+    before = process.memory_info().rss
+    open_some(30)
+    measured["memory after 30 sessions / before"] = process.memory_info().rss / before
+    cases = [f"big_sub-{k:02d}" for k in range(8)]
+    open_at_once = [pull_session(url=address, arguments={"case": case}) for case in cases]
+    wrong = 0
+    for case, session in zip(cases, open_at_once, strict=True):
+        shown = [str(model.search) for model in _with_address(session.document)]
+        wrong += not any(f"case={case}" in search for search in shown)
+    for session in open_at_once:
+        session.close()
+    measured["sessions at once that see another's state + 1"] = 1.0 + wrong
+
+
+def _with_address(document: Any) -> list[Any]:
+    """The data models of the components of ours that hold the address."""
+    models = [getattr(model, "data", None) for model in document.models]
+    return [model for model in models if hasattr(model, "search")]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Runs for the explorer's benchmark: 12 scans of 256³ with overlays, and an embedding of 100,000 scans."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from workbench.runs import JobConfig, start_run
+from workbench.volumes import Volume, write_volume
+
+SIZE, SCANS, MANY, LARGE = 256, 12, 100_000, "z-embed-large"
+sizes: dict[str, int] = {}  # bytes of the files of the last scan, for what is expected on the wire
+
+
+class Embed(JobConfig):
+    job: ClassVar[str] = "embed"
+    store: Path
+    encoder: Path
+    init: str = "pretrained"
+
+
+class Attend(Embed):
+    job: ClassVar[str] = "attend"
+
+
+class Segment(Embed):
+    job: ClassVar[str] = "segment"
+    structures: tuple[str, ...] = ("left_hippocampus", "right_hippocampus")
+
+
+def write_runs(root: Path) -> Path:
+    """Runs ``embed``, ``attend``, ``segment`` and the large one below ``root / "runs"``; returns that folder."""
+    runs, common = root / "runs", {"store": root / "store", "encoder": root / "runs" / "pretrain"}
+    scans = _scans(root)
+    with start_run(Embed(out=runs / "embed", **common), simulated=True) as run:
+        run.write_table("scans", scans)
+        run.write_table("projections", _places(scans["scan_id"].tolist()))
+    with start_run(Attend(out=runs / "attend", **common), simulated=True) as run:
+        rows = [{"scan_id": i, "head": "mean", "file": f"volumes/{i}.nii.gz"} for i in scans["scan_id"]]
+        files = [run.path / row["file"] for row in rows]
+        _write_all(files, _blob(3))
+        sizes["attention"] = files[0].stat().st_size
+        run.write_table("attention", pd.DataFrame(rows))
+    with start_run(Segment(out=runs / "segment", **common), simulated=True) as run:
+        _write_all([run.path / f"volumes/{i}.nii.gz" for i in scans["scan_id"]], (_blob(1) > 0.7).astype(np.uint8))
+        rows = []
+        for i, site in zip(scans["scan_id"], scans["site"], strict=True):
+            rows += [{"scan_id": i, "participant": i, "site": site, "split": "test", "structure": s, "dice": 0.8,
+                      "file": f"volumes/{i}.nii.gz"} for s in ("left_hippocampus", "right_hippocampus")]
+        run.write_table("dice", pd.DataFrame(rows))
+    with start_run(Embed(out=runs / LARGE, **common), simulated=True) as run:
+        ids = [f"many_sub-{k:06d}" for k in range(MANY)]
+        rng = np.random.default_rng(0)
+        run.write_table("scans", pd.DataFrame({
+            "scan_id": ids, "participant": ids, "path": "", "site": rng.choice([f"site {k}" for k in range(8)], MANY),
+            "sex": rng.choice(["F", "M"], MANY), "age": rng.normal(50, 15, MANY).round(1), "simulated": True}))
+        run.write_table("projections", _places(ids))
+    return runs
+
+
+def _scans(root: Path) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    rng = np.random.default_rng(0)
+    head = _blob(2)
+    noise = rng.normal(0, 30, (SIZE // 4,) * 3).repeat(4, 0).repeat(4, 1).repeat(4, 2)
+    paths = [root / "data" / f"big_sub-{k:02d}_T1w.nii.gz" for k in range(SCANS)]
+    _write_all(paths, np.where(head > 0.1, 500 * head + noise, 0).astype(np.int16))
+    for k, path in enumerate(paths):
+        rows.append({"scan_id": f"big_sub-{k:02d}", "participant": f"big/sub-{k:02d}", "path": str(path),
+                     "site": "AB"[k % 2], "sex": "FM"[k % 2], "age": 20.0 + 3 * k, "simulated": True})
+    return pd.DataFrame(rows)
+
+
+def _write_all(paths: list[Path], data: np.ndarray) -> None:
+    """The same volume in each file: compressing it takes longer than all that is measured."""
+    write_volume(paths[0], Volume(data, np.eye(4)))
+    for path in paths[1:]:
+        shutil.copyfile(paths[0], path)
+
+
+def _blob(width: float) -> np.ndarray:
+    axis = np.linspace(-2, 2, SIZE, dtype=np.float32)
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij", sparse=True)
+    return np.exp(-width * (x**2 + y**2 + z**2) / 2).astype(np.float32) * (x**2 + y**2 + z**2 < 3)
+
+
+def _places(ids: list[str]) -> pd.DataFrame:
+    draw = np.random.default_rng(1).normal(size=(len(ids), 6)).astype(np.float32)
+    names = ("umap_1", "umap_2", "tsne_1", "tsne_2", "pca_1", "pca_2")
+    return pd.DataFrame({"scan_id": ids, **{n: draw[:, i] for i, n in enumerate(names)}})

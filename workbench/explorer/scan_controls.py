@@ -1,0 +1,103 @@
+"""The column of controls beside the viewer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+
+from workbench.explorer.live import Live
+from workbench.explorer.state import ExplorerState
+from workbench.explorer.style import CHECKBOX, HTML
+
+NOTED = ("attention", "beside", "similarity", "rgb", "truth", "prediction", "error")
+
+
+def notes() -> dict[str, pn.pane.HTML]:
+    """A line of text for each overlay: what it is, or why there is none."""
+    return {slot: pn.pane.HTML("", css_classes=["hint"], stylesheets=[HTML], margin=(0, 10, 4, 10),
+                               sizing_mode="stretch_width") for slot in NOTED}
+
+
+def controls(state: ExplorerState, notes: dict[str, pn.pane.HTML], live: Live) -> pn.Column:
+    """Widgets of the state's parameters; they know no viewer."""
+    p, narrow = state.param, {"margin": (2, 10), "sizing_mode": "stretch_width"}
+
+    def of(name: str, kind: Any, /, **more: Any) -> pn.widgets.Widget:
+        return kind.from_param(p[name], **{**narrow, **more})
+
+    def heading(name: str) -> pn.widgets.Widget:
+        return of(name, pn.widgets.Checkbox, css_classes=["overlay-heading"], stylesheets=[CHECKBOX],
+                  margin=(10, 10, 2, 10))
+
+    def only(name: str, *parts: Any) -> pn.Column:
+        """Settings of an overlay, seen while it is on: the column is long enough."""
+        return pn.Column(*parts, visible=p[name], sizing_mode="stretch_width", margin=0)
+
+    # sliders act when the mouse is let go: each step would recolour the whole volume
+    slider = {"throttled": True, "format": "0.00"}
+    number = {"step": 10, "placeholder": "auto", "width": 88, "sizing_mode": None, "margin": (2, 2, 2, 10)}
+    reset = pn.widgets.Button(name="Reset window", height=28, margin=(2, 10), button_style="outline")
+
+    def automatic(*_: Any) -> None:
+        state.param.update(window_low=None, window_high=None)
+
+    reset.on_click(automatic)
+    return pn.Column(
+        of("layout", pn.widgets.Select, name="View"),
+        of("radiological", pn.widgets.Checkbox, margin=(6, 10)),
+        pn.Row(of("window_low", pn.widgets.FloatInput, **number), of("window_high", pn.widgets.FloatInput, **number),
+               margin=0), reset,
+        heading("show_attention"),
+        of("attend_run", pn.widgets.Select, name="Run"), of("head", pn.widgets.Select),
+        of("attention_opacity", pn.widgets.FloatSlider, **slider),
+        of("mass", pn.widgets.FloatSlider, name="Strongest … % of attention", throttled=True, format="0"),
+        notes["attention"],
+        heading("show_beside"), only("show_beside", of("beside", pn.widgets.Select)), notes["beside"],
+        heading("show_similarity"),
+        only("show_similarity", of("similar", pn.widgets.FloatSlider, name="Most similar … % of the brain",
+                                   throttled=True, format="0"), notes["similarity"], live),
+        heading("show_colours"), only("show_colours", of("tokens_run", pn.widgets.Select, name="Run"), notes["rgb"]),
+        heading("show_truth"), notes["truth"],
+        heading("show_prediction"), of("segment_run", pn.widgets.Select, name="Run"), notes["prediction"],
+        heading("show_error"), only("show_error", notes["error"]),
+        of("outline", pn.widgets.Checkbox, margin=(8, 10, 2, 10)),
+        of("label_opacity", pn.widgets.FloatSlider, name="Opacity of segmentations", **slider),
+        of("flicker", pn.widgets.Checkbox, margin=(8, 10, 2, 10)), _flicker_hint(),
+        _beside(state), of("linked", pn.widgets.Checkbox),
+        width=225, sizing_mode="stretch_height", margin=0, css_classes=["controls"], scroll="y-auto")
+
+
+def _flicker_hint() -> pn.pane.HTML:
+    return pn.pane.HTML("Attention and what it is held against, while both are on; else truth and prediction.",
+                        css_classes=["hint"], stylesheets=[HTML], margin=(0, 10))
+
+
+def _beside(state: ExplorerState) -> pn.Column:
+    """Choose scans to stand beside the case; the selection's come first."""
+    # a plain <select>: its options are text, and ids come from data
+    add = pn.widgets.Select(name="Compare with (up to 3 scans)", margin=(10, 10, 2, 10), sizing_mode="stretch_width")
+    none = pn.widgets.Button(name="Compare with none", height=28, margin=(2, 10), button_style="outline")
+
+    def offer(*_: Any) -> None:
+        ids = [str(i) for i in state.cohort["scan_id"]] if len(state.cohort) else []
+        taken, chosen = {state.case, *state.scans_beside}, set(state.selection)
+        free = sorted((i for i in ids if i not in taken), key=lambda i: i not in chosen)[:MOST_OFFERED]
+        add.param.update(options=["", *free], value="", disabled=len(state.scans_beside) >= 3)
+        none.visible = bool(state.scans_beside)
+
+    def take(event: Any) -> None:
+        if event.new:
+            state.scans_beside = [*state.scans_beside, str(event.new)]
+
+    def clear(*_: Any) -> None:
+        state.scans_beside = []
+
+    add.param.watch(take, "value")
+    none.on_click(clear)
+    state.param.watch(offer, ["cohort", "selection", "scans_beside", "case"])
+    offer()
+    return pn.Column(add, none, sizing_mode="stretch_width", margin=0)
+
+
+MOST_OFFERED = 2000  # ids in one list: a browser's drop-down is no index of a hundred thousand

@@ -1,0 +1,62 @@
+"""The part of the state that says what lies over the scan, and how it is looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import param
+
+RANDOM = "random weights"
+
+
+class ScanState(param.Parameterized):
+    """Overlays and the viewer. Each public parameter here is also in the address (see ``address``)."""
+
+    attend_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Attention run")
+    head: Any = param.Selector(default="mean", objects=["mean"], label="Head")
+    segment_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Segmentation run")
+    tokens_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Tokens run")
+    beside: Any = param.Selector(default=RANDOM, objects=[RANDOM], label="Held against", doc="""
+        Whose attention is held against that of the run: random weights of the same architecture, or another run.""")
+    show_attention = param.Boolean(default=True, label="Attention")
+    show_beside = param.Boolean(default=False, label="Attention it is held against")
+    show_similarity = param.Boolean(default=False, label="Token similarity")
+    show_colours = param.Boolean(default=False, label="Tokens as colours")
+    show_truth = param.Boolean(default=True, label="True segmentation")
+    show_prediction = param.Boolean(default=True, label="Predicted segmentation")
+    show_error = param.Boolean(default=False, label="Errors of the prediction")
+    attention_opacity = param.Number(default=0.5, bounds=(0, 1), step=0.05, label="Opacity")
+    mass = param.Number(default=25, bounds=(1, 100), step=1, label="Show the strongest … % of the attention")
+    similar = param.Number(default=10, bounds=(1, 100), step=1, label="Show the most similar … % of the brain")
+    label_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
+    outline = param.Boolean(default=False, label="Outlines only")
+    flicker = param.Boolean(default=False, label="Flicker between the two")
+    radiological = param.Boolean(default=True, label="Radiological convention")
+    window_low = param.Number(default=None, allow_None=True, label="Black at", doc="None: as the viewer chooses.")
+    window_high = param.Number(default=None, allow_None=True, label="White at")
+    layout: Any = param.Selector(default="multiplanar", objects={
+        "3 planes + 3D": "multiplanar", "Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal", "3D": "render",
+        "Mosaic of axial slices": "mosaic"})
+    scans_beside = param.List(default=[], item_type=str, label="Scans beside this one", doc="scan_ids, at most three.")
+    whatif_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="What-if run")
+    whatif_measure: Any = param.Selector(default="moved", label="What moves", objects={
+        "Embedding (people's spread within a site)": "moved", "Embedding (cosine to the unchanged)": "cosine",
+        "Attention (correlation)": "attention_correlation", "Attention (total variation)": "attention_change",
+        "Dice against the labels": "dice", "Dice to the unchanged": "dice_to_unchanged", "Score": "score",
+        "Share of decisions flipped": "flipped"})
+    linked = param.Boolean(default=True, label="Crosshairs linked (same world mm)")
+
+    def window(self) -> list[float]:
+        """Black and white level in the scan's own units; empty where the viewer chooses."""
+        low, high = self.window_low, self.window_high
+        return [float(low), float(high)] if low is not None and high is not None and low < high else []
+
+    def offer_overlays(self, attend: list[str], tokens: list[str], whatif: list[str]) -> None:
+        """New choices after the runs were looked for again; what is chosen stays where it still exists."""
+        others = [RANDOM, *(name for name in attend if name != self.attend_run)]
+        self.param["beside"].objects = others
+        self.param["tokens_run"].objects = tokens if tokens else [None]
+        self.param["whatif_run"].objects = whatif if whatif else [None]
+        self.whatif_run = self.whatif_run if self.whatif_run in whatif else (whatif[0] if whatif else None)
+        kept = self.tokens_run if self.tokens_run in tokens else (tokens[0] if tokens else None)
+        self.param.update(beside=self.beside if self.beside in others else RANDOM, tokens_run=kept)

@@ -1,0 +1,77 @@
+"""The embedding scatter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import panel as pn
+
+from workbench import plots
+from workbench.explorer.catalog import PROJECTIONS
+from workbench.explorer.state import ExplorerState
+from workbench.explorer.style import HTML
+from workbench.explorer.summary_view import empty_html
+from workbench.explorer.views import StateView, hint
+
+
+class ScatterView(StateView):
+    """The embedding; a tap, a box or a lasso becomes the selection."""
+
+    def __init__(self, state: ExplorerState, **params: Any) -> None:
+        super().__init__(state, **params)
+        self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=300, margin=0, linked_axes=False)
+        self._empty = pn.pane.HTML("", stylesheets=[HTML], sizing_mode="stretch_width")
+        self._hint = hint()
+        state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color", "save_as"])
+        state.param.watch(lambda *_: self._count(), ["selection", "cohort", "projection"])
+        self._draw()
+        self._count()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        p = self.state.param
+        controls = pn.Row(
+            pn.widgets.Select.from_param(p.embed_run, sizing_mode="stretch_width", min_width=120),
+            pn.widgets.Select.from_param(p.projection, width=95),
+            pn.widgets.Select.from_param(p.color, width=130),
+            pn.widgets.Select.from_param(p.save_as, width=75), sizing_mode="stretch_width", margin=0)
+        return pn.Column(controls, self._hint, self._empty, self._pane, sizing_mode="stretch_both", margin=0)
+
+    def _draw(self) -> None:
+        state, cohort = self.state, self.state.cohort
+        self._empty.object = empty_html(state)
+        if not len(cohort) or not state.color or state.color not in cohort:
+            self._pane.object = None
+            return
+        with state.guarded():
+            x, y = PROJECTIONS[state.projection]
+            points = plots.embedding_scatter(cohort, x, y, state.color, svg=state.save_as == "SVG")
+            if state.selection:  # from the address, or of the picture before
+                points = points.opts(selected=np.flatnonzero(cohort["scan_id"].isin(state.selection)).tolist())
+            # the ring is a layer of its own: another case must not redraw the cloud nor forget the lasso
+            ring = hv.DynamicMap(lambda case: plots.case_ring(cohort, x, y, case),
+                                 streams=[hv.streams.Params(state, ["case"])])
+            hv.streams.Selection1D(source=points).add_subscriber(lambda index: state.select_rows(index or []))
+            self._pane.object = plots.with_ring(points, ring)
+
+    def _count(self) -> None:
+        n, chosen = len(self.state.cohort), len(self.state.selection)
+        what = f"<b>{chosen}</b> of n = {n} selected; click beside the points to select all again" if chosen else \
+            f"n = {n} scans, one point each. Click a point, or draw a lasso or a box around some."
+        what += self._quality()
+        self._hint.object = what if n else ""
+
+    def _quality(self) -> str:
+        """How far the picture can be believed, where the embedding says so."""
+        state = self.state
+        if not state.embed_run or "quality" not in state.catalog.run(state.embed_run).tables():
+            return ""
+        table = state.catalog.table(state.embed_run, "quality")
+        row = table[table["picture"] == PROJECTIONS[state.projection][0].split("_")[0]]
+        if not len(row):
+            return ""
+        told = ("Trustworthiness: neighbours in the picture are neighbours in the full space; continuity: the other "
+                "way round; 1 is perfect (Venna and Kaski 2001)")
+        return (f' <span title="{told}">Trustworthiness {row["trustworthiness"].iloc[0]:.2f}, continuity '
+                f'{row["continuity"].iloc[0]:.2f}.</span>')
