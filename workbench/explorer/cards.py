@@ -41,7 +41,8 @@ def panels(state: ExplorerState, parameter: str, choice: Mapping[str, tuple[str,
                                                value=getattr(state, parameter), button_style="outline", height=28,
                                                margin=(2, 10))
     buttons.link(state, value=parameter, bidirectional=True)
-    stack, made = pn.Column(margin=0, sizing_mode="stretch_both"), {}
+    stack = pn.Column(margin=0, sizing_mode="stretch_both")
+    made: dict[str, Any] = {}
 
     def turn(*_: Any) -> None:
         name = getattr(state, parameter)

@@ -44,7 +44,7 @@ class ComparisonView(StateView):
             pn.widgets.MultiSelect.from_param(p.compared, size=4, sizing_mode="stretch_width", min_width=160),
             pn.Column(pn.widgets.Select.from_param(p.metric, width=190),
                       pn.widgets.Select.from_param(p.part, width=190), margin=0), sizing_mode="stretch_width", margin=0)
-        below = {"cases": ("Cases, worst first", lambda _: self.table),
+        below: dict[str, tuple[str, Any]] = {"cases": ("Cases, worst first", lambda _: self.table),
                  "differences": ("Paired differences", lambda _: pn.Column(
                      self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0)),
                  "batch": ("Batch", BatchView)}

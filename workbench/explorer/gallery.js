@@ -2,11 +2,11 @@
 
 const STYLE = `
   .gallery { display: flex; flex-wrap: wrap; gap: 6px; align-content: flex-start; overflow-y: auto; height: 100%; }
-  .gallery button { all: unset; box-sizing: border-box; cursor: pointer; width: 104px; border: 2px solid transparent; border-radius: 5px;
+  .gallery button { all: unset; box-sizing: border-box; cursor: pointer; width: 121px; border: 2px solid transparent; border-radius: 5px;
                     padding: 2px; font: 11px system-ui, sans-serif; color: var(--ink, #1f2d3d); }
   .gallery button:hover, .gallery button:focus-visible { background: var(--shade, #eef1f5); }
   .gallery button[aria-current=true] { border-color: #D81B60; }
-  .gallery img, .gallery .none { display: block; width: 96px; height: 96px; object-fit: contain; background: #000; border-radius: 3px; }
+  .gallery img, .gallery .none { display: block; width: 113px; height: 96px; object-fit: contain; background: #000; border-radius: 3px; }
   .gallery .none { color: #c9ced6; display: flex; align-items: center; justify-content: center; text-align: center; }
   .gallery span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; line-height: 15px; }
   .gallery i { display: inline-block; width: 8px; height: 8px; border-radius: 50%; margin-right: 4px; }

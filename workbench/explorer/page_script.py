@@ -29,7 +29,7 @@ class PageScript(JSComponent):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(width=0, height=0, margin=0, **params)
         self._state, self._told = state, ""
-        self.hidden = OVERLAYS  # what "o" took away, to bring back the same
+        self.hidden: tuple[str, ...] = OVERLAYS  # what "o" took away, to bring back the same
         state.param.watch(self._write, address.held(state))
         self._write()
 

@@ -6,6 +6,7 @@ import base64
 import functools
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def _changed(store: Path) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def _open(store: Path, changed: int):  # type: ignore[no-untyped-def]
+def _open(store: Path, changed: int) -> Any:
     """The store and its ids, or None; ``changed`` is in the key so that a rewritten store is opened again."""
     from workbench.prepare.store import Store
 

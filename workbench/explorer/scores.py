@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,8 @@ def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
 
 def _difference(part: pd.DataFrame, first: str, other: str) -> Interval:
     a, b = (part[(part["run"] == run) & part["value"].notna()] for run in (first, other))
+    if not set(a["participant"]) & set(b["participant"]):
+        return Interval(math.nan, math.nan, math.nan, 0)
     _, mean_a, mean_b = paired_people(a["value"].to_numpy(float), a["participant"].to_numpy(str),
                                       b["value"].to_numpy(float), b["participant"].to_numpy(str))
     return _interval(tuple((mean_a - mean_b).tolist()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from html import escape
 from typing import Any
 
@@ -53,7 +54,7 @@ class PicturesView(PanelView):
         self._buttons = [pn.widgets.Button(name=name, width=40, height=26, margin=(0, 3), button_style="outline")
                          for name in ("‹", "›")]
         for button, by in zip(self._buttons, (-MOST, MOST), strict=True):
-            button.on_click(lambda _, by=by: self._turn(by))
+            button.on_click(functools.partial(self._turn, by))
         self.refresh()
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -62,7 +63,7 @@ class PicturesView(PanelView):
         return pn.Column(pn.Row(self.hint, plane, *self._buttons, sizing_mode="stretch_width", margin=0), self.gallery,
                          sizing_mode="stretch_both", margin=0)
 
-    def _turn(self, by: int) -> None:
+    def _turn(self, by: int, _: Any) -> None:
         self._from += by
         self.draw()
 

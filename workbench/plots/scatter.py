@@ -148,7 +148,8 @@ def sort_legend(plot: Any, element: Any) -> None:
 def _named_legend(colors: dict[str, str]) -> Any:
     """A legend of names that the points themselves do not carry."""
     def add(plot: Any, element: Any) -> None:
-        from bokeh.models import ColumnDataSource, Legend, LegendItem, Scatter
+        from bokeh.models import ColumnDataSource, Scatter
+        from bokeh.models.annotations import Legend, LegendItem
 
         figure = plot.state
         if any(getattr(legend, "name", "") == "named" for legend in figure.legend):
