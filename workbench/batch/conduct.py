@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -16,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import workbench
 from workbench.batch.processes import Memory, end_strays
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
+from workbench.runs.fork_server import ForkServer
 
 PATIENCE = 60.0  # seconds that a stopped notebook gets, so that the job in its cell can save its state
 HEARTBEAT = 300.0  # seconds after which the status says again that the run is alive, for readers on other machines
@@ -34,64 +28,11 @@ class Limits:
     memory_gb: float | None = None
 
 
-class Worker:
-    """A process that runs notebooks one after the other, each in a fork of its own; closed, it ends with its fork."""
+class Worker(ForkServer):
+    """Runs notebooks one after the other, each in a fork of its own; closed, it ends with its fork."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        # the cells import this very library, which is the one that the names of runs in a batch stand for
-        path = [str(Path(workbench.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), **(environment or {})}
-        self.process = self._spawn()
-        self.fork: int | None = None
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        # a session of its own: a Ctrl-C in the terminal reaches us alone, and we pass it on
-        return subprocess.Popen([sys.executable, "-m", "workbench.batch.worker"], stdin=subprocess.PIPE, bufsize=0,
-                                stdout=subprocess.PIPE, start_new_session=True, env=self.environment)
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-
-    def start(self, work: dict[str, Any]) -> None:
-        """Begin with a notebook. What was begun is answered once, by ``poll``."""
-        if self.process.poll() is not None:  # somebody killed it during the run before
-            self.__exit__()
-            self.process = self._spawn()
-        assert self.process.stdin is not None
-        self.fork = None
-        with contextlib.suppress(BrokenPipeError):  # it has ended; poll says so
-            self.process.stdin.write(json.dumps(work).encode() + b"\n")
-
-    def poll(self, seconds: float) -> dict[str, Any] | None:
-        """The answer, or None if there is none within ``seconds``."""
-        assert self.process.stdout is not None
-        end = time.monotonic() + seconds
-        while select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
-            line = self.process.stdout.readline()
-            if not line:
-                return {"failed": f"its process ended with status {self.process.wait()}"}
-            told = json.loads(line)
-            if set(told) != {"pid"}:
-                self.fork = None
-                return told
-            self.fork = told["pid"]
-        return None
-
-    def send(self, signum: int) -> None:
-        """A signal to the notebook's process, if it is running."""
-        if self.fork is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.fork, signum)
+        super().__init__("workbench.batch.worker", environment)
 
 
 def conduct(run: Run, work: dict[str, Any], worker: Worker, limits: Limits | None = None,

@@ -10,7 +10,7 @@ from typing import Any
 
 import workbench
 from workbench.errors import ConfigError
-from workbench.runs import Run, digest_file, digest_text
+from workbench.runs import digest_path, digest_text
 
 SKIPPED = {"out"}  # what the run writes is no input
 
@@ -63,25 +63,6 @@ class Inputs:
         if path not in self._known:
             self._known[path] = digest_path(path)
         return self._known[path]
-
-
-def digest_path(path: Path) -> str:
-    """A file by its content; a run folder by its settings, tables and model, in which are the fingerprints of the
-    scans behind them; any other folder by names, sizes and times of its files, since a cohort may hold terabytes."""
-    if path.is_file():
-        return digest_file(path)
-    if (path / "status.json").is_file() and (path / "provenance.json").is_file():
-        run = Run(path)
-        settings = {k: v for k, v in run.config.items() if k != "out"}
-        files = [f for part in ("results", "model") for f in sorted((path / part).glob("*")) if f.is_file()]
-        return digest_text(json.dumps(settings, default=str), run.status["state"],
-                           *(part for f in files for part in (f.name, digest_file(f))))
-    entries = []
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            facts = file.stat()
-            entries.append(f"{file.relative_to(path).as_posix()}:{facts.st_size}:{facts.st_mtime_ns}")
-    return digest_text(*entries)
 
 
 def _texts(value: Any) -> list[str]:

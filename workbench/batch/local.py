@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from pathlib import Path
@@ -14,8 +13,8 @@ from workbench.batch.plan import PlannedRun, Told
 from workbench.batch.results import forget
 from workbench.errors import WorkbenchError
 from workbench.runs import start_run
+from workbench.runs.fork_server import share_of_cores
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 Ended = tuple[PlannedRun | None, str]  # a run and why it failed; None: a place has closed
 
 
@@ -54,9 +53,7 @@ def run_locally(config: BatchConfig, todo: list[PlannedRun], told: Told) -> None
 
 def environment(config: BatchConfig, place: int) -> dict[str, str]:
     """What a worker at one place adds to the environment: its share of the cores and of the devices."""
-    threads = config.threads or max(1, len(os.sched_getaffinity(0)) // config.processes)
-    # the user's own choice wins over our sharing out, unless it is the user's setting that says otherwise
-    added = {name: str(threads) for name in THREADS if config.threads or name not in os.environ}
+    added = share_of_cores(config.processes, config.threads)
     if config.devices:
         each = len(config.devices) // config.processes
         added["CUDA_VISIBLE_DEVICES"] = ",".join(config.devices[place * each:(place + 1) * each])

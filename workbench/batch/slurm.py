@@ -20,9 +20,9 @@ from workbench.batch.batch_config import BatchConfig
 from workbench.batch.conduct import Limits, Worker
 from workbench.batch.local import do_run
 from workbench.batch.plan import PlannedRun, Told
-from workbench.batch.worker import announcement
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, replacing
+from workbench.runs.forks import announcement
 
 ARRAY = 1000  # Slurm's usual MaxArraySize is 1001
 LOOK_EVERY = 3.0  # seconds between two looks at the queue
