@@ -67,7 +67,7 @@ def _huge_header():
     ("a.nii", changed_header(srow_x=0), "singular"),
     ("a.nii", changed_header(sform_code=0, qform_code=0), "affine is missing"),
     ("a.nii", changed_header(vox_offset=1e30), "does not fit"),
-])
+], ids=lambda value: value if isinstance(value, str) else "file")
 def test_a_bad_file_is_refused_with_cause_and_remedy(name, content, why):
     got = []
     upload = Upload(got.append)
