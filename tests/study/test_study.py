@@ -1,0 +1,137 @@
+"""A study from its settings to its report, on tiny simulated people."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from workbench.errors import ConfigError, WorkbenchError
+from workbench.study.config import StudyConfig
+from workbench.study.evidence import difference_table
+from workbench.study.study import plan_study, run_study
+
+
+def settings(study, out, **changes):
+    return {
+        "out": out, "title": "A tiny study", "data": {"tiny": {"store": str(study.store)}},
+        "pretrain": {"encoder": study.encoder, "objective": study.objective, "epochs": 1, "batch_size": 2,
+                     "warmup_epochs": 0.5},
+        "arms": {"random": None, "volta": {"pretrain": {}}},
+        "tasks": {"hippocampus": {"data": "tiny", "segment": {"steps": 2, "features": 4, "crop": [16, 16, 16]},
+                                  "directions": [{"within": []}]},
+                  "sex": {"data": "tiny", "classify": {"target": "sex", "mode": "linear"},
+                          "directions": [{"within": []}]}},
+        "folds": 2, "run_folds": 1, "validation": 0.3, **changes}
+
+
+def build(study, out, **changes):
+    return StudyConfig.build(settings(study, out, **changes))
+
+
+@pytest.fixture(scope="module")
+def done(study, tmp_path_factory):
+    return run_study(build(study, tmp_path_factory.mktemp("compare") / "study"))
+
+
+def ended(run):
+    return {path.parent.name: path.stat().st_mtime_ns for path in run.path.glob("cells/*/status.json")}
+
+
+def test_every_person_of_the_fold_is_tested_once_by_every_arm(done):
+    people = done.read_table("people")
+    dice = people[(people["metric"] == "dice") & (people["structure"] == "mean")]
+    each = dice.groupby("arm")["participant"].agg(["count", "nunique"])
+    assert set(each.index) == {"random", "volta"} and (each["count"] == each["nunique"]).all()
+    arms = done.read_table("arms").query("metric == 'dice'").set_index("arm")
+    for arm, one in dice.groupby("arm"):  # the table is the mean of what the people have
+        assert arms.loc[arm, "estimate"] == pytest.approx(one["value"].mean())
+        assert arms.loc[arm, "n"] == len(one)
+    assert (done.path / "results" / "people.csv").is_file()
+
+
+def test_the_report_asks_nothing_of_a_network_and_says_what_it_is(done):
+    text = (done.path / "report.html").read_text()
+    loads = re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)[^"'>\s]+|url\((?!#)[^)]*\)|@import|<script""", text)
+    assert loads == []
+    assert "SIMULATED DATA" in text and "A tiny study" in text and "<svg" in text
+    for verdict in done.read_table("differences").query("metric == 'dice'")["verdict"]:
+        assert verdict in text and "n = " in verdict
+
+
+def test_a_finished_cell_is_not_run_again_unless_its_key_changes(study, done):
+    before = ended(done)
+    run_study(build(study, done.path))
+    assert ended(done) == before
+    changed = build(study, done.path, arms={"random": None, "volta": {"pretrain": {}},
+                                            "mae": {"pretrain": {"objective": {"name": "mae"}}}})
+    assert "3 to do" in plan_study(changed)  # pretraining, and the two tasks of the new arm
+    run_study(changed)
+    after = ended(done)
+    assert {name: after[name] for name in before} == before and len(after) == len(before) + 3
+
+
+def test_an_arm_with_another_setting_is_refused_by_name(study, tmp_path):
+    unfair = build(study, tmp_path / "x", arms={"random": None, "volta": {"pretrain": {"epochs": 9}}})
+    with pytest.raises(ConfigError) as refused:
+        run_study(unfair)
+    assert "volta" in str(refused.value.cause) and "epochs" in str(refused.value.cause)
+    assert not (tmp_path / "x" / "cells").exists()
+    assert plan_study(build(study, tmp_path / "x", arms=unfair.model_dump()["arms"],
+                            compares=["pretrain.objective", "pretrain.epochs"]))
+
+
+def test_a_planted_leak_is_refused(study, tmp_path):
+    leaky = build(study, tmp_path / "x", arms={"random": None, "before": {"encoder": str(study.encoder_run)}},
+                  compares=["encoder"])
+    with pytest.raises(WorkbenchError, match="has seen"):
+        run_study(leaky)
+    assert plan_study(leaky.model_copy(update={"transductive": True}))
+
+
+def people_table(effect, n=40):
+    rng = np.random.default_rng(0)
+    skill = rng.normal(0.8, 0.05, n)
+    rows = [{"task": "t", "kind": "segment", "direction": "A→B", "fraction": 1.0, "arm": arm, "seed": 0,
+             "finetune_seed": 0, "fold": 0, "participant": f"p{i}", "site": "B", "structure": "mean", "metric": "dice",
+             "value": skill[i] + shift + rng.normal(0, 0.02), "cell": arm}
+            for arm, shift in (("random", 0.0), ("volta", effect)) for i in range(n)]
+    return pd.DataFrame(rows)
+
+
+def test_a_planted_effect_is_found_and_none_where_none_is():
+    found = difference_table(people_table(0.03), [("volta", "random")], ["simulated data"]).iloc[0]
+    assert 0 < found["low"] < 0.03 < found["high"] and found["p_holm"] < 0.01
+    assert "no difference" not in found["verdict"] and "simulated data" in found["verdict"]
+    none = difference_table(people_table(0.0), [("volta", "random")], []).iloc[0]
+    assert none["low"] < 0 < none["high"] and "no difference shown" in none["verdict"]
+
+
+def test_killed_in_a_cell_it_goes_on(study, tmp_path):
+    out = tmp_path / "study"
+    values = settings(study, str(out))
+    values["pretrain"]["epochs"] = 40
+    values["tasks"].pop("sex")
+    asked = tmp_path / "study.yaml"
+    asked.write_text(yaml.safe_dump({k: v for k, v in values.items() if k != "out"}))
+    command = [sys.executable, "-m", "workbench.cli", "compare", "--config", str(asked), "--out", str(out)]
+    first = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True,
+                             stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 300
+    while not [m for m in out.glob("cells/pretrain*/metrics.jsonl") if m.read_text().count("\n") > 3]:
+        assert first.poll() is None and time.monotonic() < until, first.stderr.read()
+        time.sleep(0.02)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    again = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert (out / "report.html").is_file()
+    steps = pd.read_json(next(iter(out.glob("cells/pretrain*/metrics.jsonl"))), lines=True)["step"]
+    assert list(steps) == list(range(len(steps))) or list(steps) == list(range(1, len(steps) + 1))

@@ -1,0 +1,202 @@
+"""All the cells of a study and what each waits for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.finetune.people import seen_people
+from workbench.model.export import load_encoder
+from workbench.prepare.store import Store
+from workbench.runs import Run, digest_path
+from workbench.study.architecture import architecture
+from workbench.study.cell import Cell, make_cell
+from workbench.study.config import ArmSettings, StudyConfig, TaskSettings
+from workbench.study.data import Data, keep_split, usable_scans
+from workbench.study.directions import Direction, expand, pretrain_sides, sides
+from workbench.study.settings import finetune_config, pretrain_config, takes_part
+
+
+@dataclass
+class Node:
+    """A place in the plan. Its cell is known once what it waits for has ended (a learning rate has to be chosen)."""
+
+    id: str
+    after: tuple[str, ...]
+    make: Callable[[], Cell]
+    about: dict[str, Any] = field(default_factory=dict)
+    needs_all: bool = True
+    """Whether one that failed before it stops it; of the candidates of a learning rate one good one is enough."""
+
+
+def seed_of(seed: int, finetune_seed: int) -> int:
+    """Seed of a fine-tuning: another one for each repeat of pretraining, the same in every arm."""
+    return 1000 * seed + finetune_seed
+
+
+class Plan:
+    """Nodes by id, in an order in which each comes after those it waits for. Nothing is written without ``write``."""
+
+    def __init__(self, study: StudyConfig, data: dict[str, Data], *, write: bool = True) -> None:
+        self.write = write
+        self.study, self.data, self.root = study, data, study.out
+        self.nodes: dict[str, Node] = {}
+        self.cells: dict[str, Cell] = {}
+        self.stores = {name: one.open() for name, one in data.items()}
+        self.directions: dict[str, list[Direction]] = {}
+        for name, task in study.tasks.items():
+            self._plan_task(name, task)
+
+    def cell(self, node: str) -> Cell:
+        if node not in self.cells:
+            self.cells[node] = self.nodes[node].make()
+        return self.cells[node]
+
+    def _plan_task(self, name: str, task: TaskSettings) -> None:
+        data, store = self.data[task.data], self.stores[task.data]
+        usable = usable_scans(store, task.job, task.settings, f"task {name}")
+        self.directions[name] = expand(task.directions, data.usable_sites(usable, store.index), f"task {name}")
+        folds = task.folds or self.study.folds
+        for direction in self.directions[name]:
+            for fold in range(min(self.study.run_folds or folds, folds)):
+                split = sides(store.index, direction, fold=fold, folds=folds, validation=self.study.validation,
+                              seed=self.study.split_seed, stratify=self.study.stratify,
+                              pretrain_sites=data.settings.pretrain_sites)
+                path, split_key = keep_split(self.root, split, write=self.write)
+                place = _Place(name, task, direction, fold, path, split_key)
+                for arm_name, arm in self.study.each_arm().items():
+                    if takes_part(self.study, arm_name, name):
+                        self._refuse_leak(arm_name, arm, store, split, direction)
+                        self._plan_arm(place, arm_name, arm)
+
+    def _plan_arm(self, place: _Place, arm_name: str, arm: ArmSettings) -> None:
+        for fraction in place.task.fractions:
+            about = {"task": place.name, "kind": place.task.job, "direction": place.direction.name, "fold": place.fold,
+                     "arm": arm_name, "fraction": fraction}
+            rates = place.task.learning_rates
+            first = (self.study.seeds[0], self.study.finetune_seeds[0])
+            tuning = []
+            if len(rates) > 1:
+                tuning = [self._finetune(place, arm_name, arm, *first, rate, {**about, "stage": "tune"}) for rate in
+                          rates]
+            for seed in self.study.seeds:
+                for again in self.study.finetune_seeds:
+                    self._finetune(place, arm_name, arm, seed, again, rates[0] if len(rates) == 1 else None,
+                                   {**about, "stage": "test"}, tuning=tuple(tuning))
+
+    def _finetune(self, place: _Place, arm_name: str, arm: ArmSettings, seed: int, again: int, rate: float | None,
+                  about: dict[str, Any], tuning: tuple[str, ...] = ()) -> str:
+        about = {**about, "seed": seed, "finetune_seed": again, **({} if rate is None else {"learning_rate": rate})}
+        settings, root = self.data[place.task.data], self.root
+        encoder = self._encoder(place, arm_name, arm, seed)
+        node = "/".join([about["stage"], place.name, about["direction"], str(place.fold), arm_name,
+                         f"{about['fraction']:g}", f"s{seed}.{again}", *([] if rate is None else [f"lr{rate:g}"])])
+
+        def make() -> Cell:
+            path, key = encoder.where()
+            chosen = choose_rate([self.cell(one) for one in tuning]) if tuning else rate
+            config = finetune_config(
+                self.study, place.task, arm, store=settings.path, split=place.split, encoder=path,
+                init="pretrained" if encoder.pretrained else "random", train_sites=place.direction.train,
+                test_sites=place.direction.test, label_fraction=about["fraction"], seed=seed_of(seed, again),
+                **({} if chosen is None else {"learning_rate": chosen}),
+                **({"predict": "validation"} if about["stage"] == "tune" and place.task.job == "segment" else {}))
+            words = f"{about['stage']} {place.name} {about['direction']} f{place.fold} {arm_name} " \
+                    f"{100 * about['fraction']:g} s{seed}"
+            told = about if chosen is None else {**about, "learning_rate": chosen}
+            return make_cell(root, config, {"store": settings.fingerprint, "split": place.split_key, "encoder": key},
+                             words, told)
+
+        # classify scores every side at once, so that its candidates are the cells that are tested, too
+        self.nodes[node] = Node(node, tuning or encoder.after, make, about, needs_all=not tuning)
+        return node
+
+    def _encoder(self, place: _Place, arm_name: str, arm: ArmSettings, seed: int) -> _Encoder:
+        data = self.data[place.task.data]
+        config = finetune_config(self.study, place.task, arm)
+        if arm.encoder is not None and config.uses_encoder:
+            path, key = arm.encoder.resolve(), digest_path(arm.encoder)
+            return _Encoder((), lambda: (path, key), True)
+        if arm.pretrain is None or not config.uses_encoder:
+            made = architecture(self.root, pretrain_config(self.study, place.task.data, None).encoder,
+                                self.stores[place.task.data], write=self.write)
+            return _Encoder((), lambda: made, False)
+        if sites := data.settings.pretrain_sites:
+            split, split_key = keep_split(self.root, pretrain_sides(self.stores[place.task.data].index, sites),
+                                          write=self.write)
+        else:
+            split, split_key = place.split, place.split_key
+        node = f"pretrain/{place.task.data}/{split_key[:8]}/{arm_name}/s{seed}"
+        if node not in self.nodes:
+            def make() -> Cell:
+                full = pretrain_config(self.study, place.task.data, arm, store=data.path, split=split, seed=seed)
+                return make_cell(self.root, full, {"store": data.fingerprint, "split": split_key},
+                                 f"pretrain {place.task.data} {arm_name} s{seed}",
+                                 {"stage": "pretrain", "data": place.task.data, "arm": arm_name, "seed": seed})
+
+            self.nodes[node] = Node(node, (), make, {"stage": "pretrain", "data": place.task.data, "arm": arm_name,
+                                                     "seed": seed})
+        return _Encoder((node,), lambda: (self.cell(node).folder, self.cell(node).key), True)
+
+    def _refuse_leak(self, name: str, arm: ArmSettings, store: Store, split: Any, direction: Direction) -> None:
+        """An encoder made elsewhere may not have seen anybody who is tested: known before anything starts."""
+        if arm.encoder is None or self.study.transductive:
+            return
+        _, card = load_encoder(arm.encoder)
+        table = store.index.merge(split, on="participant")
+        if seen := seen_people(table[table["site"].isin(direction.test)], card):
+            raise WorkbenchError(f"arm {name}: {arm.encoder} has seen {len(seen)} people who are tested in "
+                                 f"'{direction.name}'", cause=f"for example {seen[0]}; a test on them measures memory "
+                                 "as well as transfer", remedy="pretrain without them, or set transductive: true, "
+                                 "which marks every number so")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in a study: a task, a direction of it, a fold."""
+
+    name: str
+    task: TaskSettings
+    direction: Direction
+    fold: int
+    split: Path
+    split_key: str
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """What to wait for, and then where it is and what stands for it in keys."""
+
+    after: tuple[str, ...]
+    where: Callable[[], tuple[Path, str]]
+    pretrained: bool
+
+
+def choose_rate(candidates: list[Cell]) -> float:
+    """The learning rate that is best on the validation people; of equal ones the smallest.
+
+    Raises:
+        WorkbenchError: no candidate ended well.
+    """
+    scores = {cell.about["learning_rate"]: validation_score(cell) for cell in candidates if cell.done}
+    scores = {rate: score for rate, score in scores.items() if math.isfinite(score)}
+    if not scores:
+        raise WorkbenchError("no candidate of the learning rate gave a validation score",
+                             remedy="see why these cells failed; a larger `validation` share may be needed")
+    return min(scores, key=lambda rate: (-scores[rate], rate))
+
+
+def validation_score(cell: Cell) -> float:
+    """Of one candidate: mean Dice by person, AUROC, or minus the mean absolute error. Larger is better."""
+    run = Run(cell.folder)
+    if cell.about["kind"] == "segment":
+        table = run.read_table("dice")
+        table = table[table["split"] == "validation"]
+        return float(table.groupby("participant")["dice"].mean().mean())
+    table = run.read_table("scores")
+    found = table[table["split"] == "validation"].set_index("score")["estimate"]
+    return float(found["auroc"]) if "auroc" in found else -float(found.get("mae", math.nan))

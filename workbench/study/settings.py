@@ -1,0 +1,67 @@
+"""The settings of every job of a study: shared ones, then those of the data, then those of the arm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import ConfigError
+from workbench.finetune.config import ClassifyConfig, FinetuneConfig, SegmentConfig
+from workbench.pretrain.config import PretrainConfig
+from workbench.study.config import ArmSettings, StudyConfig, TaskSettings
+
+OURS = {"out", "store", "split", "cohort", "encoder", "init", "train_sites", "test_sites", "label_fraction",
+        "label_seed", "seed", "transductive", "predict"}  # set for each cell; `encoder` of pretraining is another thing
+NOWHERE = Path("not-yet")
+FINETUNE: dict[str, type[FinetuneConfig]] = {"segment": SegmentConfig, "classify": ClassifyConfig}
+
+
+def merged(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Later layers win, group by group. A group with another ``name`` (an objective) is taken whole."""
+    out: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = out.get(key)
+            if isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == \
+                    old.get("name"):
+                out[key] = merged(old, value)
+            else:
+                out[key] = value
+    return out
+
+
+def pretrain_config(study: StudyConfig, data: str, arm: ArmSettings | None, **ours: Any) -> PretrainConfig:
+    """Of an arm on some data; of no arm: what is shared."""
+    layers = merged(study.pretrain, study.data[data].pretrain, (arm.pretrain or {}) if arm else {})
+    _refuse(layers, OURS - {"encoder"}, "pretrain")
+    return PretrainConfig.build({**layers, "out": NOWHERE, "store": NOWHERE, **ours})
+
+
+def finetune_config(study: StudyConfig, task: TaskSettings, arm: ArmSettings | None, **ours: Any) -> FinetuneConfig:
+    """Of an arm in a task; of no arm: what is shared."""
+    own = {} if arm is None else arm.segment if task.job == "segment" else arm.classify
+    layers = merged(task.settings, own)
+    _refuse(layers, OURS, task.job)
+    kind = FINETUNE[task.job]
+    if task.learning_rates:
+        if "learning_rate" in layers:
+            raise ConfigError("learning_rate and learning_rates are both given", remedy="keep one of them")
+        layers["learning_rate"] = task.learning_rates[0]
+    values = {**layers, "out": NOWHERE, "store": NOWHERE, "split": NOWHERE, "encoder": NOWHERE, "init": "random",
+              "label_seed": study.split_seed, "transductive": study.transductive, **ours}
+    return kind.build(values)
+
+
+def uses_encoder(study: StudyConfig, task: TaskSettings, arm: ArmSettings) -> bool:
+    return finetune_config(study, task, arm).uses_encoder
+
+
+def takes_part(study: StudyConfig, name: str, task: str) -> bool:
+    arm = study.each_arm()[name]
+    return not arm.tasks or task in arm.tasks
+
+
+def _refuse(values: dict[str, Any], names: set[str], job: str) -> None:
+    if set_by_us := sorted(names & set(values)):
+        raise ConfigError(f"{job}: {', '.join(set_by_us)} may not be set in a study",
+                          cause="the study sets it for each cell", remedy="take it out; see seeds, directions")

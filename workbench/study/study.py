@@ -1,0 +1,90 @@
+"""The job `compare`: from one file to cells, tables and a report."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from workbench.errors import ConfigError, RunsFailed
+from workbench.runs import Run, start_run
+from workbench.study.cell import Cell
+from workbench.study.config import StudyConfig
+from workbench.study.data import Data, plan_data
+from workbench.study.evidence import write_tables
+from workbench.study.execute import Outcome, execute
+from workbench.study.fair import check_fair
+from workbench.study.plan import Node, Plan
+
+
+def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
+    """Do every cell that is missing, changed or failed, then the tables and ``report.html``.
+
+    Raises:
+        ConfigError: an unfair arm, a name or path that is not there; before anything starts.
+        WorkbenchError: a tested person whom an encoder has seen.
+        RunsFailed: some cells failed; the others have ended, and the report is of them.
+    """
+    fair = check_fair(config)
+    data = plan_all_data(config)
+    began = time.monotonic()
+    with start_run(config, overwrite=overwrite, seed=list(config.seeds)) as run:
+        prepared = _prepare(data, run)
+        if prepared.failed:
+            raise ConfigError(f"{config.out}: the data could not be prepared", cause="; ".join(
+                f"{node}: {why}" for node, why in prepared.failed.items()), remedy="correct the cause and run it again")
+        plan = Plan(config, data)
+        outcome = execute(list(plan.nodes.values()), run.path, config.workers)
+        run.note(simulated=any(store.simulated for store in plan.stores.values()), failed=outcome.failed,
+                 minutes_now=round((time.monotonic() - began) / 60, 2))
+        write_tables(run, plan, outcome, fair)
+        from workbench.study.report import write_report
+
+        write_report(run, plan, outcome, fair)
+        if outcome.failed:
+            first = list(outcome.failed)
+            raise RunsFailed(f"{config.out}: {len(first)} of {len(plan.nodes)} cells failed",
+                             cause="\n          ".join([f"{n}: {outcome.failed[n]}" for n in first[:5]]
+                                                       + ["…"] * (len(first) > 5)),
+                             remedy=f"{config.out / 'logs'} holds what each printed; the same command does the failed "
+                                    "ones again. The report is of the others")
+    return run
+
+
+def _prepare(data: dict[str, Data], run: Run) -> Outcome:
+    """One after the other: these jobs use all cores by themselves."""
+    nodes = [Node(f"data/{cell.name}", tuple(f"data/{c.name}" for c in one.cells[:i]), partial(_same, cell), cell.about)
+             for one in data.values() if not one.ready for i, cell in enumerate(one.cells)]
+    return execute(nodes, run.path, 1, "data") if nodes else Outcome()
+
+
+def _same(cell: Cell) -> Cell:
+    return cell
+
+
+def plan_all_data(config: StudyConfig) -> dict[str, Data]:
+    return {name: plan_data(name, one, config.out, config.workers) for name, one in config.data.items()}
+
+
+def plan_study(config: StudyConfig) -> str:
+    """For --dry-run: every cell, and whether it is done."""
+    check_fair(config)
+    data = plan_all_data(config)
+    lines = [f"{cell.name}  {_state(cell)}" for one in data.values() for cell in one.cells]
+    if not all(one.ready for one in data.values()):
+        return "\n".join([*lines, "the other cells are named once the data are prepared: folds and sites come from "
+                          "them"])
+    plan = Plan(config, data, write=False)
+    done = 0
+    for node in plan.nodes.values():
+        if any(not plan.cell(one).done for one in node.after if one in plan.cells or one in plan.nodes) and \
+                not node.needs_all:
+            lines.append(f"{node.id}  waits for the choice of a learning rate")
+            continue
+        cell = plan.cell(node.id)
+        done += cell.done
+        lines.append(f"{cell.name}  {_state(cell)}")
+    return "\n".join([*lines, f"{len(plan.nodes)} cells, {done} done, {len(plan.nodes) - done} to do"])
+
+
+def _state(cell: Cell) -> str:
+    return "done" if cell.done else cell.state
