@@ -192,7 +192,7 @@ class StudyConfig(JobConfig):
     transductive: bool = False
     """Allow test people whom pretraining has seen (an encoder made elsewhere); every number is then marked so."""
     worst: int = Field(3, ge=0, le=20)
-    """Worst cases of each segmentation task that are shown as pictures."""
+    """Worst cases of each arm that the report lists."""
 
     # how, not what
     workers: int = Field(1, ge=1, exclude=True)

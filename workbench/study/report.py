@@ -37,7 +37,7 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
         parts.append(f"<p><b>{len(outcome.failed)} of {len(plan.nodes)} cells failed; the rest is reported.</b></p>"
                      + _html(pd.DataFrame({"cell": outcome.failed.keys(), "why": outcome.failed.values()})))
     for name, task in study.tasks.items():
-        parts += _task(name, task, people, arms, differences, run.read_table("time_to_dice"))
+        parts += _task(name, task, people, arms, differences, run.read_table("time_to_dice"), study.worst)
     parts.append("<h2>Who was used</h2>")
     parts += [_flow(name, store, plan, people) for name, store in plan.stores.items()]
     parts += ["<h2>Methods</h2>", f"<p>{escape(methods(plan))}</p>"]
@@ -50,7 +50,7 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
 
 
 def _task(name: str, task: TaskSettings, people: pd.DataFrame, arms: pd.DataFrame, differences: pd.DataFrame,
-          times: pd.DataFrame) -> Iterator[str]:
+          times: pd.DataFrame, count: int) -> Iterator[str]:
     yield f"<h2>{escape(name)}</h2>"
     mine, found = arms[arms["task"] == name], differences[differences["task"] == name]
     metrics = [m for m in PRIMARY if m in set(mine["metric"])]
@@ -72,7 +72,7 @@ def _task(name: str, task: TaskSettings, people: pd.DataFrame, arms: pd.DataFram
             yield figures.by_fraction(one, shown.scale, shown.words)
     if metric != "auroc":
         yield "<h3>Every person</h3>" + figures.people(values[values["metric"] == metric], shown.scale, shown.words)
-        yield "<h3>Worst cases</h3>" + _html(_worst(people, name, metric))
+        yield "<h3>Worst cases</h3>" + _html(_worst(people, name, metric, count))
     scores = scored(people)
     if len(scores := scores[scores["task"] == name]):
         yield "<h3>Calibration</h3>" + figures.calibration(scores)
@@ -93,13 +93,13 @@ def _arms_by_place(rows: pd.DataFrame) -> pd.DataFrame:
     rows["metric"] = rows["metric"].map(lambda m: SHOWN[m].words)
     rows["fraction"] = rows["fraction"].map(lambda f: f"{100 * f:g} %")
     wide = rows.pivot_table("told", [*GROUP[1:], "arm", "n", "seeds"], "metric", aggfunc="first", sort=False)
-    return wide.reset_index().rename(columns={"fraction": "labels", "n": "people"})
+    return wide.reset_index().rename_axis(columns=None).rename(columns={"fraction": "labels", "n": "people"})
 
 
-def _worst(people: pd.DataFrame, task: str, metric: str) -> pd.DataFrame:
+def _worst(people: pd.DataFrame, task: str, metric: str, count: int) -> pd.DataFrame:
     rows = people[(people["task"] == task) & (people["metric"] == metric) & (people["structure"] == "mean")]
     ordered = rows.sort_values("value", ascending=SHOWN[metric].better == "higher")
-    return ordered.groupby("arm", sort=False).head(3)[["arm", "direction", "participant", "site", "value"]].round(3)
+    return ordered.groupby("arm", sort=False).head(count)[["arm", "direction", "participant", "site", "value"]].round(3)
 
 
 def _flow(name: str, store: Store, plan: Plan, people: pd.DataFrame) -> str:
@@ -138,8 +138,8 @@ def methods(plan: Plan) -> str:
         each = "; ".join(f"{name}: {', '.join(f'{r:g}' for r in values)}" for name, values in rates.items())
         told.append(f"Learning rates were chosen per arm on the same validation people: {each}.")
     told.append("Intervals are 95 % bootstrap intervals over people (with several seeds, over people and seeds); "
-                "paired differences were tested by permutation of signs, AUROC by DeLong's test, with Holm's correction "
-                "over the comparisons of a task and metric. Each person's metrics were computed in millimetres in the "
+                "paired differences were tested by permutation of signs, AUROC by DeLong's test, with Holm's "
+                "correction over those of a task and metric. Each person's metrics were computed in mm in the "
                 "scan's own space.")
     return " ".join(told)
 
