@@ -187,13 +187,13 @@ def test_ctrl_c_stops_the_runs_and_leaves_a_state_that_resumes(folder, ended, tm
 def test_limits_of_time_and_memory(tmp_path, folder, ended):
     write_notebook(tmp_path / "n.ipynb", "import time\nif word == 'big':\n    big = bytearray(900_000_000)\n"
                    "    time.sleep(300)\nif word == 'long':\n    time.sleep(300)", parameters="word = 'x'")
-    config = BatchConfig(out=tmp_path / "b", notebook=tmp_path / "n.ipynb", processes=2, minutes=0.1, memory_gb=0.8,
+    config = BatchConfig(out=tmp_path / "b", notebook=tmp_path / "n.ipynb", processes=2, minutes=0.4, memory_gb=0.8,
                          grid={"word": ["big", "long", "x"]})
     with pytest.raises(RunsFailed, match="2 of 3"):
         run_batch(config)
     why = batch_status(tmp_path / "b").set_index("word")["why"]
     assert why["big"].startswith("memory limit:") and why["big"].endswith("0.8 GB allowed")
-    assert why["long"] == "time limit: ended after 0.1 minutes"
+    assert why["long"] == "time limit: ended after 0.4 minutes"
     long = tmp_path / "b" / batch_status(tmp_path / "b").set_index("word")["folder"]["long"]
     assert "KeyboardInterrupt" in (long / "notebook.html").read_text()
 
