@@ -10,10 +10,10 @@ from workbench.runs import Run, start_run
 from workbench.study.cell import Cell
 from workbench.study.config import StudyConfig
 from workbench.study.data import Data, plan_data
-from workbench.study.evidence import write_tables
 from workbench.study.execute import Outcome, execute
 from workbench.study.fair import check_fair
 from workbench.study.plan import Node, Plan
+from workbench.study.tables import write_tables
 
 
 def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
@@ -36,7 +36,7 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
         outcome = execute(list(plan.nodes.values()), run.path, config.workers)
         run.note(simulated=any(store.simulated for store in plan.stores.values()), failed=outcome.failed,
                  minutes_now=round((time.monotonic() - began) / 60, 2))
-        write_tables(run, plan, outcome, fair)
+        write_tables(run, plan, outcome)
         from workbench.study.report import write_report
 
         write_report(run, plan, outcome, fair)
