@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.ui.conftest import browser  # noqa: F401 - a fixture
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.study.config import StudyConfig
 from workbench.study.evidence import difference_table
@@ -66,6 +67,51 @@ def test_the_report_asks_nothing_of_a_network_and_says_what_it_is(done):
     words = html.unescape(re.sub(r"<[^>]+>", "", text))
     for verdict in done.read_table("differences").query("metric in ['dice', 'auroc']")["verdict"]:
         assert verdict in words and "n = " in verdict
+
+
+@pytest.mark.ui
+def test_the_report_opens_with_the_network_cut(done, browser):  # noqa: F811
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+    page, asked, errors = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((done.path / "report.html").as_uri())
+    first = page.locator(".found")
+    assert first.bounding_box()["y"] < 500 and "no difference shown" in first.inner_text()
+    assert page.locator(".lead").inner_text().count("6 people tested") == 2  # one fold of two
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    figures = page.locator("svg, img")
+    assert figures.count() >= 6  # forest, people, cases; forest, calibration, classes
+    for i in range(figures.count()):
+        box = figures.nth(i).bounding_box()
+        assert box["width"] > 100 and box["height"] > 50 and box["x"] + box["width"] <= 1200
+    assert page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 100)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+    context.close()
+    assert all(url.startswith(("file://", "data:")) for url in asked) and not errors
+
+
+def test_the_worst_cases_are_pictures_that_say_what_they_are(done):
+    text = (done.path / "report.html").read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert captions and all("simulated data" in caption for caption in captions)
+    assert text.count("<img ") == len(captions) and "no picture" not in text
+    dice = done.read_table("people").query("metric == 'dice' and structure == 'mean' and arm == 'random'")
+    hardest = dice.sort_values("value")["participant"].iloc[0]
+    assert any(hardest in caption for caption in captions)
+
+
+def test_who_was_used_adds_up(done):
+    flow = done.read_table("flow").query("kind != 'side'").set_index("what")["people"]
+    people = done.read_table("people")
+    assert flow["found"] == flow["prepared"] == 12
+    for task in ("hippocampus", "sex"):
+        tested = people.loc[people["task"] == task, "participant"].nunique()
+        assert flow[f"tested in '{task}'"] == tested
+        assert flow[f"in '{task}'"] == 12
+    assert flow["learnt from or chosen on, not tested"].tolist() == [12 - flow["tested in 'hippocampus'"],
+                                                                     12 - flow["tested in 'sex'"]]
 
 
 def test_a_finished_cell_is_not_run_again_unless_its_key_changes(study, done):

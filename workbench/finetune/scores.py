@@ -56,7 +56,7 @@ def score_table(predictions: pd.DataFrame, classes: Sequence[str], *, specificit
     else:
         strata = values[:, 0]
         wanted = {"auroc": _auroc, "balanced_accuracy": _balanced_accuracy, "brier": _brier,
-                  "ece": calibration_error}
+                  "ece": _calibration_error}
         if len(classes) == 2:
             wanted[f"sensitivity_at_{round(100 * specificity)}"] = lambda v: sensitivity_at(v[:, 2], v[:, 0] == 1,
                                                                                             specificity)
@@ -126,7 +126,7 @@ def _bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return people, total, true
 
 
-def calibration_error(values: np.ndarray) -> float:
+def _calibration_error(values: np.ndarray) -> float:
     """Mean over people of the gap in their bin (Naeini et al. 2015)."""
     _, total, true = _bins(values)
     return float(np.abs(total - true).sum() / len(values))

@@ -27,6 +27,19 @@ def figure_of(width: float, height: float) -> tuple[Any, Any]:
     return figure, axis
 
 
+def panels(count: int, width: float, height: float) -> tuple[Any, list[Any]]:
+    """A figure of ``count`` panels of this size in inches with the same axes, as many in a row as the page holds."""
+    columns = max(1, min(count, int(10.5 // width)))
+    rows = -(-count // columns)
+    figure = blank(max(3.4, columns * width + (1.0 if columns == 1 else 0.0)), rows * height)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True).ravel()
+    for i, axis in enumerate(axes):
+        tidy(axis)
+        axis.set_visible(i < count)
+        axis.tick_params(labelbottom=True)
+    return figure, list(axes[:count])
+
+
 def blank(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
@@ -38,7 +51,8 @@ def tidy(axis: Any) -> None:
 
 
 def legend(axis: Any) -> None:
-    axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    """Beside the whole figure, of which ``axis`` is any panel."""
+    axis.figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False)
 
 
 def svg(figure: Any, label: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from workbench.finetune.scores import calibration_error, sensitivity_at
+from workbench.finetune.scores import sensitivity_at
 from workbench.stats import Interval, auroc, bootstrap_interval
 
 DRAWS = 2000
@@ -38,31 +39,24 @@ def balanced_parts(right: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return share.mean() + (len(right) - 1) / len(names) * (right - share[place]) / alone
 
 
-def pooled_scores(scores: pd.DataFrame, specificity: float) -> dict[str, Interval]:
-    """Sensitivity at a specificity and calibration error of one arm in one place, with intervals over people.
+def sensitivity(scores: pd.DataFrame, specificity: float) -> Interval:
+    """Sensitivity at a specificity of one arm in one place, with its interval over people.
 
-    Neither is a mean of people's values: each is computed for every repeat of pretraining, averaged over them, and
-    people are resampled within classes. The interval holds for these pretrainings.
+    It is no mean of people's values: it is read for every repeat of pretraining, averaged over them, and people are
+    resampled within classes. The interval holds for these pretrainings.
 
     Args:
         scores: ``participant``, ``seed``, ``score``, ``truth``, as ``numbers.scored`` gives.
-        specificity: Where the sensitivity is read.
+        specificity: Where it is read off the same people's ROC curve.
     """
     wide = scores.pivot_table("score", ["participant", "truth"], "seed").dropna().reset_index("truth")
-    truth, seeds = wide.pop("truth").to_numpy(float), wide.to_numpy(float)
-    values = np.column_stack([truth, seeds])
-    counts = [int((truth == 1).sum()), int((truth != 1).sum())]
+    truth = wide.pop("truth").to_numpy(float)
+    values = np.column_stack([truth, wide.to_numpy(float)])
 
-    def mean_over_seeds(score):
-        return lambda v: float(np.mean([score(v[:, 0], v[:, k]) for k in range(1, v.shape[1])]))
+    def mean_over_seeds(v: np.ndarray) -> float:
+        return float(np.mean([sensitivity_at(v[:, k], v[:, 0] == 1, specificity) for k in range(1, v.shape[1])]))
 
-    wanted = {f"sensitivity_at_{round(100 * specificity)}": mean_over_seeds(
-                  lambda truth, p: sensitivity_at(p, truth == 1, specificity)),
-              "calibration_error": mean_over_seeds(
-                  lambda truth, p: calibration_error(np.column_stack([truth, 1 - p, p])))}
-    if min(counts) < 2:
-        return {name: Interval(score(values), math.nan, math.nan, len(values), seeds=seeds.shape[1])
-                for name, score in wanted.items()}
-    found = {name: bootstrap_interval(values, statistic=score, strata=truth, draws=DRAWS)
-             for name, score in wanted.items()}
-    return {name: Interval(f.estimate, f.low, f.high, f.n, f.level, seeds.shape[1]) for name, f in found.items()}
+    if min(int((truth == 1).sum()), int((truth != 1).sum())) < 2:
+        return Interval(mean_over_seeds(values), math.nan, math.nan, len(values), seeds=wide.shape[1])
+    found = bootstrap_interval(values, statistic=mean_over_seeds, strata=truth, draws=DRAWS)
+    return replace(found, seeds=wide.shape[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ from workbench.stats import (
     two_level_interval,
     verdict,
 )
-from workbench.study.class_scores import auroc_parts, balanced_parts, pooled_scores
-from workbench.study.measures import GROUP, measure
+from workbench.study.class_scores import auroc_parts, balanced_parts, sensitivity
+from workbench.study.measures import GROUP, SENSITIVITY, measure
 from workbench.study.numbers import MEAN, SIGNED, scored
 
 WHOLE_POWER = 1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)  # half an interval → what is found four times of five
@@ -67,11 +67,19 @@ def arm_table(people: pd.DataFrame, specificity: Mapping[str, float] | None = No
         if place["metric"] == "auroc" and any(same):
             rows.append({**place, **_told(_auroc_interval(scores[same], one))})
             limit = (specificity or {}).get(place["task"], 0.9)
-            rows += [{**place, "metric": name, **_told(found)}
-                     for name, found in pooled_scores(scores[same], limit).items()]
+            rows.append({**place, "metric": f"{SENSITIVITY}{round(100 * limit)}",
+                         **_told(sensitivity(scores[same], limit))})
         else:
             rows.append({**place, **_told(_interval(one))})
-    return pd.DataFrame(rows, columns=[*GROUP, "metric", "arm", "estimate", "low", "high", "n", "seeds"])
+    table = pd.DataFrame(rows, columns=[*GROUP, "metric", "arm", "estimate", "low", "high", "n", "seeds"])
+    return _inside(table, lambda metric: 0.0)
+
+
+def _inside(table: pd.DataFrame, least: Callable[[str], float]) -> pd.DataFrame:
+    """Ends of intervals cut to the values that there are: with two or three seeds a t interval goes far beyond them."""
+    low = np.array([least(m) for m in table["metric"]], float)
+    high = np.array([measure(m).most for m in table["metric"]], float)
+    return table.assign(low=table["low"].clip(low), high=table["high"].clip(upper=high))
 
 
 def _told(found: Interval) -> dict[str, float]:
@@ -117,6 +125,7 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], marks: 
                 x, y, scores[same & scores["arm"].isin([a, b])] if place["metric"] == "auroc" else None)})
     table = pd.DataFrame(rows, columns=[*GROUP, "metric", "a", "b", "mean_a", "mean_b", "difference", "low", "high",
                                         "n", "seeds", "test", "p", "dz", "rank_biserial", "detectable"])
+    table = _inside(table, lambda metric: -measure(metric).most)
     family = table.groupby(["task", "metric"])["p"]
     table["p_holm"] = family.transform(lambda p: holm(p.to_numpy())) if len(table) else []
     table["comparisons"] = family.transform("count") if len(table) else []

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.study.canvas import COLOURS, GREY, blank, figure_of, legend, svg, tidy
+from workbench.study.canvas import COLOURS, GREY, blank, figure_of, legend, panels, svg, tidy
 from workbench.study.rows import clear
 
 
@@ -33,21 +33,26 @@ def forest(rows: pd.DataFrame, scale: float, unit: str, better: str) -> str:
 
 
 def by_fraction(rows: pd.DataFrame, scale: float, unit: str, colours: Mapping[str, str]) -> str:
-    """One line an arm over the share of labels; ``rows`` as in ``arms``, of one direction."""
-    figure, axis = figure_of(6.5, 3.4)
-    count = rows["arm"].nunique()
-    for i, (arm, one) in enumerate(rows.groupby("arm", sort=False)):
-        one = one.sort_values("fraction")
-        x = 100 * one["fraction"] * 1.03 ** (i - (count - 1) / 2)  # beside each other, or intervals hide intervals
-        spread = np.stack([one["estimate"] - one["low"], one["high"] - one["estimate"]]) * scale
-        axis.errorbar(x, one["estimate"] * scale, yerr=spread, marker="o", ms=4, capsize=3, color=colours[arm],
-                      label=str(arm))
-    axis.set(xlabel="share of the training people whose labels are used, %", ylabel=f"{unit}, 95 % interval",
-             xscale="log")
+    """One line an arm over the share of labels, a panel a direction; ``rows`` as in ``arms``."""
+    directions = [d for d, one in rows.groupby("direction", sort=False) if one["fraction"].nunique() > 1]
+    figure, axes = panels(len(directions), 3.3, 2.9)
     shares = sorted(100 * rows["fraction"].unique())
-    axis.set_xticks(shares, [f"{share:g}" for share in shares])
-    axis.minorticks_off()
-    legend(axis)
+    for axis, direction in zip(axes, directions, strict=True):
+        here = rows[rows["direction"] == direction]
+        count = here["arm"].nunique()
+        for i, (arm, one) in enumerate(here.groupby("arm", sort=False)):
+            one = one.sort_values("fraction")
+            x = 100 * one["fraction"] * 1.03 ** (i - (count - 1) / 2)  # beside each other, or they hide each other
+            spread = np.stack([one["estimate"] - one["low"], one["high"] - one["estimate"]]) * scale
+            axis.errorbar(x, one["estimate"] * scale, yerr=spread, marker="o", ms=4, capsize=3, color=colours[arm],
+                          label=str(arm))
+        axis.set_title(direction, fontsize=9)
+        axis.set_xscale("log")
+        axis.set_xticks(shares, [f"{share:g}" for share in shares])
+        axis.minorticks_off()
+    figure.supxlabel("share of the training people whose labels are used, %", fontsize=9)
+    figure.supylabel(f"{unit}, 95 % interval", fontsize=9)
+    legend(axes[0])
     return svg(figure, "By share of the labels")
 
 
@@ -131,18 +136,45 @@ def calibration(scores: pd.DataFrame, colours: Mapping[str, str], told: Mapping[
     return svg(figure, "Calibration")
 
 
-def people(rows: pd.DataFrame, scale: float, unit: str, colours: Mapping[str, str]) -> str:
-    """Every person as a point, an arm a column; ``rows`` as ``evidence.measured`` gives, of one metric and place."""
+def people(rows: pd.DataFrame, scale: float, unit: str, directions: Sequence[str], colours: Mapping[str, str]) -> str:
+    """Every person as a point, an arm a column, a panel a direction; ``rows`` as ``evidence.measured`` gives, of one
+    metric and one share of labels."""
     arms = [arm for arm in colours if arm in set(rows["arm"])]
-    figure, axis = figure_of(1.2 + 1.1 * len(arms), 3.2)
-    mean = rows.groupby(["participant", "arm"])["value"].mean().unstack()[arms] * scale
-    axis.plot(range(len(arms)), mean.T, color="#bbb", lw=0.5)
-    for i, arm in enumerate(arms):
-        axis.plot(np.full(len(mean), i), mean[arm], "o", ms=4, alpha=0.7, color=colours[arm])
-        axis.plot([i - 0.25, i + 0.25], [mean[arm].mean()] * 2, color="black", lw=1.5)
-    axis.set_xticks(range(len(arms)), arms, fontsize=8)
-    axis.set_ylabel(unit)
+    there = [d for d in directions if d in set(rows["direction"])]
+    figure, axes = panels(len(there), 0.8 + 0.75 * len(arms), 2.9)
+    for axis, direction in zip(axes, there, strict=True):
+        here = rows[rows["direction"] == direction]
+        mean = here.groupby(["participant", "arm"])["value"].mean().unstack().reindex(columns=arms) * scale
+        axis.plot(range(len(arms)), mean.T, color="#bbb", lw=0.5)
+        for i, arm in enumerate(arms):
+            axis.plot(np.full(len(mean), i), mean[arm], "o", ms=3.5, alpha=0.7, color=colours[arm])
+            axis.plot([i - 0.25, i + 0.25], [mean[arm].mean()] * 2, color="black", lw=1.5)
+        axis.set_title(f"{direction} (n = {len(mean)})", fontsize=9)
+        axis.set_xticks(range(len(arms)), arms, fontsize=8, rotation=30 if len(arms) > 4 else 0)
+    figure.supylabel(unit, fontsize=9)
     return svg(figure, "Every person")
+
+
+def predicted(rows: pd.DataFrame, directions: Sequence[str], colours: Mapping[str, str]) -> str:
+    """Predicted number against the true one, a point a person and arm, a panel a direction.
+
+    Args:
+        rows: ``direction``, ``arm``, ``score``, ``truth``, a row a person, of one share of labels.
+    """
+    there = [d for d in directions if d in set(rows["direction"])]
+    figure, axes = panels(len(there), 3.3, 3.0)
+    ends = [rows[["score", "truth"]].to_numpy().min(), rows[["score", "truth"]].to_numpy().max()]
+    for axis, direction in zip(axes, there, strict=True):
+        axis.plot(ends, ends, color=GREY, lw=1, ls="--")
+        for arm in colours:
+            one = rows[(rows["direction"] == direction) & (rows["arm"] == arm)]
+            if len(one):
+                axis.plot(one["truth"], one["score"], "o", ms=3.5, alpha=0.7, color=colours[arm], label=arm)
+        axis.set_title(direction, fontsize=9)
+        axis.set_xlabel("true")
+    axes[0].set_ylabel("predicted")
+    legend(axes[0])
+    return svg(figure, "Predicted against true")
 
 
 def by_class(scores: pd.DataFrame, colours: Mapping[str, str], classes: Sequence[str]) -> str:

@@ -13,14 +13,14 @@ from workbench.study.data import usable_scans
 from workbench.study.plan import Plan
 
 COLUMNS = ["data", "task", "direction", "kind", "what", "people", "scans"]
-SIDES = {"train": "learnt from", "validation": "chosen on", "test": "tested"}
+SIDES = {"train": "learnt from in each fold", "validation": "chosen on in each fold", "test": "tested in all"}
 
 
 def flow_table(plan: Plan, people: pd.DataFrame, cells: Sequence[Cell]) -> pd.DataFrame:
     """Rows in the order of the way through the study.
 
     Columns: data; task and direction where it is about one; kind ("in", "out" for who was left out, "side" for a side
-    of a direction, on which people of several folds are counted once); what; people; scans.
+    of a direction: who was learnt from and chosen on are means over its folds); what; people; scans.
     """
     rows: list[dict[str, object]] = []
 
@@ -51,22 +51,28 @@ def flow_table(plan: Plan, people: pd.DataFrame, cells: Sequence[Cell]) -> pd.Da
             learnt: set[str] = set()
             for direction in plan.directions[task]:
                 for side, told in SIDES.items():
-                    who = on_side(cells, task, direction.name, side)
+                    folds = on_side(cells, task, direction.name, side)
+                    who = {person for one in folds for person in one}
                     learnt |= who
                     add("side", told, here[here["participant"].isin(who)], task, direction.name)
+                    if side != "test" and folds:
+                        rows[-1] |= {"people": round(sum(map(len, folds)) / len(folds)), "scans": None}
             tested = here["participant"].isin(people.loc[people["task"] == task, "participant"])
             add("out", "learnt from or chosen on, not tested", here[~tested & here["participant"].isin(learnt)], task)
             if len(nowhere := here[~tested & ~here["participant"].isin(learnt)]):
                 add("out", "in no cell that ended (a fold not run, or a label that changes)", nowhere, task)
             add("in", f"tested in '{task}'", here[tested], task)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"people": "Int64", "scans": "Int64"})
 
 
-def on_side(cells: Sequence[Cell], task: str, direction: str, side: str) -> set[str]:
-    """People who were on a side in any fold, with all the labels that the study gives."""
-    mine = [c for c in cells if c.about.get("stage") == "test" and c.about["task"] == task
-            and c.about["direction"] == direction]
-    return {person for cell in mine for person in Run(cell.folder).provenance["participants"].get(side, [])}
+def on_side(cells: Sequence[Cell], task: str, direction: str, side: str) -> list[set[str]]:
+    """People who were on a side, fold by fold, with the most labels that the study gives."""
+    folds: dict[int, set[str]] = {}
+    for cell in cells:
+        if cell.about.get("stage") == "test" and (cell.about["task"], cell.about["direction"]) == (task, direction):
+            found = set(Run(cell.folder).provenance["participants"].get(side, []))
+            folds[cell.about["fold"]] = folds.get(cell.about["fold"], set()) | found
+    return [folds[fold] for fold in sorted(folds)]
 
 
 def set_aside(store: Store) -> pd.DataFrame:

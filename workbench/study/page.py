@@ -23,7 +23,8 @@ a{color:#0b5cad}pre{background:#f4f6f8;padding:1rem;overflow:auto;font-size:12px
 summary{cursor:pointer;margin:.7rem 0;color:#0b5cad}figure{margin:.8rem 0}figcaption{font-size:12.5px;color:#52606b}
 table.numbers td:not(:first-child){white-space:nowrap}table.numbers td{padding:.2rem .5rem}
 .branches{display:grid;grid-template-columns:repeat(auto-fit,minmax(24rem,1fr));gap:0 2rem}
-.branches .flow{grid-template-columns:minmax(11rem,14rem) 1fr;align-content:start}.box small{color:#52606b}
+.branches>.flow{border:1px dashed #b8c2ca;border-radius:.5rem;padding:.2rem .8rem .8rem;
+grid-template-columns:minmax(11rem,14rem) 1fr;align-content:start}.box small{color:#52606b}
 .flow{display:grid;grid-template-columns:minmax(15rem,20rem) 1fr;gap:.35rem 1.2rem;align-items:center;margin:.6rem 0}
 .box{border:1.5px solid #0072B2;border-radius:.4rem;padding:.35rem .7rem;background:#fff;position:relative}
 .box.task{border-color:#009E73}.out{border-left:3px solid #D55E00;padding:.1rem .7rem;font-size:13px;color:#3b4750}

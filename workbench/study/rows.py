@@ -63,8 +63,8 @@ def short_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([{
         "direction": r.direction, "labels": f"{100 * r.fraction:g} %", "comparison": f"{r.a} − {r.b}",
         "difference [95 % interval]": interval(r.metric, r.difference, r.low, r.high, signed=True), "people": r.n,
-        "p (Holm)": _p(r.p_holm), "verdict": f"{r.a} is {'higher' if r.difference > 0 else 'lower'}"
-        if clear(r) else "no difference shown"} for r in rows.itertuples()])
+        "p (Holm)": _p(r.p_holm), "verdict": "no difference shown" if not clear(r) else
+        f"▲ {r.a} is higher" if r.difference > 0 else f"▼ {r.a} is lower"} for r in rows.itertuples()])
 
 
 def clear(row) -> bool:

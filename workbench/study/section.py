@@ -75,18 +75,19 @@ def section(of: TaskTables, arms: list[str], count: int) -> Iterator[str]:
         yield folded("Every comparison and measure: effect sizes, tests, detectable differences",
                      table(difference_rows(of.differences)))
     rows = of.arms[of.arms["metric"] == metric]
-    yield from _folded_after([(f"By share of the labels: {d}",
-                               figures.by_fraction(one, shown.scale, shown.words, colours))
-                              for d, one in rows.groupby("direction", sort=False) if one["fraction"].nunique() > 1])
+    if rows["fraction"].nunique() > 1:
+        yield "<h3>By share of the labels</h3>" + figures.by_fraction(rows, shown.scale, shown.words, colours)
     full = rows[rows["fraction"] == rows["fraction"].max()]
     if full["direction"].nunique() > 1:
         sites = {name: (" + ".join(d.train), " + ".join(d.test)) for name, d in of.directions.items()}
         yield "<h3>From site to site</h3>" + figures.transfer(full, sites, shown.scale, shown.digits, shown.words)
-    if of.task.job == "segment":
-        yield from _people(of, metric, colours)
-        yield from _time(of, colours)
-    else:
+    if of.classes:
         yield from _classes(of, colours)
+    else:
+        yield "<h3>Every person</h3>" + _people(of, metric, colours)
+    if metric == "absolute_error":
+        yield "<h3>Predicted against true</h3>" + figures.predicted(_truths(of), list(of.directions), colours)
+    yield from _time(of, colours)
     yield from _worst(of, metric, count)
     yield from _rates(of)
 
@@ -97,7 +98,7 @@ def _what(of: TaskTables) -> str:
     sides = of.flow[(of.flow["task"] == of.name) & (of.flow["kind"] == "side")]
     who = "; ".join(f"{direction}: " + ", ".join(f"{row.people} {row.what}" for row in one.itertuples())
                     for direction, one in sides.groupby("direction", sort=False))
-    return f"{of.task.job} ({settings}). People by direction, over the folds that were run: {who}."
+    return f"{of.task.job} ({settings}). People by direction: {who}."
 
 
 def _folded_after(named: list[tuple[str, str]]) -> Iterator[str]:
@@ -107,12 +108,18 @@ def _folded_after(named: list[tuple[str, str]]) -> Iterator[str]:
         yield folded(f"{len(blocks) - OPEN} more", "".join(blocks[OPEN:]))
 
 
-def _people(of: TaskTables, metric: str, colours: Mapping[str, str]) -> Iterator[str]:
+def _people(of: TaskTables, metric: str, colours: Mapping[str, str]) -> str:
     values, shown = measured(of.people), measure(metric)
     rows = values[(values["metric"] == metric) & (values["fraction"] == values["fraction"].max())]
-    yield from _folded_after([(f"Every person: {d}", figures.people(one, shown.scale, shown.words, colours)
-                               + "<p class=note>A point a person, a grey line the same person under each arm, a black "
-                               "line the mean.</p>") for d, one in rows.groupby("direction", sort=False)])
+    return (figures.people(rows, shown.scale, shown.words, list(of.directions), colours)
+            + "<p class=note>With the most labels. A point a person, a grey line the same person under each arm, a "
+            "black line the mean.</p>")
+
+
+def _truths(of: TaskTables) -> pd.DataFrame:
+    rows = of.people[(of.people["fraction"] == of.people["fraction"].max())
+                     & of.people["metric"].isin(["score", "truth"])]
+    return rows.pivot_table("value", ["direction", "arm", "participant"], "metric", aggfunc="mean").reset_index()
 
 
 def _time(of: TaskTables, colours: Mapping[str, str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from workbench.stats.sentence import FEW
 from workbench.study.measures import PRIMARY
 from workbench.study.page import counted
 from workbench.study.plan import Plan
-from workbench.study.settings import flat, merged
+from workbench.study.settings import flat, merged, takes_part, uses_encoder
 
 
 def lead(plan: Plan, people: pd.DataFrame) -> str:
@@ -39,8 +39,11 @@ def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
             told = ", ".join([f"pretrained here ({layers.get('name', 'volta')})", *changed, *own])
         elif arm.encoder is not None:
             told = ", ".join([f"pretrained elsewhere ({arm.encoder})", *own])
-        else:
+        elif any(uses_encoder(plan.study, task, arm) for task_name, task in plan.study.tasks.items()
+                 if takes_part(plan.study, name, task_name)):
             told = ", ".join(["not pretrained, random weights", *own])
+        else:
+            told = ", ".join(["without an encoder", *own])
         yield name, told
 
 
@@ -55,7 +58,8 @@ def caveats(plan: Plan, arms: pd.DataFrame, simulated: bool) -> Iterator[str]:
                    "pretraining would change is not in them (set seeds to have it).")
         else:
             yield (f"Each arm was pretrained {len(study.seeds)} times with other seeds; the intervals have the "
-                   "variation between pretrainings in them as well as that between people.")
+                   "variation between pretrainings in them as well as that between people"
+                   + (", and with so few of them they are wide." if len(study.seeds) < 4 else "."))
     short = {name: task.folds or study.folds for name, task in study.tasks.items()
              if study.run_folds and study.run_folds < (task.folds or study.folds)}
     if short:
@@ -89,8 +93,8 @@ def methods(plan: Plan) -> str:
                     "each person in mm in the scan's own space, and averaged over structures; a structure that is "
                     "there and was not found has Dice 0 and the diagonal of the scan as its distance.")
     if any(task.job == "classify" for task in study.tasks.values()):
-        told.append("AUROC, balanced accuracy, sensitivity at a fixed specificity, Brier score and expected "
-                    "calibration error were computed from one score a person, over the folds together.")
+        told.append("AUROC, balanced accuracy, sensitivity at a fixed specificity and Brier score were "
+                    "computed from one score a person, over the folds together.")
     told.append("Intervals are 95 % bootstrap intervals over people (10,000 resamples)"
                 + (", and with several pretrainings two-way random-effects t intervals over seeds and people "
                    "(Satterthwaite's degrees of freedom)" if len(study.seeds) > 1 else "")
