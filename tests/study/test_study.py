@@ -1,6 +1,8 @@
 """A study from its settings to its report, on tiny simulated people."""
 
+import contextlib
 import html
+import json
 import os
 import re
 import signal
@@ -162,24 +164,59 @@ def test_a_planted_effect_is_found_and_none_where_none_is():
     assert none["low"] < 0 < none["high"] and "no difference shown" in none["verdict"]
 
 
-def test_killed_in_a_cell_it_goes_on(study, tmp_path):
+def states(out, words):
+    """State of each cell whose name begins so."""
+    found = {}
+    for file in out.glob(f"cells/{words}*/status.json"):
+        with contextlib.suppress(json.JSONDecodeError, FileNotFoundError):  # it is being replaced
+            found[file.parent] = json.loads(file.read_text())["state"]
+    return found
+
+
+def preparing(out):
+    return [cell for cell, state in states(out, "prepare").items()
+            if state == "running" and len(list((cell / "scans").glob("*.npy"))) > 1]
+
+
+def pretraining_twice(out):
+    busy = [cell for cell, state in states(out, "pretrain").items()
+            if (cell / "metrics.jsonl").is_file() and (cell / "metrics.jsonl").read_text().count("\n") > 3]
+    return len(busy) == 2
+
+
+def killed(command, out, when):
+    """Run ``command`` until ``when(out)`` and kill it as nothing can be caught; its cells must end by themselves."""
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True, stderr=subprocess.PIPE,
+                               text=True)
+    until = time.monotonic() + 300
+    while not when(out):
+        assert process.poll() is None and time.monotonic() < until, process.stderr.read()
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return [cell.name for cell, state in states(out, "").items() if state == "running"]
+
+
+def test_killed_in_any_cell_it_goes_on(study, tmp_path):
     out = tmp_path / "study"
-    values = settings(study, str(out))
-    values["pretrain"]["epochs"] = 40
+    values = settings(study, str(out), arms={"random": None, "volta": {"pretrain": {}},
+                                             "mae": {"pretrain": {"objective": {"name": "mae"}}}})
+    values["data"] = {"tiny": {"cohort": str(study.cohort), "prepare": {"spacing": 1.5}}}
+    values["pretrain"]["epochs"] = 60
     values["tasks"].pop("sex")
     asked = tmp_path / "study.yaml"
     asked.write_text(yaml.safe_dump({k: v for k, v in values.items() if k != "out"}))
-    command = [sys.executable, "-m", "workbench.cli", "compare", "--config", str(asked), "--out", str(out)]
-    first = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True,
-                             stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 300
-    while not [m for m in out.glob("cells/pretrain*/metrics.jsonl") if m.read_text().count("\n") > 3]:
-        assert first.poll() is None and time.monotonic() < until, first.stderr.read()
-        time.sleep(0.02)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
+    command = [sys.executable, "-m", "workbench.cli", "compare", "--config", str(asked), "--out", str(out), "--workers",
+               "2"]
+    assert [name.split("-")[0] for name in killed(command, out, preparing)] == ["prepare"]
+    assert not (out / "report.html").exists()
+    stopped = {name.split("-")[2] for name in killed(command, out, pretraining_twice)}
+    assert stopped and stopped <= {"volta", "mae"}
     again = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert (out / "report.html").is_file()
-    steps = pd.read_json(next(iter(out.glob("cells/pretrain*/metrics.jsonl"))), lines=True)["step"]
-    assert list(steps) == list(range(len(steps))) or list(steps) == list(range(1, len(steps) + 1))
+    assert (out / "report.html").is_file() and set(states(out, "").values()) == {"ok"}
+    for file in out.glob("cells/pretrain*/metrics.jsonl"):  # no step is missing and none was done twice
+        steps = pd.read_json(file, lines=True)["step"]
+        assert list(steps) == list(range(len(steps))) or list(steps) == list(range(1, len(steps) + 1))
+    people = pd.read_parquet(out / "results" / "people.parquet").query("metric == 'dice' and structure == 'mean'")
+    assert people.groupby("arm")["participant"].nunique().tolist() == [6, 6, 6]
