@@ -17,6 +17,7 @@ from workbench.study import figures
 from workbench.study.canvas import arm_colours
 from workbench.study.cases import worst_cases
 from workbench.study.class_scores import auroc_parts, balanced_parts, sensitivity
+from workbench.study.estimate import minutes_left, told
 from workbench.study.evidence import arm_table, difference_table
 from workbench.study.flow import flow_table
 from workbench.study.numbers import _segmentation
@@ -168,6 +169,16 @@ def test_who_was_set_aside_is_counted_once_and_by_cause(tmp_path):
     assert flow.loc["set aside: too small", ["people", "scans"]].tolist() == [2, 2]
     assert flow.loc["prepared", ["people", "scans"]].tolist() == [2, 3]
     assert "stays" in flow.index[flow.index.str.startswith("set aside: not on the grid")][0]
+
+
+def test_what_is_left_is_estimated_from_the_nearest_kind_that_has_ended():
+    done = [({"stage": "test", "task": "t", "arm": "a", "kind": "segment"}, 60.0),
+            ({"stage": "test", "task": "t", "arm": "b", "kind": "segment"}, 180.0)]
+    same, near = {**done[0][0], "fold": 3}, {**done[0][0], "arm": "c"}
+    assert minutes_left(done, [same, same], 1) == (2.0, 0)
+    assert minutes_left(done, [near], 2) == (1.0, 0)  # the mean of the task's other arms, on two processes
+    assert minutes_left(done, [near, {"stage": "pretrain", "data": "d", "arm": "a"}], 1) == (2.0, 1)
+    assert "not known" in told(0, 5, *minutes_left([], [same] * 5, 1)) and "nothing is left" in told(2, 0, 0.0, 0)
 
 
 def test_a_matrix_has_a_field_for_every_pair_of_sites():

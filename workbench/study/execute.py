@@ -35,6 +35,7 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
     """
     outcome, waiting = Outcome(), {node.id: node for node in nodes}
     servers: list[ForkServer] = []  # one is started when there is a cell for it: it imports for seconds
+    kinds = sorted({str(node.about.get("kind") or node.about["stage"]) for node in nodes})
     running: dict[ForkServer, tuple[Node, Cell]] = {}
     made: dict[str, Cell] = {}  # hundreds of nodes wait, and are looked at five times a second
     by_key: dict[str, dict[str, Cell]] = {}  # nodes of a running cell: several may stand for the same one
@@ -76,7 +77,7 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
                         end(node.id, cell=cell)
                     elif len(running) < workers:
                         if (free := next((s for s in servers if s not in running), None)) is None:
-                            servers.append(free := ForkServer("workbench.study.worker", share_of_cores(workers)))
+                            servers.append(free := ForkServer("workbench.study.worker", share_of_cores(workers), kinds))
                         del waiting[node.id]
                         by_key[cell.key] = {node.id: cell}
                         _start(free, cell, root)
