@@ -4,8 +4,8 @@
 
 The same cells: pretrainings, segmentations and classifications of a few steps on simulated people at 4 mm, one after
 the other on one process. The loop runs `workbench JOB --config FILE` for each, with the settings that `compare` gave
-it. Ours also plans, watches, resumes, tests, and writes the tables and the report with its pictures, which the loop does
-not. What the cells' own records say that they took is taken off both. The last line on stdout is one JSON object, where
+it. Ours also plans, watches, tests, and writes the tables and the report with its pictures, which the loop does not.
+What the cells' own records say that they took is taken off both. The last line on stdout is one JSON object, where
 ``ours`` and ``peer`` are seconds a cell beyond that work, smaller is better, and ``ratio`` is peer / ours.
 """
 

@@ -86,10 +86,10 @@ def test_sensitivity_is_a_mean_over_pretrainings():
 def test_too_large_on_the_left_does_not_make_up_for_too_small_on_the_right():
     table = pd.DataFrame({"participant": "p", "site": "A", "split": "test", "structure": ["left", "right"],
                           "dice": 0.5, "hd95_mm": 1.0, "surface_dice_1mm": 0.5, "volume_error_ml": [0.4, -0.4],
-                          "volume_error_percent": [20.0, -20.0]})
+                          "volume_error_percent": [20.0, -20.0], "empty": ["", "prediction"]})
     long = _segmentation(SimpleNamespace(read_table=lambda name: table))
     mean = long[long["structure"] == "mean"].set_index("metric")["value"]
-    assert mean["volume_error"] == 20 and mean["volume_error_percent"] == 0
+    assert mean["volume_error"] == 20 and mean["volume_error_percent"] == 0 and mean["missed"] == 0.5
 
 
 def people_of(values):
@@ -105,7 +105,7 @@ def test_what_could_have_been_shown_has_the_variation_of_pretrainings_in_it():
     steady = people_of({"a": dict(enumerate(base + noise[0])), "b": dict(enumerate(base + noise[1]))})
     shift = np.array([-0.05, 0.0, 0.05])[:, None]  # each pretraining of a is another one
     moody = people_of({"a": dict(enumerate(base + noise[0] + shift)), "b": dict(enumerate(base + noise[1]))})
-    first, second = (difference_table(p, [("a", "b")], []).iloc[0] for p in (steady, moody))
+    first, second = (difference_table(p, [("a", "b")]).iloc[0] for p in (steady, moody))
     assert second["detectable"] > 5 * first["detectable"] and second["high"] - second["low"] > 0.1
     assert "3 pretrainings" in second["verdict"] and second["difference"] == pytest.approx(first["difference"])
     two = arm_table(people_of({"a": {0: base * 0.2, 1: base}}))

@@ -19,7 +19,7 @@ import yaml
 from tests.ui.conftest import browser  # noqa: F401 - a fixture
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.study.config import StudyConfig
-from workbench.study.evidence import difference_table
+from workbench.study.evidence import arm_table, difference_table
 from workbench.study.study import plan_study, run_study
 
 
@@ -157,11 +157,15 @@ def people_table(effect, n=40):
 
 
 def test_a_planted_effect_is_found_and_none_where_none_is():
-    found = difference_table(people_table(0.03), [("volta", "random")], ["simulated data"]).iloc[0]
+    found = difference_table(people_table(0.03).assign(simulated=True), [("volta", "random")]).iloc[0]
     assert 0 < found["low"] < 0.03 < found["high"] and found["p_holm"] < 0.01
     assert "no difference" not in found["verdict"] and "simulated data" in found["verdict"]
-    none = difference_table(people_table(0.0), [("volta", "random")], []).iloc[0]
-    assert none["low"] < 0 < none["high"] and "no difference shown" in none["verdict"]
+    none = difference_table(people_table(0.0), [("volta", "random")]).iloc[0]
+    assert none["low"] < 0 < none["high"] and none["verdict"].startswith("no difference shown")
+    half = people_table(0.0).assign(transductive=lambda rows: rows["arm"] == "volta")
+    assert difference_table(half, [("volta", "random")]).iloc[0]["verdict"].startswith("transductive: ")
+    assert arm_table(half).query("metric == 'dice'").set_index("arm")["transductive"].to_dict() == {"random": False,
+                                                                                                  "volta": True}
 
 
 def states(out, words):

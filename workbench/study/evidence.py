@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from workbench.stats import (
 )
 from workbench.study.class_scores import auroc_parts, balanced_parts, sensitivity
 from workbench.study.measures import GROUP, SENSITIVITY, measure
-from workbench.study.numbers import MEAN, SIGNED, scored
+from workbench.study.numbers import MARKS, MEAN, SIGNED, scored
 
 WHOLE_POWER = 1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)  # half an interval → what is found four times of five
 
@@ -54,7 +54,8 @@ def _parts(people: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def arm_table(people: pd.DataFrame, specificity: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """Each arm's mean, 95 % interval over people and seeds: GROUP, metric, arm, estimate, low, high, n, seeds.
+    """Each arm's mean, 95 % interval over people and seeds: GROUP, metric, arm, estimate, low, high, n, seeds,
+    simulated, transductive.
 
     Args:
         people: As ``numbers.person_table`` gives.
@@ -71,7 +72,8 @@ def arm_table(people: pd.DataFrame, specificity: Mapping[str, float] | None = No
                          **_told(sensitivity(scores[same], limit))})
         else:
             rows.append({**place, **_told(_interval(one))})
-    table = pd.DataFrame(rows, columns=[*GROUP, "metric", "arm", "estimate", "low", "high", "n", "seeds"])
+    rows = [{**row, **marks_of(people, row, (row["arm"],))} for row in rows]
+    table = pd.DataFrame(rows, columns=[*GROUP, "metric", "arm", "estimate", "low", "high", "n", "seeds", *MARKS])
     return _inside(table, lambda metric: 0.0)
 
 
@@ -104,12 +106,18 @@ def _auroc_interval(scores: pd.DataFrame, parts: pd.DataFrame) -> Interval:
     return bootstrap_interval(values, statistic=lambda v: auroc(v[:, 0], v[:, 1] == 1), strata=values[:, 1], draws=2000)
 
 
-def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], marks: list[str]) -> pd.DataFrame:
+def marks_of(people: pd.DataFrame, place: Mapping[str, object], arms: Collection[str]) -> dict[str, bool]:
+    """Whether anything that these arms have in this place is simulated or transductive."""
+    same = np.logical_and.reduce([people[name] == place[name] for name in GROUP]) & people["arm"].isin(arms)
+    return {name: name in people and bool(people.loc[same, name].any()) for name in MARKS}
+
+
+def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
     """Paired differences a − b. p is corrected by Holm over all comparisons of the same task and metric.
 
     Columns: GROUP, metric, a, b, mean_a, mean_b, difference, low, high, n, seeds, test, p, p_holm, comparisons, dz
     (Cohen's, of the paired differences), rank_biserial, detectable (found in four of five such samples; with several
-    pretrainings from the interval that has their variation), verdict.
+    pretrainings from the interval that has their variation), simulated, transductive, verdict.
     """
     values, scores, rows = measured(people), scored(people), []
     for names, one in values.groupby([*GROUP, "metric"], sort=False):
@@ -121,15 +129,15 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], marks: 
             if not len(x) or not len(y):
                 continue
             same = np.logical_and.reduce([scores[k] == place[k] for k in GROUP]) if len(scores) else None
-            rows.append({**place, "a": a, "b": b, **_difference(
+            rows.append({**place, "a": a, "b": b, **marks_of(people, place, (a, b)), **_difference(
                 x, y, scores[same & scores["arm"].isin([a, b])] if place["metric"] == "auroc" else None)})
     table = pd.DataFrame(rows, columns=[*GROUP, "metric", "a", "b", "mean_a", "mean_b", "difference", "low", "high",
-                                        "n", "seeds", "test", "p", "dz", "rank_biserial", "detectable"])
+                                        "n", "seeds", "test", "p", "dz", "rank_biserial", "detectable", *MARKS])
     table = _inside(table, lambda metric: -measure(metric).most)
     family = table.groupby(["task", "metric"])["p"]
     table["p_holm"] = family.transform(lambda p: holm(p.to_numpy())) if len(table) else []
     table["comparisons"] = family.transform("count") if len(table) else []
-    table["verdict"] = [_sentence(row, marks) for row in table.itertuples()]
+    table["verdict"] = [_sentence(row) for row in table.itertuples()]
     return table
 
 
@@ -155,8 +163,9 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
             "rank_biserial": found.rank_biserial, "detectable": detectable}
 
 
-def _sentence(row, marks: list[str]) -> str:
+def _sentence(row) -> str:
     shown = measure(row.metric)
+    marks = [*(["simulated data"] if row.simulated else []), *(["transductive"] if row.transductive else [])]
     return verdict(Interval(row.difference, row.low, row.high, row.n, seeds=row.seeds), a=row.a, b=row.b,
                    what=shown.words, p=row.p_holm, comparisons=int(row.comparisons), detectable=row.detectable,
                    scale=shown.scale, digits=shown.digits, marks=marks)

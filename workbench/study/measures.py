@@ -33,6 +33,7 @@ SHOWN = {"dice": Measure("Dice points", 100, 1, most=1), "auroc": Measure("AUROC
          "hd95_mm": Measure("mm HD95", 1, 2, "lower"),
          "surface_dice_1mm": Measure("points of surface Dice at 1 mm", 100, 1, most=1),
          "volume_error": Measure("% absolute volume error", 1, 1, "lower"),
+         "missed": Measure("% of structures missed", 100, 1, "lower", most=1),
          "correct": Measure("points of accuracy", 100, 1, most=1),
          "brier": Measure("Brier score", 1, 3, "lower"),
          "absolute_error": Measure("mean absolute error", 1, 2, "lower")}

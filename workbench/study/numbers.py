@@ -9,8 +9,9 @@ from workbench.runs import Run
 from workbench.study.cell import Cell
 
 PLACE = ["task", "kind", "direction", "fraction", "arm", "seed", "finetune_seed", "fold"]
-METRICS = ("dice", "hd95_mm", "surface_dice_1mm", "volume_error_ml", "volume_error_percent", "volume_error")
+METRICS = ("dice", "hd95_mm", "surface_dice_1mm", "volume_error_ml", "volume_error_percent", "volume_error", "missed")
 SIGNED = ("volume_error_ml", "volume_error_percent")  # kept for whoever reads the table; no mean of them is shown
+MARKS = ("simulated", "transductive")  # what must stand beside every number of a cell that is so
 MEAN = "mean"  # over the structures, or a score that has none
 
 
@@ -19,24 +20,27 @@ def person_table(cells: list[Cell]) -> pd.DataFrame:
 
     Scans of a person are averaged. Of a classification the rows are ``brier``, ``correct`` and ``class`` (its number);
     with two classes ``score`` (probability of the positive one) and ``truth`` (1 or 0), with more ``p_0`` …; of a
-    regression ``score``, ``truth`` and ``absolute_error``. ``volume_error`` is % and without sign.
+    regression ``score``, ``truth`` and ``absolute_error``. ``volume_error`` is % and without sign, ``missed`` 1 for a
+    structure that is there and of which nothing was found. ``simulated`` and ``transductive`` say what the cell was.
     """
     tables = [_of_cell(cell) for cell in cells if cell.about.get("stage") == "test"]
-    columns = [*PLACE, "participant", "site", "structure", "metric", "value", "cell"]
+    columns = [*PLACE, "participant", "site", "structure", "metric", "value", "cell", *MARKS]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def _of_cell(cell: Cell) -> pd.DataFrame:
     run = Run(cell.folder)
     long = _segmentation(run) if cell.about["kind"] == "segment" else _prediction(run)
-    return long.assign(cell=cell.name, **{name: cell.about[name] for name in PLACE})
+    marks = {name: bool(run.provenance.get(name)) for name in MARKS}
+    return long.assign(cell=cell.name, **marks, **{name: cell.about[name] for name in PLACE})
 
 
 def _segmentation(run: Run) -> pd.DataFrame:
     table = run.read_table("dice")
     table = table[table["split"] == "test"]
     # without its sign before any mean: too large on the left must not make up for too small on the right
-    table = table.assign(volume_error=table["volume_error_percent"].abs())
+    table = table.assign(volume_error=table["volume_error_percent"].abs(),
+                         missed=(table["empty"] == "prediction").astype(float))
     by = table.groupby(["participant", "site", "structure"])[list(METRICS)].mean().reset_index()
     every = by.groupby(["participant", "site"])[list(METRICS)].mean().reset_index().assign(structure=MEAN)
     long = pd.concat([every, by], ignore_index=True)

@@ -28,14 +28,14 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
     """``report.html``, from the tables of ``run`` and the plan."""
     study, tables = plan.study, {name: run.read_table(name) for name in run.tables()}
     tasks = [_tables_of(name, run, plan, tables) for name in study.tasks]
-    parts = [f"<h1>{escape(study.title)}</h1>", *_badges(run), paragraph(lead(plan, tables["people"]), "lead"),
+    parts = [f"<h1>{escape(study.title)}</h1>", *_badges(run, tasks), paragraph(lead(plan, tables["people"]), "lead"),
              "<p class=note>" + " · ".join(f"<b>{escape(name)}</b>: {escape(told)}" for name, told in arm_words(plan))
              + "</p>"]
     if outcome.failed:
         parts.append(f"<p><b>{len(outcome.failed)} of {len(plan.nodes)} cells failed; the rest is reported.</b></p>"
                      + table(pd.DataFrame({"cell": outcome.failed.keys(), "why": outcome.failed.values()})))
     parts += _found(tasks)
-    parts += ["<ul class=note>", *(f"<li>{escape(told)}</li>" for told in caveats(plan, tables["arms"], run.simulated)),
+    parts += ["<ul class=note>", *(f"<li>{escape(told)}</li>" for told in caveats(plan, tables["arms"])),
               "</ul>", _contents(tasks)]
     for one in tasks:
         parts += section(one, list(study.arms), study.worst)
@@ -52,11 +52,13 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
         partial.write_text(page(study.title, parts))
 
 
-def _badges(run: Run) -> Iterator[str]:
-    for name, on in (("SIMULATED DATA", run.simulated), ("TRANSDUCTIVE: pretraining has seen people who are tested",
-                                                         run.provenance.get("transductive"))):
+def _badges(run: Run, tasks: list[TaskTables]) -> Iterator[str]:
+    simulated = [one.name for one in tasks if one.store.simulated]
+    where = "" if len(simulated) == len(tasks) else f" in {', '.join(simulated)}"
+    for name, on in ((f"SIMULATED DATA{where}", simulated), ("TRANSDUCTIVE: pretraining has seen people who are tested",
+                                                             run.provenance.get("transductive"))):
         if on:
-            yield f"<p><span class=badge>{name}</span></p>"
+            yield f"<p><span class=badge>{escape(name)}</span></p>"
 
 
 def _tables_of(name: str, run: Run, plan: Plan, tables: dict[str, pd.DataFrame]) -> TaskTables:
@@ -65,7 +67,7 @@ def _tables_of(name: str, run: Run, plan: Plan, tables: dict[str, pd.DataFrame])
     times = tables["time_to_dice"]
     task = plan.study.tasks[name]
     return TaskTables(name, task, {d.name: d for d in plan.directions[name]}, times=times[times["task"] == name],
-                      root=run.path, store=plan.stores[task.data], simulated=run.simulated,
+                      root=run.path, store=plan.stores[task.data],
                       classes=_classes(run, mine["people"]), **mine)
 
 
@@ -136,6 +138,8 @@ def _provenance(run: Run, plan: Plan) -> Iterator[str]:
             "seeds": f"pretraining {', '.join(map(str, study.seeds))}; fine-tuning "
                      f"{', '.join(map(str, study.finetune_seeds))}; split {study.split_seed}",
             "work": f"{counted(len(cells), 'cell')}, {minutes:.1f} minutes of work in all"}
+    yield paragraph("Every number of this page, and every person's, is in results/ beside it, as CSV and as parquet: "
+                    "people, arms, differences, time_to_dice, reached, rates, flow, cells.")
     yield table(pd.DataFrame({"": told.keys(), "what": [str(v) for v in told.values()]}))
     yield f"<details><summary>Configuration</summary><pre>{escape((run.path / 'config.yaml').read_text())}</pre>"
     yield "</details>" + folded("Cells", table(cells))

@@ -32,7 +32,8 @@ def _bold(verdict: str) -> str:
 
 def arm_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """A row an arm and place, a column a measure: estimate [low, high]."""
-    rows = rows[rows["metric"].map(is_shown)].copy()
+    rows = rows[rows["metric"].map(is_shown) & ((rows["metric"] != "missed") | (rows["estimate"] > 0))].copy()
+    rows["arm"] += np.where(rows["transductive"].astype(bool), " (transductive)", "")
     rows["told"] = [interval(r.metric, r.estimate, r.low, r.high) for r in rows.itertuples()]
     rows["metric"] = [measure(m).words + (", less is better" if measure(m).better == "lower" else "")
                       for m in rows["metric"]]

@@ -44,7 +44,6 @@ class TaskTables:
     flow: pd.DataFrame
     root: Path
     store: Store
-    simulated: bool
     classes: tuple[str, ...]
     """Of a classification, the positive one of two last; else empty."""
 
@@ -161,7 +160,7 @@ def _worst(of: TaskTables, metric: str, count: int) -> Iterator[str]:
         yield (f'<p class="note key"><i style="border-color:{TRUTH}"></i>truth<i style="border-color:{FOUND}"></i>found'
                f". Above each: Dice of {escape(' / '.join(of.task.settings.get('structures', DEFAULT)))}. Left of "
                "the person is on the left. Each person is shown once, with every arm.</p>")
-        yield from case_figures(of.people, worst, of.name, of.root, of.store, of.simulated)
+        yield from case_figures(of.people, worst, of.name, of.root, of.store)
         yield folded("As a table", table(one_direction(shown)))
     else:
         yield table(one_direction(_with_truth(shown, of)))

@@ -21,14 +21,12 @@ def write_tables(run: Run, plan: Plan, outcome: Outcome) -> None:
     ``flow``, ``cells``."""
     done = {node: cell for node, cell in outcome.cells.items() if node in plan.nodes}
     people, times = person_table(list(done.values())), time_table(list(done.values()))
-    transductive = any(Run(cell.folder).provenance.get("transductive") for cell in done.values())
-    marks = [*(["simulated data"] if run.simulated else []), *(["transductive"] if transductive else [])]
-    run.note(transductive=transductive)
+    run.note(transductive=bool(people["transductive"].any()))
     study = plan.study
     specificity = {name: finetune_config(study, task, None).model_dump()["specificity"]
                    for name, task in study.tasks.items() if task.job == "classify"}
     tables = {"people": people, "arms": arm_table(people, specificity),
-              "differences": difference_table(people, study.pairs(), marks), "time_to_dice": times,
+              "differences": difference_table(people, study.pairs()), "time_to_dice": times,
               "reached": reached_table(times, study.reference), "rates": chosen_rates(list(done.values())),
               "flow": flow_table(plan, people, list(done.values())), "cells": cell_table(plan, outcome)}
     for name, table in tables.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from workbench.model.export import load_encoder
 from workbench.stats.sentence import FEW
 from workbench.study.measures import PRIMARY
 from workbench.study.page import counted
@@ -38,7 +39,10 @@ def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
             changed = [f"{key} {value}" for key, value in flat(arm.pretrain).items() if key != "objective.name"]
             told = ", ".join([f"pretrained here ({layers.get('name', 'volta')})", *changed, *own])
         elif arm.encoder is not None:
-            told = ", ".join([f"pretrained elsewhere ({arm.encoder})", *own])
+            card = load_encoder(arm.encoder)[1]
+            made = f"pretrained elsewhere ({card.objective}, {counted(card.steps, 'step')} on " \
+                   f"{counted(len(card.participants), 'person', 'people')}" + (", SIMULATED" if card.simulated else "")
+            told = ", ".join([f"{made}; {arm.encoder})", *own])
         elif any(uses_encoder(plan.study, task, arm) for task_name, task in plan.study.tasks.items()
                  if takes_part(plan.study, name, task_name)):
             told = ", ".join(["not pretrained, random weights", *own])
@@ -47,11 +51,14 @@ def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
         yield name, told
 
 
-def caveats(plan: Plan, arms: pd.DataFrame, simulated: bool) -> Iterator[str]:
+def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
     """What limits every number of this report."""
     study = plan.study
-    if simulated:
-        yield "The people are simulated: this shows that the protocol works and how to read it, nothing about patients."
+    if arms["simulated"].any():
+        yield ("People who are tested are simulated: this shows that the protocol works and how to read it, nothing "
+               "about patients.")
+    if arms["transductive"].any():
+        yield "Transductive: where it says so, pretraining has seen the people who are tested, without their labels."
     if any(arm.pretrained for arm in study.each_arm().values()):
         if len(study.seeds) == 1:
             yield ("Each arm was pretrained once: the intervals hold for these weights, and how much another "
