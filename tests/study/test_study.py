@@ -94,6 +94,16 @@ def test_the_report_opens_with_the_network_cut(done, browser):  # noqa: F811
     assert all(url.startswith(("file://", "data:")) for url in asked) and not errors
 
 
+def test_the_numbers_are_there_as_markdown_without_anybodys_name(done):
+    text = (done.path / "results.md").read_text()
+    assert "**SIMULATED DATA**" in text and "| random |" in text
+    for verdict in done.read_table("differences").query("metric in ['dice', 'auroc']")["verdict"]:
+        assert verdict in text
+    assert not [name for name in done.read_table("people")["participant"].unique() if name in text]
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) >= 6 and all(len({line.count(" | ") for line in one[2:]}) == 1 for one in tables)
+
+
 def test_the_worst_cases_are_pictures_that_say_what_they_are(done):
     text = (done.path / "report.html").read_text()
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)

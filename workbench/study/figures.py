@@ -83,7 +83,8 @@ def transfer(rows: pd.DataFrame, sites: Mapping[str, tuple[str, str]], scale: fl
                 axis.text(x, y, f"{value:.{digits}f}\nn = {people[y, x]}", ha="center", va="center", fontsize=7.5,
                           color="white" if dark else "black")
         axis.set_title(arm, fontsize=9)
-        axis.set_xticks(range(len(tested)), tested, rotation=20, ha="right", fontsize=8)
+        slant = {"rotation": 20, "ha": "right"} if max(map(len, tested)) > 8 else {}
+        axis.set_xticks(range(len(tested)), tested, fontsize=8, **slant)
         axis.set_yticks(range(len(trained)), trained, fontsize=8)
     for axis in axes[len(arms):]:
         axis.set_visible(False)

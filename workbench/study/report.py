@@ -1,4 +1,4 @@
-"""The report: one HTML file that opens anywhere and asks nothing of any network."""
+"""The report: one HTML file that opens anywhere and asks nothing of any network, and its numbers as Markdown."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from workbench.study.execute import Outcome
 from workbench.study.fair import Setting
 from workbench.study.flow import set_aside
 from workbench.study.flowchart import flowchart, left_out
+from workbench.study.markdown import as_markdown
 from workbench.study.measures import measure
 from workbench.study.page import counted, folded, page, paragraph, table
 from workbench.study.plan import Plan
@@ -25,10 +26,12 @@ SENTENCES = 8  # verdicts on the first screen; of more a table is read faster
 
 
 def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) -> None:
-    """``report.html``, from the tables of ``run`` and the plan."""
+    """``report.html`` and ``results.md``, from the tables of ``run`` and the plan."""
     study, tables = plan.study, {name: run.read_table(name) for name in run.tables()}
     tasks = [_tables_of(name, run, plan, tables) for name in study.tasks]
-    parts = [f"<h1>{escape(study.title)}</h1>", *_badges(run, tasks), paragraph(lead(plan, tables["people"]), "lead"),
+    parts = [f"<h1>{escape(study.title)}</h1>",
+             *(f"<p><span class=badge>{escape(badge)}</span></p>" for badge in badges(run, tasks)),
+             paragraph(lead(plan, tables["people"]), "lead"),
              "<p class=note>" + " · ".join(f"<b>{escape(name)}</b>: {escape(told)}" for name, told in arm_words(plan))
              + "</p>"]
     if outcome.failed:
@@ -50,15 +53,19 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
     parts += ['<h2 id="again">How to run it again</h2>', *_provenance(run, plan)]
     with replacing(run.path / "report.html") as partial:
         partial.write_text(page(study.title, parts))
+    with replacing(run.path / "results.md") as partial:
+        partial.write_text(as_markdown(study.title, badges(run, tasks), lead(plan, tables["people"]),
+                                       dict(arm_words(plan)), list(caveats(plan, tables["arms"])), tasks,
+                                       tables["flow"], methods(plan), facts(run, plan)))
 
 
-def _badges(run: Run, tasks: list[TaskTables]) -> Iterator[str]:
+def badges(run: Run, tasks: list[TaskTables]) -> Iterator[str]:
     simulated = [one.name for one in tasks if one.store.simulated]
     where = "" if len(simulated) == len(tasks) else f" in {', '.join(simulated)}"
     for name, on in ((f"SIMULATED DATA{where}", simulated), ("TRANSDUCTIVE: pretraining has seen people who are tested",
                                                              run.provenance.get("transductive"))):
         if on:
-            yield f"<p><span class=badge>{escape(name)}</span></p>"
+            yield name
 
 
 def _tables_of(name: str, run: Run, plan: Plan, tables: dict[str, pd.DataFrame]) -> TaskTables:
@@ -126,20 +133,25 @@ def _value(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def _provenance(run: Run, plan: Plan) -> Iterator[str]:
-    facts, cells, study = run.provenance, run.read_table("cells"), plan.study
+def facts(run: Run, plan: Plan) -> dict[str, str]:
+    """What it was made with: command, code, packages, machine, seeds, minutes."""
+    made, cells, study = run.provenance, run.read_table("cells"), plan.study
     minutes = pd.to_numeric(cells["seconds"], errors="coerce").sum() / 60
-    code = facts["code"] if isinstance(facts["code"], dict) else {"commit": facts["code"]}
-    told = {"command": f"workbench compare --config {run.path / 'config.yaml'} --out {run.path}",
-            "code": f"workbench {facts['workbench']}, commit {code.get('commit')}"
+    code = made["code"] if isinstance(made["code"], dict) else {"commit": made["code"]}
+    return {"command": f"workbench compare --config {run.path.name}/config.yaml --out {run.path.name}",
+            "code": f"workbench {made['workbench']}, commit {code.get('commit')}"
                     + (", with changes that are not committed" if code.get("modified") else ""),
-            "Python": facts["python"], "packages": ", ".join(f"{k} {v}" for k, v in facts["packages"].items()),
-            "machine": f"{platform.machine()}, " + ", ".join(f"{k} {v}" for k, v in facts["machine"].items()),
+            "Python": made["python"], "packages": ", ".join(f"{k} {v}" for k, v in made["packages"].items()),
+            "machine": f"{platform.machine()}, " + ", ".join(f"{k} {v}" for k, v in made["machine"].items()),
             "seeds": f"pretraining {', '.join(map(str, study.seeds))}; fine-tuning "
                      f"{', '.join(map(str, study.finetune_seeds))}; split {study.split_seed}",
             "work": f"{counted(len(cells), 'cell')}, {minutes:.1f} minutes of work in all"}
+
+
+def _provenance(run: Run, plan: Plan) -> Iterator[str]:
+    told, cells = facts(run, plan), run.read_table("cells")
     yield paragraph("Every number of this page, and every person's, is in results/ beside it, as CSV and as parquet: "
                     "people, arms, differences, time_to_dice, reached, rates, flow, cells.")
-    yield table(pd.DataFrame({"": told.keys(), "what": [str(v) for v in told.values()]}))
+    yield table(pd.DataFrame({"": told.keys(), "what": list(told.values())}))
     yield f"<details><summary>Configuration</summary><pre>{escape((run.path / 'config.yaml').read_text())}</pre>"
     yield "</details>" + folded("Cells", table(cells))

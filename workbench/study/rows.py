@@ -32,7 +32,9 @@ def _bold(verdict: str) -> str:
 
 def arm_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """A row an arm and place, a column a measure: estimate [low, high]."""
-    rows = rows[rows["metric"].map(is_shown) & ((rows["metric"] != "missed") | (rows["estimate"] > 0))].copy()
+    rows = rows[rows["metric"].map(is_shown)].copy()
+    if not rows.loc[rows["metric"] == "missed", "estimate"].any():  # it is worth a column where it happens
+        rows = rows[rows["metric"] != "missed"]
     rows["arm"] += np.where(rows["transductive"].astype(bool), " (transductive)", "")
     rows["told"] = [interval(r.metric, r.estimate, r.low, r.high) for r in rows.itertuples()]
     rows["metric"] = [measure(m).words + (", less is better" if measure(m).better == "lower" else "")
@@ -73,6 +75,10 @@ def clear(row) -> bool:
     return bool((row.low > 0 or row.high < 0) and row.p_holm < ALPHA)
 
 
+def _effect(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:+.2f}".replace("-", "−")
+
+
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
@@ -83,8 +89,8 @@ def difference_rows(rows: pd.DataFrame) -> pd.DataFrame:
         "measure": measure(r.metric).words, "comparison": f"{r.a} − {r.b}", "direction": r.direction,
         "labels": f"{100 * r.fraction:g} %", "difference": interval(r.metric, r.difference, r.low, r.high, signed=True),
         "people": r.n, "pretrainings": r.seeds, "test": r.test, "p": _p(r.p),
-        "p (Holm)": f"{_p(r.p_holm)} (of {int(r.comparisons)})", "Cohen's dz": f"{r.dz:+.2f}",
-        "rank-biserial": f"{r.rank_biserial:+.2f}",
+        "p (Holm)": f"{_p(r.p_holm)} (of {int(r.comparisons)})", "Cohen's dz": _effect(r.dz),
+        "rank-biserial": _effect(r.rank_biserial),
         "detectable": measure(r.metric).number(r.detectable) if np.isfinite(r.detectable) else ""}
         for r in rows.itertuples() if is_shown(r.metric)])
 

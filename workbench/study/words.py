@@ -42,7 +42,7 @@ def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
             card = load_encoder(arm.encoder)[1]
             made = f"pretrained elsewhere ({card.objective}, {counted(card.steps, 'step')} on " \
                    f"{counted(len(card.participants), 'person', 'people')}" + (", SIMULATED" if card.simulated else "")
-            told = ", ".join([f"{made}; {arm.encoder})", *own])
+            told = ", ".join([f"{made}; {arm.encoder.name})", *own])
         elif any(uses_encoder(plan.study, task, arm) for task_name, task in plan.study.tasks.items()
                  if takes_part(plan.study, name, task_name)):
             told = ", ".join(["not pretrained, random weights", *own])
