@@ -15,7 +15,7 @@ from tests.phantom import phantom, phantom_labels
 from workbench.stats import auroc
 from workbench.study import figures
 from workbench.study.canvas import arm_colours
-from workbench.study.cases import worst_cases
+from workbench.study.cases import case_figures, worst_cases
 from workbench.study.class_scores import auroc_parts, balanced_parts, sensitivity
 from workbench.study.estimate import minutes_left, told
 from workbench.study.evidence import arm_table, difference_table
@@ -110,6 +110,24 @@ def test_what_could_have_been_shown_has_the_variation_of_pretrainings_in_it():
     assert "3 pretrainings" in second["verdict"] and second["difference"] == pytest.approx(first["difference"])
     two = arm_table(people_of({"a": {0: base * 0.2, 1: base}}))
     assert two["low"].item() == 0 and two["high"].item() == 1  # there is no Dice beyond
+
+
+def test_people_whom_a_failed_cell_cost_one_arm_are_left_out_of_the_pair_alone():
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.8, 0.03, 20)
+    people = people_of({"a": {0: base + 0.02, 1: base + 0.02}, "b": {0: base, 1: base}})
+    lost = people[(people["arm"] == "b") | (people["seed"] == 0) | (people["participant"] < "p10")]
+    found = difference_table(lost, [("a", "b")]).iloc[0]
+    assert found["difference"] == pytest.approx(0.02) and found["n"] == 10
+    apart = people[(people["participant"] < "p10") == (people["arm"] == "a")]  # nobody is in both
+    assert not len(difference_table(apart, [("a", "b")])) and len(arm_table(apart)) == 2
+
+
+def test_a_picture_that_cannot_be_made_is_a_sentence(tmp_path):
+    people = people_of({"a": {0: [0.9, 0.2]}}).assign(cell="gone")
+    worst, store = worst_cases(people, "t", "dice", 1), SimpleNamespace(simulated=True)
+    (figure,) = case_figures(people, worst, "t", tmp_path, store)
+    assert "no picture" in figure and "p01" in figure and "simulated data" in figure
 
 
 def test_the_step_at_which_an_arm_is_there():

@@ -124,13 +124,13 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.D
         place = dict(zip([*GROUP, "metric"], names, strict=True))
         for a, b in pairs:
             x, y = one[one["arm"] == a], one[one["arm"] == b]
-            shared = set(x["seed"]) & set(y["seed"])
-            x, y = x[x["seed"].isin(shared)], y[y["seed"].isin(shared)]
-            if not len(x) or not len(y):
+            both = x[["seed", "participant"]].merge(y[["seed", "participant"]])  # a failed cell may have cost one them
+            if not len(both):
                 continue
+            x, y = x.merge(both), y.merge(both)
             same = np.logical_and.reduce([scores[k] == place[k] for k in GROUP]) if len(scores) else None
             rows.append({**place, "a": a, "b": b, **marks_of(people, place, (a, b)), **_difference(
-                x, y, scores[same & scores["arm"].isin([a, b])] if place["metric"] == "auroc" else None)})
+                x, y, scores[same & scores["arm"].isin([a, b])].merge(both) if place["metric"] == "auroc" else None)})
     table = pd.DataFrame(rows, columns=[*GROUP, "metric", "a", "b", "mean_a", "mean_b", "difference", "low", "high",
                                         "n", "seeds", "test", "p", "dz", "rank_biserial", "detectable", *MARKS])
     table = _inside(table, lambda metric: -measure(metric).most)

@@ -17,7 +17,7 @@ border-radius:.7rem;font-weight:700;font-size:13px}.lead{font-size:1.05rem;margi
 .found{background:#f4f6f8;border-radius:.6rem;padding:.6rem 1.1rem .8rem}.found h2{border:0;margin:0;padding:0}
 .found h3{margin:.7rem 0 .1rem}ul.says{list-style:none;margin:.2rem 0;padding:0}
 ul.says li{margin:.3rem 0;padding:.15rem 0 .15rem .8rem;border-left:4px solid #9aa0a6}
-ul.says li.higher,tr.higher{border-left:4px solid #0072B2}ul.says li.lower{border-left-color:#D55E00}
+ul.says li.better{border-left-color:#0072B2}ul.says li.worse{border-left-color:#D55E00}
 .place{color:#52606b}.note{color:#52606b;font-size:13px}nav{font-size:13px;margin:.6rem 0}nav a{margin-right:1rem}
 a{color:#0b5cad}pre{background:#f4f6f8;padding:1rem;overflow:auto;font-size:12px}svg,img{max-width:100%;height:auto}
 summary{cursor:pointer;margin:.7rem 0;color:#0b5cad}figure{margin:.8rem 0}figcaption{font-size:12.5px;color:#52606b}

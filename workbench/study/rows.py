@@ -16,7 +16,8 @@ def sentences(rows: pd.DataFrame) -> str:
     """One verdict a comparison, what it says first in bold."""
     items = []
     for row in rows.itertuples():
-        kind = ("higher" if row.difference > 0 else "lower") if clear(row) else "none"
+        better = (row.difference > 0) == (measure(row.metric).better == "higher")
+        kind = ("better" if better else "worse") if clear(row) else "none"
         items.append(f"<li class={kind}><span class=place>{escape(row.direction)}, {100 * row.fraction:g} % of the "
                      f"labels.</span> {_bold(row.verdict)}</li>")
     return f"<ul class=says>{''.join(items)}</ul>"
