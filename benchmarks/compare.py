@@ -38,7 +38,7 @@ CLASSIFY = {"classify": {"target": "sex", "mode": "linear"}}
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="1 turn of 3 cells in place of 2 turns of 14")
+    parser.add_argument("--quick", action="store_true", help="1 turn of 3 cells in place of 2 turns of 10")
     quick = parser.parse_args(argv).quick
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder), turns=1 if quick else 2, quick=quick)
@@ -83,7 +83,7 @@ def make_store(folder: Path) -> Path:
 
 
 def write_study(folder: Path, store: Path, turn: int, quick: bool) -> Path:
-    """Two arms and a classification (3 cells), or also a segmentation and two folds (14 cells)."""
+    """Two arms and a classification (3 cells), or also a segmentation and two folds (10 cells)."""
     place = {"data": "simulated", "directions": [{"within": []}]}
     tasks = {"sex": {**place, **CLASSIFY}} | ({} if quick else {"hippocampus": {**place, **SEGMENT}})
     study: dict[str, Any] = {"title": "Benchmark", "data": {"simulated": {"store": str(store)}},

@@ -108,6 +108,10 @@ def test_what_could_have_been_shown_has_the_variation_of_pretrainings_in_it():
     first, second = (difference_table(p, [("a", "b")]).iloc[0] for p in (steady, moody))
     assert second["detectable"] > 5 * first["detectable"] and second["high"] - second["low"] > 0.1
     assert "3 pretrainings" in second["verdict"] and second["difference"] == pytest.approx(first["difference"])
+    few = difference_table(people_of({"a": {0: base * 0.2, 1: base}, "b": {0: base, 1: base}}), [("a", "b")]).iloc[0]
+    assert few["detectable"] > 1 and "Not even the largest" in few["verdict"]
+    assert "A true difference" not in few["verdict"]
+    assert (few["low"], few["high"]) == (-1, 1)
     two = arm_table(people_of({"a": {0: base * 0.2, 1: base}}))
     assert two["low"].item() == 0 and two["high"].item() == 1  # there is no Dice beyond
 

@@ -15,7 +15,7 @@ from workbench.prepare.store import Store
 from workbench.runs import Run
 from workbench.study.measures import measure
 from workbench.study.numbers import MEAN
-from workbench.study.pictures import case_picture
+from workbench.study.pictures import case_picture, scan_picture
 from workbench.volumes import Volume, read_volume
 
 PANELS = 6  # arms in one picture
@@ -56,6 +56,25 @@ def case_figures(people: pd.DataFrame, worst: pd.DataFrame, task: str, root: Pat
         except (WorkbenchError, OSError) as error:
             picture = f"<p>no picture: {escape(str(getattr(error, 'what', error)))}</p>"
         yield f"<figure>{picture}<figcaption>{mark}{escape(told)}</figcaption></figure>"
+
+
+def scan_figures(told: pd.DataFrame, store: Store) -> Iterator[str]:
+    """One ``<figure>`` a person whom a label or number was predicted of, with what every arm said.
+
+    Args:
+        told: ``participant``, ``site`` and ``told`` (a sentence), a row a person and arm.
+        store: Where their prepared scans are.
+    """
+    scans = store.index.drop_duplicates("participant").set_index("participant")["scan_id"]
+    for (person, site), one in told.groupby(["participant", "site"], sort=False):
+        mark = "<b>simulated data</b>: " if store.simulated else ""
+        words = escape(f"{person}, {site}; {'; '.join(dict.fromkeys(one['told']))}")
+        try:
+            scan = str(scans[person])
+            picture = scan_picture(Volume(store.read(scan).astype(np.float32), store.grid(scan).affine))
+        except (WorkbenchError, OSError) as error:
+            picture = f"<p>no picture: {escape(str(getattr(error, 'what', error)))}</p>"
+        yield f"<figure>{picture}<figcaption>{mark}{words}</figcaption></figure>"
 
 
 def _picture(rows: pd.DataFrame, arms: Sequence[str], worst: str, root: Path, store: Store) -> str:

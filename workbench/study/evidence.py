@@ -166,6 +166,9 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
 def _sentence(row) -> str:
     shown = measure(row.metric)
     marks = [*(["simulated data"] if row.simulated else []), *(["transductive"] if row.transductive else [])]
-    return verdict(Interval(row.difference, row.low, row.high, row.n, seeds=row.seeds), a=row.a, b=row.b,
-                   what=shown.words, p=row.p_holm, comparisons=int(row.comparisons), detectable=row.detectable,
-                   scale=shown.scale, digits=shown.digits, marks=marks)
+    possible = not row.detectable > shown.most
+    said = verdict(Interval(row.difference, row.low, row.high, row.n, seeds=row.seeds), a=row.a, b=row.b,
+                   what=shown.words, p=row.p_holm, comparisons=int(row.comparisons),
+                   detectable=row.detectable if possible else None, scale=shown.scale, digits=shown.digits, marks=marks)
+    return said + ("" if possible else " Not even the largest difference there can be would have been found in four of "
+                   "five such samples.")

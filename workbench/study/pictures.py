@@ -65,8 +65,6 @@ def case_picture(scan: Volume, truth: Volume, found: Mapping[str, Volume], worst
     around = truth.grid.to_world(np.concatenate([voxels, np.argwhere(truth.data > 0)]))
     cut = slice_grid(spaced_grid(truth.grid, min(FINE_MM, *truth.spacing)), normal, position)
     first, step = cut.affine[:3, 3], np.array(cut.spacing)
-    extent = [first[across] - step[across] / 2, first[across] + (cut.shape[across] - 0.5) * step[across],
-              first[up] - step[up] / 2, first[up] + (cut.shape[up] - 0.5) * step[up]]
     grey = sample(scan, cut, normal, order=1, outside=np.nan).T
     low, high = np.nanpercentile(grey, [1, 99.5]) if np.isfinite(grey).any() else (0, 1)
     sides = _window(around[:, across]), _window(around[:, up])
@@ -76,7 +74,7 @@ def case_picture(scan: Volume, truth: Volume, found: Mapping[str, Volume], worst
     y = first[up] + np.arange(cut.shape[up]) * step[up]
     for axis, (arm, labels) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
         axis.set_facecolor("black")
-        axis.imshow(grey, cmap="gray", origin="lower", extent=extent, vmin=low, vmax=high)
+        axis.imshow(grey, cmap="gray", origin="lower", extent=_extent(cut, normal), vmin=low, vmax=high)
         for volume, colour, width in ((truth, TRUTH, 2.6), (labels, FOUND, 1.0)):  # where they agree both are seen
             _outline(axis, volume, cut, normal, x, y, colour, width)
         axis.set(xlim=sides[0], ylim=sides[1])
@@ -88,6 +86,29 @@ def case_picture(scan: Volume, truth: Volume, found: Mapping[str, Volume], worst
         axis.set_xticks([])
         axis.set_yticks([])
     return _img(figure, f"{plane} slice at {'xyz'[normal]} = {position:.0f} mm")
+
+
+def scan_picture(scan: Volume) -> str:
+    """An ``<img>`` of a sagittal, a coronal and an axial slice through the middle of what is not 0."""
+    there = scan.grid.to_world(np.argwhere(scan.data != 0)) if scan.data.any() else scan.grid.to_world(
+        np.array([[n // 2 for n in scan.data.shape]]))
+    middle = (there.min(axis=0) + there.max(axis=0)) / 2
+    grid = spaced_grid(scan.grid, min(scan.spacing))
+    low, high = np.percentile(scan.data, [0.5, 99.5])
+    figure = blank(6.6, 2.3)
+    for axis, normal in zip(figure.subplots(1, len(PLANES)), PLANES.values(), strict=True):
+        cut = slice_grid(grid, normal, float(middle[normal]))
+        axis.imshow(sample(scan, cut, normal, order=1, outside=low).T, cmap="gray", origin="lower", vmin=low, vmax=high,
+                    extent=_extent(cut, normal))
+        axis.set_axis_off()
+    return _img(figure, "the middle slices of the scan; left of the person is on the left")
+
+
+def _extent(cut: Grid, normal: int) -> list[float]:
+    """Edges of a slice's pixels in mm, as matplotlib wants them."""
+    across, up = (axis for axis in range(3) if axis != normal)
+    first, step = cut.affine[:3, 3], np.array(cut.spacing)
+    return [float(first[a] + (at - 0.5) * step[a]) for a in (across, up) for at in (0, cut.shape[a])]
 
 
 def _outline(axis, volume: Volume, cut: Grid, normal: int, x: np.ndarray, y: np.ndarray, colour: str,

@@ -92,7 +92,8 @@ def difference_rows(rows: pd.DataFrame) -> pd.DataFrame:
         "people": r.n, "pretrainings": r.seeds, "test": r.test, "p": _p(r.p),
         "p (Holm)": f"{_p(r.p_holm)} (of {int(r.comparisons)})", "Cohen's dz": _effect(r.dz),
         "rank-biserial": _effect(r.rank_biserial),
-        "detectable": measure(r.metric).number(r.detectable) if np.isfinite(r.detectable) else ""}
+        "detectable": "none" if r.detectable > measure(r.metric).most else
+        measure(r.metric).number(r.detectable) if np.isfinite(r.detectable) else ""}
         for r in rows.itertuples() if is_shown(r.metric)])
 
 

@@ -14,7 +14,7 @@ from workbench.finetune.config import SegmentConfig
 from workbench.prepare.store import Store
 from workbench.study import figures
 from workbench.study.canvas import arm_colours
-from workbench.study.cases import case_figures, worst_cases
+from workbench.study.cases import case_figures, scan_figures, worst_cases
 from workbench.study.directions import Direction
 from workbench.study.evidence import measured
 from workbench.study.measures import PRIMARY, measure
@@ -163,7 +163,12 @@ def _worst(of: TaskTables, metric: str, count: int) -> Iterator[str]:
         yield from case_figures(of.people, worst, of.name, of.root, of.store)
         yield folded("As a table", table(one_direction(shown)))
     else:
-        yield table(one_direction(_with_truth(shown, of)))
+        rows = _with_truth(shown, of)
+        yield table(one_direction(rows))
+        said, truth = [c for c in rows if str(c).startswith("predicted")], "truth" if "truth" in rows else None
+        told = [f"{row['arm']} ({row['direction']}): " + ", ".join(f"{c} {row[c]}" for c in said)
+                + (f", truth {row[truth]}" if truth else "") for _, row in rows.iterrows()]
+        yield folded("Their scans", "".join(scan_figures(rows.assign(told=told), of.store)))
 
 
 def _with_truth(shown: pd.DataFrame, of: TaskTables) -> pd.DataFrame:
