@@ -226,6 +226,14 @@ def test_killed_in_any_cell_it_goes_on(study, tmp_path):
     assert not (out / "report.html").exists()
     stopped = {name.split("-")[2] for name in killed(command, out, pretraining_twice)}
     assert stopped and stopped <= {"volta", "mae"}
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
+    while not (running := [cell for cell, state in states(out, "test").items() if state == "running"]):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    os.kill(json.loads((running[0] / "status.json").read_text())["pid"], signal.SIGKILL)  # as if memory had run out
+    told = process.communicate(timeout=300)[1]
+    assert process.returncode == 1 and "killed by signal 9" in told  # the others ended, and the report is of them
+    assert "1 of 5 cells failed" in html.unescape((out / "report.html").read_text())
     again = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert (out / "report.html").is_file() and set(states(out, "").values()) == {"ok"}

@@ -95,6 +95,7 @@ def scan_picture(scan: Volume) -> str:
     middle = (there.min(axis=0) + there.max(axis=0)) / 2
     grid = spaced_grid(scan.grid, min(scan.spacing))
     low, high = np.percentile(scan.data, [0.5, 99.5])
+    scan = Volume(np.where(scan.data == 0, low, scan.data), scan.affine)  # 0 is outside, and within the mean
     figure = blank(6.6, 2.3)
     for axis, normal in zip(figure.subplots(1, len(PLANES)), PLANES.values(), strict=True):
         cut = slice_grid(grid, normal, float(middle[normal]))
