@@ -170,6 +170,7 @@ def test_a_planted_effect_is_found_and_none_where_none_is():
     found = difference_table(people_table(0.03).assign(simulated=True), [("volta", "random")]).iloc[0]
     assert 0 < found["low"] < 0.03 < found["high"] and found["p_holm"] < 0.01
     assert "no difference" not in found["verdict"] and "simulated data" in found["verdict"]
+    assert "trained from one seed" in found["verdict"]
     none = difference_table(people_table(0.0), [("volta", "random")]).iloc[0]
     assert none["low"] < 0 < none["high"] and none["verdict"].startswith("no difference shown")
     half = people_table(0.0).assign(transductive=lambda rows: rows["arm"] == "volta")

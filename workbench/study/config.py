@@ -69,7 +69,7 @@ class StudyConfig(JobConfig):
     transductive: bool = False
     """Allow test people whom pretraining has seen (an encoder made elsewhere); every number is then marked so."""
     worst: int = Field(3, ge=0, le=20)
-    """Worst cases of each arm that the report lists."""
+    """Worst cases of each arm that the report shows, as pictures."""
 
     # how, not what
     workers: int = Field(1, ge=1, exclude=True)

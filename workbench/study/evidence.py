@@ -23,6 +23,7 @@ from workbench.study.class_scores import auroc_parts, balanced_parts, sensitivit
 from workbench.study.measures import GROUP, SENSITIVITY, measure
 from workbench.study.numbers import MARKS, MEAN, SIGNED, scored
 
+ALPHA = 0.05
 WHOLE_POWER = 1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)  # half an interval → what is found four times of five
 
 
@@ -163,6 +164,11 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
             "rank_biserial": found.rank_biserial, "detectable": detectable}
 
 
+def clear(row) -> bool:
+    """Whether a row of ``differences`` shows one: the interval excludes 0 and the corrected test rejects."""
+    return bool((row.low > 0 or row.high < 0) and row.p_holm < ALPHA)
+
+
 def _sentence(row) -> str:
     shown = measure(row.metric)
     marks = [*(["simulated data"] if row.simulated else []), *(["transductive"] if row.transductive else [])]
@@ -170,5 +176,7 @@ def _sentence(row) -> str:
     said = verdict(Interval(row.difference, row.low, row.high, row.n, seeds=row.seeds), a=row.a, b=row.b,
                    what=shown.words, p=row.p_holm, comparisons=int(row.comparisons),
                    detectable=row.detectable if possible else None, scale=shown.scale, digits=shown.digits, marks=marks)
+    if row.seeds == 1 and clear(row):
+        said += " Each arm was trained from one seed; with another the difference may be another."
     return said + ("" if possible else " Not even the largest difference there can be would have been found in four of "
                    "five such samples.")

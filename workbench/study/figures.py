@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.study.canvas import COLOURS, GREY, blank, figure_of, legend, panels, svg, tidy
-from workbench.study.rows import clear
+from workbench.study.evidence import clear
 
 
 def forest(rows: pd.DataFrame, scale: float, unit: str, better: str) -> str:

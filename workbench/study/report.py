@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.runs import Run, replacing
 from workbench.study.cell import CELLS
+from workbench.study.evidence import clear
 from workbench.study.execute import Outcome
 from workbench.study.fair import Setting
 from workbench.study.flow import set_aside
@@ -18,7 +19,7 @@ from workbench.study.markdown import as_markdown
 from workbench.study.measures import measure
 from workbench.study.page import counted, folded, page, paragraph, table
 from workbench.study.plan import Plan
-from workbench.study.rows import clear, sentences, short_rows
+from workbench.study.rows import sentences, short_rows
 from workbench.study.section import TaskTables, section
 from workbench.study.words import arm_words, caveats, lead, methods
 

@@ -7,9 +7,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from workbench.study.evidence import clear
 from workbench.study.measures import GROUP, is_shown, measure
-
-ALPHA = 0.05
 
 
 def sentences(rows: pd.DataFrame) -> str:
@@ -69,11 +68,6 @@ def short_rows(rows: pd.DataFrame) -> pd.DataFrame:
         "difference [95 % interval]": interval(r.metric, r.difference, r.low, r.high, signed=True), "people": r.n,
         "p (Holm)": _p(r.p_holm), "verdict": "no difference shown" if not clear(r) else
         f"▲ {r.a} is higher" if r.difference > 0 else f"▼ {r.a} is lower"} for r in rows.itertuples()])
-
-
-def clear(row) -> bool:
-    """Whether a row of ``differences`` shows one: the interval excludes 0 and the corrected test rejects."""
-    return bool((row.low > 0 or row.high < 0) and row.p_holm < ALPHA)
 
 
 def _effect(value: float) -> str:

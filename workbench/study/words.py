@@ -61,8 +61,10 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
         yield "Transductive: where it says so, pretraining has seen the people who are tested, without their labels."
     if any(arm.pretrained for arm in study.each_arm().values()):
         if len(study.seeds) == 1:
-            yield ("Each arm was pretrained once: the intervals hold for these weights, and how much another "
-                   "pretraining would change is not in them (set seeds to have it).")
+            yield ("Each arm was pretrained from one seed"
+                   + (" and fine-tuned from one" if len(study.finetune_seeds) == 1 else "")
+                   + ": the intervals hold for these trainings, and how much others would change is not in them "
+                   "(set seeds to have it).")
         else:
             yield (f"Each arm was pretrained {len(study.seeds)} times with other seeds; the intervals have the "
                    "variation between pretrainings in them as well as that between people"
