@@ -4,12 +4,13 @@ import json
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from workbench.analysis import token_grid as module
 from workbench.analysis.config import TokensConfig
-from workbench.analysis.correspond import mirrored
+from workbench.analysis.correspond import mirrored, weights_paired
 from workbench.analysis.query import region_mask
 from workbench.analysis.tokens import run_tokens
 from workbench.errors import WorkbenchError
@@ -115,3 +116,20 @@ def test_tokens_of_an_earlier_block_differ(study):
 def test_refusals(study, tmp_path, changes, said):
     with pytest.raises(WorkbenchError, match=said):
         run_tokens(config(study, tmp_path / "x", **changes))
+
+
+def test_weights_are_compared_within_people_who_have_both():
+    rows = [{"participant": f"p{i}", "structure": structure, "source_site": source, "target_site": "A",
+             "weights": weights, "hit": i / 10 + (0.2 if weights == "pretrained" and source == "A" else 0)}
+            for i in range(5) for structure in ("left", "right") for source in "AB"
+            for weights in ("pretrained", "random beside")]
+    rows.append({**rows[0], "participant": "alone", "hit": 1.0})  # without the other weights: no pair
+    table = weights_paired(pd.DataFrame(rows), "pretrained", "random beside", 0)
+    table = table.set_index(["structure", "source_site", "target_site"])
+    assert len(table) == 2 * 2 + 2 + 2 and (table["people"] == 5).all()
+    planted = table.loc[("left", "A", "A")]  # people differ by 0.4, the arms by 0.2 in each: no width is left
+    assert planted[["difference", "low", "high"]].to_numpy(float) == pytest.approx([0.2] * 3)
+    assert table.loc[("all", "within", "within"), "difference"] == pytest.approx(0.2)
+    assert table.loc[("all", "between", "between"), "difference"] == 0
+    assert planted["p_sign_flip"] == 2 / 2**5
+    assert weights_paired(pd.DataFrame(rows).query("weights == 'pretrained'"), "pretrained", "random beside", 0).empty

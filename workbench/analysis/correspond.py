@@ -15,7 +15,7 @@ from workbench.engine.streams import Purpose, stream
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run
-from workbench.stats import bootstrap_interval
+from workbench.stats import bootstrap_interval, sign_flip_p
 
 HIT = 0.1  # a token is in a structure if it holds at least this share of what the fullest token holds
 
@@ -135,4 +135,31 @@ def site_pairs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
                      "chance": people["chance"].mean(), "above_chance": gain.mean(), "above_chance_low": gain_low,
                      "above_chance_high": gain_high, "hit_by_position": people["hit_by_position"].mean(),
                      "wrong_side": people["wrong_side"].mean(), "distance_mm": people["distance_mm"].mean()})
+    return pd.DataFrame(rows)
+
+
+def weights_paired(table: pd.DataFrame, first: str, second: str, seed: int) -> pd.DataFrame:
+    """Hit rate with one kind of weights less that with another, in the same target people, 95 % interval over them.
+
+    The intervals of ``site_pairs`` side by side do not tell this: both arms are tried on the same people. Rows by
+    structure and pair of sites; those with structure ``all`` are means over the structures, and ``within`` and
+    ``between`` sites over the pairs too, each person counting once.
+    """
+    wide = table.pivot_table(index=["participant", "structure", "source_site", "target_site"], columns="weights",
+                             values="hit")
+    if not {first, second} <= set(wide.columns):
+        return pd.DataFrame()
+    wide = wide[[first, second]].dropna().reset_index()
+    everything = wide.assign(structure="all")
+    same = np.where(wide["source_site"] == wide["target_site"], "within", "between")
+    parts = [wide, everything, everything.assign(source_site=same, target_site=same)]
+    rows = []
+    for names, group in pd.concat(parts).groupby(["structure", "source_site", "target_site"]):
+        people = group.groupby("participant")[[first, second]].mean()
+        change = (people[first] - people[second]).to_numpy()
+        low, high = bootstrap_interval(change, seed=seed).ends
+        rows.append({**dict(zip(("structure", "source_site", "target_site"), names, strict=True)), "first": first,
+                     "second": second, "people": len(people), "hit_first": people[first].mean(),
+                     "hit_second": people[second].mean(), "difference": change.mean(), "low": low, "high": high,
+                     "p_sign_flip": sign_flip_p(change, seed=seed)})
     return pd.DataFrame(rows)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.analysis.config import TokensConfig
-from workbench.analysis.correspond import Checker, site_pairs
+from workbench.analysis.correspond import Checker, site_pairs, weights_paired
 from workbench.analysis.parts import Rows, over_scans
 from workbench.analysis.query import parse_query
 from workbench.analysis.rgb import Colours, write_rgb
@@ -34,6 +34,7 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
     - ``maps``: scan_id, kind, file, and for a heat map where it is largest (world mm) and how large;
     - ``correspondence``: by target scan, source site, structure and weights: hit rate over the sources, chance;
     - ``site_pairs``: the same by pair of sites, with intervals over the target people;
+    - ``weights_paired``: the hit rates with random weights subtracted person by person, with intervals;
     - ``colours``: the principal components' share of variance; their axes are in ``reference/colours.safetensors``.
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
@@ -83,7 +84,12 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
         tables = ["maps", "correspondence"] if maps.any else ["correspondence"]
         over_scans(run, wanted, work, tables, desc="tokens")
         if "correspondence" in run.tables():
-            run.write_table("site_pairs", site_pairs(run.read_table("correspondence"), config.seed))
+            table = run.read_table("correspondence")
+            run.write_table("site_pairs", site_pairs(table, config.seed))
+            for other in list(encoders)[1:]:
+                paired = weights_paired(table, config.init, other, config.seed)
+                if len(paired):
+                    run.write_table("weights_paired", paired)
         run.note(mapped=len(mapped) if maps.any else 0, labelled=len(labelled))
     return run
 
