@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from workbench.analysis.config import AttendConfig
+from workbench.analysis.mass import nested_sets
 from workbench.analysis.parts import Rows, over_scans
 from workbench.analysis.passes import Maps, Reading, enlarge, scan_maps
 from workbench.analysis.query import Query, parse_query, region_mask
@@ -36,6 +37,8 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
 
     - ``attention``: scan_id, head, file, block, outside_brain (share of the attention);
     - ``attention_random``: the same for random weights of the same architecture;
+    - ``cumulated``: with ``--cumulated``, the share of the brain in the smallest set of each share of the attention
+      (maps ``attnsets`` and ``attnsetsrandom``);
     - ``token_norms``: how many tokens of each scan have outlying norms, and where;
     - ``region_mass``: attention in each region against volume-matched regions at random places, by scan;
     - ``region_summary``: the same over people, with intervals;
@@ -60,8 +63,8 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
         device = pick_device(config.accelerator)
         chance = fresh_encoder(encoder.config, config.seed + BESIDE) if config.sanity else None
         job = _Attend(config, store, encoder.to(device), None if chance is None else chance.to(device), query, run.path)
-        over_scans(run, scans, job.scan, ["attention", "attention_random", "token_norms", "region_mass"],
-                   desc="attend")
+        tables = ["attention", "attention_random", "token_norms", "region_mass"]
+        over_scans(run, scans, job.scan, [*tables, "cumulated"] if config.cumulated else tables, desc="attend")
         if "region_mass" in run.tables():
             people = dict(zip(store.index["scan_id"], store.index["participant"], strict=True))
             run.write_table("region_summary", mass_summary(run.read_table("region_mass"), people, config.seed))
@@ -92,11 +95,25 @@ class _Attend:
         rows: Rows = {"attention": self.write(scan, maps, self.config.init, ""),
                       "token_norms": [self.write_norms(scan, maps)]}
         masses = self.masses(scan, maps, self.config.init)
+        sets = self.sets(scan, maps, self.config.init, "")
         if self.chance is not None:
             other = scan_maps(self.chance, self.store, scan, self.query, self.reading)
             rows["attention_random"] = self.write(scan, other, "random", "random")
             masses += self.masses(scan, other, RANDOM)
-        return rows | {"region_mass": masses}
+            sets += self.sets(scan, other, RANDOM, "random")
+        return rows | {"region_mass": masses} | ({"cumulated": sets} if self.config.cumulated else {})
+
+    def sets(self, scan: str, maps: Maps, weights: str, suffix: str) -> list[dict[str, Any]]:
+        """The mean's nested sets as a map, and a row a level."""
+        levels = self.config.cumulated
+        if not levels:
+            return []
+        sets, shares = nested_sets(maps.values.mean(axis=0), self.store.read_brain(scan), levels)
+        file = self.save(scan, f"attnsets{suffix}", sets, "nearest", {
+            "init": weights, "head": "mean", "levels": list(levels), "brain_share": shares,
+            "unit": "smallest share of the attention in the brain whose smallest set holds the voxel; 0: none"})
+        return [{"scan_id": scan, "weights": weights, "level": level, "brain_share": share, "file": file}
+                for level, share in zip(levels, shares, strict=True)]
 
     def write(self, scan: str, maps: Maps, init: str, suffix: str) -> list[dict[str, Any]]:
         """The mean's map, and each head's of the encoder itself; a row for each."""

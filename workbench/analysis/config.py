@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -74,6 +74,9 @@ class AttendConfig(LookConfig):
     """Finer maps: the patch grid is shifted by patch / shifts along each axis and the shifts³ maps are averaged."""
     interpolation: Literal["nearest", "linear"] = "nearest"
     """Enlargement to voxels; nearest lets tokens look like tokens."""
+    cumulated: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Shares of the attention in the brain, such as 0.5 0.6 0.9: also a map of the smallest sets of tokens that hold
+    them (each voxel has the smallest share whose set it is in), and how much of the brain each set takes."""
     sanity: bool = True
     """Also the same maps from random weights, and for each region its attention against volume-matched regions placed
     at random in the brain."""
