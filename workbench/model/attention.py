@@ -117,7 +117,10 @@ def _row_chunks(block: Block, x_BND: Tensor, wanted_N: Tensor) -> Iterator[tuple
     k_BHNC = F.linear(normed, weight[d:2 * d], None if bias is None else bias[d:2 * d]).unflatten(2, (heads, -1))
     k_BHCN = k_BHNC.permute(0, 2, 3, 1).float()
     at_once = max(1, CHUNK_BYTES // (4 * len(x_BND) * heads * x_BND.shape[1]))
-    for tokens in wanted_N.nonzero()[:, 0].split(at_once):
+    wanted = wanted_N.nonzero()[:, 0]
+    if len(wanted) > at_once:  # read once a chunk, and strided reading is slow; for a few rows a copy would not pay
+        k_BHCN = k_BHCN.contiguous()
+    for tokens in wanted.split(at_once):
         q_BSD = F.linear(normed[:, tokens], weight[:d], None if bias is None else bias[:d])
         q_BHSC = q_BSD.unflatten(2, (heads, -1)).transpose(1, 2).float() * (d // heads) ** -0.5
         yield tokens, (q_BHSC @ k_BHCN).softmax(dim=-1)
