@@ -1,4 +1,4 @@
-"""What the README tells people to type is valid, setting by setting."""
+"""What the README and the pages it links tell people to type is valid, setting by setting."""
 
 import re
 import shlex
@@ -10,7 +10,8 @@ from workbench import cli
 
 REPO = Path(__file__).parents[1]
 README = (REPO / "README.md").read_text()
-BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
+PAGES = README + "".join(page.read_text() for page in sorted((REPO / "docs").glob("*.md")))
+BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", PAGES, re.DOTALL)).replace("\\\n", " ")
 COMMANDS = [shlex.split(line, comments=True) for line in BLOCKS.splitlines() if line.startswith("workbench ")]
 
 
