@@ -75,7 +75,7 @@ lint: setup
 	$(VENV)/bin/lint-imports
 
 bench: setup
-	@for name in startup simulate prepare loader pretrain_step settings gpu_pretrain growth attention batch explorer; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
+	@for name in startup simulate prepare loader pretrain_step settings gpu_pretrain growth attention batch compare explorer; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
 
 lab: setup
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks

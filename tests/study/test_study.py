@@ -1,5 +1,8 @@
 """A study from its settings to its report, on tiny simulated people."""
 
+import contextlib
+import html
+import json
 import os
 import re
 import signal
@@ -13,9 +16,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.ui.conftest import browser  # noqa: F401 - a fixture
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.study.config import StudyConfig
-from workbench.study.evidence import difference_table
+from workbench.study.evidence import arm_table, difference_table
 from workbench.study.study import plan_study, run_study
 
 
@@ -59,11 +63,67 @@ def test_every_person_of_the_fold_is_tested_once_by_every_arm(done):
 
 def test_the_report_asks_nothing_of_a_network_and_says_what_it_is(done):
     text = (done.path / "report.html").read_text()
-    loads = re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)[^"'>\s]+|url\((?!#)[^)]*\)|@import|<script""", text)
+    loads = re.findall(r"""(?:src|href)\s*=\s*["']?(?!#|data:)[^"'>\s]+|url\((?!#)[^)]*\)|@import|<script""", text)
     assert loads == []
     assert "SIMULATED DATA" in text and "A tiny study" in text and "<svg" in text
-    for verdict in done.read_table("differences").query("metric == 'dice'")["verdict"]:
-        assert verdict in text and "n = " in verdict
+    words = html.unescape(re.sub(r"<[^>]+>", "", text))
+    for verdict in done.read_table("differences").query("metric in ['dice', 'auroc']")["verdict"]:
+        assert verdict in words and "n = " in verdict
+
+
+@pytest.mark.ui
+def test_the_report_opens_with_the_network_cut(done, browser):  # noqa: F811
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+    page, asked, errors = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((done.path / "report.html").as_uri())
+    first = page.locator(".found")
+    assert first.bounding_box()["y"] < 500 and "no difference shown" in first.inner_text()
+    assert page.locator(".lead").inner_text().count("6 people tested") == 2  # one fold of two
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    figures = page.locator("svg, img")
+    assert figures.count() >= 6  # forest, people, cases; forest, calibration, classes
+    for i in range(figures.count()):
+        box = figures.nth(i).bounding_box()
+        assert box["width"] > 100 and box["height"] > 50 and box["x"] + box["width"] <= 1200
+    assert page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 100)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+    context.close()
+    assert all(url.startswith(("file://", "data:")) for url in asked) and not errors
+
+
+def test_the_numbers_are_there_as_markdown_without_anybodys_name(done):
+    text = (done.path / "results.md").read_text()
+    assert "**SIMULATED DATA**" in text and "| random |" in text
+    for verdict in done.read_table("differences").query("metric in ['dice', 'auroc']")["verdict"]:
+        assert verdict in text
+    assert not [name for name in done.read_table("people")["participant"].unique() if name in text]
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) >= 6 and all(len({line.count(" | ") for line in one[2:]}) == 1 for one in tables)
+
+
+def test_the_worst_cases_are_pictures_that_say_what_they_are(done):
+    text = (done.path / "report.html").read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert len(captions) >= 6 and all("simulated data" in caption for caption in captions)
+    assert text.count("<img ") == len(captions) and "no picture" not in text
+    dice = done.read_table("people").query("metric == 'dice' and structure == 'mean' and arm == 'random'")
+    hardest = dice.sort_values("value")["participant"].iloc[0]
+    assert any(hardest in caption for caption in captions)
+
+
+def test_who_was_used_adds_up(done):
+    flow = done.read_table("flow").query("kind != 'side'").set_index("what")["people"]
+    people = done.read_table("people")
+    assert flow["found"] == flow["prepared"] == 12
+    for task in ("hippocampus", "sex"):
+        tested = people.loc[people["task"] == task, "participant"].nunique()
+        assert flow[f"tested in '{task}'"] == tested
+        assert flow[f"in '{task}'"] == 12
+    assert flow["learnt from or chosen on, not tested"].tolist() == [12 - flow["tested in 'hippocampus'"],
+                                                                     12 - flow["tested in 'sex'"]]
 
 
 def test_a_finished_cell_is_not_run_again_unless_its_key_changes(study, done):
@@ -107,31 +167,79 @@ def people_table(effect, n=40):
 
 
 def test_a_planted_effect_is_found_and_none_where_none_is():
-    found = difference_table(people_table(0.03), [("volta", "random")], ["simulated data"]).iloc[0]
+    found = difference_table(people_table(0.03).assign(simulated=True), [("volta", "random")]).iloc[0]
     assert 0 < found["low"] < 0.03 < found["high"] and found["p_holm"] < 0.01
     assert "no difference" not in found["verdict"] and "simulated data" in found["verdict"]
-    none = difference_table(people_table(0.0), [("volta", "random")], []).iloc[0]
-    assert none["low"] < 0 < none["high"] and "no difference shown" in none["verdict"]
+    assert "trained from one seed" in found["verdict"]
+    none = difference_table(people_table(0.0), [("volta", "random")]).iloc[0]
+    assert none["low"] < 0 < none["high"] and none["verdict"].startswith("no difference shown")
+    half = people_table(0.0).assign(transductive=lambda rows: rows["arm"] == "volta")
+    assert difference_table(half, [("volta", "random")]).iloc[0]["verdict"].startswith("transductive: ")
+    assert arm_table(half).query("metric == 'dice'").set_index("arm")["transductive"].to_dict() == {"random": False,
+                                                                                                  "volta": True}
 
 
-def test_killed_in_a_cell_it_goes_on(study, tmp_path):
+def states(out, words):
+    """State of each cell whose name begins so."""
+    found = {}
+    for file in out.glob(f"cells/{words}*/status.json"):
+        with contextlib.suppress(json.JSONDecodeError, FileNotFoundError):  # it is being replaced
+            found[file.parent] = json.loads(file.read_text())["state"]
+    return found
+
+
+def preparing(out):
+    return [cell for cell, state in states(out, "prepare").items()
+            if state == "running" and len(list((cell / "scans").glob("*.npy"))) > 1]
+
+
+def pretraining_twice(out):
+    busy = [cell for cell, state in states(out, "pretrain").items()
+            if (cell / "metrics.jsonl").is_file() and (cell / "metrics.jsonl").read_text().count("\n") > 3]
+    return len(busy) == 2
+
+
+def killed(command, out, when):
+    """Run ``command`` until ``when(out)`` and kill it as nothing can be caught; its cells must end by themselves."""
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True, stderr=subprocess.PIPE,
+                               text=True)
+    until = time.monotonic() + 300
+    while not when(out):
+        assert process.poll() is None and time.monotonic() < until, process.stderr.read()
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return [cell.name for cell, state in states(out, "").items() if state == "running"]
+
+
+def test_killed_in_any_cell_it_goes_on(study, tmp_path):
     out = tmp_path / "study"
-    values = settings(study, str(out))
-    values["pretrain"]["epochs"] = 40
+    values = settings(study, str(out), arms={"random": None, "volta": {"pretrain": {}},
+                                             "mae": {"pretrain": {"objective": {"name": "mae"}}}})
+    values["data"] = {"tiny": {"cohort": str(study.cohort), "prepare": {"spacing": 1.5}}}
+    values["pretrain"]["epochs"] = 60
     values["tasks"].pop("sex")
     asked = tmp_path / "study.yaml"
     asked.write_text(yaml.safe_dump({k: v for k, v in values.items() if k != "out"}))
-    command = [sys.executable, "-m", "workbench.cli", "compare", "--config", str(asked), "--out", str(out)]
-    first = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True,
-                             stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 300
-    while not [m for m in out.glob("cells/pretrain*/metrics.jsonl") if m.read_text().count("\n") > 3]:
-        assert first.poll() is None and time.monotonic() < until, first.stderr.read()
+    command = [sys.executable, "-m", "workbench.cli", "compare", "--config", str(asked), "--out", str(out), "--workers",
+               "2"]
+    assert [name.split("-")[0] for name in killed(command, out, preparing)] == ["prepare"]
+    assert not (out / "report.html").exists()
+    stopped = {name.split("-")[2] for name in killed(command, out, pretraining_twice)}
+    assert stopped and stopped <= {"volta", "mae"}
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
+    while not (running := [cell for cell, state in states(out, "test").items() if state == "running"]):
+        assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
+    os.kill(json.loads((running[0] / "status.json").read_text())["pid"], signal.SIGKILL)  # as if memory had run out
+    told = process.communicate(timeout=300)[1]
+    assert process.returncode == 1 and "killed by signal 9" in told  # the others ended, and the report is of them
+    assert "1 of 5 cells failed" in html.unescape((out / "report.html").read_text())
     again = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert (out / "report.html").is_file()
-    steps = pd.read_json(next(iter(out.glob("cells/pretrain*/metrics.jsonl"))), lines=True)["step"]
-    assert list(steps) == list(range(len(steps))) or list(steps) == list(range(1, len(steps) + 1))
+    assert (out / "report.html").is_file() and set(states(out, "").values()) == {"ok"}
+    for file in out.glob("cells/pretrain*/metrics.jsonl"):  # no step is missing and none was done twice
+        steps = pd.read_json(file, lines=True)["step"]
+        assert list(steps) == list(range(len(steps))) or list(steps) == list(range(1, len(steps) + 1))
+    people = pd.read_parquet(out / "results" / "people.parquet").query("metric == 'dice' and structure == 'mean'")
+    assert people.groupby("arm")["participant"].nunique().tolist() == [6, 6, 6]

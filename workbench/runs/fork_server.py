@@ -9,7 +9,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,19 +28,22 @@ def share_of_cores(processes: int, threads: int = 0) -> dict[str, str]:
 
 
 class ForkServer:
-    """A process of ``module`` (whose main calls ``serve``), seen from outside; closed, it ends with its fork."""
+    """A process of ``module`` (whose main calls ``serve``), seen from outside; closed, it ends with its fork.
 
-    def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
+    ``words`` are its arguments, for a main that takes some.
+    """
+
+    def __init__(self, module: str, environment: Mapping[str, str] | None = None, words: Sequence[str] = ()) -> None:
         # it imports this very library, which is the one that the names of runs stand for
         path = [str(Path(workbench.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), **(environment or {})}
-        self.module = module
+        self.command = [sys.executable, "-m", module, *words]
         self.process = self._spawn()
         self.fork: int | None = None
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         # a session of its own: a Ctrl-C in the terminal reaches us alone, and we pass it on
-        return subprocess.Popen([sys.executable, "-m", self.module], stdin=subprocess.PIPE, bufsize=0,
+        return subprocess.Popen(self.command, stdin=subprocess.PIPE, bufsize=0,
                                 stdout=subprocess.PIPE, start_new_session=True, env=self.environment)
 
     def __enter__(self) -> Self:

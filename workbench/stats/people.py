@@ -21,7 +21,7 @@ def person_means(values: np.ndarray, people: Sequence[object] | np.ndarray | Non
     names = np.arange(len(values)) if people is None else np.asarray(people)
     if len(names) != len(values):
         raise ValueError(f"{len(values)} values of {len(names)} people: one name a row is needed")
-    good = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    good = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     found, place = np.unique(names[good], return_inverse=True)
     sums = np.zeros((len(found), *values.shape[1:]))
     np.add.at(sums, place, values[good])

@@ -118,7 +118,7 @@ def verdict(interval: Interval, *, a: str, b: str, what: str, p: float | None = 
     else:
         said = f"no difference shown: {numbers}" + ("; p is small, but the interval includes 0."
                                                     if p is not None and rejected else ".")
-        if detectable is not None and math.isfinite(detectable):
+        if detectable is not None and math.isfinite(detectable) and float(f"{detectable * scale:.{digits}f}"):
             said += (f" A true difference of {number(detectable, '')} would have been found in four of five such "
                      "samples, a smaller one less often.")
     if interval.n < FEW:

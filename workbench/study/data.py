@@ -15,7 +15,7 @@ from workbench.prepare.config import PrepareConfig
 from workbench.prepare.store import Store, open_store
 from workbench.runs import digest_path
 from workbench.study.cell import Cell, make_cell
-from workbench.study.config import DataSettings
+from workbench.study.parts import DataSettings
 
 NOWHERE = Path("not-yet")
 

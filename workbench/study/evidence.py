@@ -3,95 +3,90 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from workbench.runs import Run, replacing
 from workbench.stats import (
     Interval,
     auroc,
     bootstrap_interval,
     compare,
     delong,
-    detectable_difference,
     holm,
     two_level_interval,
     verdict,
 )
-from workbench.study.execute import Outcome
-from workbench.study.fair import Setting
-from workbench.study.numbers import MEAN, auroc_parts, person_table, scored
-from workbench.study.plan import Plan
+from workbench.study.class_scores import auroc_parts, balanced_parts, sensitivity
+from workbench.study.measures import GROUP, SENSITIVITY, measure
+from workbench.study.numbers import MARKS, MEAN, SIGNED, scored
 
-GROUP = ["task", "direction", "fraction"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a number is shown: words, a factor, decimals, and whether more is better."""
-
-    words: str
-    scale: float = 1.0
-    digits: int = 2
-    better: str = "higher"
-
-
-SHOWN = {"dice": Metric("Dice points", 100, 1), "auroc": Metric("AUROC", 1, 3),
-         "hd95_mm": Metric("mm HD95", 1, 2, "lower"),
-         "surface_dice_1mm": Metric("points of surface Dice at 1 mm", 100, 1),
-         "volume_error": Metric("% absolute volume error", 1, 1, "lower"),
-         "brier": Metric("Brier score", 1, 3, "lower"), "correct": Metric("points of accuracy", 100, 1),
-         "absolute_error": Metric("mean absolute error", 1, 2, "lower")}
-PRIMARY = ("dice", "auroc", "absolute_error")
-
-
-def write_tables(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) -> None:
-    """``people`` (every number of every person, as CSV too), ``arms``, ``differences``, ``time_to_dice``, ``cells``."""
-    done = [cell for node, cell in outcome.cells.items() if node in plan.nodes]
-    people = person_table(done)
-    transductive = any(Run(cell.folder).provenance.get("transductive") for cell in done)
-    marks = [*(["simulated data"] if run.simulated else []), *(["transductive"] if transductive else [])]
-    run.note(transductive=transductive)
-    tables = {"people": people, "arms": arm_table(people),
-              "differences": difference_table(people, plan.study.pairs(), marks),
-              "cells": cell_table(plan, outcome), "time_to_dice": time_table(done)}
-    for name, table in tables.items():
-        run.write_table(name, table)
-        with replacing(run.path / "results" / f"{name}.csv") as partial:
-            table.to_csv(partial, index=False)
+ALPHA = 0.05
+WHOLE_POWER = 1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)  # half an interval → what is found four times of five
 
 
 def measured(people: pd.DataFrame) -> pd.DataFrame:
-    """Values a person that intervals are made of: GROUP, arm, seed, participant, metric, value; AUROC in parts."""
-    rows = people[(people["structure"] == MEAN) & ~people["metric"].isin(["score", "truth", "volume_error_ml"])].copy()
-    volume = rows["metric"] == "volume_error_percent"
-    rows.loc[volume, "value"] = rows.loc[volume, "value"].abs()
-    rows.loc[volume, "metric"] = "volume_error"
+    """Values a person that intervals are made of: GROUP, arm, seed, participant, metric, value.
+
+    Folds, scans and repeats of fine-tuning are averaged. AUROC (of several classes, the mean of each against the rest)
+    and balanced accuracy are there as jackknife pseudo-values.
+    """
+    hidden = people["metric"].isin(["score", "truth", "class", *SIGNED]) | people["metric"].str.match(r"p_\d+$")
     keys = [*GROUP, "arm", "seed", "participant", "metric"]
-    rows = rows.groupby(keys)["value"].mean().reset_index()
-    areas = []
-    for names, one in scored(people).groupby([*GROUP, "arm", "seed"]):
-        parts = auroc_parts(one["score"].to_numpy(), one["truth"].to_numpy() == 1)
-        areas.append(one[["participant"]].assign(**dict(zip([*GROUP, "arm", "seed"], names, strict=True)),
-                                                 metric="auroc", value=parts))
-    return pd.concat([rows, *areas], ignore_index=True)[[*keys, "value"]]
+    rows = people[(people["structure"] == MEAN) & ~hidden].groupby(keys)["value"].mean().reset_index()
+    return pd.concat([rows, *_parts(people)], ignore_index=True)[[*keys, "value"]]
 
 
-def arm_table(people: pd.DataFrame) -> pd.DataFrame:
-    """Each arm's mean, 95 % interval over people and seeds: GROUP, metric, arm, estimate, low, high, n, seeds."""
+def _parts(people: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    place = [*GROUP, "arm", "seed"]
+    rows = people[people["task"].isin(people.loc[people["metric"] == "class", "task"])]
+    for names, one in rows.groupby(place):
+        # a column that only tasks with other classes have is not there: each task is taken by itself
+        wide = one.pivot_table("value", "participant", "metric", aggfunc="mean")
+        truth, chances = wide["class"].to_numpy(), sorted(c for c in wide if c.startswith("p_"))
+        scores = wide[chances].to_numpy().T if chances else [wide["score"].to_numpy()]
+        codes = range(len(chances)) if chances else [1]
+        area = np.mean([auroc_parts(s, truth == code) for s, code in zip(scores, codes, strict=True)], axis=0)
+        for metric, parts in (("auroc", area), ("balanced_accuracy", balanced_parts(wide["correct"], truth))):
+            yield pd.DataFrame({"participant": wide.index, "metric": metric, "value": parts,
+                                **dict(zip(place, names, strict=True))})
+
+
+def arm_table(people: pd.DataFrame, specificity: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """Each arm's mean, 95 % interval over people and seeds: GROUP, metric, arm, estimate, low, high, n, seeds,
+    simulated, transductive.
+
+    Args:
+        people: As ``numbers.person_table`` gives.
+        specificity: Of a task, where its sensitivity is read; 0.9 unless given.
+    """
     scores, rows = scored(people), []
     for names, one in measured(people).groupby([*GROUP, "metric", "arm"], sort=False):
         place = dict(zip([*GROUP, "metric", "arm"], names, strict=True))
-        if place["metric"] == "auroc":
-            same = np.logical_and.reduce([scores[k] == place[k] for k in [*GROUP, "arm"]])
-            found = _auroc_interval(scores[same], one)
+        same = np.logical_and.reduce([scores[k] == place[k] for k in [*GROUP, "arm"]]) if len(scores) else []
+        if place["metric"] == "auroc" and any(same):
+            rows.append({**place, **_told(_auroc_interval(scores[same], one))})
+            limit = (specificity or {}).get(place["task"], 0.9)
+            rows.append({**place, "metric": f"{SENSITIVITY}{round(100 * limit)}",
+                         **_told(sensitivity(scores[same], limit))})
         else:
-            found = _interval(one)
-        rows.append({**place, "estimate": found.estimate, "low": found.low, "high": found.high, "n": found.n,
-                     "seeds": found.seeds})
-    return pd.DataFrame(rows, columns=[*GROUP, "metric", "arm", "estimate", "low", "high", "n", "seeds"])
+            rows.append({**place, **_told(_interval(one))})
+    rows = [{**row, **marks_of(people, row, (row["arm"],))} for row in rows]
+    table = pd.DataFrame(rows, columns=[*GROUP, "metric", "arm", "estimate", "low", "high", "n", "seeds", *MARKS])
+    return _inside(table, lambda metric: 0.0)
+
+
+def _inside(table: pd.DataFrame, least: Callable[[str], float]) -> pd.DataFrame:
+    """Ends of intervals cut to the values that there are: with two or three seeds a t interval goes far beyond them."""
+    low = np.array([least(m) for m in table["metric"]], float)
+    high = np.array([measure(m).most for m in table["metric"]], float)
+    return table.assign(low=table["low"].clip(low), high=table["high"].clip(upper=high))
+
+
+def _told(found: Interval) -> dict[str, float]:
+    return {"estimate": found.estimate, "low": found.low, "high": found.high, "n": found.n, "seeds": found.seeds}
 
 
 def _interval(rows: pd.DataFrame) -> Interval:
@@ -112,30 +107,38 @@ def _auroc_interval(scores: pd.DataFrame, parts: pd.DataFrame) -> Interval:
     return bootstrap_interval(values, statistic=lambda v: auroc(v[:, 0], v[:, 1] == 1), strata=values[:, 1], draws=2000)
 
 
-def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], marks: list[str]) -> pd.DataFrame:
+def marks_of(people: pd.DataFrame, place: Mapping[str, object], arms: Collection[str]) -> dict[str, bool]:
+    """Whether anything that these arms have in this place is simulated or transductive."""
+    same = np.logical_and.reduce([people[name] == place[name] for name in GROUP]) & people["arm"].isin(arms)
+    return {name: name in people and bool(people.loc[same, name].any()) for name in MARKS}
+
+
+def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
     """Paired differences a − b. p is corrected by Holm over all comparisons of the same task and metric.
 
-    Columns: GROUP, metric, a, b, mean_a, mean_b, difference, low, high, n, seeds, test, p, p_holm, comparisons, dz,
-    rank_biserial, detectable, verdict.
+    Columns: GROUP, metric, a, b, mean_a, mean_b, difference, low, high, n, seeds, test, p, p_holm, comparisons, dz
+    (Cohen's, of the paired differences), rank_biserial, detectable (found in four of five such samples; with several
+    pretrainings from the interval that has their variation), simulated, transductive, verdict.
     """
     values, scores, rows = measured(people), scored(people), []
     for names, one in values.groupby([*GROUP, "metric"], sort=False):
         place = dict(zip([*GROUP, "metric"], names, strict=True))
         for a, b in pairs:
             x, y = one[one["arm"] == a], one[one["arm"] == b]
-            shared = set(x["seed"]) & set(y["seed"])
-            x, y = x[x["seed"].isin(shared)], y[y["seed"].isin(shared)]
-            if not len(x) or not len(y):
+            both = x[["seed", "participant"]].merge(y[["seed", "participant"]])  # a failed cell may have cost one them
+            if not len(both):
                 continue
+            x, y = x.merge(both), y.merge(both)
             same = np.logical_and.reduce([scores[k] == place[k] for k in GROUP]) if len(scores) else None
-            rows.append({**place, "a": a, "b": b, **_difference(
-                x, y, scores[same & scores["arm"].isin([a, b])] if place["metric"] == "auroc" else None)})
+            rows.append({**place, "a": a, "b": b, **marks_of(people, place, (a, b)), **_difference(
+                x, y, scores[same & scores["arm"].isin([a, b])].merge(both) if place["metric"] == "auroc" else None)})
     table = pd.DataFrame(rows, columns=[*GROUP, "metric", "a", "b", "mean_a", "mean_b", "difference", "low", "high",
-                                        "n", "seeds", "test", "p", "dz", "rank_biserial", "detectable"])
+                                        "n", "seeds", "test", "p", "dz", "rank_biserial", "detectable", *MARKS])
+    table = _inside(table, lambda metric: -measure(metric).most)
     family = table.groupby(["task", "metric"])["p"]
     table["p_holm"] = family.transform(lambda p: holm(p.to_numpy())) if len(table) else []
     table["comparisons"] = family.transform("count") if len(table) else []
-    table["verdict"] = [_sentence(row, marks) for row in table.itertuples()]
+    table["verdict"] = [_sentence(row) for row in table.itertuples()]
     return table
 
 
@@ -154,45 +157,26 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
             area = delong(wide[a].to_numpy(), wide[b].to_numpy(), positive)
             interval = Interval(area.a - area.b, area.low, area.high, len(wide))
             p, test, mean_a, mean_b = area.p, "DeLong", area.a, area.b
-    if test == "permutation" and len(set(x["participant"])) < 2:
-        detectable = detectable_difference(np.array([]))
+    if repeated:  # of the people alone it would leave out that another pretraining gives another difference
+        detectable = WHOLE_POWER * (interval.high - interval.low) / 2
     return {"mean_a": mean_a, "mean_b": mean_b, "difference": interval.estimate, "low": interval.low,
             "high": interval.high, "n": interval.n, "seeds": interval.seeds, "test": test, "p": p, "dz": found.dz,
             "rank_biserial": found.rank_biserial, "detectable": detectable}
 
 
-def _sentence(row, marks: list[str]) -> str:
-    shown = SHOWN.get(row.metric, Metric(row.metric))
-    return verdict(Interval(row.difference, row.low, row.high, row.n, seeds=row.seeds), a=row.a, b=row.b,
-                   what=shown.words, p=row.p_holm, comparisons=int(row.comparisons), detectable=row.detectable,
-                   scale=shown.scale, digits=shown.digits, marks=marks)
+def clear(row) -> bool:
+    """Whether a row of ``differences`` shows one: the interval excludes 0 and the corrected test rejects."""
+    return bool((row.low > 0 or row.high < 0) and row.p_holm < ALPHA)
 
 
-def time_table(cells) -> pd.DataFrame:
-    """Dice of the validation people against steps and seconds: task, direction, fraction, arm, seed, step, seconds,
-    participant, dice."""
-    found = []
-    for cell in cells:
-        if cell.about.get("stage") == "test" and cell.about["kind"] == "segment":
-            run = Run(cell.folder)
-            if "time_to_dice" in run.tables():
-                table = run.read_table("time_to_dice")
-                mean = table.groupby(["step", "seconds", "participant"])["dice"].mean().reset_index()
-                found.append(mean.assign(**{k: cell.about[k] for k in (*GROUP, "arm", "seed", "fold")}))
-    columns = [*GROUP, "arm", "seed", "fold", "step", "seconds", "participant", "dice"]
-    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
-
-
-def cell_table(plan: Plan, outcome: Outcome) -> pd.DataFrame:
-    """A row a cell of the plan: what it is, how it ended, seconds, folder."""
-    rows = []
-    for one in plan.data.values():
-        rows += [{"node": f"data/{c.name}", "stage": "data", "state": c.state, "why": "", "cell": c.name,
-                  "seconds": Run(c.folder).status.get("seconds"), "job": c.config.job} for c in one.cells]
-    for node in plan.nodes.values():
-        cell = outcome.cells.get(node.id)
-        rows.append({"node": node.id, **node.about, **({} if cell is None else cell.about),
-                     "state": "ok" if cell else "failed", "why": outcome.failed.get(node.id, ""),
-                     "cell": cell.name if cell else "", "job": cell.config.job if cell else "",
-                     "seconds": Run(cell.folder).status.get("seconds") if cell else None})
-    return pd.DataFrame(rows)
+def _sentence(row) -> str:
+    shown = measure(row.metric)
+    marks = [*(["simulated data"] if row.simulated else []), *(["transductive"] if row.transductive else [])]
+    possible = not row.detectable > shown.most
+    said = verdict(Interval(row.difference, row.low, row.high, row.n, seeds=row.seeds), a=row.a, b=row.b,
+                   what=shown.words, p=row.p_holm, comparisons=int(row.comparisons),
+                   detectable=row.detectable if possible else None, scale=shown.scale, digits=shown.digits, marks=marks)
+    if row.seeds == 1 and clear(row):
+        said += " Each arm was trained from one seed; with another the difference may be another."
+    return said + ("" if possible else " Not even the largest difference there can be would have been found in four of "
+                   "five such samples.")

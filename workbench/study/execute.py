@@ -34,8 +34,10 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
         KeyboardInterrupt: after the running cells have saved their state and ended.
     """
     outcome, waiting = Outcome(), {node.id: node for node in nodes}
-    servers = [ForkServer("workbench.study.worker", share_of_cores(workers)) for _ in range(workers)]
+    servers: list[ForkServer] = []  # one is started when there is a cell for it: it imports for seconds
+    kinds = sorted({str(node.about.get("kind") or node.about["stage"]) for node in nodes})
     running: dict[ForkServer, tuple[Node, Cell]] = {}
+    made: dict[str, Cell] = {}  # hundreds of nodes wait, and are looked at five times a second
     by_key: dict[str, dict[str, Cell]] = {}  # nodes of a running cell: several may stand for the same one
     (root / "logs").mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(waiting), desc=desc, unit="cell", file=sys.stderr, smoothing=0) as bar:
@@ -57,20 +59,25 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
                         del waiting[node.id]
                         end(node.id, f"not run: it needs {lost[0]}, which failed")
                         continue
-                    free = next((s for s in servers if s not in running), None)
+                    seen = node.id in made
                     try:
-                        cell = node.make()
+                        cell = made[node.id] if seen else node.make()
                     except WorkbenchError as error:
                         del waiting[node.id]
                         end(node.id, str(error.what))
                         continue
+                    made[node.id] = cell
                     if cell.key in by_key:
                         del waiting[node.id]
                         by_key[cell.key][node.id] = cell
+                    elif seen and len(running) == workers:
+                        continue
                     elif cell.done:
                         del waiting[node.id]
                         end(node.id, cell=cell)
-                    elif free is not None:
+                    elif len(running) < workers:
+                        if (free := next((s for s in servers if s not in running), None)) is None:
+                            servers.append(free := ForkServer("workbench.study.worker", share_of_cores(workers), kinds))
                         del waiting[node.id]
                         by_key[cell.key] = {node.id: cell}
                         _start(free, cell, root)

@@ -10,7 +10,7 @@ import yaml
 from workbench.errors import ConfigError
 from workbench.runs import JobConfig
 from workbench.study.config import StudyConfig
-from workbench.study.settings import OURS, finetune_config, pretrain_config, takes_part
+from workbench.study.settings import OURS, finetune_config, flat, pretrain_config, takes_part
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,6 @@ class Setting:
     name: str
     shared: Any
     arms: dict[str, Any]
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Groups opened, by dotted names."""
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        out.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return out
 
 
 def check_fair(study: StudyConfig) -> list[Setting]:

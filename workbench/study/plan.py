@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,14 @@ from workbench.errors import WorkbenchError
 from workbench.finetune.people import seen_people
 from workbench.model.export import load_encoder
 from workbench.prepare.store import Store
-from workbench.runs import Run, digest_path
+from workbench.runs import digest_path
 from workbench.study.architecture import architecture
 from workbench.study.cell import Cell, make_cell
-from workbench.study.config import ArmSettings, StudyConfig, TaskSettings
+from workbench.study.config import StudyConfig
 from workbench.study.data import Data, keep_split, usable_scans
 from workbench.study.directions import Direction, expand, pretrain_sides, sides
+from workbench.study.parts import ArmSettings, TaskSettings
+from workbench.study.rates import choose_rate
 from workbench.study.settings import finetune_config, pretrain_config, takes_part
 
 
@@ -174,29 +175,3 @@ class _Encoder:
     after: tuple[str, ...]
     where: Callable[[], tuple[Path, str]]
     pretrained: bool
-
-
-def choose_rate(candidates: list[Cell]) -> float:
-    """The learning rate that is best on the validation people; of equal ones the smallest.
-
-    Raises:
-        WorkbenchError: no candidate ended well.
-    """
-    scores = {cell.about["learning_rate"]: validation_score(cell) for cell in candidates if cell.done}
-    scores = {rate: score for rate, score in scores.items() if math.isfinite(score)}
-    if not scores:
-        raise WorkbenchError("no candidate of the learning rate gave a validation score",
-                             remedy="see why these cells failed; a larger `validation` share may be needed")
-    return min(scores, key=lambda rate: (-scores[rate], rate))
-
-
-def validation_score(cell: Cell) -> float:
-    """Of one candidate: mean Dice by person, AUROC, or minus the mean absolute error. Larger is better."""
-    run = Run(cell.folder)
-    if cell.about["kind"] == "segment":
-        table = run.read_table("dice")
-        table = table[table["split"] == "validation"]
-        return float(table.groupby("participant")["dice"].mean().mean())
-    table = run.read_table("scores")
-    found = table[table["split"] == "validation"].set_index("score")["estimate"]
-    return float(found["auroc"]) if "auroc" in found else -float(found.get("mae", math.nan))

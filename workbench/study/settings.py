@@ -8,7 +8,8 @@ from typing import Any
 from workbench.errors import ConfigError
 from workbench.finetune.config import ClassifyConfig, FinetuneConfig, SegmentConfig
 from workbench.pretrain.config import PretrainConfig
-from workbench.study.config import ArmSettings, StudyConfig, TaskSettings
+from workbench.study.config import StudyConfig
+from workbench.study.parts import ArmSettings, TaskSettings
 
 OURS = {"out", "store", "split", "cohort", "encoder", "init", "train_sites", "test_sites", "label_fraction",
         "label_seed", "seed", "transductive", "predict"}  # set for each cell; `encoder` of pretraining is another thing
@@ -27,6 +28,14 @@ def merged(*layers: dict[str, Any]) -> dict[str, Any]:
                 out[key] = merged(old, value)
             else:
                 out[key] = value
+    return out
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Groups opened, by dotted names."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        out.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
     return out
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any
 
 from workbench.errors import ConfigError, RunsFailed
 from workbench.runs import Run, start_run
 from workbench.study.cell import Cell
 from workbench.study.config import StudyConfig
 from workbench.study.data import Data, plan_data
-from workbench.study.evidence import write_tables
+from workbench.study.estimate import minutes_left, told
 from workbench.study.execute import Outcome, execute
 from workbench.study.fair import check_fair
 from workbench.study.plan import Node, Plan
+from workbench.study.tables import write_tables
 
 
 def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
@@ -36,7 +38,7 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
         outcome = execute(list(plan.nodes.values()), run.path, config.workers)
         run.note(simulated=any(store.simulated for store in plan.stores.values()), failed=outcome.failed,
                  minutes_now=round((time.monotonic() - began) / 60, 2))
-        write_tables(run, plan, outcome, fair)
+        write_tables(run, plan, outcome)
         from workbench.study.report import write_report
 
         write_report(run, plan, outcome, fair)
@@ -66,7 +68,7 @@ def plan_all_data(config: StudyConfig) -> dict[str, Data]:
 
 
 def plan_study(config: StudyConfig) -> str:
-    """For --dry-run: every cell, and whether it is done."""
+    """For --dry-run: every cell, whether it is done, how many are left and about how long they will take."""
     check_fair(config)
     data = plan_all_data(config)
     lines = [f"{cell.name}  {_state(cell)}" for one in data.values() for cell in one.cells]
@@ -74,16 +76,22 @@ def plan_study(config: StudyConfig) -> str:
         return "\n".join([*lines, "the other cells are named once the data are prepared: folds and sites come from "
                           "them"])
     plan = Plan(config, data, write=False)
-    done = 0
+    done: list[tuple[dict[str, Any], float]] = []
+    left: dict[str, dict[str, Any]] = {}  # by key: several nodes may be the same cell
     for node in plan.nodes.values():
         if any(not plan.cell(one).done for one in node.after if one in plan.cells or one in plan.nodes) and \
                 not node.needs_all:
             lines.append(f"{node.id}  waits for the choice of a learning rate")
+            left[node.id] = node.about
             continue
         cell = plan.cell(node.id)
-        done += cell.done
         lines.append(f"{cell.name}  {_state(cell)}")
-    return "\n".join([*lines, f"{len(plan.nodes)} cells, {done} done, {len(plan.nodes) - done} to do"])
+        if cell.done:
+            done.append((node.about, float(Run(cell.folder).status.get("seconds", 0.0))))
+        else:
+            left[cell.key] = node.about
+    return "\n".join([*lines, f"{len(plan.nodes)} cells, {len(done)} done, {len(plan.nodes) - len(done)} to do",
+                      told(len(done), len(left), *minutes_left(done, list(left.values()), config.workers))])
 
 
 def _state(cell: Cell) -> str:

@@ -22,13 +22,15 @@ JOBS = {"simulate": ("workbench.cohort.simulate_config:SimulateConfig", "workben
         "pretrain": ("workbench.pretrain.config:PretrainConfig", "workbench.pretrain.train:run_pretrain"),
         "segment": ("workbench.finetune.config:SegmentConfig", "workbench.finetune.segment:run_segment"),
         "classify": ("workbench.finetune.config:ClassifyConfig", "workbench.finetune.classify:run_classify")}
-PRELOAD = ("workbench.pretrain.train", "workbench.pretrain.objectives.table", "workbench.finetune.segment",
-           "workbench.finetune.classify", "monai.networks.nets", "monai.inferers", "monai.metrics",
-           "sklearn.linear_model")
+PRELOAD = {"data": ("workbench.cohort.simulate", "workbench.cohort.build", "workbench.prepare.prepare"),
+           "pretrain": ("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
+           "segment": ("workbench.finetune.segment", "monai.networks.nets", "monai.inferers", "monai.metrics"),
+           "classify": ("workbench.finetune.classify", "sklearn.linear_model")}
 
 
 def main() -> int:
-    return serve(_preload, _begin, run_cell)
+    """Arguments: what the cells will be of, keys of `PRELOAD`."""
+    return serve(lambda: _preload(sys.argv[1:]), _begin, run_cell)
 
 
 def run_cell(work: dict[str, Any]) -> dict[str, Any]:
@@ -44,9 +46,10 @@ def run_cell(work: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True}
 
 
-def _preload() -> None:
-    for name in PRELOAD:
-        importlib.import_module(name)
+def _preload(kinds: list[str]) -> None:
+    for kind in kinds:
+        for name in PRELOAD[kind]:
+            importlib.import_module(name)
 
 
 def _begin(work: dict[str, Any]) -> None:
