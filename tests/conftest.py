@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +17,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared by the test proc
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell's &: processes of the tests would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+CHROMIUM_ARGS = ["--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
+                 "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                 "--disable-component-update", "--disable-sync"]
 
 if TYPE_CHECKING:
     from workbench.pretrain.config import PretrainConfig
@@ -82,3 +88,24 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     made = make_study(tmp_path_factory.mktemp("study"))
     run_pretrain(made.pretrain(made.encoder_run))
     return made
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for every room: an imported fixture would start a second one, which one process cannot have."""
+    why = None
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        why = "no Chromium found: install it (apt install chromium) or set CHROMIUM to its path"
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        why = "playwright is not installed: pip install 'volta-workbench[dev]'"
+    if why:
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGS)
+        yield chromium
+        chromium.close()

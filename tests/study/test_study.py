@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.ui.conftest import browser  # noqa: F401 - a fixture
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.study.config import StudyConfig
 from workbench.study.evidence import arm_table, difference_table
@@ -72,7 +71,7 @@ def test_the_report_asks_nothing_of_a_network_and_says_what_it_is(done):
 
 
 @pytest.mark.ui
-def test_the_report_opens_with_the_network_cut(done, browser):  # noqa: F811
+def test_the_report_opens_with_the_network_cut(done, browser):
     context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
     page, asked, errors = context.new_page(), [], []
     page.on("request", lambda request: asked.append(request.url))

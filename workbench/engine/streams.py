@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     DROPS = 8
     LOCAL = 9
     PROBE_SCANS = 10
+    CONTRAST = 11
     FOLDS = 20
     LABELS = 21
     LOOKS = 30  # analysis: places, references, people drawn to be looked at

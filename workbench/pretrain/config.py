@@ -30,6 +30,9 @@ class ViewSettings(Settings):
     """Largest standard deviation of added noise, in units of the brain's own standard deviation."""
     blur: float = Field(1.0, ge=0, le=5)
     """Largest Gaussian blur, standard deviation in voxels; half of the views are left sharp."""
+    contrast: float = Field(0.0, ge=0, le=3)
+    """Strength of another contrast in what the student sees: its intensities go through a random curve whose knots are
+    moved by this many of the brain's standard deviations. The teacher, and what is to be rebuilt, keep the scan's."""
 
     local_crops: int = Field(0, ge=0, le=16)
     """Small crops of each scan that only the student sees (DINO's multi-crop); the CLS term aligns them."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from workbench.engine.contrast import draw_curve, remap
 from workbench.engine.streams import Purpose, stream
 from workbench.engine.views import ViewParams, make_views
 from workbench.prepare.store import Store
@@ -34,6 +35,7 @@ class Crops:
     matrices: np.ndarray
     params: list[ViewParams]
     drops: Tensor  # (V·B, depth, 2), the uniform numbers drop path goes by
+    curves: Tensor | None  # (V·B, knots), the contrast the student sees, where it has its own
 
 
 @dataclass
@@ -104,7 +106,8 @@ class MicroBatches(Dataset[RawBatch]):
 
     def _read(self, purpose: Purpose, views: int, places: range, chosen: list[int], size: Triple,
               scale: tuple[float, float]) -> Crops:
-        params, matrices, reads, drops = [], [], [], []
+        params, matrices, reads, drops, curves = [], [], [], [], []
+        contrast = self.config.views.contrast
         for view in range(views):
             for place, scan in zip(places, chosen, strict=True):
                 shape = self.store.shape(scan)
@@ -115,7 +118,11 @@ class MicroBatches(Dataset[RawBatch]):
                 matrices.append(matrix)
                 rng = stream(self.config.seed, Purpose.DROPS, int(purpose), place, view)
                 drops.append(rng.random((self.config.encoder.depth, 2), dtype=np.float32))
-        return Crops(reads, np.stack(matrices), params, torch.from_numpy(np.stack(drops)))
+                if contrast:
+                    rng = stream(self.config.seed, Purpose.CONTRAST, int(purpose), place, view)
+                    curves.append(draw_curve(rng, contrast))
+        return Crops(reads, np.stack(matrices), params, torch.from_numpy(np.stack(drops)),
+                     torch.from_numpy(np.stack(curves)) if curves else None)
 
 
 def read_box(store: Store, scan: int, view: ViewParams, size: Triple) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +137,8 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
     views = raw.views
     clean = make_views(views.boxes, views.matrices, views.params, crop, device)
     masks = to_voxels(raw.masks.to(device, non_blocking=True), crop)  # (2·B, 1, X, Y, Z)
-    corrupted = corrupt(clean, masks, config.mask.fill, raw.fill_seeds) if config.mask_ratio else clean
+    seen = clean if views.curves is None else remap(clean, views.curves)
+    corrupted = corrupt(seen, masks, config.mask.fill, raw.fill_seeds) if config.mask_ratio else seen
     clean, corrupted, masks = (t.unflatten(0, (VIEWS, -1)) for t in (clean, corrupted, masks))
     batch = Batch(clean, corrupted, masks, raw.views.drops.to(device).unflatten(0, (VIEWS, -1)))
     if raw.local is None:
@@ -138,6 +146,8 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
     crops = (config.views.local_crops, -1)
     local = make_views(raw.local.boxes, raw.local.matrices, raw.local.params, config.views.local_xyz(config.encoder),
                        device)
+    if raw.local.curves is not None:
+        local = remap(local, raw.local.curves)
     return replace(batch, local=local.unflatten(0, crops), local_drops=raw.local.drops.to(device).unflatten(0, crops))
 
 
