@@ -18,29 +18,62 @@
 # %% [markdown]
 # # 8. Comparison: what may be said?
 #
-# **Question: of two arms that were tested on the same people, is one better, and how sure can one be?**
+# **Question: which of several encoders is better at which task, and how sure can one be?**
 #
-# This notebook trains nothing. It reads finished runs of notebooks 03 and 04, pairs them person by person, and states
-# for each comparison the difference, its 95 % interval, a p value that is corrected for the number of comparisons, and
-# one sentence that does not say more than that.
+# Notebooks 03 and 04 held one encoder against random weights. A *study* does so for any number of arms and tasks,
+# repeats it over folds, seeds, shares of the labels and directions of transfer, and writes one report. Everything it
+# does stands in one description, which says what is compared *before* there are results. From the shell it is
+# `workbench compare --config study.yaml --out FOLDER`; here the same description is written as parameters.
 #
 # *A research tool. Not for diagnosis.*
 
 # %% [markdown]
-# ## Settings
+# ## The study
 #
-# A comparison is a pair of run folders of the same job: `[first, second]`, and the difference is first minus second.
-# **Decide which ones you want before you look at results.** Each further one makes the correction stricter, as it must.
+# Each line names the setting of the study that it sets. Three parts matter:
+#
+# - `pretrain` is what all arms share, and `arms` is what sets each apart. `null` in a YAML, `None` here, is an arm that
+#   is not pretrained: the same architecture with random weights.
+# - `tasks` are what the encoders have to do. Both of these test people of the sites that were trained on (`within`); for
+#   transfer to a site that nobody was trained on write `{"leave_one_out": []}` in its place, or `{"train": ["site1"],
+#   "test": ["site2"]}`.
+# - `reference` is what every arm is compared with. **Decide what you compare before you look at results.** Each further
+#   comparison makes the correction stricter, as it must.
+#
+# A study that has been run already, in the shell or on a larger machine, is shown in place of this one if you give its
+# folder as `finished`.
 
 # %% tags=["parameters"]
-out = "runs/08_compare"  # folder of this notebook's results
-pairs = [
-    ["runs/03_segmentation/pretrained", "runs/03_segmentation/random"],
-    ["runs/04_classification/pretrained", "runs/04_classification/random"],
-    ["runs/04_classification/pretrained", "runs/04_classification/brain_volume"],
-]  # the comparisons, each two finished runs of segment or of classify
-alpha = 0.05  # a difference is called shown if the interval excludes 0 and the corrected p is below this
-seed = 0  # of the resampling
+out = "runs/08_compare"  # folder of this notebook's run: study
+finished = None  # the folder of a finished `workbench compare`, to read it in place of running the study below
+data = {"scans": {"store": "runs/01_cohort/store"}}  # StudyConfig.data (needed): prepared scans, by name
+pretrain = {
+    "encoder": {"preset": "micro", "image_size": 40, "patch": 8},
+    "objective": {
+        "prototypes_cls": 256, "prototypes_patch": 512, "head_hidden": 512, "head_bottleneck": 128, "ema": 0.99,
+    },
+    "epochs": 10.0, "warmup_epochs": 1.0, "batch_size": 8, "learning_rate": 0.016,
+}  # StudyConfig.pretrain (nothing): settings of pretraining that all arms share
+arms = {
+    "random": None,
+    "volta": {"pretrain": {}},
+    "mae": {"pretrain": {"objective": {"name": "mae"}}},
+}  # StudyConfig.arms (needed): what sets each arm apart
+compares = ["pretrain.objective"]  # StudyConfig.compares (pretrain.objective): all that arms may differ in
+tasks = {
+    "hippocampus": {
+        "data": "scans", "directions": [{"within": []}],
+        "segment": {
+            "structures": ["left_hippocampus", "right_hippocampus"], "steps": 80, "features": 8,
+            "learning_rate": 0.003,
+        },
+    },
+    "sex": {"data": "scans", "directions": [{"within": []}], "classify": {"target": "sex", "mode": "linear"}},
+}  # StudyConfig.tasks (needed): what the encoders have to do
+reference = "random"  # StudyConfig.reference (random): the arm that every other one is compared with
+folds = 3  # StudyConfig.folds (5): parts of the people, each of which is the test once
+run_folds = 1  # StudyConfig.run_folds (None): only so many of them, to save time; None runs all
+seeds = [0]  # StudyConfig.seeds (0): repeats of pretraining
 
 # %%
 from pathlib import Path
@@ -50,93 +83,102 @@ from IPython.display import display
 
 from workbench import plots
 from workbench.batch import record
-from workbench.errors import WorkbenchError
-from workbench.plots.cells import titles
+from workbench.plots.cells import Page, titles
 from workbench.plots.estimates import by_group, intervals
 from workbench.runs import Run
-from workbench.stats import compare, delong, holm, paired_people, verdict
-from workbench.stats.interval import Interval
+from workbench.study import StudyConfig, run_study
+from workbench.study.evidence import SHOWN
+from workbench.study.fair import check_fair
+from workbench.study.study import plan_study
 
 plots.offline()
+runs = Path(out).resolve()
 
 # %% [markdown]
-# ## Are the arms comparable?
+# ## What would be done
 #
-# Two arms are a fair pair if they differ only in what is asked about. Below are the settings in which they differ; if
-# more stands there than you meant to change, the comparison answers another question.
+# Every cell of the study is a run folder of its own, named by a hash of its settings and of what it reads. So this list
+# can be told beforehand, and the same study goes on after an interruption and does again only what has changed.
 
 # %%
-def differences(a, b):
-    one, other = a.config, b.config
-    return {name: f"{one.get(name)} | {other.get(name)}" for name in sorted(one.keys() | other.keys())
-            if name != "out" and one.get(name) != other.get(name)}
-
-
-opened = [(Run(a).require_ok(), Run(b).require_ok()) for a, b in pairs]
-for a, b in opened:
-    if a.job != b.job or a.job not in ("segment", "classify"):
-        raise WorkbenchError(f"{a.path} and {b.path}: cannot be compared", cause=f"runs of '{a.job}' and '{b.job}'",
-                             remedy="give two runs of segment, or two of classify")
-simulated = any(run.simulated for pair in opened for run in pair)
-titled = titles(simulated)
-marks = (["simulated data"] if simulated else []) + (
-    ["transductive"] if any(run.provenance.get("transductive") for pair in opened for run in pair) else [])
-pd.DataFrame([{"comparison": f"{a.path.parent.name}: {a.name} − {b.name}", "job": a.job,
-               "differ in": "; ".join(f"{name}: {values}" for name, values in differences(a, b).items())}
-              for a, b in opened]).style.hide(axis="index")
+if finished is None:
+    config = StudyConfig(out=runs / "study", data=data, pretrain=pretrain, arms=arms, compares=compares, tasks=tasks,
+                         reference=reference, folds=folds, run_folds=run_folds, seeds=seeds)
+    print(plan_study(config))
+else:
+    given = Run(finished).require_ok().config
+    config = StudyConfig.build({name: value for name, value in given.items() if name != "job"})
+    print(f"read from {finished}")
 
 # %% [markdown]
-# ## The differences
+# ## Is it fair?
 #
-# For segmentations: mean Dice of each person under both arms, a bootstrap interval of the mean difference over people,
-# and a permutation test that flips the sign of people's differences. For classifications: AUROC, DeLong's interval and
-# test. p values are corrected together (Holm).
+# Two arms are a fair pair if they differ in nothing but what is asked about. The table lists every setting in which some
+# arm differs from what is shared. One that `compares` does not name would be refused before anything starts: forgetting
+# to set a learning rate alike has made many an "improvement".
 
 # %%
-def segmented(a, b):
-    tables = [run.read_table("dice").query("split == 'test'") for run in (a, b)]
-    found = compare(tables[0]["dice"], tables[0]["participant"].to_numpy(str), tables[1]["dice"],
-                    tables[1]["participant"].to_numpy(str), seed=seed)
-    return {"what": "Dice", "first": found.mean_a, "second": found.mean_b, "interval": found.interval, "p": found.p,
-            "detectable": found.detectable}
+settings = check_fair(config)
+apart = [setting for setting in settings if setting.arms]
+print(f"{len(apart)} settings differ between arms, {len(settings) - len(apart)} are shared")
+pd.DataFrame([{"job": setting.group, "setting": setting.name, "shared": str(setting.shared),
+               **{arm: str(value) for arm, value in setting.arms.items()}}
+              for setting in apart]).fillna("as shared").style.hide(axis="index")
 
-
-def classified(a, b):
-    tables = [run.read_table("predictions").query("split == 'test'") for run in (a, b)]
-    names, scores_a, scores_b = paired_people(tables[0]["score"], tables[0]["participant"].to_numpy(str),
-                                              tables[1]["score"], tables[1]["participant"].to_numpy(str))
-    truth = tables[0].drop_duplicates("participant").set_index("participant")["truth"]
-    test = delong(scores_a, scores_b, (truth[names] == a.provenance["positive"]).to_numpy())
-    return {"what": f"AUROC of {a.config['target']}", "first": test.a, "second": test.b,
-            "interval": Interval(test.a - test.b, test.low, test.high, len(names)), "p": test.p, "detectable": None}
-
-
-rows = [{"comparison": f"{a.name} − {b.name}", **(segmented if a.job == "segment" else classified)(a, b)}
-        for a, b in opened]
-for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-    row["p (Holm)"] = float(p)
-table = pd.DataFrame([{**{key: row[key] for key in ("comparison", "what", "first", "second")},
-                       "difference": row["interval"].estimate, "low": row["interval"].low, "high": row["interval"].high,
-                       "n": row["interval"].n, "p": row["p"], "p (Holm)": row["p (Holm)"]} for row in rows])
-print(titled(f"{len(table)} comparisons on test people, first − second"))
-table.round(3)
+# %% [markdown]
+# ## Run it
+#
+# Interrupt the cell if you must (the black square): every cell under way saves its state, and running it again goes on
+# from there.
 
 # %%
-drawn = table.assign(row=table["what"] + ": " + table["comparison"] + " (n = " + table["n"].astype(str) + ")")
-intervals(drawn, "row", estimate="difference", reference=0.0, quantity="difference (95 % interval; dashed: none)",
-          title=titled("first arm − second arm"))
+run = run_study(config) if finished is None else Run(finished)
+titled = titles(run.simulated)
+cells = run.read_table("cells")
+print(titled(f"{len(cells)} cells, {int((cells['state'] == 'ok').sum())} of them well, "
+             f"{cells['seconds'].sum() / 60:.1f} minutes of work"))
+cells.groupby("stage", sort=False).agg(cells=("cell", "size"), seconds=("seconds", "sum")).round(1)
 
 # %% [markdown]
 # ## What may be said
 #
-# "No difference shown" is not "there is no difference": it says what this number of people could not find. For Dice the
-# sentence adds how large a difference would have had to be.
+# One sentence a comparison, made from its interval and its corrected p value (Holm, over all comparisons of a task);
+# it never says more than these do. "No difference shown" is not "there is no difference": it says what this number of
+# people could not find. Where it can be told, the sentence adds how large a difference would have had to be.
 
 # %%
-sentences = [verdict(row["interval"], a=row["comparison"].split(" − ")[0], b=row["comparison"].split(" − ")[1],
-                     what=row["what"], p=row["p (Holm)"], comparisons=len(rows), detectable=row["detectable"],
-                     alpha=alpha, marks=marks) for row in rows]
-print("\n\n".join(sentences))
+differences = run.read_table("differences")
+main = differences[differences["metric"].isin(["dice", "auroc", "absolute_error"])].reset_index(drop=True)
+print("\n\n".join(f"{row.task}, {row.direction}, {row.fraction:.0%} of the labels: {row.verdict}"
+                  for row in main.itertuples()))
+
+# %% [markdown]
+# ## The differences
+#
+# For segmentations: the mean over people of the difference of their Dice, with a bootstrap interval over people and a
+# permutation test that flips the sign of people's differences. For classifications: AUROC, DeLong's interval and test.
+# An interval that crosses the dashed line contains "none".
+
+# %%
+for (task, metric), rows in main.groupby(["task", "metric"], sort=False):
+    drawn = rows[["difference", "low", "high"]] * SHOWN[metric].scale
+    drawn["row"] = (rows["a"] + " − " + rows["b"] + ", " + rows["direction"] + ", "
+                    + rows["fraction"].map("{:.0%}".format) + " (n = " + rows["n"].astype(str) + ")")
+    display(intervals(drawn, "row", estimate="difference", reference=0.0, title=titled(task),
+                      quantity=f"difference, {SHOWN[metric].words} (95 % interval)"))
+main[["task", "direction", "fraction", "metric", "a", "b", "mean_a", "mean_b", "difference", "low", "high", "n", "test",
+      "p", "p_holm"]].round(3)
+
+# %% [markdown]
+# ## Every arm by itself
+#
+# The means of the arms with their own intervals. These overlap more than the differences above, because they contain
+# that some people are harder than others, which is the same for all arms.
+
+# %%
+by_arm = run.read_table("arms")
+print(titled("mean of each arm on its test people, with 95 % intervals"))
+by_arm[by_arm["metric"].isin(main["metric"])].drop(columns="seeds").round(3)
 
 # %% [markdown]
 # ## Person by person
@@ -145,31 +187,38 @@ print("\n\n".join(sentences))
 # site that the scan comes from.
 
 # %%
-def paired_differences(a, b):
-    """A row a test person: the Dice of run a minus that of run b."""
-    of_a, of_b = (run.read_table("dice").query("split == 'test'").groupby(["participant", "site"])["dice"].mean()
-                  for run in (a, b))
-    return (of_a - of_b).rename("difference").dropna().reset_index()
+people = run.read_table("people")
+dice = people[(people["metric"] == "dice") & (people["structure"] == "mean")]
+for (task, direction, fraction), rows in dice.groupby(["task", "direction", "fraction"], sort=False):
+    values = rows.groupby(["participant", "site", "arm"])["value"].mean().unstack("arm")
+    for a, b in config.pairs():
+        if {a, b} <= set(values):
+            each = (values[a] - values[b]).rename("difference").dropna().reset_index()
+            display(by_group(each, "difference", "site", quantity="difference of Dice", width=420,
+                             title=titled(f"{a} − {b}, {task}, {direction}, {fraction:.0%} of the labels")))
 
+# %% [markdown]
+# ## The report
+#
+# The study has written all this, and more, into one HTML file that opens anywhere: calibration, worst cases, who was
+# used and who was set aside, every setting that the arms share, a paragraph for a methods section, and how to run it
+# again. Here it is.
 
-for a, b in opened:
-    if a.job == "segment":
-        display(by_group(paired_differences(a, b), "difference", "site", quantity="difference of Dice", width=420,
-                         title=titled(f"Dice, {a.name} − {b.name}, each test person")))
+# %%
+Page(run.path / "report.html")
 
 # %% [markdown]
 # ## What this can show, and what not
 #
-# The intervals hold for *these two trained networks* and other people like the tested ones. They do not contain how
-# much the result would change if pretraining were repeated with another seed, which may be more than all of it. For a
-# claim about the *method*, repeat pretraining and the fine-tunings with several seeds and give `compare(…, seeds_a=,
-# seeds_b=)` the seed of each row.
+# With one seed the intervals hold for *these trained networks* and other people like the tested ones. They do not
+# contain how much the result would change if pretraining were repeated, which may be more than all of it. For a claim
+# about a *method* give several `seeds`: the intervals then cover both. One fold of three is a look; run all of them. And
+# the arms were trained for minutes: this ranks nothing but these minutes.
 
 # %%
-first = table.iloc[0]
-Path(out).mkdir(parents=True, exist_ok=True)
-table.to_csv(Path(out) / "comparisons.csv", index=False)
-record(out, comparisons=len(table), what=first["what"], people=int(first["n"]), difference=first["difference"],
-       difference_low=first["low"], difference_high=first["high"], p_holm=first["p (Holm)"],
-       sentence=sentences[0], simulated=simulated)
-print(Path(out).resolve() / "comparisons.csv")
+first = main.iloc[0]
+record(out, comparisons=len(main), what=f"{first['task']}: {first['metric']}, {first['a']} - {first['b']}",
+       people=int(first["n"]), difference=first["difference"], difference_low=first["low"],
+       difference_high=first["high"], p_holm=first["p_holm"], sentence=first["verdict"], cells=len(cells),
+       simulated=run.simulated)
+print(f"{run.path}\n{run.path / 'report.html'}")

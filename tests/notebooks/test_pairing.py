@@ -13,10 +13,10 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 ROOMS = {"SimulateConfig": "cohort", "CohortConfig": "cohort", "SplitConfig": "cohort", "PrepareConfig": "prepare",
          "EncoderConfig": "model", "PretrainConfig": "pretrain", "SegmentConfig": "finetune",
          "ClassifyConfig": "finetune", "EmbedConfig": "analysis", "AttendConfig": "analysis",
-         "TokensConfig": "analysis", "ShiftConfig": "analysis", "WhatifConfig": "analysis"}
+         "TokensConfig": "analysis", "ShiftConfig": "analysis", "WhatifConfig": "analysis", "StudyConfig": "study"}
 # parameters of a notebook itself, which are no setting of a job
 OWN = {"quickstart": {"out", "bids"}, "01_cohort": {"out", "sources", "damage"}, "06_embeddings": {"out", "color"},
-       "07_domain_shift": {"out", "embed"}, "08_compare": {"out", "pairs", "alpha", "seed"}}
+       "07_domain_shift": {"out", "embed"}, "08_compare": {"out", "finished"}}
 LINE = re.compile(r"(?P<each>each a )?(?P<config>\w+Config)\.(?P<field>\w+) \((?P<default>[^)]*)\): \S")
 
 
@@ -75,7 +75,7 @@ def test_parameters_are_settings_of_the_library_with_their_true_defaults(source)
         built = config(**{**required, **values})
         made = {name: as_plain(getattr(built, name)) for name in values}
         for name, value in values.items():
-            same = {key: made[name][key] for key in value} if isinstance(value, dict) else made[name]
+            same = part(made[name], value)
             assert (same, typed(same)) == (value, typed(value)), f"{config.__name__}.{name} is of another type"
 
 
@@ -85,16 +85,27 @@ def told(field, value):
         return ["needed"]
     default = field.get_default(call_default_factory=True)
     if isinstance(value, dict):
-        return [default.name]
+        return [default.name if hasattr(default, "name") else "nothing" if default == {} else str(default)]
     if isinstance(default, tuple):
         return [", ".join(map(str, default)), *(["the same"] if list(default) == value else [])]
     return [str(default)]
+
+
+def part(made, value):
+    """Of settings that were made: what ``value`` names, at any depth."""
+    if isinstance(value, dict) and isinstance(made, dict):
+        return {key: part(made[key], below) for key, below in value.items()}
+    if isinstance(value, list) and isinstance(made, list) and len(value) == len(made):
+        return [part(one, below) for one, below in zip(made, value, strict=True)]
+    return made
 
 
 def as_plain(value):
     """As it would stand in YAML: settings as a mapping, a tuple as a list, a path as text."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {key: as_plain(below) for key, below in value.items()}
     if isinstance(value, tuple):
         return [as_plain(one) for one in value]
     return str(value) if isinstance(value, Path) else value

@@ -22,7 +22,12 @@ TINY = {
     "05_attention_and_tokens": ["placed=10"],
     "06_embeddings": ["neighbours=3"],
     "07_domain_shift": ["smallest_site=3", "permutations=19", "people=3", "strengths=[1.0]", "changes=[gamma, noise]"],
-    "08_compare": [],
+    "08_compare": [
+        "pretrain={encoder: {preset: micro, image_size: 16, patch: 8}, objective: {prototypes_cls: 32, "
+        "prototypes_patch: 32, head_hidden: 32, head_bottleneck: 16}, epochs: 1, warmup_epochs: 0.5, batch_size: 2}",
+        "tasks={hippocampus: {data: scans, segment: {steps: 20, features: 4, learning_rate: 0.02}}, "
+        "sex: {data: scans, classify: {target: sex, mode: linear}}}", "arms={random: null, volta: {pretrain: {}}}",
+        "folds=2", "run_folds=1"],
 }
 PEOPLE = 11
 

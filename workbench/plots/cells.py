@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
 from typing import Any
 
 
@@ -47,3 +49,19 @@ def choose(draw: Callable[[str], Any], options: Sequence[str], value: str | None
 def titles(simulated: bool) -> Callable[[str], str]:
     """A function that makes titles; simulated data are called simulated wherever they are shown."""
     return lambda text: f"Simulated data: {text}" if simulated else text
+
+
+class Page:
+    """A whole HTML page in a frame below a cell: it travels with the notebook, and its styles stay its own.
+
+    Args:
+        path: The file, which must load nothing, since the frame keeps only its text.
+        height: Of the frame, in pixels; it scrolls.
+    """
+
+    def __init__(self, path: Path, height: int = 700) -> None:
+        self.text, self.height = Path(path).read_text(), height
+
+    def _repr_html_(self) -> str:
+        return (f'<iframe srcdoc="{escape(self.text)}" sandbox style="width: 100%; height: {self.height}px; '
+                'border: 1px solid #ccc"></iframe>')
