@@ -14,7 +14,7 @@ from workbench.analysis.query import Query, parse_query, region_mask, token_weig
 from workbench.analysis.sanity import mass_summary, norm_facts, region_mass
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model import Encoder, EncoderConfig, load_encoder
-from workbench.model.attention import Look
+from workbench.model.attention import Look, attention_rows
 from workbench.model.encode import padded_box
 from workbench.prepare import open_store
 
@@ -134,8 +134,7 @@ def test_the_unit_is_multiples_of_uniform_attention(opened):
     maps = scan_maps(encoder, store, scan, CLS, Reading())
     low, high = padded_box(store.shape(scan), (8, 8, 8))
     volume = torch.from_numpy(store.read(scan, low, high).astype(np.float32))[None, None]
-    with torch.no_grad():
-        row, grid = encoder.cls_attention(volume)
+    row, grid = attention_rows(encoder, volume, [0])[:, :, 0, encoder.first_patch:], encoder.tokenise(volume)[1]
     centre = np.array(store.shape(scan)) // 2
     token = np.ravel_multi_index(tuple((centre - low) // 8), grid)
     np.testing.assert_allclose(maps.values[(slice(None), *centre)], row[0, :, token] * row.shape[2], rtol=1e-4)

@@ -8,7 +8,8 @@ from workbench.analysis import changes
 from workbench.analysis.changes import change_scan
 from workbench.analysis.config import EmbedConfig, WhatifConfig
 from workbench.analysis.embed import run_embed
-from workbench.analysis.whatif import curves, draw_people, flips, run_whatif, spread_within_sites
+from workbench.analysis.whatif import draw_people, run_whatif
+from workbench.analysis.whatif_tables import curves, flips, spread_within_sites
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
 from workbench.prepare import open_store

@@ -38,6 +38,16 @@ def matrices(encoder, volume):
     return out, encoder.norm(x)
 
 
+def test_the_rows_are_the_attention_that_the_fused_pass_uses(encoder, volume):
+    """softmax(qk)·v from the rows gives what scaled_dot_product_attention gives for CLS."""
+    attention = encoder.blocks[0].attn
+    with torch.no_grad():
+        x = encoder.blocks[0].norm1(encoder.tokenise(volume)[0])
+        v = attention.qkv(x).chunk(3, dim=-1)[2].unflatten(2, (CONFIG.heads, -1)).transpose(1, 2)
+        by_rows = (attention_rows(encoder, volume, [0], block=0) @ v).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(attention.proj(by_rows)[:, 0], attention(x)[:, 0], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("block", [0, 3, -1])
 def test_rows_equal_the_explicit_matrix(encoder, volume, block):
     full, _ = matrices(encoder, volume)
@@ -81,8 +91,8 @@ def test_without_qkv_bias_and_a_missing_block():
     torch.manual_seed(0)
     plain = Encoder(EncoderConfig(preset="micro", image_size=16, patch=8, qkv_bias=False)).eval()
     volume = torch.randn(1, 1, 16, 16, 16)
-    row, _ = plain.cls_attention(volume, block=1)
-    torch.testing.assert_close(attention_rows(plain, volume, [0], block=1)[:, :, 0, plain.first_patch:], row,
-                               atol=1e-5, rtol=0)
+    full, _ = matrices(plain, volume)
+    row = attention_rows(plain, volume, [0], block=1)[:, :, 0]
+    torch.testing.assert_close(row, full[1][:, :, 0], atol=1e-5, rtol=0)
     with pytest.raises(IndexError):
         attention_rows(plain, volume, [0], block=6)

@@ -14,38 +14,6 @@ def encoder():
     return Encoder(SMALL).eval()
 
 
-def full_attention(encoder: Encoder, volume: torch.Tensor, block: int) -> torch.Tensor:
-    """The explicit N×N matrix of one block, written out independently of Attention.rows."""
-    x, _ = encoder.tokenise(volume)
-    for b in encoder.blocks[:block]:
-        x = b(x)
-    chosen = encoder.blocks[block]
-    q, k, _ = chosen.attn.qkv(chosen.norm1(x)).chunk(3, dim=-1)
-    heads = encoder.config.heads
-    q, k = (t.unflatten(2, (heads, -1)).transpose(1, 2) for t in (q, k))
-    return ((q @ k.transpose(2, 3)) / q.shape[-1] ** 0.5).softmax(-1)
-
-
-@pytest.mark.parametrize("block", [0, 3, 5])
-def test_cls_row_equals_the_row_of_the_full_matrix(encoder, block):
-    volume = torch.randn(2, 1, 16, 24, 16)
-    with torch.no_grad():
-        row, grid = encoder.cls_attention(volume, block=block)
-        full = full_attention(encoder, volume, block)
-    assert grid == (2, 3, 2)
-    torch.testing.assert_close(row, full[:, :, 0, encoder.first_patch:], atol=1e-6, rtol=1e-5)
-
-
-def test_the_row_is_the_attention_that_the_fused_pass_uses(encoder):
-    """softmax(qk)·v from the rows gives what scaled_dot_product_attention gives for CLS."""
-    x = torch.randn(1, 11, SMALL.width)
-    attention = encoder.blocks[0].attn
-    with torch.no_grad():
-        _, _, v = attention._split(x)
-        by_rows = (attention.rows(x, [0]) @ v).transpose(1, 2).flatten(2)
-        torch.testing.assert_close(attention.proj(by_rows)[:, 0], attention(x)[:, 0], atol=1e-5, rtol=1e-4)
-
-
 def test_any_multiple_of_the_patch_is_accepted_and_anything_else_refused(encoder):
     tokens = encoder(torch.randn(1, 1, 24, 16, 32))
     assert tokens.grid_xyz == (3, 2, 4)

@@ -76,8 +76,9 @@ def _shown(scan: np.ndarray, affine: np.ndarray) -> NiftiFile:
 def _asked(embed: Path, whatif: Path | None, store: Any, encoder: Any) -> Any:
     from workbench.analysis.config import WhatifConfig
     from workbench.analysis.vectors import open_embed
-    from workbench.analysis.whatif import Asked, spread_within_sites
+    from workbench.analysis.whatif_asked import Asked
     from workbench.analysis.whatif_models import Scorer, Segmenter
+    from workbench.analysis.whatif_tables import spread_within_sites
     from workbench.runs import Run
 
     followed = Run(whatif).config if whatif else {}

@@ -1,4 +1,4 @@
-"""The encoder: a 3D vision transformer with fused attention, and attention rows when they are asked for.
+"""The encoder: a 3D vision transformer with fused attention; `model.attention` reads its attention out.
 
 Shape suffixes: B volumes, N all tokens (1 CLS + R registers + P patches), D width, H heads, C channels of a head,
 XYZ voxels, xyz patch grid.
@@ -52,23 +52,11 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
         self.proj = nn.Linear(width, width)
 
-    def _split(self, x_BND: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x_BND: Tensor) -> Tensor:
         qkv = self.qkv(x_BND).unflatten(2, (3, self.heads, -1))  # (B, N, 3, H, C)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, N, C)
-        return q, k, v
-
-    def forward(self, x_BND: Tensor) -> Tensor:
-        out_BHNC = F.scaled_dot_product_attention(*self._split(x_BND))
+        out_BHNC = F.scaled_dot_product_attention(q, k, v)
         return self.proj(out_BHNC.transpose(1, 2).flatten(2))
-
-    def rows(self, x_BND: Tensor, queries: Sequence[int]) -> Tensor:
-        """Attention of the wanted query tokens over all tokens, ``(B, H, len(queries), N)``, in float32.
-
-        Only these rows are computed: for one row of a 160³ volume at patch 8 that is 0.4 MB in place of 2.9 GB.
-        """
-        q, k, _ = self._split(x_BND)
-        scores = q[:, :, list(queries)].float() @ k.float().transpose(2, 3) / q.shape[-1] ** 0.5
-        return scores.softmax(dim=-1)
 
 
 class Block(nn.Module):
@@ -191,21 +179,3 @@ class Encoder(nn.Module):
             if number in hidden:
                 states[number] = x_BND[:, self.first_patch:]
         return Tokens(self.norm(x_BND), self.config.registers, grid, states)
-
-    def cls_attention(self, volume_B1XYZ: Tensor, *, block: int = -1) -> tuple[Tensor, Triple]:
-        """How CLS attends to the patches in one block: ``(B, H, P)`` in float32, and the patch grid.
-
-        A head's row sums to 1 over all tokens; what is missing from 1 here went to CLS itself and the registers.
-
-        Args:
-            volume_B1XYZ: Prepared volumes.
-            block: Which block, from 0, or from the end when negative.
-        """
-        index = range(len(self.blocks))[block]  # IndexError for a block that is not there
-        x_BND, grid = self.tokenise(volume_B1XYZ)
-        for b in self.blocks[:index]:
-            x_BND = b(x_BND)
-        chosen = self.blocks[index]
-        assert isinstance(chosen, Block)
-        rows_BH1N = chosen.attn.rows(chosen.norm1(x_BND), [0])
-        return rows_BH1N[:, :, 0, self.first_patch:], grid
