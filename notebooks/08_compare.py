@@ -32,13 +32,13 @@
 #
 # Each line names the setting of the study that it sets. Three parts matter:
 #
-# - `pretrain` is what all arms share, and `arms` is what sets each apart. `null` in a YAML, `None` here, is an arm that
-#   is not pretrained: the same architecture with random weights.
-# - `tasks` are what the encoders have to do. Both of these test people of the sites that were trained on (`within`); for
-#   transfer to a site that nobody was trained on write `{"leave_one_out": []}` in its place, or `{"train": ["site1"],
-#   "test": ["site2"]}`.
-# - `reference` is what every arm is compared with. **Decide what you compare before you look at results.** Each further
-#   comparison makes the correction stricter, as it must.
+# - `pretrain` is what all arms share, and `arms` is what sets each apart. `null` in a YAML, `None` here, is an arm
+#   that is not pretrained: the same architecture with random weights.
+# - `tasks` are what the encoders have to do. Both of these test people of the sites that were trained on (`within`);
+#   for transfer to a site that nobody was trained on write `{"leave_one_out": []}` in its place, or `{"train":
+#   ["site1"], "test": ["site2"]}`.
+# - `reference` is what every arm is compared with. **Decide what you compare before you look at results.** Each
+#   further comparison makes the correction stricter, as it must.
 #
 # A study that has been run already, in the shell or on a larger machine, is shown in place of this one if you give its
 # folder as `finished`.
@@ -87,8 +87,8 @@ from workbench.plots.cells import Page, titles
 from workbench.plots.estimates import by_group, intervals
 from workbench.runs import Run
 from workbench.study import StudyConfig, run_study
-from workbench.study.evidence import SHOWN
 from workbench.study.fair import check_fair
+from workbench.study.measures import SHOWN
 from workbench.study.study import plan_study
 
 plots.offline()
@@ -97,8 +97,8 @@ runs = Path(out).resolve()
 # %% [markdown]
 # ## What would be done
 #
-# Every cell of the study is a run folder of its own, named by a hash of its settings and of what it reads. So this list
-# can be told beforehand, and the same study goes on after an interruption and does again only what has changed.
+# Every cell of the study is a run folder of its own, named by a hash of its settings and of what it reads. So this
+# list can be told beforehand, and the same study goes on after an interruption and does again only what has changed.
 
 # %%
 if finished is None:
@@ -113,9 +113,9 @@ else:
 # %% [markdown]
 # ## Is it fair?
 #
-# Two arms are a fair pair if they differ in nothing but what is asked about. The table lists every setting in which some
-# arm differs from what is shared. One that `compares` does not name would be refused before anything starts: forgetting
-# to set a learning rate alike has made many an "improvement".
+# Two arms are a fair pair if they differ in nothing but what is asked about. The table lists every setting in which
+# some arm differs from what is shared. One that `compares` does not name would be refused before anything starts:
+# forgetting to set a learning rate alike has made many an "improvement".
 
 # %%
 settings = check_fair(config)
@@ -212,8 +212,8 @@ Page(run.path / "report.html")
 #
 # With one seed the intervals hold for *these trained networks* and other people like the tested ones. They do not
 # contain how much the result would change if pretraining were repeated, which may be more than all of it. For a claim
-# about a *method* give several `seeds`: the intervals then cover both. One fold of three is a look; run all of them. And
-# the arms were trained for minutes: this ranks nothing but these minutes.
+# about a *method* give several `seeds`: the intervals then cover both. One fold of three is a look; run all of them.
+# And the arms were trained for minutes: this ranks nothing but these minutes.
 
 # %%
 first = main.iloc[0]

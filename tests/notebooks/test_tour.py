@@ -54,7 +54,7 @@ def test_all_ran_in_a_batch_and_made_what_they_say(reports):
     assert made == {
         "01": ["bids", "cohort", "split", "store"], "02": ["encoder"], "03": ["pretrained", "random"],
         "04": ["brain_volume", "pretrained", "random"], "05": ["attend", "tokens"], "06": ["pretrained", "random"],
-        "07": ["shift-pretrained", "shift-random", "whatif"], "08": []}
+        "07": ["shift-pretrained", "shift-random", "whatif"], "08": ["study"]}
     for report in reports.values():
         assert report.run.ok and noted(report)["simulated"] is True
         assert all(run.ok and run.simulated for run in report.made.values())
@@ -204,22 +204,32 @@ def test_the_site_is_predicted_as_often_as_the_table_says(reports):
     assert task.to_dict() == pytest.approx(dice.to_dict(), abs=6e-4)
 
 
-def test_the_comparison_is_worked_out_from_the_runs_and_corrected_together(reports, pages):
+def test_the_comparison_is_worked_out_from_the_cells_and_corrected_together(reports):
     report = reports["08"]
-    a, b = (people_of(reports["03"].made[arm]) for arm in ("pretrained", "random"))
-    table = pd.read_csv(pages[0].parent / "runs" / "08_compare" / "comparisons.csv")
-    assert len(table) == 3 and table["what"].tolist() == ["Dice", "AUROC of diagnosis", "AUROC of diagnosis"]
-    interval = bootstrap_interval((a - b).to_numpy())
-    assert table.loc[0, ["difference", "low", "high"]].tolist() == pytest.approx(
-        [(a - b).mean(), interval.low, interval.high])
-    rows = [reports["04"].made[arm].read_table("predictions").query("split == 'test'").set_index("participant")
-            for arm in ("pretrained", "brain_volume")]
-    positive = (rows[0]["truth"] == sorted(set(rows[0]["truth"]))[1]).to_numpy()
-    test = delong(rows[0]["score"].to_numpy(), rows[1].loc[rows[0].index, "score"].to_numpy(), positive)
-    assert table.loc[2, ["difference", "low", "high", "p"]].tolist() == pytest.approx(
-        [test.a - test.b, test.low, test.high, test.p])
-    assert table["p (Holm)"].tolist() == pytest.approx(holm(table["p"].tolist()).tolist())
-    shown = report.table("comparison", "difference", "p (Holm)")
-    assert shown["difference"].astype(float).tolist() == pytest.approx(table["difference"].tolist(), abs=6e-4)
-    assert report.text.count("simulated data: ") == 3 and noted(report)["sentence"] in report.text
-    assert "brain_volume" in report.table("comparison", "differ in").to_string()
+    study = report.made["study"]
+    differences = study.read_table("differences")
+    main = differences[differences["metric"].isin(["dice", "auroc"])].reset_index(drop=True)
+    assert main[["task", "a", "b"]].values.tolist() == [["hippocampus", "volta", "random"], ["sex", "volta", "random"]]
+    cells = study.read_table("cells")
+    assert (cells["state"] == "ok").all() and f"{len(cells)} cells, {len(cells)} of them well" in report.text
+
+    def tested(task, table):
+        of = {}
+        for row in cells.query("stage == 'test' and task == @task").itertuples():
+            of[row.arm] = Run(study.path / "cells" / row.cell).read_table(table).query("split == 'test'")
+        return of["volta"], of["random"]
+
+    a, b = (rows.groupby("participant")["dice"].mean() for rows in tested("hippocampus", "dice"))
+    assert main.loc[0, ["mean_a", "difference"]].tolist() == pytest.approx([a.mean(), (a - b).mean()])
+    assert main.loc[0, "n"] == len(a) and main.loc[0, "low"] <= (a - b).mean() <= main.loc[0, "high"]
+    a, b = (rows.groupby("participant")[["truth", "score"]].first() for rows in tested("sex", "predictions"))
+    positive = (a["truth"] == sorted(set(a["truth"]))[1]).to_numpy()
+    test = delong(a["score"].to_numpy(), b.loc[a.index, "score"].to_numpy(), positive)
+    assert main.loc[1, ["mean_a", "mean_b", "p"]].tolist() == pytest.approx([test.a, test.b, test.p])
+    for _, rows in differences.groupby(["task", "metric"]):
+        assert rows["p_holm"].tolist() == pytest.approx(holm(rows["p"].tolist()).tolist())
+
+    shown = report.table("task", "difference", "p_holm")
+    assert shown["difference"].astype(float).tolist() == pytest.approx(main["difference"].tolist(), abs=6e-4)
+    assert all(verdict in report.text for verdict in main["verdict"])
+    assert noted(report)["sentence"] == main.loc[0, "verdict"] and noted(report)["cells"] == len(cells)
