@@ -80,7 +80,7 @@ def settings(args: argparse.Namespace, out: Path, store: Path, scans: int, steps
     heads = {"prototypes_cls": 64, "prototypes_patch": 64, "head_hidden": 64} if args.tiny else {}
     return PretrainConfig.build({
         "out": out, "store": store, "encoder": {**encoder, "patch": 16}, "objective": heads, "batch_size": batch,
-        "epochs": steps * batch / scans, "precision": "bf16-mixed" if args.device == "cuda" else "32-true",
+        "epochs": steps * batch / scans, "precision": "bf16-mixed",
         "accelerator": args.device, "workers": args.workers, "compile": args.compile, "checkpoint_minutes": 1000.0})
 
 

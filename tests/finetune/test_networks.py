@@ -40,6 +40,18 @@ def test_a_unet_from_scratch_needs_no_encoder_and_learns(study, tmp_path):
     assert there["true_volume_ml"].between(0.2, 1.2).all()  # balls of 4.5 and 6 mm: 0.38 and 0.90 ml
 
 
+@pytest.mark.parametrize("network", ["unetr", "unet"])
+def test_bf16_learns_what_float32_learns(study, tmp_path, network):
+    own = {"network": network} | ({"encoder": None, "init": "random", "crop": 32} if network == "unet" else {})
+    exact, rounded = (run_segment(config(study, tmp_path / p, precision=p, steps=12, **own))
+                      for p in ("32-true", "bf16-mixed"))
+    losses = [run.metrics()["loss"].to_numpy() for run in (exact, rounded)]
+    assert np.allclose(*losses, rtol=0.05) and not np.array_equal(*losses)
+    assert all(w.dtype == torch.float32 for w in weights_of(rounded).values())
+    dice = [run.read_table("dice").groupby("structure")["dice"].mean() for run in (exact, rounded)]
+    assert np.allclose(*dice, atol=0.1)
+
+
 def test_swin_unetr_and_the_token_probe_go_the_same_way(study, tmp_path):
     swin = run_segment(from_scratch(study, tmp_path / "swin", "swin_unetr", [64, 32, 32], features=12, steps=1,
                                     batch_size=1, overlap=0.0, test_sites=["A"]))

@@ -75,6 +75,19 @@ def test_same_seed_same_weights_and_another_seed_others(study, tmp_path):
     assert any(not np.array_equal(first[k], v) for k, v in weights(other.path).items())
 
 
+@pytest.mark.parametrize("name", ["volta", "mae", "simclr"])
+def test_bf16_trains_near_float32_and_knows_its_gradients(study, tmp_path, name):
+    """Through the whole loop: what Fabric does to the inputs of a model in mixed precision is part of it."""
+    objective = {} if name == "volta" else {"objective": {"name": name}}
+    runs = {precision: run_pretrain(study.pretrain(tmp_path / precision, precision=precision, epochs=2, **objective))
+            for precision in ("32-true", "bf16-mixed")}
+    exact, rounded = (runs[p].metrics() for p in ("32-true", "bf16-mixed"))
+    assert np.allclose(rounded["loss"], exact["loss"], rtol=0.02) and not np.array_equal(rounded["loss"], exact["loss"])
+    shares = rounded.filter(like="gradient_share_").dropna()
+    assert len(shares) and np.allclose(shares.sum(axis=1), 1, atol=1e-3)
+    assert all(w.dtype == np.float32 for w in weights(runs["bf16-mixed"].path).values())
+
+
 def test_reading_ahead_in_a_process_changes_nothing(study, tmp_path):
     run = run_pretrain(study.pretrain(tmp_path / "ahead", workers=1))
     assert all(np.array_equal(weights(study.encoder_run)[k], v) for k, v in weights(run.path).items())

@@ -29,6 +29,12 @@ def pick_device(accelerator: str) -> str:
     return accelerator
 
 
+def arithmetic(device: torch.device | str, precision: str) -> torch.autocast:
+    """What a forward pass computes in: float32, or bfloat16 where that is safe (``bf16-mixed``); weights, gradients and
+    what is written stay float32."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16-mixed")
+
+
 def peak_flops(device: torch.device, precision: str) -> tuple[float, str]:
     """What the device could do in a second at best, and where that number is from: the data sheet of a known GPU,
     else the best of a few large matrix products just measured."""

@@ -38,7 +38,7 @@ class DiceCurve:
         rows = []
         for scan in self.scans.itertuples():
             found = probabilities(model, self.store, scan.scan_id, crop=self.crop, overlap=self.config.overlap,
-                                  device=self.device).argmax(axis=0)
+                                  device=self.device, precision=self.config.precision).argmax(axis=0)
             truth = to_classes(self.store.read_seg(scan.scan_id),
                                class_map(self.store, scan.scan_id, self.config.structures))
             rows += [{"step": step, "seconds": seconds, "scan_id": scan.scan_id, "participant": scan.participant,

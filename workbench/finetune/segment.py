@@ -12,7 +12,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from workbench.cohort.splits import load_sides
-from workbench.engine.device import pick_device
+from workbench.engine.device import arithmetic, pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.curve import DiceCurve
@@ -50,7 +50,9 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
     model = build_network(config, encoder, crop)
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts_of(config, store, table, card)) as run:
         device = pick_device(config.accelerator)
-        train(model.to(device), store, table, config, run, device, crop)
+        # convolutions are faster with channels last; on a CPU about a third of a step
+        model.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        train(model, store, table, config, run, device, crop)
         wanted = table[table["split"] == config.predict]
         if config.predict == "all":
             wanted = store.index.assign(labelled=labelled).merge(load_sides(config.split), on="participant")
@@ -69,7 +71,9 @@ def train(model: nn.Module, store: Store, table: pd.DataFrame, config: SegmentCo
 
     def backward(step: int) -> float:
         image, label = crops.batch(step)
-        logits, label = model(image.to(device)), label.to(device)
+        with arithmetic(device, config.precision):
+            logits = model(image.to(device))
+        logits, label = logits.float(), label.to(device)
         loss = dice_loss(logits, label) + torch.nn.functional.cross_entropy(logits, label[:, 0], weight=weights)
         loss.backward()
         return float(loss.detach())
@@ -84,7 +88,8 @@ def train(model: nn.Module, store: Store, table: pd.DataFrame, config: SegmentCo
 def segment_and_score(model: nn.Module, store: Store, scan, config: SegmentConfig, folder: Path, device: str,
                       crop: Triple) -> list[dict[str, object]]:
     """Write one segmentation; a row per structure, scored in the scan's own space against the file's labels."""
-    probs = probabilities(model, store, scan.scan_id, crop=crop, overlap=config.overlap, device=device)
+    probs = probabilities(model, store, scan.scan_id, crop=crop, overlap=config.overlap, device=device,
+                          precision=config.precision)
     volume = in_source_space(probs, store, scan.scan_id)
     file = Path("volumes") / f"{scan.scan_id}_dseg.nii.gz"
     names = {name: code for code, name in enumerate(config.structures, start=1)}

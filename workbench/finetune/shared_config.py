@@ -50,6 +50,9 @@ class FinetuneConfig(JobConfig):
     """AdamW's weight decay; none on biases and norms."""
     batch_size: int = Field(2, ge=1)
     """Samples of one optimiser step."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Arithmetic of networks, in training and prediction; bf16-mixed where the processor has it. Losses stay in
+    float32."""
     seed: int = Field(0, ge=0)
     """Seed of new weights, order, crops and augmentation."""
     checkpoint_minutes: float = Field(5.0, ge=0, exclude=True)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from workbench.engine.device import arithmetic
 from workbench.engine.streams import Purpose, stream
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.loop import fit
@@ -51,6 +52,11 @@ def train_and_predict(encoder: Encoder | None, store: Store, table: pd.DataFrame
     scans = list(table["scan_id"])
     step_xyz = encoder.config.patch_xyz if config.mode == "full" and encoder is not None else CNN_STEP
 
+    def output_of(scan: str) -> Tensor:
+        with arithmetic(device, config.precision):
+            output = model(whole_scan(store, scan, step_xyz).to(device))
+        return output.float().cpu()
+
     def loss_of(output: Tensor, row: int) -> Tensor:
         if target.regression:
             return (output[0, 0] - (target.values[row] - mean) / spread) ** 2
@@ -61,14 +67,12 @@ def train_and_predict(encoder: Encoder | None, store: Store, table: pd.DataFrame
         for n in range(step * config.batch_size, (step + 1) * config.batch_size):
             epoch, place = divmod(n, len(rows))
             row = int(rows[stream(config.seed, Purpose.PROBE_ORDER, epoch).permutation(len(rows))[place]])
-            output = model(whole_scan(store, scans[row], step_xyz).to(device)).float().cpu()
-            loss = loss_of(output, row) * float(target.weights[row]) / config.batch_size
+            loss = loss_of(output_of(scans[row]), row) * float(target.weights[row]) / config.batch_size
             loss.backward()
             total += float(loss.detach())
         return total
 
     fit(model, encoder if config.mode == "full" else None, backward, steps, config, run)
     with torch.inference_mode():
-        out = torch.cat([model(whole_scan(store, s, step_xyz).to(device)).float().cpu()
-                         for s in tqdm(scans, desc="predict", unit="scan")])
+        out = torch.cat([output_of(scan) for scan in tqdm(scans, desc="predict", unit="scan")])
     return out[:, 0].numpy() * spread + mean if target.regression else out.softmax(1).numpy()

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from workbench.engine.device import arithmetic
 from workbench.prepare.restore import to_source_space
 from workbench.prepare.store import Store
 from workbench.volumes import Volume
@@ -13,22 +14,25 @@ from workbench.volumes.volume import Triple
 
 
 @torch.inference_mode()
-def probabilities(model: nn.Module, store: Store, scan: str, *, crop: Triple, overlap: float,
-                  device: str) -> np.ndarray:
+def probabilities(model: nn.Module, store: Store, scan: str, *, crop: Triple, overlap: float, device: str,
+                  precision: str = "32-true") -> np.ndarray:
     """Class probabilities ``(classes, X, Y, Z)`` on the prepared grid, float32, by overlapping windows of ``crop``."""
-    return window_logits(model, store.read(scan), crop=crop, overlap=overlap, device=device).softmax(0).cpu().numpy()
+    logits = window_logits(model, store.read(scan), crop=crop, overlap=overlap, device=device, precision=precision)
+    return logits.softmax(0).cpu().numpy()
 
 
 @torch.inference_mode()
-def window_logits(model: nn.Module, scan: np.ndarray, *, crop: Triple, overlap: float, device: str) -> torch.Tensor:
+def window_logits(model: nn.Module, scan: np.ndarray, *, crop: Triple, overlap: float, device: str,
+                  precision: str = "32-true") -> torch.Tensor:
     """Logits ``(classes, X, Y, Z)`` of a prepared scan ``(X, Y, Z)``, float32, on ``device``."""
     from monai.inferers import sliding_window_inference
 
     model.eval()
     image = torch.from_numpy(scan.astype(np.float32))[None, None].to(device)
-    logits = sliding_window_inference(image, crop, 2, model, overlap=overlap, mode="gaussian")
+    with arithmetic(device, precision):
+        logits = sliding_window_inference(image, crop, 2, lambda x: model(x).float(), overlap=overlap, mode="gaussian")
     assert isinstance(logits, torch.Tensor)
-    return logits.float()[0]
+    return logits[0]
 
 
 def in_source_space(probs: np.ndarray, store: Store, scan: str) -> Volume:

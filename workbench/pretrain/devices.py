@@ -42,8 +42,9 @@ def launch(config: PretrainConfig) -> lightning_fabric.Fabric:
         strategy = ModelParallelStrategy(parallelize_fn=_shard, data_parallel_size=ranks, tensor_parallel_size=1)
     # one process beside a Slurm that did not start it is what was asked for
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+    # no precision: Fabric's own refuses frozen inputs and the backward passes of gradient shares; `arithmetic` is ours
     fabric = lightning_fabric.Fabric(accelerator=pick_device(config.accelerator), devices=config.devices,
-                                     num_nodes=config.nodes, strategy=strategy, precision=config.precision)
+                                     num_nodes=config.nodes, strategy=strategy)
     fabric.launch()
     return fabric
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.cohort.splits import load_sides
-from workbench.engine.device import peak_flops, pick_device
+from workbench.engine.device import arithmetic, peak_flops, pick_device
 from workbench.model.vit import Encoder
 from workbench.prepare.store import open_store
 from workbench.pretrain.config import PretrainConfig
@@ -76,13 +76,12 @@ def measure(config: PretrainConfig, objective: Objective, batches: MicroBatches,
             module.recompute = config.activation_checkpointing
     optimiser = torch.optim.AdamW(parameter_groups(objective), lr=0.0)
     kept, taken = 0.0, []
-    scale = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16-mixed")
     for n in range(1 + MEASURED):
         start = time.perf_counter()
         batch = on_device(batches[n], config, device)
 
         def forward(batch: Batch = batch, n: int = n) -> Tensor:
-            with scale:
+            with arithmetic(device, config.precision):
                 return objective(batch, Moment(n, steps, 1.0, n == 0)).total
 
         if n == 0:

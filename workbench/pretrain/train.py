@@ -25,7 +25,7 @@ from workbench.engine.checkpoint import (
     snapshot,
     whole,
 )
-from workbench.engine.device import memory_gb, peak_flops
+from workbench.engine.device import arithmetic, memory_gb, peak_flops
 from workbench.engine.ranks import total
 from workbench.errors import WorkbenchError
 from workbench.model.export import EncoderCard, save_encoder
@@ -200,7 +200,8 @@ class Trainer:
         batch = on_device(raw, self.config, self.fabric.device)
         shares: dict[str, Tensor] = {}
         with self.fabric.no_backward_sync(self.model, enabled=not last):
-            losses = self.model(batch, now)
+            with arithmetic(self.fabric.device, self.config.precision):
+                losses = self.model(batch, now)
             if now.monitored and not self.sharded:  # the hooks of shards expect one backward pass
                 shares = losses.gradient_shares()
             self.fabric.backward(losses.total / self.config.accumulate)

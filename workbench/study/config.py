@@ -80,6 +80,8 @@ class StudyConfig(JobConfig):
         for name, task in self.tasks.items():
             if task.data not in self.data:
                 raise ValueError(f"tasks.{name}.data: {task.data!r} is none of {', '.join(self.data)}")
+            if extra := [seed for seed in task.seeds if seed not in self.seeds]:
+                raise ValueError(f"tasks.{name}.seeds: {extra[0]} is not one of the study's seeds")
         for a in [self.reference, *(arm for pair in self.contrasts for arm in pair)]:
             if a not in self.arms:
                 raise ValueError(f"{a!r} is not an arm; arms: {', '.join(self.arms)}")
@@ -95,6 +97,10 @@ class StudyConfig(JobConfig):
 
     def each_arm(self) -> dict[str, ArmSettings]:
         return {name: arm or ArmSettings() for name, arm in self.arms.items()}
+
+    def seeds_of(self, task: str) -> tuple[int, ...]:
+        """Pretraining seeds that a task runs."""
+        return self.tasks[task].seeds or self.seeds
 
     def pairs(self) -> list[tuple[str, str]]:
         """Pairs that are compared, each as (a, b) for a − b."""

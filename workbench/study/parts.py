@@ -113,6 +113,8 @@ class TaskSettings(Settings):
     the same number of steps. One or none: nothing is chosen."""
     folds: int | None = Field(None, ge=2)
     """Folds of this task, where they are not the study's."""
+    seeds: tuple[int, ...] = ()
+    """Those of the study's pretraining seeds that this task runs; empty means all. A costly task may have fewer."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> TaskSettings:

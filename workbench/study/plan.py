@@ -79,12 +79,13 @@ class Plan:
             about = {"task": place.name, "kind": place.task.job, "direction": place.direction.name, "fold": place.fold,
                      "arm": arm_name, "fraction": fraction}
             rates = place.task.learning_rates
-            first = (self.study.seeds[0], self.study.finetune_seeds[0])
+            seeds = self.study.seeds_of(place.name)
+            first = (seeds[0], self.study.finetune_seeds[0])
             tuning = []
             if len(rates) > 1:
                 tuning = [self._finetune(place, arm_name, arm, *first, rate, {**about, "stage": "tune"}) for rate in
                           rates]
-            for seed in self.study.seeds:
+            for seed in seeds:
                 for again in self.study.finetune_seeds:
                     self._finetune(place, arm_name, arm, seed, again, rates[0] if len(rates) == 1 else None,
                                    {**about, "stage": "test"}, tuning=tuple(tuning))

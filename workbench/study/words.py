@@ -69,6 +69,10 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
             yield (f"Each arm was pretrained {len(study.seeds)} times with other seeds; the intervals have the "
                    "variation between pretrainings in them as well as that between people"
                    + (", and with so few of them they are wide." if len(study.seeds) < 4 else "."))
+    fewer = {name: len(study.seeds_of(name)) for name in study.tasks if len(study.seeds_of(name)) < len(study.seeds)}
+    if fewer:
+        yield "Fewer pretrainings: " + "; ".join(f"{name}: {n} of {len(study.seeds)}" for name, n in fewer.items()) + (
+            ". Where it is one, how much another would change is not in the interval.")
     short = {name: task.folds or study.folds for name, task in study.tasks.items()
              if study.run_folds and study.run_folds < (task.folds or study.folds)}
     if short:
