@@ -1,6 +1,7 @@
 """The peer of a pretraining step: VolTA as one would write it with MONAI's ViT and the formulas of the papers.
 
-The heads, masks and settings are the workbench's own; encoder, losses, EMA and views are MONAI's or the textbook's.
+The projection head, masks and settings are the workbench's own; encoder, reconstruction, losses, EMA and views are
+MONAI's or the papers'.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from monai.networks.nets import ViT
 from torch import Tensor, nn
 
 from workbench.model.config import EncoderConfig
-from workbench.model.heads import ProjectionHead, ReconstructionHead
+from workbench.model.heads import ProjectionHead
 from workbench.pretrain.objectives.volta import VoltaSettings
 
 
@@ -45,7 +46,9 @@ class PeerVolta(nn.Module):
         self.s, self.grid = s, encoder.grid_xyz
         self.student = PeerBranch(encoder, s)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
-        self.reconstruct = ReconstructionHead(encoder.width, encoder.patch_xyz)
+        d, patch = encoder.width, encoder.patch_xyz
+        self.features = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, d), nn.GELU())
+        self.unpatch = nn.ConvTranspose3d(d, 1, kernel_size=patch, stride=patch)
         self.register_buffer("centre_cls", torch.zeros(s.prototypes_cls))
         self.register_buffer("centre_patch", torch.zeros(s.prototypes_patch))
 
@@ -63,7 +66,7 @@ class PeerVolta(nn.Module):
         temperature = self.s.student_temperature
         loss_cls = -(crossed * F.log_softmax(cls / temperature, dim=-1)).sum(dim=-1).mean()
         loss_patch = -(target_patch * F.log_softmax(patch / temperature, dim=-1)).sum(dim=-1).mean()
-        volume = self.reconstruct(tokens[:, 1:].transpose(1, 2).unflatten(2, self.grid))
+        volume = self.unpatch(self.features(tokens[:, 1:]).transpose(1, 2).unflatten(2, self.grid))
         loss_voxels = ((volume - clean).abs() * masks).sum() / masks.sum()
         return loss_cls + loss_patch + loss_voxels
 

@@ -5,7 +5,7 @@
 The tiny encoder (192/12/3) on two views of 96³ at patch 16 of two scans a step, heads of 8192 prototypes, float32, all
 cores. Ours: views from a prepared store on disk (`MicroBatches`, `on_device`), the VolTA objective, AdamW, EMA. MONAI:
 views from a `CacheDataset` in memory, MONAI's ViT for student and teacher, the losses as in the papers, AdamW, EMA; the
-heads and the masks are ours there too. Simulated brain boxes at 1 mm of about 140 x 170 x 140 voxels.
+projection head and the masks are ours there too. Simulated brain boxes at 1 mm of about 140 x 170 x 140 voxels.
 
 Both take turns, so that other work on the machine slows both alike. The last line on stdout is one JSON object;
 ``ours`` and ``peer`` are seconds a step (the median), and a ``ratio`` above 1.5 is the goal. ``data_*`` and ``model_*``
@@ -38,7 +38,7 @@ from workbench.pretrain.data import MicroBatches, on_device
 from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
 from workbench.pretrain.objectives.base import Moment
 from workbench.pretrain.objectives.volta import VoltaSettings
-from workbench.pretrain.optimiser import parameter_groups
+from workbench.pretrain.optimiser import adamw
 
 SCANS, BATCH, STEPS = 8, 2, 1000
 RATE, CLIP, TAU, EMA = 1e-5, 3.0, 0.04, 0.9995
@@ -83,7 +83,9 @@ def measure(folder: Path, steps: int) -> dict[str, Any]:
 
 def our_step(config: PretrainConfig, batches: MicroBatches) -> Step:
     objective = config.objective.build(config.encoder)
-    optimiser = torch.optim.AdamW(parameter_groups(objective), lr=RATE)
+    optimiser = adamw(objective)
+    for group in optimiser.param_groups:
+        group["lr"] = RATE
 
     def step(n: int) -> tuple[float, float, float]:
         now = Moment(n, STEPS, SCANS / BATCH, monitored=False)

@@ -52,14 +52,17 @@ class ProjectionHead(nn.Module):
 
 
 class ReconstructionHead(nn.Module):
-    """Patch features → voxels: two Linear-GELU, then a transposed convolution with kernel = stride = patch."""
+    """Patch tokens → their voxels: two Linear-GELU, then a transposed convolution with kernel = stride = patch. Patches
+    do not overlap, so that convolution is one matrix product a token, and only the wanted tokens have to be rebuilt."""
 
     def __init__(self, width: int, patch_xyz: Triple) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width), nn.GELU())
         self.unpatch = nn.ConvTranspose3d(width, 1, kernel_size=patch_xyz, stride=patch_xyz)
 
-    def forward(self, features_BDxyz: Tensor) -> Tensor:
-        """``(B, D, x, y, z)`` → volume ``(B, 1, X, Y, Z)``."""
-        features = self.mlp(features_BDxyz.movedim(1, -1)).movedim(-1, 1)
-        return self.unpatch(features)
+    def forward(self, tokens_MD: Tensor) -> Tensor:
+        """``(M, D)`` → ``(M, p, q, r)``."""
+        weight_Dpqr, bias = self.unpatch.weight[:, 0], self.unpatch.bias
+        assert bias is not None
+        voxels = self.mlp(tokens_MD) @ weight_Dpqr.flatten(1)
+        return (voxels + bias).unflatten(1, weight_Dpqr.shape[1:])

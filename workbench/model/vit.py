@@ -88,8 +88,8 @@ class Block(nn.Module):
         return self._add(x_BND, self.mlp(self.norm2(x_BND)), self.scale2, second)
 
 
-def cubes(volume_B1XYZ: Tensor, patch: Triple) -> tuple[Tensor, Triple]:
-    """Volume → the voxels of each patch ``(B, P, p·q·r)`` and the patch grid.
+def by_patch(volume_B1XYZ: Tensor, patch: Triple) -> Tensor:
+    """A volume seen as its patches ``(B, x, y, z, p, q, r)``; a view, nothing is copied.
 
     Raises:
         ValueError: an edge is not a multiple of the patch.
@@ -98,9 +98,14 @@ def cubes(volume_B1XYZ: Tensor, patch: Triple) -> tuple[Tensor, Triple]:
     b, _, nx, ny, nz = volume_B1XYZ.shape
     if nx % p or ny % q or nz % r:
         raise ValueError(f"volume {nx}x{ny}x{nz} is not a multiple of patch {p}x{q}x{r}; pad it first")
-    x, y, z = nx // p, ny // q, nz // r
-    split = volume_B1XYZ.reshape(b, x, p, y, q, z, r).permute(0, 1, 3, 5, 2, 4, 6)  # (B, x, y, z, p, q, r)
-    return split.reshape(b, x * y * z, p * q * r), (x, y, z)
+    return volume_B1XYZ.reshape(b, nx // p, p, ny // q, q, nz // r, r).permute(0, 1, 3, 5, 2, 4, 6)
+
+
+def cubes(volume_B1XYZ: Tensor, patch: Triple) -> tuple[Tensor, Triple]:
+    """Volume → the voxels of each patch ``(B, P, p·q·r)`` and the patch grid; raises as `by_patch` does."""
+    split_Bxyzpqr = by_patch(volume_B1XYZ, patch)
+    x, y, z = split_Bxyzpqr.shape[1:4]
+    return split_Bxyzpqr.flatten(4).flatten(1, 3), (x, y, z)
 
 
 class Encoder(nn.Module):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from workbench.engine.views import seeded_noise
+from workbench.model.vit import by_patch
 from workbench.pretrain.config import MaskSettings
 from workbench.volumes.volume import Triple
 
@@ -50,8 +51,12 @@ def to_voxels(masks: Tensor, size: Triple) -> Tensor:
 
 def to_tokens(masks_B1XYZ: Tensor, patch: Triple) -> Tensor:
     """Voxel masks → tokens that are wholly masked, ``(B, P)``."""
-    share = F.avg_pool3d(masks_B1XYZ.float(), patch, stride=patch)
-    return (share > 1 - 1e-6).flatten(1)
+    return by_patch(masks_B1XYZ, patch).flatten(4).all(dim=-1).flatten(1)
+
+
+def touched_tokens(masks_B1XYZ: Tensor, patch: Triple) -> Tensor:
+    """Voxel masks → tokens of which any voxel is masked, on the patch grid ``(B, x, y, z)``."""
+    return by_patch(masks_B1XYZ, patch).flatten(4).any(dim=-1)
 
 
 def corrupt(views: Tensor, masks_B1XYZ: Tensor, fill: str, seeds: Sequence[int]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from workbench.engine.schedules import cosine, warmup_cosine
@@ -12,6 +13,11 @@ from workbench.pretrain.objectives.base import Moment
 
 # tokens and positions are no matrices that mix features: decay would only pull them to nothing
 UNDECAYED = ("cls", "registers", "cls_position", "positions", "mask_token", "decoder_positions")
+
+
+def adamw(model: nn.Module) -> torch.optim.AdamW:
+    """The optimiser; its rate and decay are set at every step. Fused: one pass over weights, gradients and moments."""
+    return torch.optim.AdamW(parameter_groups(model), lr=0.0, fused=True)
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

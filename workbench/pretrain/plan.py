@@ -19,7 +19,7 @@ from workbench.prepare.store import open_store
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, on_device
 from workbench.pretrain.objectives.base import Batch, Moment, Objective
-from workbench.pretrain.optimiser import parameter_groups
+from workbench.pretrain.optimiser import adamw
 from workbench.pretrain.train import step_flops, training_scans
 
 MEASURED = 3  # steps, after one that warms up
@@ -74,7 +74,7 @@ def measure(config: PretrainConfig, objective: Objective, batches: MicroBatches,
     for module in objective.modules():
         if isinstance(module, Encoder):
             module.recompute = config.activation_checkpointing
-    optimiser = torch.optim.AdamW(parameter_groups(objective), lr=0.0)
+    optimiser = adamw(objective)
     kept, taken = 0.0, []
     for n in range(1 + MEASURED):
         start = time.perf_counter()

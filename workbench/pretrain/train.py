@@ -35,7 +35,7 @@ from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, RawBatch, loader, on_device
 from workbench.pretrain.devices import launch, shared_run, threads_of
 from workbench.pretrain.objectives.base import Moment, Objective
-from workbench.pretrain.optimiser import parameter_groups, rates
+from workbench.pretrain.optimiser import adamw, rates
 from workbench.pretrain.probe import Probe
 from workbench.pretrain.watch import Watch, say
 from workbench.runs import Run, finished, start_run, stop_on_request
@@ -116,8 +116,7 @@ class Trainer:
         if before:
             self.objective.load_state_dict(before[1].objective)
         self.model = self.fabric.setup_module(self.objective)  # the bare module, or wrapped for several devices
-        optimiser: Any = self.fabric.setup_optimizers(  # Fabric's type allows a tuple, for several of them
-            torch.optim.AdamW(parameter_groups(self.objective), lr=0.0, betas=(0.9, 0.999)))
+        optimiser: Any = self.fabric.setup_optimizers(adamw(self.objective))  # its type allows a tuple, for several
         self.optimiser = optimiser
         if before:
             restore_optimiser(self.optimiser.optimizer, before[1].optimiser)

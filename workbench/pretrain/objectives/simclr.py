@@ -68,7 +68,8 @@ def nt_xent(z_VBD: torch.Tensor, temperature: float) -> torch.Tensor:
     """NT-Xent (eq. 1) of unit vectors of two views: mean cross-entropy of finding one's other view."""
     scans = z_VBD.shape[1]
     rows = z_VBD.flatten(0, 1)
-    scores = rows @ rows.T / temperature
+    with torch.autocast(rows.device.type, enabled=False):  # cosines to three digits would not do
+        scores = rows @ rows.T / temperature
     scores = scores.masked_fill(torch.eye(len(rows), dtype=torch.bool, device=rows.device), -torch.inf)
     other = torch.arange(len(rows), device=rows.device).roll(scans)
     return F.cross_entropy(scores, other)

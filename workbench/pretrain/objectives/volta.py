@@ -19,8 +19,8 @@ from workbench.engine.schedules import cosine, linear
 from workbench.model.config import EncoderConfig
 from workbench.model.flops import encoder_flops, mlp_flops
 from workbench.model.heads import ProjectionHead, ReconstructionHead
-from workbench.model.vit import Encoder, Tokens
-from workbench.pretrain.masking import to_tokens
+from workbench.model.vit import Encoder, Tokens, by_patch
+from workbench.pretrain.masking import to_tokens, touched_tokens
 from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Moment, Objective
 from workbench.pretrain.objectives.settings import ObjectiveSettings
 from workbench.pretrain.objectives.terms import agreement, cross_entropy, koleo, sinkhorn, spread
@@ -136,6 +136,7 @@ class Volta(Objective):
         tau = linear(now.step, round(s.teacher_temperature_epochs * now.steps_per_epoch), *s.teacher_temperature)
         clean, corrupted, masks = (t.flatten(0, 1) for t in (batch.clean, batch.corrupted, batch.masks))  # (V·B, …)
         chosen = to_tokens(masks, self.patch_xyz) if s.weight_patch and s.patch_tokens == "masked" else None
+        touched_Bxyz = touched_tokens(masks, self.patch_xyz)
         drops = None if batch.drops is None else batch.drops.flatten(0, 1)
         tokens, cls, patch = self.student(corrupted, drops, chosen)
         teacher_cls, teacher_patch = self._teach(clean, chosen)
@@ -143,7 +144,7 @@ class Volta(Objective):
         terms: dict[str, Tensor] = {}
         monitors = spread(ranks.gather(tokens.cls_BD.detach())) if now.monitored else {}
         if cls is not None and teacher_cls is not None:
-            target, log_target = self._targets(teacher_cls, "cls", tau)
+            target = self._targets(teacher_cls, "cls", tau)
             target_VBK = target.view(views, scans, -1)
             students = [*cls.view(views, scans, -1), *self._local(batch)]  # global views first
             pairs = [(v, q) for q in range(views) for v in range(len(students)) if v != q]
@@ -151,17 +152,19 @@ class Volta(Objective):
             terms["cls"] = torch.stack(each).mean()
             if now.monitored:
                 crossed = cross_entropy(target_VBK.flip(0), cls.detach().view(views, scans, -1), s.student_temperature)
-                monitors |= agreement("cls", crossed, target, log_target)
+                monitors |= agreement("cls", crossed, target)
         if patch is not None and teacher_patch is not None:
-            target, log_target = self._targets(teacher_patch, "patch", tau)
+            target = self._targets(teacher_patch, "patch", tau)
             per_token = cross_entropy(target, patch, s.student_temperature)  # (M,)
             terms["patch"] = ranks.share(per_token.sum(), torch.tensor(len(per_token), device=per_token.device))
             if now.monitored:
-                monitors |= agreement("patch", per_token.detach(), target, log_target)
+                monitors |= agreement("patch", per_token.detach(), target)
         if self.reconstruct is not None:
-            error = self.reconstruct(tokens.patch_map()).float() - clean
+            rebuilt_Mpqr = self.reconstruct(tokens.patches_BPD[touched_Bxyz.flatten(1)]).float()
+            error = rebuilt_Mpqr - by_patch(clean, self.patch_xyz)[touched_Bxyz]
             error = error.abs() if s.reconstruction == "l1" else error.square()
-            terms["reconstruction"] = ranks.share((error * masks).sum(), masks.sum())
+            masked_Mpqr = by_patch(masks, self.patch_xyz)[touched_Bxyz]
+            terms["reconstruction"] = ranks.share((error * masked_Mpqr).sum(), masked_Mpqr.sum())
         if s.weight_koleo > 0:
             each = [koleo(ranks.gather(view)) for view in tokens.cls_BD.unflatten(0, (views, -1))]
             terms["koleo"] = torch.stack(each).mean()
@@ -190,16 +193,13 @@ class Volta(Objective):
         return list(cls.unflatten(0, batch.local.shape[:2]))
 
     @torch.no_grad()
-    def _targets(self, logits: Tensor, kind: str, tau: float) -> tuple[Tensor, Tensor]:
-        """Teacher's probabilities ``(M, K)`` and their logarithm: centred and sharpened, or balanced by
-        Sinkhorn-Knopp."""
+    def _targets(self, logits: Tensor, kind: str, tau: float) -> Tensor:
+        """Teacher's probabilities ``(M, K)``: centred and sharpened, or balanced by Sinkhorn-Knopp."""
         self._sums.setdefault(kind, []).append(torch.cat([logits.sum(dim=0), logits.new_tensor([len(logits)])]))
         if self.settings.centring == "sinkhorn":
-            target = sinkhorn(logits / tau)
-            return target, target.clamp_min(1e-12).log()
+            return sinkhorn(logits / tau)
         centre = self.centre_cls if kind == "cls" else self.centre_patch
-        log_target = F.log_softmax((logits - centre) / tau, dim=-1)
-        return log_target.exp(), log_target
+        return F.softmax((logits - centre).div_(tau), dim=-1)
 
     def before_step(self, now: Moment) -> None:
         """Both prototype layers stay as drawn for the first epochs (DINO freezes its one)."""
@@ -251,7 +251,8 @@ class Volta(Objective):
         cls = head(1, s.prototypes_cls) if s.weight_cls else 0.0
         looked_at = patches * (masked if s.patch_tokens == "masked" else 1.0)
         patch = head(looked_at, s.prototypes_patch) if s.weight_patch else 0.0
-        rebuilt = mlp_flops(patches, width, width, width, math.prod(config.patch_xyz)) if self.reconstruct else 0.0
+        rebuilt = masked * mlp_flops(patches, width, width, width, math.prod(config.patch_xyz)) \
+            if self.reconstruct else 0.0
         branch = encoder_flops(config) + cls + patch
         crops = local[0] * (encoder_flops(config, local[1]) + cls) if s.weight_cls else 0.0
         return VIEWS * (3 * (branch + rebuilt) + (branch if s.aligned else 0.0)) + 3 * crops
