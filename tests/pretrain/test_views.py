@@ -51,6 +51,22 @@ def test_agrees_with_scipy_for_the_same_matrix(seed):
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_agrees_with_monai_for_the_same_parameters(seed):
+    """MONAI's Affine counts from the centre of each grid, ours from the first voxel: with that said, the same view."""
+    from monai.transforms import Affine
+
+    rng = np.random.default_rng(seed)
+    volume, size = rng.normal(size=(12, 14, 10)), (8, 8, 8)
+    view = draw_view(rng, ViewSettings(scale=(0.2, 0.9), rotation=30, flip=0.5), volume.shape, size)
+    affine = np.eye(4)
+    affine[:3, :3] = view.matrix[:, :3]
+    affine[:3, 3] = view.matrix @ [*((np.array(size) - 1) / 2), 1] - (np.array(volume.shape) - 1) / 2
+    theirs = Affine(affine=affine, spatial_size=size, mode="bilinear", padding_mode="zeros", image_only=True)(
+        torch.from_numpy(volume.astype(np.float32))[None])
+    np.testing.assert_allclose(crop(volume, view.matrix, size), theirs[0].numpy(), atol=1e-4)
+
+
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
 def test_the_box_holds_everything_the_view_needs(seed):
@@ -141,6 +157,17 @@ def test_blur_agrees_with_scipy(change):
     ours = change(as_batch(volume), [view])[0, 0].numpy()
     theirs = ndimage.gaussian_filter(volume, 1.2, mode="constant", radius=4)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@both_ways
+def test_blur_agrees_with_monai(change):
+    from monai.networks.layers import gaussian_1d, separable_filtering
+
+    volume = torch.randn(1, 1, 15, 15, 15, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)  # as brains are
+    ours = change(volume, [ViewParams(np.eye(3, 4), **{**PLAIN, "blur": 1.2})])
+    taps = gaussian_1d(torch.tensor(1.2), truncated=3.5, approx="sampled")
+    theirs = separable_filtering(volume, [taps / taps.sum()] * 3)  # MONAI does not normalise sampled taps
+    torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
 
 
 @both_ways
