@@ -125,6 +125,15 @@ def test_what_a_map_is_held_against_is_there(attended):
     assert ((summary["rank_low"] <= summary["rank"]) & (summary["rank"] <= summary["rank_high"])).all()
     assert (norms["outliers"] <= norms["tokens"]).all() and (attended.path / norms["file"].iloc[0]).is_file()
     assert not (attended.path / "parts").exists()
+    outside = attended.read_table("outside_summary").set_index(["site", "weights"])
+    assert set(outside.index.get_level_values("site")) == {"all", "A", "B"}
+    everybody = outside.loc["all"]
+    assert (everybody["people"] == 12).all() and (outside.loc["A", "people"] == 6).all()
+    assert everybody.loc["pretrained", "outside_brain"] == pytest.approx(own["outside_brain"].mean())
+    change = own["outside_brain"].mean() - random["outside_brain"].mean()
+    difference = everybody.loc["pretrained - random beside"]
+    assert difference["outside_brain"] == pytest.approx(change)
+    assert difference["outside_brain_low"] <= change <= difference["outside_brain_high"]
 
 
 def test_the_unit_is_multiples_of_uniform_attention(opened):
@@ -157,6 +166,55 @@ def test_attention_on_padding_counts_as_outside_the_brain(opened, monkeypatch):
     maps = scan_maps(encoder, store, scan, CLS, Reading())
     assert maps.outside_brain == pytest.approx(1 - store.read_brain(scan).sum() / np.prod(high - low))
     np.testing.assert_allclose(maps.values, maps.values.flat[0], rtol=1e-5)
+    for merge in ("gaussian", "constant"):  # windows that overlap and shifted grids: what is alike stays alike
+        merged = scan_maps(encoder, store, scan, CLS, Reading(field="windows", merge=merge, shifts=2))
+        assert merged.passes > 8  # of 8 patches each, beside CLS and a register
+        np.testing.assert_allclose(merged.values, 8 / 10, rtol=1e-4)
+
+
+def test_where_windows_overlap_a_voxel_is_their_weighted_mean(opened, monkeypatch):
+    """Each window says a number of its own; a voxel must have the mean of those that hold it, by the stated weights."""
+    store, encoder = opened
+    scan, reading = store.scan_ids[0], Reading(field="windows", overlap=0.5, merge="gaussian", shifts=2)
+    said = []
+
+    def numbered(encoder, volume, weights_QN, *, block):
+        seen = self_looking(encoder, volume, weights_QN, block=block)
+        said.append(float(len(said) + 1))
+        seen.rows_BHQN = torch.full(seen.rows_BHQN.shape, said[-1] / np.prod(seen.grid_xyz))
+        return seen
+
+    monkeypatch.setattr(passes, "look", numbered)
+    values = scan_maps(encoder, store, scan, CLS, reading).values[0]
+    shape = store.shape(scan)
+    total, weight = np.zeros(shape), np.zeros(shape)
+    numbers = iter(said)
+    for low, high in boxes(shape, (8, 8, 8), encoder.config.size_xyz, reading):
+        if not store.read(scan, low, high).any():
+            continue
+        number = next(numbers)
+        for voxel in np.ndindex(*(high - low)):  # by hand: exp(-d²/2σ²), σ an eighth of the window's edge
+            place = low + voxel
+            if (place >= 0).all() and (place < shape).all():
+                away = (np.array(voxel) - (high - low - 1) / 2) / (0.125 * (high - low))
+                here = max(np.exp(-0.5 * (away**2).sum()) / np.exp(-0.5 * 3 * (0.5 / (0.125 * 16)) ** 2), 1e-3)
+                total[tuple(place)] += number * here
+                weight[tuple(place)] += here
+    assert len(said) > 8
+    held = weight > 0
+    np.testing.assert_allclose(values[held], (total[held] / weight[held]), rtol=1e-3)
+
+
+@pytest.mark.parametrize("query", ["register:1", "region:left_hippocampus"])
+def test_whoever_looks_has_a_map_of_its_own(study, opened, attended, tmp_path, query):
+    scan = opened[0].scan_ids[0]
+    run = run_attend(config(study, tmp_path / "x", scans=(scan,), query=query, sanity=False, heads=False))
+    name = f"volumes/{scan}_desc-attnmean_map"
+    own, cls = (nib.load(r.path / f"{name}.nii.gz").get_fdata() for r in (run, attended))
+    assert not np.allclose(own, cls, rtol=1e-3)
+    sidecar, other = (json.loads((r.path / f"{name}.json").read_text()) for r in (run, attended))
+    assert sidecar["query"] == query and sidecar["encoder_digest"] == other["encoder_digest"]
+    assert run.read_table("outside_summary")["weights"].tolist() == ["pretrained"] * 2  # all, and the scan's site
 
 
 def test_queries_in_words(opened):

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
 from workbench.analysis.config import EmbedConfig
 from workbench.analysis.embed import make_reference, run_embed
 from workbench.analysis.neighbours import nearest, picture_quality
+from workbench.analysis.query import region_mask
 from workbench.analysis.reference import load_reference
 from workbench.errors import ConfigError, WorkbenchError
 
@@ -40,7 +42,7 @@ def test_every_scan_has_vectors_and_coordinates(embedded):
 
 def test_vectors_are_those_of_the_encoder(embedded, study):
     from workbench.model import load_encoder
-    from workbench.model.encode import encode_scans
+    from workbench.model.encode import encode_scans, padded_box, whole_scan
     from workbench.prepare import open_store
 
     store, (encoder, _) = open_store(study.store), load_encoder(study.encoder_run)
@@ -50,6 +52,13 @@ def test_vectors_are_those_of_the_encoder(embedded, study):
         assert row.scan_id == scan
         np.testing.assert_allclose(row.cls, cls, atol=1e-6)
         np.testing.assert_allclose(row.patch_mean, mean, atol=1e-6)
+    with torch.no_grad():  # a region: voxel by voxel the token that the voxel is in, averaged
+        scan = store.scan_ids[0]
+        tokens = encoder(whole_scan(store, scan, (8, 8, 8)))
+        low, _ = padded_box(store.shape(scan), (8, 8, 8))
+        x, y, z = (np.argwhere(region_mask(store, scan, "left_hippocampus")) - low).T // 8
+        expected = tokens.patch_map()[0][:, x, y, z].mean(dim=1)
+    np.testing.assert_allclose(table["region_left_hippocampus"].iloc[0], expected, atol=1e-5)
 
 
 def test_who_was_seen_in_pretraining_is_told(embedded):

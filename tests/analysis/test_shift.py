@@ -6,12 +6,13 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from workbench.analysis import shift_measures as measures
 from workbench.analysis import shift_spaces as spaces
 from workbench.analysis.config import ShiftConfig
 from workbench.analysis.shift import run_shift
-from workbench.analysis.shift_task import auroc
+from workbench.analysis.shift_task import auroc, task_by_distance
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import JobConfig, start_run
 
@@ -141,6 +142,27 @@ def test_distances_against_their_definitions():
     assert found.overall["energy"][0] == pytest.approx(expected, rel=1e-4)
     assert found.pairs["energy"].iloc[0] == pytest.approx(expected, rel=1e-4)
 
+    both = np.concatenate([a, b])
+    every = np.linalg.norm(both[:, None] - both[None], axis=2)
+    width = np.median(every[~np.eye(16, dtype=bool)])
+
+    def kernel(x, y, same):
+        k = np.exp(-(np.linalg.norm(x[:, None] - y[None], axis=2) / width) ** 2 / 2)
+        return k[~np.eye(len(x), dtype=bool)].mean() if same else k.mean()
+
+    assert found.overall["mmd2"][0] == pytest.approx(kernel(a, a, True) + kernel(b, b, True) - 2 * kernel(a, b, False),
+                                                     rel=1e-4)
+
+
+def test_a_site_that_keeps_apart_is_told_from_two_that_mix():
+    rng = np.random.default_rng(0)
+    vectors, sites = rng.normal(size=(90, 5)), np.repeat(["A", "B", "C"], 30)
+    vectors[:30] += 20
+    table = pd.DataFrame(measures.mixing_by_site(*measures.mixing(vectors, sites, 8), sites, 0)).set_index("site")
+    assert table.loc["A", "same_site"] == 1 and table["if_mixed"].to_numpy() == pytest.approx(29 / 89)
+    for site in "BC":  # each is mixed with the other, and never with A
+        assert table.loc[site, "same_site"] == pytest.approx(29 / 59, abs=0.1) and table.loc[site, "high"] < 0.7
+
 
 def test_a_task_falls_with_the_distance(tmp_path):
     """Predictions that are right at the training site and random at the far one."""
@@ -163,6 +185,24 @@ def test_a_task_falls_with_the_distance(tmp_path):
     assert task.index[0] == "A" and task.loc["A", "value"] > 0.95
     assert (task.loc[["B", "C"], "energy_from_training"] > task.loc["A", "energy_from_training"] + 0.5).all()
     assert task.loc["A", "low"] > task.loc["B", "value"] and task.loc["A", "people"] < 15
+    people, falls = made.read_table("task_people"), made.read_table("task_distance").set_index("site")
+    assert len(people) == 50 and not set(people["participant"]) & set(trained)
+    assert falls.loc["all", "correlation"] < 0 and falls.loc["all", "people"] == 50
+    for site in "BC":  # within a far site the score was drawn without regard to distance
+        assert falls.loc[site, "low"] < 0 < falls.loc[site, "high"]
+
+
+def test_a_fall_with_distance_is_found_within_a_site_and_none_where_none_is():
+    rng = np.random.default_rng(0)
+    people = pd.DataFrame({"participant": [f"p{i}" for i in range(87)], "site": ["A"] * 40 + ["B"] * 40 + ["C"] * 7,
+                           "distance": rng.uniform(1, 5, 87)})
+    people["score"] = np.where(people["site"] == "A", 0.9 - 0.1 * people["distance"] + rng.normal(0, 0.05, 87),
+                               rng.uniform(0.3, 0.9, 87))
+    found = task_by_distance(people, 0).set_index("site")
+    assert list(found.index) == ["all", "A", "B"]  # seven people are too few
+    assert found.loc["A", "high"] < -0.7 and found.loc["B", "low"] < 0 < found.loc["B", "high"]
+    expected = spearmanr(people["distance"][:40], people["score"][:40]).statistic
+    assert found.loc["A", "correlation"] == pytest.approx(expected)
 
 
 def test_auroc_of_a_known_order():

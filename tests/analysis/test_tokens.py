@@ -12,6 +12,7 @@ from workbench.analysis import token_grid as module
 from workbench.analysis.config import TokensConfig
 from workbench.analysis.correspond import mirrored, weights_paired
 from workbench.analysis.query import region_mask
+from workbench.analysis.rgb import Colours
 from workbench.analysis.tokens import run_tokens
 from workbench.errors import WorkbenchError
 from workbench.model import EncoderConfig
@@ -98,6 +99,25 @@ def test_colours_are_a_volume_in_the_scans_own_space(study, tmp_path):
     assert all(len(np.unique(data[c])) > 5 for c in "RGB")
     assert run.read_table("colours")["variance_share"].is_monotonic_decreasing
     assert (run.path / "reference" / "colours.safetensors").is_file()
+
+
+@pytest.mark.parametrize("kind", [Bright, Blind])
+def test_colours_show_what_tokens_say_alike_in_every_scan(study, kind):
+    """Tokens that say their side become a colour that goes from left to right, the same way in all scans, also those
+    that the axes were not fitted on; of tokens drawn at random no colour does."""
+    store, encoder, _ = planted(kind)(study.store, study.encoder_run, init="pretrained", seed=0)
+    colours = Colours.fit(encoder, store, list(store.scan_ids[:4]), -1, 0)
+    along = []
+    for scan in store.scan_ids:
+        grid = module.token_grid(encoder, store, scan)
+        brain = np.flatnonzero(grid.brain >= module.BRAIN)
+        x = grid.centre(brain)[:, 0]
+        along.append([np.corrcoef(x, channel)[0, 1] for channel in colours.of(grid)[brain].T])
+    strongest = np.array(along)[:, np.abs(along[0]).argmax()]
+    if kind is Bright:
+        assert np.abs(strongest).min() > 0.6 and len(set(np.sign(strongest))) == 1
+    else:
+        assert np.abs(along).max() < 0.4
 
 
 def test_tokens_of_an_earlier_block_differ(study):

@@ -148,6 +148,40 @@ def test_everything_that_moves_is_told(runs, study):
     assert run.read_table("unit")["spread"].iloc[0] > 0 and run.simulated
 
 
+@pytest.mark.parametrize("by", [1.0, 0.0])
+def test_a_decision_flips_where_it_was_planted_and_stays_where_nothing_changes(runs, tmp_path, monkeypatch, by):
+    """A change that raises the brain by its strength, and a score that falls from 0.9 by 0.7 for each unit of it."""
+    root, common = runs
+
+    def raised(scan, labels, change, strength, *, seed, clip_percentile):
+        brain = scan != 0
+        return changes.Changed(scan + np.float32(by * strength) * brain, brain, labels)
+
+    class Known:
+        def __init__(self, *_):
+            self.start = None
+
+        def score(self, volume, cls, patch_mean):
+            mean = float(volume[volume != 0].mean())
+            self.start = mean if self.start is None else self.start
+            return 0.9 - 0.7 * (mean - self.start)
+
+    monkeypatch.setattr("workbench.analysis.whatif_asked.change_scan", raised)
+    monkeypatch.setattr("workbench.analysis.whatif.Scorer", Known)
+    scan = open_store(common["store"]).scan_ids[0]
+    run = run_whatif(WhatifConfig(out=tmp_path / "x", embed=root / "embed", scans=(scan,), segment=root / "segment",
+                                  classify=root / "classify", changes=("gamma",), strengths=(0.5, 1.0), **common))
+    table, flip = run.read_table("whatif").set_index("strength"), run.read_table("flips").iloc[0]
+    if by:
+        assert table["score"].to_numpy() == pytest.approx([0.9, 0.55, 0.2], abs=1e-3)
+        assert flip["flips_at"] == pytest.approx(0.4 / 0.7, abs=2e-3) and table["flipped"].tolist() == [0, 0, 1]
+        assert table.loc[1.0, "moved"] > table.loc[0.5, "moved"] > 0.05
+    else:
+        assert np.isnan(flip["flips_at"]) and (table["flipped"] == 0).all() and (table["moved"] == 0).all()
+        assert table["attention_correlation"].to_numpy() == pytest.approx(1) and (table["attention_change"] == 0).all()
+        assert (table["dice_to_unchanged"].dropna() == 1).all()
+
+
 def test_the_network_read_back_is_the_one_that_segmented(runs, study):
     """Its segmentation is, voxel by voxel, that of the segment job's own inference on the file's weights."""
     from safetensors.torch import load_file

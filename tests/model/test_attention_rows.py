@@ -96,3 +96,26 @@ def test_without_qkv_bias_and_a_missing_block():
     torch.testing.assert_close(row, full[1][:, :, 0], atol=1e-5, rtol=0)
     with pytest.raises(IndexError):
         attention_rows(plain, volume, [0], block=6)
+
+
+def test_a_row_takes_no_more_memory_than_twice_itself():
+    """Beyond the plain pass; the whole matrices would take 400 times as much."""
+    from benchmarks.attention import peak_bytes
+
+    torch.manual_seed(0)
+    encoder = Encoder(EncoderConfig(preset="micro", image_size=48, patch=8)).eval()
+    volume = torch.randn(1, 1, 48, 48, 48)
+    cls = one_token(0, token_count(encoder, volume))[None]
+    with torch.no_grad():
+        plain = peak_bytes(lambda: encoder(volume))
+    for block in (0, -1):
+        row = look(encoder, volume, cls, block=block).rows_BHQN
+        assert peak_bytes(lambda b=block: look(encoder, volume, cls, block=b)) - plain <= 2 * row.nbytes
+    assert not any(block.attn.qkv._forward_hooks for block in encoder.blocks)  # nothing stays behind
+
+
+def test_hooks_are_gone_after_an_error(encoder, volume, monkeypatch):
+    monkeypatch.setattr(module, "rows_of", None)
+    with pytest.raises(TypeError):
+        attention_rows(encoder, volume, [0])
+    assert not any(block.attn.qkv._forward_hooks for block in encoder.blocks)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from workbench.analysis.config import AttendConfig
@@ -14,7 +15,7 @@ from workbench.analysis.parts import Rows, over_scans
 from workbench.analysis.passes import Maps, Reading, enlarge, scan_maps
 from workbench.analysis.query import Query, parse_query, region_mask
 from workbench.analysis.sanity import BESIDE as RANDOM
-from workbench.analysis.sanity import OUTLIER, mass_summary, norm_facts, region_mass, robust_z
+from workbench.analysis.sanity import OUTLIER, mass_summary, norm_facts, outside_summary, region_mass, robust_z
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
@@ -37,6 +38,7 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
 
     - ``attention``: scan_id, head, file, block, outside_brain (share of the attention);
     - ``attention_random``: the same for random weights of the same architecture;
+    - ``outside_summary``: that share over people, by site and weights, with intervals and the paired difference;
     - ``cumulated``: with ``--cumulated``, the share of the brain in the smallest set of each share of the attention
       (maps ``attnsets`` and ``attnsetsrandom``);
     - ``token_norms``: how many tokens of each scan have outlying norms, and where;
@@ -62,9 +64,14 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         device = pick_device(config.accelerator)
         chance = fresh_encoder(encoder.config, config.seed + BESIDE) if config.sanity else None
-        job = _Attend(config, store, encoder.to(device), None if chance is None else chance.to(device), query, run.path)
+        job = _Attend(config, store, encoder.to(device), None if chance is None else chance.to(device), query, run.path,
+                      inputs["encoder"])
         tables = ["attention", "attention_random", "token_norms", "region_mass"]
         over_scans(run, scans, job.scan, [*tables, "cumulated"] if config.cumulated else tables, desc="attend")
+        shares = [run.read_table("attention").query("head == 'mean'").assign(weights=config.init)]
+        if config.sanity:
+            shares.append(run.read_table("attention_random").assign(weights=RANDOM))
+        run.write_table("outside_summary", outside_summary(pd.concat(shares), store.index, config.seed))
         if "region_mass" in run.tables():
             people = dict(zip(store.index["scan_id"], store.index["participant"], strict=True))
             run.write_table("region_summary", mass_summary(run.read_table("region_mass"), people, config.seed))
@@ -75,7 +82,7 @@ class _Attend:
     """What stays the same from scan to scan."""
 
     def __init__(self, config: AttendConfig, store: Store, encoder: Encoder, chance: Encoder | None, query: Query,
-                 folder: Path) -> None:
+                 folder: Path, digest: str) -> None:
         self.config, self.store, self.encoder, self.chance = config, store, encoder, chance
         self.query, self.folder = query, folder
         self.reading = Reading(config.block, config.field, config.overlap, config.merge, config.shifts,
@@ -85,10 +92,10 @@ class _Attend:
         reads = {"whole": "one pass over the whole scan, positions interpolated",
                  "windows": f"windows of {encoder.config.size_xyz} voxels, overlap {config.overlap:g}, weights "
                             f"{config.merge}"}
-        self.sidecar = {"encoder": str(config.encoder), "block": self.block, "query": str(query),
-                        "interpolation": config.interpolation, "field_of_view": reads[config.field],
-                        "shifts": config.shifts, "patch_mm": [p * store.spacing for p in encoder.config.patch_xyz],
-                        "unit": UNIT}
+        self.sidecar = {"encoder": str(config.encoder), "encoder_digest": digest, "block": self.block,
+                        "query": str(query), "interpolation": config.interpolation,
+                        "field_of_view": reads[config.field], "shifts": config.shifts, "unit": UNIT,
+                        "patch_mm": [p * store.spacing for p in encoder.config.patch_xyz]}
 
     def scan(self, scan: str) -> Rows:
         maps = scan_maps(self.encoder, self.store, scan, self.query, self.reading)

@@ -84,19 +84,36 @@ def mass_summary(table: pd.DataFrame, participant: dict[str, str], seed: int) ->
         participant: Scan → person; a person's scans are averaged first.
     """
     table = table.assign(participant=table["scan_id"].map(participant), ratio=table["inside"] / table["random"])
+    return pd.DataFrame([{"region": region, **row} for region, group in table.groupby("region")
+                         for row in _over_people(group, ("rank", "ratio"), seed)])
+
+
+def outside_summary(shares: pd.DataFrame, index: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Share of the attention that falls outside the brain, by weights, with 95 % intervals over people, and the paired
+    difference as in ``mass_summary``: over everybody (site ``all``) and at each site.
+
+    Args:
+        shares: scan_id, weights, outside_brain.
+        index: scan_id, participant, site.
+    """
+    table = shares.merge(index[["scan_id", "participant", "site"]], on="scan_id")
+    return pd.DataFrame([{"site": site, **row} for site, group in [("all", table), *table.groupby("site")]
+                         for row in _over_people(group, ("outside_brain",), seed)])
+
+
+def _over_people(table: pd.DataFrame, names: tuple[str, ...], seed: int) -> list[dict[str, object]]:
+    """A row a kind of weights, and one for the paired difference, where both are there: means over people."""
+    scans = {str(w): len(rows) for w, rows in table.groupby("weights")}
+    people = {str(w): rows.groupby("participant")[list(names)].mean() for w, rows in table.groupby("weights")}
+    own = next((w for w in people if w != BESIDE), None)
+    if BESIDE in people and own is not None:
+        scans[f"{own} - {BESIDE}"] = min(scans[own], scans[BESIDE])
+        people[f"{own} - {BESIDE}"] = (people[own] - people[BESIDE]).dropna()
     rows = []
-    for region, group in table.groupby("region"):
-        by_weights = {str(w): rows_ for w, rows_ in group.groupby("weights")}
-        people = {w: rows_.groupby("participant")[["rank", "ratio"]].mean() for w, rows_ in by_weights.items()}
-        if BESIDE in people:
-            own = next((w for w in people if w != BESIDE), None)
-            if own is not None:
-                people[f"{own} - {BESIDE}"] = (people[own] - people[BESIDE]).dropna()
-        for weights, means in people.items():
-            row: dict[str, object] = {"region": region, "weights": weights, "people": len(means),
-                                      "scans": len(by_weights[weights]) if weights in by_weights else len(group) // 2}
-            for name in ("rank", "ratio"):
-                low, high = bootstrap_interval(means[name].to_numpy(), seed=seed).ends
-                row |= {name: float(means[name].mean()), f"{name}_low": low, f"{name}_high": high}
-            rows.append(row)
-    return pd.DataFrame(rows)
+    for weights, means in people.items():
+        row: dict[str, object] = {"weights": weights, "people": len(means), "scans": scans[weights]}
+        for name in names:
+            low, high = bootstrap_interval(means[name].to_numpy(), seed=seed).ends
+            row |= {name: float(means[name].mean()), f"{name}_low": low, f"{name}_high": high}
+        rows.append(row)
+    return rows

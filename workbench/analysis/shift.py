@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.analysis import shift_measures as measures
 from workbench.analysis import shift_spaces as spaces
 from workbench.analysis.config import ShiftConfig
-from workbench.analysis.shift_task import task_by_site
+from workbench.analysis.shift_task import task_by_distance, task_by_person, task_by_site, tested_people
 from workbench.analysis.vectors import open_embed
 from workbench.engine.streams import Purpose, stream
 from workbench.runs import Run, digest_file, finished, start_run
@@ -24,7 +24,9 @@ def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
     - ``site_pairs``: MMD² and energy distance of each pair of sites with p and Holm's p, by space;
     - ``mixing``: share of neighbours of the same site, by site and space;
     - ``predictions``: the site that was named for each held-out person, by space;
-    - ``task``: performance by site beside the distance from the training people, where ``task`` is given.
+    - ``task``: performance by site beside the distance from the training people, where ``task`` is given;
+    - ``task_people``, ``task_distance``: the same by person, and how score and distance go together, over everybody and
+      within each site, with intervals.
 
     What was left out (small sites, people without covariates, a space that cannot be computed) is in ``notes``.
     """
@@ -53,7 +55,10 @@ def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
         run.write_table("site_pairs", pd.concat(pairs, ignore_index=True))
         run.write_table("notes", pd.DataFrame({"note": notes}, dtype=object))
         if task is not None:
-            run.write_table("task", task_by_site(task, scans, vectors, config))
+            tested = tested_people(task, scans, vectors, config)
+            run.write_table("task", task_by_site(tested, config.seed))
+            run.write_table("task_people", people := task_by_person(tested))
+            run.write_table("task_distance", task_by_distance(people, config.seed))
     return run
 
 

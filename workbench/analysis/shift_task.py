@@ -1,9 +1,13 @@
-"""A task's performance by site, beside the distance of that site from the people it was trained on."""
+"""A task's performance by site and by person, beside the distance from the people it was trained on."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
 
 from workbench.analysis.config import ShiftConfig
 from workbench.analysis.shift_measures import energy_distance
@@ -12,13 +16,25 @@ from workbench.runs import Run
 from workbench.stats import bootstrap_interval
 
 DRAWS = 2000
+FEWEST = 8  # people that a correlation is given for
 
 
-def task_by_site(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: ShiftConfig) -> pd.DataFrame:
-    """One row a site with test people: score (mean Dice of a person's structures, or AUROC) with a 95 % interval over
-    people, and the energy distance between the site's test people and the training people in the embedding.
+@dataclass(frozen=True)
+class Tested:
+    """A task's test people in the embedding, and the people it was trained on."""
 
-    Raises:
+    kind: str  # dice or auroc
+    rows: pd.DataFrame  # a row a test scan (and structure): participant, place, and the task's columns
+    vectors: pd.DataFrame  # a row a person, features standardised
+    trained: set[str]
+
+    @property
+    def reference(self) -> np.ndarray:
+        return self.vectors[self.vectors.index.isin(self.trained)].to_numpy()
+
+
+def tested_people(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: ShiftConfig) -> Tested:
+    """Raises:
         WorkbenchError: the task is of another kind, or its people are not among the embedded.
     """
     if task.job not in ("segment", "classify"):
@@ -29,27 +45,66 @@ def task_by_site(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: Sh
     spread = vectors.std(axis=0)
     standard = (vectors - vectors.mean(axis=0)) / np.where(spread > 1e-9, spread, 1)
     frame = pd.DataFrame(standard).groupby(scans["participant"].to_numpy(str)).mean()
-    reference = frame[frame.index.isin(trained)].to_numpy()
-    if len(reference) < 2:
+    known = int(frame.index.isin(trained).sum())
+    if known < 2:
         raise WorkbenchError(f"{task.path}: its training people are not among the embedded ones",
-                             cause=f"{len(reference)} of {len(trained)} are",
-                             remedy="embed the store it was trained on")
+                             cause=f"{known} of {len(trained)} are", remedy="embed the store it was trained on")
     site_of = dict(zip(scans["scan_id"], scans[config.site].astype(str), strict=True))
-    scores = scores[scores["split"] == "test"].assign(place=lambda t: t["scan_id"].map(site_of))
+    rows = scores[scores["split"] == "test"].assign(place=lambda t: t["scan_id"].map(site_of)).dropna(subset=["place"])
+    if task.job == "classify":
+        rows = rows.assign(positive=(rows["truth"] == task.provenance["positive"]).to_numpy())
+    return Tested("dice" if task.job == "segment" else "auroc", rows, frame, trained)
+
+
+def task_by_site(tested: Tested, seed: int) -> pd.DataFrame:
+    """One row a site with test people: score (mean Dice of a person's structures, or AUROC) with a 95 % interval over
+    people, and the energy distance between the site's test people and the training people in the embedding."""
     rows = []
-    for site, group in scores.dropna(subset=["place"]).groupby("place"):
-        if task.job == "segment":
-            people = group.groupby("participant")["dice"].mean().dropna()
-            value, (low, high) = float(people.mean()), bootstrap_interval(people.to_numpy(), seed=config.seed).ends
+    for site, group in tested.rows.groupby("place"):
+        if tested.kind == "dice":
+            people = group.groupby("participant")["dice"].mean().dropna().to_frame()
+            value, (low, high) = float(people["dice"].mean()), bootstrap_interval(people["dice"].to_numpy(),
+                                                                                   seed=seed).ends
         else:
-            people = group.groupby("participant").agg(score=("score", "mean"), truth=("truth", "first"))
-            positive = (people["truth"] == task.provenance["positive"]).to_numpy()
-            value, low, high = auroc(people["score"].to_numpy(), positive, config.seed)
-        mine = frame[frame.index.isin(set(people.index) - trained)].to_numpy()
-        rows.append({"site": site, "score": "dice" if task.job == "segment" else "auroc", "value": value, "low": low,
-                     "high": high, "people": len(people),
-                     "energy_from_training": energy_distance(mine, reference) if len(mine) > 1 else np.nan})
+            people = group.groupby("participant").agg(score=("score", "mean"), positive=("positive", "first"))
+            value, low, high = auroc(people["score"].to_numpy(), people["positive"].to_numpy(bool), seed)
+        mine = tested.vectors[tested.vectors.index.isin(set(people.index) - tested.trained)].to_numpy()
+        rows.append({"site": site, "score": tested.kind, "value": value, "low": low, "high": high,
+                     "people": len(people),
+                     "energy_from_training": energy_distance(mine, tested.reference) if len(mine) > 1 else np.nan})
     return pd.DataFrame(rows).sort_values("energy_from_training")
+
+
+def task_by_person(tested: Tested) -> pd.DataFrame:
+    """A row a test person: ``score`` (mean Dice of the structures, or the probability given to the true class) and
+    ``distance``, the mean Euclidean distance to the training people in the embedding."""
+    rows = tested.rows
+    if tested.kind == "auroc":
+        rows = rows.assign(dice=np.where(rows["positive"], rows["score"], 1 - rows["score"]))
+    people = rows.groupby("participant").agg(site=("place", "first"), score=("dice", "mean")).dropna()
+    people = people[people.index.isin(tested.vectors.index) & ~people.index.isin(tested.trained)]
+    mine = tested.vectors.loc[people.index].to_numpy()
+    return people.assign(distance=cdist(mine, tested.reference).mean(axis=1)).reset_index()
+
+
+def task_by_distance(people: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Spearman's correlation of score and distance with its 95 % bootstrap interval over people, over everybody (site
+    ``all``) and within each site of at least ``FEWEST``: with few sites, the fall from site to site cannot be told from
+    whatever else the sites differ in, but people of one site are near and far too."""
+    rows = []
+    for site, group in [("all", people), *people.groupby("site")]:
+        if len(group) >= FEWEST:
+            found = bootstrap_interval(group[["distance", "score"]].to_numpy(), statistic=_spearman, seed=seed,
+                                       draws=DRAWS)
+            rows.append({"site": site, "correlation": found.estimate, "low": found.low, "high": found.high,
+                         "people": len(group)})
+    return pd.DataFrame(rows, columns=["site", "correlation", "low", "high", "people"])
+
+
+def _spearman(pairs: np.ndarray) -> float:
+    a, b = rankdata(pairs, axis=0).T
+    spread = a.std() * b.std()
+    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 0 else 0.0
 
 
 def auroc(scores: np.ndarray, positive: np.ndarray, seed: int) -> tuple[float, float, float]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.model.vit import Block, Encoder
 from workbench.volumes.volume import Triple
@@ -36,6 +36,10 @@ class Look:
 def look(encoder: Encoder, volume_B1XYZ: Tensor, weights_QN: Tensor, *, block: BlockChoice = -1) -> Look:
     """One fused forward pass, and the wanted attention rows of one block or of the rollout.
 
+    Queries and keys are those of the pass itself, so that only their products are computed besides. A rollout is
+    followed from the last block back: it keeps them of every block until the pass has ended (3 B N D numbers a block),
+    and reads every row of all blocks but the last, which no fused kernel gives.
+
     Args:
         volume_B1XYZ: Prepared volumes, edges multiples of the patch; positions are interpolated to other sizes.
         weights_QN: A query a row; see ``one_token``.
@@ -46,18 +50,23 @@ def look(encoder: Encoder, volume_B1XYZ: Tensor, weights_QN: Tensor, *, block: B
         IndexError: there is no such block.
     """
     blocks = [cast(Block, b) for b in encoder.blocks]
-    chosen = None if block == "rollout" else range(len(blocks))[block]
+    heads = encoder.config.heads
+    tapped = blocks if block == "rollout" else [blocks[range(len(blocks))[block]]]
     x_BND, grid = encoder.tokenise(volume_B1XYZ)
     weights_QN = weights_QN.to(x_BND.device, torch.float32)
-    rows, inputs = None, []
-    for number, layer in enumerate(blocks):
-        if chosen is None:
-            inputs.append(x_BND)
-        elif number == chosen:
-            rows = rows_of(layer, x_BND, weights_QN)
-        x_BND = layer(x_BND)
-    if rows is None:
-        rows = rollout(blocks, inputs, weights_QN).unsqueeze(1)
+    found: list[Tensor] = []
+
+    def tap(_module: nn.Module, _inputs: Any, qkv_BNE: Tensor) -> None:
+        found.append(qkv_BNE if block == "rollout" else rows_of(qkv_BNE, heads, weights_QN))
+
+    hooks = [layer.attn.qkv.register_forward_hook(tap) for layer in tapped]
+    try:
+        for layer in blocks:
+            x_BND = layer(x_BND)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    rows = rollout(found, heads, weights_QN).unsqueeze(1) if block == "rollout" else found[0]
     return Look(rows, x_BND, grid)
 
 
@@ -84,43 +93,55 @@ def token_count(encoder: Encoder, volume_B1XYZ: Tensor) -> int:
     return encoder.first_patch + x * y * z
 
 
-def rows_of(block: Block, x_BND: Tensor, weights_QN: Tensor) -> Tensor:
-    """The queries' mixtures of the rows of one block, ``(B, H, Q, N)``, from the block's input."""
-    b, n, _ = x_BND.shape
-    out = torch.zeros(b, block.attn.heads, len(weights_QN), n, device=x_BND.device)
-    for tokens, a_BHSN in _row_chunks(block, x_BND, weights_QN.any(dim=0)):
+def rows_of(qkv_BNE: Tensor, heads: int, weights_QN: Tensor) -> Tensor:
+    """The queries' mixtures of the rows of one block, ``(B, H, Q, N)``, from its queries, keys and values side by side,
+    ``(B, N, 3 D)``."""
+    b, n, _ = qkv_BNE.shape
+    out = torch.zeros(b, heads, len(weights_QN), n, device=qkv_BNE.device)
+    wanted = weights_QN.any(dim=0).nonzero()[:, 0]
+    for tokens, a_BHSN in _row_chunks(qkv_BNE, heads, wanted, _room(qkv_BNE, heads, len(wanted))):
         out += weights_QN[:, tokens] @ a_BHSN
     return out
 
 
-def rollout(blocks: list[Block], inputs: list[Tensor], weights_QN: Tensor) -> Tensor:
+def rollout(kept: list[Tensor], heads: int, weights_QN: Tensor) -> Tensor:
     """From the last block to the first, r ← ½ (r A + r), ``(B, Q, N)``: a row times a matrix, never a matrix product.
 
     Args:
-        inputs: What went into each block, ``(B, N, D)``.
+        kept: Of each block its ``qkv_BNE``; emptied on the way, so that what has been read is let go.
     """
-    r_BQN = weights_QN.expand(len(inputs[0]), -1, -1)
-    for block, x_BND in zip(reversed(blocks), reversed(inputs), strict=True):
+    r_BQN = weights_QN.expand(len(kept[0]), -1, -1)
+    room = _room(kept[0], heads, r_BQN.shape[2])
+    while kept:
         moved = torch.zeros_like(r_BQN)
-        for tokens, a_BHSN in _row_chunks(block, x_BND, r_BQN.any(dim=0).any(dim=0)):
+        wanted = r_BQN.any(dim=0).any(dim=0).nonzero()[:, 0]
+        for tokens, a_BHSN in _row_chunks(kept.pop(), heads, wanted, room):
             moved += (r_BQN[:, None, :, tokens] @ a_BHSN).mean(dim=1)  # a row first, then heads: A is read once
         r_BQN = (moved + r_BQN) / 2
     return r_BQN
 
 
-def _row_chunks(block: Block, x_BND: Tensor, wanted_N: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """``(indices (S,), rows (B, H, S, N) in float32)`` of the wanted tokens, a bounded number of rows at a time."""
-    attn, normed = block.attn, block.norm1(x_BND)
-    d, heads = x_BND.shape[2], attn.heads
-    weight, bias = attn.qkv.weight, attn.qkv.bias
-    # queries of the wanted tokens alone, keys of all, and no values: a third of the block's own projection
-    k_BHNC = F.linear(normed, weight[d:2 * d], None if bias is None else bias[d:2 * d]).unflatten(2, (heads, -1))
-    k_BHCN = k_BHNC.permute(0, 2, 3, 1).float()
-    at_once = max(1, CHUNK_BYTES // (4 * len(x_BND) * heads * x_BND.shape[1]))
-    wanted = wanted_N.nonzero()[:, 0]
+def _room(qkv_BNE: Tensor, heads: int, rows: int) -> Tensor:
+    """Memory ``(2, S · B H N)`` for scores and rows of as many tokens as are held at a time: taken once, since asking
+    the system for it again and again costs as much as the work."""
+    b, n, _ = qkv_BNE.shape
+    at_once = min(rows, max(1, CHUNK_BYTES // (4 * b * heads * n)))
+    return torch.empty(2, at_once * b * heads * n, device=qkv_BNE.device)
+
+
+def _row_chunks(qkv_BNE: Tensor, heads: int, wanted: Tensor, room: Tensor) -> Iterator[tuple[Tensor | slice, Tensor]]:
+    """``(tokens (S,), their rows (B, H, S, N) in float32)`` of the wanted tokens, as many at a time as there is room
+    for; a chunk's rows lie where those of the one before did."""
+    b, n, _ = qkv_BNE.shape
+    q_BHNC, k_BHNC, _ = qkv_BNE.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    k_GCN = k_BHNC.transpose(2, 3).float().flatten(0, 1)  # G: volumes and heads
+    at_once = room.shape[1] // (b * heads * n)
     if len(wanted) > at_once:  # read once a chunk, and strided reading is slow; for a few rows a copy would not pay
-        k_BHCN = k_BHCN.contiguous()
-    for tokens in wanted.split(at_once):
-        q_BSD = F.linear(normed[:, tokens], weight[:d], None if bias is None else bias[:d])
-        q_BHSC = q_BSD.unflatten(2, (heads, -1)).transpose(1, 2).float() * (d // heads) ** -0.5
-        yield tokens, (q_BHSC @ k_BHCN).softmax(dim=-1)
+        k_GCN = k_GCN.contiguous()
+    every = [slice(start, start + at_once) for start in range(0, n, at_once)]  # picking rows one by one costs more
+    for tokens in every if len(wanted) == n else wanted.split(at_once):
+        q_GSC = q_BHNC[:, :, tokens].float().flatten(0, 1) * q_BHNC.shape[3] ** -0.5
+        size = torch.Size((*q_GSC.shape[:2], n))
+        scores_GSN, rows_GSN = (part[:size.numel()].view(size) for part in room)
+        torch.bmm(q_GSC, k_GCN, out=scores_GSN)
+        yield tokens, torch.softmax(scores_GSN, dim=-1, out=rows_GSN).unflatten(0, (b, heads))
