@@ -128,6 +128,7 @@ def test_six_runs_of_which_one_is_preempted_one_out_of_time_and_one_killed(batch
     assert table["began"].drop([preempted, timed_out]).eq(0).all()
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "results" / "runs.parquet"), table.reset_index(),
                                   check_dtype=False)
+    assert list((folder / "slurm").glob("*.json")) and not list(folder.rglob("*.pkl")), "no pickle, not even submitit's"
 
 
 def test_the_watcher_may_go_and_come_back_and_nothing_is_submitted_twice(batch):
