@@ -13,6 +13,7 @@ from pathlib import Path
 
 from workbench.batch import NotebookConfig, run_notebook
 from workbench.batch.conduct import Worker
+from workbench.errors import WorkbenchError
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 TOUR = sorted(FOLDER.glob("0*.ipynb"))
@@ -53,7 +54,12 @@ def tour(root: Path, settings: dict[str, list[str]]) -> list[Path]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, default=Path("build/docs"), help="where runs and HTML files go")
-    for page in tour(parser.parse_args().root, SMALL):
+    try:
+        pages = tour(parser.parse_args().root, SMALL)
+    except (WorkbenchError, KeyboardInterrupt) as error:  # each says what to do; what was finished is kept
+        print(error, file=sys.stderr)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    for page in pages:
         print(f"{page}  ({page.stat().st_size / 1e6:.1f} MB)")
     return 0
 
