@@ -124,7 +124,7 @@ by_site.drop(columns="row").round(3)
 #
 # The same person under both networks: pretrained minus random. This difference, not the two means above, is the
 # evidence, because it takes out that some brains are harder than others. The sentence below is made from the numbers
-# and never says more than they do.
+# and never says more than they do. Under it are the numbers themselves, where *a* is the pretrained arm.
 
 # %%
 by_arm = {arm: rows for arm, rows in people.groupby("arm")}
@@ -132,6 +132,7 @@ found = compare(by_arm["pretrained"]["dice"], by_arm["pretrained"]["participant"
                 by_arm["random"]["dice"], by_arm["random"]["participant"], seed=seed)
 print(verdict(found.interval, a="pretrained", b="random weights", what="Dice", p=found.p, detectable=found.detectable,
               marks=["simulated data"] if simulated else []))
+found
 
 # %% [markdown]
 # ## How it looks

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.html import facts_table
 from workbench.runs import provenance
 from workbench.runs.config import JobConfig, differing, read_yaml
-from workbench.runs.html import facts_table
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: `workbench JOB --help` does not wait for it
