@@ -14,6 +14,7 @@ from tests.batch.templates import wait_for, write_notebook
 from workbench.batch import BatchConfig
 from workbench.batch.conduct import Limits
 from workbench.batch.plan import plan_runs
+from workbench.batch.slurm import _submit
 from workbench.batch.slurm_job import Tasks
 from workbench.runs import Run
 
@@ -90,3 +91,31 @@ def test_what_a_job_is_told_is_json_and_is_read_back(job):
     assert [run.given["a"] for run in tasks.runs] == [1, 2] and tasks.limits == Limits(patience=20)
     tasks.save(job.folder / "again.json")
     assert Tasks.load(job.folder / "again.json") == tasks
+
+
+def test_what_is_submitted_asks_for_what_was_set_and_stores_no_pickle(tmp_path, monkeypatch):
+    """The script that submitit writes, kept by an `sbatch` of our own."""
+    for name, text in {"sbatch": f'cp "$1" "{tmp_path}/script"; echo Submitted batch job 12', "srun": ":"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    write_notebook(tmp_path / "n.ipynb", "print(a)")
+    config = BatchConfig(out=tmp_path / "b c", notebook=tmp_path / "n.ipynb", grid={"a": [1, 2, 3]}, executor="slurm",
+                         minutes=5, memory_gb=10, slurm={
+                             "partition": "short,long", "account": "lab", "gpus": 2, "cpus": 4, "hours": 1.5,
+                             "at_once": 2, "grace_seconds": 120, "setup": ["module load cuda"],
+                             "extra": {"nodelist": "n1"}})
+    folder = config.out / "slurm"
+    folder.mkdir(parents=True)
+    runs = plan_runs(config)
+    jobs = _submit(config, folder, runs)
+    assert jobs == {run.name: f"12_{number}" for number, run in enumerate(runs)}
+    script = (tmp_path / "script").read_text()
+    for line in ("--partition=short,long", "--account=lab", "--gpus-per-node=2", "--cpus-per-task=4", "--time=90",
+                 "--array=0-2%2", "--signal=USR2@120", "--requeue", "--nodelist=n1", "--mem=11264M"):
+        assert f"#SBATCH {line}\n" in script, line
+    assert "module load cuda\n" in script and "OMP_NUM_THREADS=4" in script
+    (tasks,) = folder.glob("*.json")
+    assert f"-m workbench.batch.slurm_job '{tasks}'" in script
+    assert Tasks.load(tasks) == Tasks(runs, Limits(5, 10, patience=90), wall_seconds=5400, requeues=3)
+    assert not list(tmp_path.rglob("*.pkl"))

@@ -71,6 +71,7 @@ def batch(cluster, tmp_path):
     write_notebook(tmp_path / "count.ipynb", COUNT, parameters="seed = 0\nsteps = 10\nout = None")
     (tmp_path / "grid.yaml").write_text(
         "notebook: count.ipynb\nout: b\nexecutor: slurm\ngrid: {seed: [0, 1, 2, 3, 4, 5]}\nparameters: {steps: 60}\n"
+        "memory_gb: 0.4\n"
         "slurm: {partition: low, hours: 0.5}\n")
     return tmp_path
 

@@ -98,7 +98,7 @@ def _submit(config: BatchConfig, folder: Path, runs: list[PlannedRun]) -> dict[s
              "cpus_per_task": s.cpus, "array_parallelism": s.at_once, "partition": s.partition, "account": s.account,
              "qos": s.qos, "constraint": s.constraint, "gpus_per_node": s.gpus or None,
              # a little more than our own limit, so that it is ours that is passed first and says so
-             "mem": config.memory_gb * 1.05 + 0.5 if config.memory_gb else None,
+             "mem": f"{math.ceil(1024 * (config.memory_gb * 1.05 + 0.5))}M" if config.memory_gb else None,
              "additional_parameters": {"requeue": True, **s.extra}}
     threads = config.threads or s.cpus
     asked["setup"] = [*s.setup, f"export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"]
