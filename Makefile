@@ -28,7 +28,7 @@ help:
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"
 	@echo "make bench           every benchmark, quick; the last line of each is one JSON object"
 	@echo "make lab             JupyterLab with the notebooks"
-	@echo "make docs            all notebooks of the tour on simulated data, as HTML in build/docs"
+	@echo "make docs            all notebooks on simulated data, as HTML in build/docs"
 	@echo "make nifti-view      rebuild the viewer's JavaScript bundle (needs npm)"
 
 setup: $(VENV)/.installed

@@ -174,7 +174,9 @@ hv.Layout([by_group(index, "brain_ml", "site", quantity="volume in the mask (ml)
 
 # %% [markdown]
 # A volume far from its site's others is the most common sign of a mask that failed. How the mask was found matters as
-# much: scans with a skull (`head`) and without one are not comparable in volume, and a network sees the difference.
+# much: `given` came with the data, `nonzero` means a scan that was skull-stripped before (all but its constant
+# background), `head` a scan with its skull. Volumes of different kinds are not comparable, and a network sees the
+# difference. `from_median` is the distance from the median of the site, −0.25 a quarter below it.
 
 # %%
 display(pd.crosstab(index["site"], index["mask_kind"]).rename_axis(columns="mask from"))

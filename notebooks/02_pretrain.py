@@ -64,6 +64,7 @@ import pandas as pd
 
 from workbench import plots
 from workbench.batch import record
+from workbench.model import load_encoder
 from workbench.plots.cells import titles
 from workbench.pretrain import PretrainConfig, run_pretrain
 
@@ -94,11 +95,13 @@ print(titled(f"{steps} steps on {run.provenance['scans']} scans of {len(seen)} p
 # %% [markdown]
 # ## What it saw
 #
-# The list of people is part of the encoder. If anybody is later tested whom pretraining has seen, the workbench
-# refuses, even if the scan has another file name.
+# Whom it has seen is part of the encoder, person by person. If any of them is later tested, the workbench refuses, even
+# if the scan has another file name.
 
 # %%
-run
+network, card = load_encoder(run.path)
+print(titled(f"{sum(w.numel() for w in network.parameters()):,} weights; has seen {', '.join(sorted(seen)[:3])} …"))
+card
 
 # %% [markdown]
 # ## The curves

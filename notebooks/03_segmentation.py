@@ -124,7 +124,7 @@ by_site.drop(columns="row").round(3)
 #
 # The same person under both networks: pretrained minus random. This difference, not the two means above, is the
 # evidence, because it takes out that some brains are harder than others. The sentence below is made from the numbers
-# and never says more than they do.
+# and never says more than they do. Under it are the numbers themselves, where *a* is the pretrained arm.
 
 # %%
 by_arm = {arm: rows for arm, rows in people.groupby("arm")}
@@ -132,6 +132,7 @@ found = compare(by_arm["pretrained"]["dice"], by_arm["pretrained"]["participant"
                 by_arm["random"]["dice"], by_arm["random"]["participant"], seed=seed)
 print(verdict(found.interval, a="pretrained", b="random weights", what="Dice", p=found.p, detectable=found.detectable,
               marks=["simulated data"] if simulated else []))
+found
 
 # %% [markdown]
 # ## How it looks
@@ -161,12 +162,13 @@ choose(outlines, list(ranked.index), ranked.index[len(ranked) // 2])
 # %% [markdown]
 # ## What this can show, and what not
 #
-# One seed, one split and a handful of people: a difference of a few hundredths of Dice is within the reach of chance,
-# and the sentence above says which difference this sample could have found. A decoder with a path from the voxels
-# solves an easy task without an encoder, so "no difference" on easy data does not mean that pretraining is useless.
-# For evidence use several pretraining seeds, sites held out (`train_sites`, `test_sites`), fewer labels
-# (`label_fraction`) and a learning rate chosen for each arm on validation people. Notebook **08** compares any two of
-# these runs.
+# The interval is about other people under *these two trained networks*. It does not contain that another seed of
+# pretraining or of fine-tuning might turn the difference round, and where it shows none, the sentence says which
+# difference so few people could have found. After so few steps both arms are far from trained: a head start is not a
+# better end. And a decoder with a path from the voxels solves an easy task without an encoder, so "no difference" on
+# easy data does not mean that pretraining is useless. For evidence use several pretraining seeds, sites held out
+# (`train_sites`, `test_sites`), fewer labels (`label_fraction`) and a learning rate chosen for each arm on validation
+# people. Notebook **08** does this for any number of encoders and tasks.
 
 # %%
 record(out, people=found.interval.n, dice=found.mean_a, dice_random=found.mean_b, difference=found.interval.estimate,

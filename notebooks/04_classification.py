@@ -31,7 +31,8 @@
 # %% [markdown]
 # ## Settings
 #
-# `target` is a column of the cohort with two values. Of the two the alphabetically later one counts as positive.
+# `target` is a column of the cohort with two values, such as `sex`. Of the two the alphabetically later one counts as
+# positive.
 
 # %% tags=["parameters"]
 out = "runs/04_classification"  # folder of this notebook's runs, one for each arm
@@ -137,8 +138,9 @@ differences.round(3)
 # %% [markdown]
 # ## Is a probability of 0.8 right in eight of ten cases?
 #
-# *Calibration*: people in bins of the predicted probability, and the share of them that was truly positive. A probe on
-# few people is rarely calibrated; with fewer than about ten people in a bin its share means little.
+# *Calibration*: people in bins of the predicted probability (from `low` to `high`; empty bins are left out), the mean
+# of what was `predicted` for them, and the share of them that was truly positive (`observed`). A probe on few people
+# is rarely calibrated; with fewer than about ten people in a bin its share means little.
 
 # %%
 calibration = arms["pretrained"].read_table("reliability").query("split == 'test'")

@@ -22,7 +22,8 @@
 # token of a hippocampus in one person found in the hippocampus of another?**
 #
 # Pretty maps prove nothing: random weights make pretty maps too. So each map here stands beside the same map from
-# random weights, and each claim beside what chance would give.
+# random weights (called `random beside` in the tables: the same architecture that has learnt nothing), and each claim
+# beside what chance would give.
 #
 # *A research tool. Not for diagnosis.*
 
@@ -48,10 +49,12 @@ from IPython.display import display
 
 from workbench import plots
 from workbench.analysis import AttendConfig, TokensConfig, run_attend, run_tokens
+from workbench.analysis.rgb import read_rgb
 from workbench.batch import record
 from workbench.plots.cells import choose, titles
 from workbench.plots.estimates import intervals
 from workbench.prepare import open_store
+from workbench.stats import bootstrap_interval
 from workbench.volumes import read_volume
 
 plots.offline()
@@ -64,12 +67,21 @@ labelled = [scan for scan in mapped if all(prepared.codes(scan, region) for regi
 print(titled(f"{len(mapped)} scans get maps, "
              f"{len(labelled)} of them have outlines of {', '.join(regions) or 'nothing'}"))
 
+
+def structure_in(scan_id):
+    """Where the first structure lies in a scan, in mm, so that all pictures are cut there; the middle without one."""
+    if scan_id not in labelled or not regions:
+        return None
+    return plots.densest_point(read_volume(files.loc[scan_id, "seg_path"], labels=True),
+                               prepared.codes(scan_id, regions[0]))
+
 # %% [markdown]
 # ## Attention
 #
 # In the last block the CLS token gathers information from the patches with weights that sum to 1. A map shows them as
 # multiples of an equal share: 1 means "as much as any patch", 3 three times as much. The blocks that you see are the
-# patches. Nothing is smoothed, so that the map does not look finer than it is.
+# patches. Nothing is smoothed, so that the map does not look finer than it is. Slices go through the first structure of
+# `regions` where the scan has outlines.
 
 # %%
 attention = run_attend(AttendConfig(out=runs / "attend", store=store, encoder=encoder, scans=scans, query=query,
@@ -79,7 +91,7 @@ attention = run_attend(AttendConfig(out=runs / "attend", store=store, encoder=en
 def attention_of(scan_id):
     scan, folder = read_volume(files.loc[scan_id, "path"]), attention.path / "volumes"
     pictures = [plots.slices(scan, read_volume(folder / f"{scan_id}_desc-{name}_map.nii.gz"), opacity=0.5,
-                             overlay_value=f"{words}, × equal share")
+                             overlay_value=f"{words}, × equal share", at=structure_in(scan_id))
                 for name, words in (("attnmean", "pretrained"), ("attnmeanrandom", "random weights"))]
     return (pictures[0] + pictures[1]).opts(
         title=titled(f"{scan_id}: attention of {query}, pretrained above, random weights below"),
@@ -90,21 +102,27 @@ choose(attention_of, mapped, (labelled or mapped)[0])
 
 # %% [markdown]
 # Only what differs between the two rows can come from learning. A first check: how much of the attention falls outside
-# the brain, where there is nothing to see?
+# the brain, where there is nothing to see? `spread evenly` is what it would be if every patch got the same: the share
+# of the picture that is not brain. An encoder that has learnt to leave the background alone lies below it.
 
 # %%
-outside = pd.DataFrame({"pretrained": attention.read_table("attention").query("head == 'mean'").set_index("scan_id")[
-    "outside_brain"], "random weights": attention.read_table("attention_random").set_index("scan_id")["outside_brain"]})
-print(titled(f"share of the attention outside the brain, mean of {len(outside)} scans"))
-outside.mean().map("{:.0%}".format).to_frame("outside the brain")
+mean_head = attention.read_table("attention").query("head == 'mean'").set_index("scan_id")
+outside = pd.DataFrame({
+    "pretrained": mean_head["outside_brain"], "spread evenly": mean_head["outside_if_even"],
+    "random weights": attention.read_table("attention_random").set_index("scan_id")["outside_brain"]})
+by_person = outside.groupby(files.loc[outside.index, "participant"].to_numpy()).mean()
+print(titled(f"share of the attention outside the brain, mean of {len(by_person)} people with 95 % intervals"))
+rows = {name: bootstrap_interval(by_person[name].to_numpy(), seed=seed) for name in outside}
+pd.DataFrame({"outside the brain": {name: f"{found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}]"
+                                    for name, found in rows.items()}})
 
 # %% [markdown]
 # ### More than chance?
 #
 # For each structure, places of the same size are drawn at random inside the brain. `rank` is the share of them that
 # get less attention than the structure: 0.5 is what chance gives, 1 means more than any other place. `ratio` is the
-# attention inside over the mean of those places. The row `pretrained - random beside` is the one that speaks about
-# learning.
+# attention inside over the mean of those places. Random weights need not lie at 0.5, since they answer to brightness
+# and position too: the row `pretrained - random beside` is the one that speaks about learning, whichever its sign.
 
 # %%
 if "region_summary" in attention.tables():
@@ -122,7 +140,8 @@ else:
 # ## Tokens: what is alike?
 #
 # Take the token of one place in one person and compare it (cosine) with every token of another person. If the encoder
-# knows anatomy, the most similar token lies in the same structure. In the map, 1 means the same direction, 0 unrelated.
+# knows anatomy, the most similar token lies in the same structure, through which the slices are cut. In the map, 1
+# means the same direction, 0 unrelated.
 
 # %%
 source = labelled[0] if labelled else ""
@@ -134,7 +153,7 @@ tokens = run_tokens(TokensConfig(out=runs / "tokens", store=store, encoder=encod
 def similar_to(scan_id):
     overlay = read_volume(tokens.path / "volumes" / f"{scan_id}_desc-similarity_map.nii.gz")
     return plots.slices(read_volume(files.loc[scan_id, "path"]), overlay, overlay_value="cosine", opacity=0.5,
-                        title=titled(f"{scan_id}: similar to {token_query} of {source}"))
+                        at=structure_in(scan_id), title=titled(f"{scan_id}: similar to {token_query} of {source}"))
 
 
 if source:
@@ -149,7 +168,8 @@ else:
 # Over all pairs of people: `hit` is the share of queries whose most similar token lies in the same structure, `chance`
 # the share that a token drawn at random from the brain would hit. `hit_by_position` is the sobering rival: it takes the
 # token at the same relative position in the brain, without looking at the image at all. `wrong_side` is how often the
-# left structure was found on the right, or the other way round.
+# left structure was found on the right, or the other way round, and `distance_mm` how far the most similar token lies
+# from the structure.
 
 # %%
 if "site_pairs" in tokens.tables():
@@ -157,11 +177,11 @@ if "site_pairs" in tokens.tables():
     columns = ["hit", "chance", "hit_by_position", "wrong_side", "distance_mm"]
     pairs["where"] = (pairs["source_site"] == pairs["target_site"]).map({True: "same site", False: "another site"})
     found = pairs.groupby(["structure", "where", "weights"])[columns].mean()
-    print(titled("correspondence between people, mean over pairs of sites"))
+    print(titled("correspondence between people, mean over pairs of sites (n and intervals in the next table)"))
     display(found.round(2))
-    print(titled("with 95 % intervals over people, by pair of sites"))
-    display(pairs.loc[pairs["weights"] == "pretrained", ["structure", "source_site", "target_site", "people", "hit",
-                                                         "hit_low", "hit_high", "chance"]].round(2))
+    print(titled("the hits by pair of sites, with 95 % intervals over people"))
+    display(pairs[["structure", "source_site", "target_site", "weights", "people", "hit", "hit_low", "hit_high",
+                   "chance"]].round(2))
 
 # %% [markdown]
 # If `hit` is above `chance` but not above `hit_by_position`, the tokens may know no more than where in the picture they
@@ -170,11 +190,20 @@ if "site_pairs" in tokens.tables():
 # ### The tokens as colours
 #
 # The first three principal components of the tokens of many scans as red, green and blue: the same colour in two people
-# means a similar token. The volumes (`tokens/volumes/*_rgb.nii.gz`) open in any viewer, and in the explorer.
+# means a similar token. A colour that follows the tissue says that tokens know what they stand on; one that follows the
+# place alone (a rainbow from front to back) says that they know where they are. The volumes
+# (`tokens/volumes/*_rgb.nii.gz`) open in any viewer, and in the explorer.
 
 # %%
-if "colours" in tokens.tables():
-    display(tokens.read_table("colours").round(3))
+def colours_of(scan_id):
+    return plots.slices(read_volume(files.loc[scan_id, "path"]), opacity=0.7, at=structure_in(scan_id),
+                        colours=read_rgb(tokens.path / "volumes" / f"{scan_id}_desc-tokens_rgb.nii.gz"),
+                        title=titled(f"{scan_id}: its tokens as colours"))
+
+
+share = tokens.read_table("colours")["variance_share"].sum()
+print(titled(f"the three colours hold {share:.0%} of the variance of the tokens"))
+choose(colours_of, mapped, (labelled or mapped)[0])
 
 # %% [markdown]
 # ## What this can show, and what not

@@ -51,6 +51,7 @@ from workbench import plots
 from workbench.analysis import EmbedConfig, run_embed
 from workbench.batch import record
 from workbench.plots.cells import choose, titles
+from workbench.stats import bootstrap_interval
 from workbench.volumes import read_volume
 
 plots.offline()
@@ -94,7 +95,7 @@ display(planes("umap"))
 # are 1 where nothing was torn apart or glued together. Look at a picture with low values as decoration only.
 
 # %%
-quality = arms["pretrained"].read_table("quality")
+quality = arms["pretrained"].read_table("quality").query("picture in ('pca', 'umap')")
 print(titled("faithfulness of the pictures, pretrained weights"))
 quality.round(2)
 
@@ -103,11 +104,12 @@ quality.round(2)
 #
 # No picture is needed to ask what neighbours share. For each scan take its nearest neighbour that is *another person*,
 # and see whether it has the same site, sex or diagnosis. `if mixed` is what would be expected if neighbours were drawn
-# at random; the difference is what the encoder arranges scans by.
+# at random; the difference is what the encoder arranges scans by. `low` and `high` are a 95 % interval over people,
+# with everybody's neighbour as it is.
 
 # %%
 def shared_with_neighbours(run, column):
-    """Share of people whose nearest other person has the same value, and the same by chance."""
+    """Share of people whose nearest other person has the same value, its interval, and the same by chance."""
     nearest = run.read_table("neighbours").query("not same_participant").sort_values("rank").drop_duplicates("scan_id")
     known = run.read_table("scans").dropna(subset=[column]).set_index("scan_id")
     pairs = nearest[nearest["scan_id"].isin(known.index) & nearest["neighbour"].isin(known.index)]
@@ -115,14 +117,15 @@ def shared_with_neighbours(run, column):
     by_person = pd.Series(same).groupby(known.loc[pairs["scan_id"], "participant"].to_numpy()).mean()
     counts = known.drop_duplicates("participant")[column].value_counts()
     chance = (counts * (counts - 1)).sum() / (counts.sum() * (counts.sum() - 1)) if counts.sum() > 1 else np.nan
-    return {"people": len(by_person), "shared": by_person.mean(), "if mixed": chance}
+    found = bootstrap_interval(by_person.to_numpy(), seed=seed)
+    return {"people": found.n, "shared": found.estimate, "low": found.low, "high": found.high, "if mixed": chance}
 
 
 columns = [name for name in ("site", "sex", "diagnosis") if name in scans and scans[name].nunique() > 1]
 print(titled("what the nearest other person shares"))
 shared = pd.DataFrame([{"column": column, "weights": init, **shared_with_neighbours(run, column)}
                        for column in columns for init, run in arms.items()],
-                      columns=["column", "weights", "people", "shared", "if mixed"])
+                      columns=["column", "weights", "people", "shared", "low", "high", "if mixed"])
 shared.round(2)
 
 # %% [markdown]
@@ -150,9 +153,9 @@ choose(with_neighbour, sorted(nearest.index))
 # %% [markdown]
 # ## What this can show, and what not
 #
-# A picture suggests, a table counts, and neither has an interval here: notebook **07** measures with people held out
-# how well the site can be predicted, and what is left of it after age and sex. In the explorer (`workbench explore
-# FOLDER`) the same points open their scans.
+# A picture suggests and a table counts. Neither says *why* neighbours share a site, which may be its scanner or its
+# people: notebook **07** measures with people held out how well the site can be predicted, and what is left of it after
+# age and sex. In the explorer (`workbench explore FOLDER`) the same points open their scans.
 
 # %%
 site = shared[shared["column"] == "site"].set_index("weights")

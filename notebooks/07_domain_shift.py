@@ -96,8 +96,8 @@ predicted[["weights", "space", "people", "sites", "value", "low", "high", "chanc
 # - `as it is`: the vectors as the encoder gives them;
 # - `without age, sex`: what these explain was taken out. If the accuracy falls, the *people* of the sites differed;
 #   what remains is the machine, or something about the people that the table does not know;
-# - `ComBat`: after harmonisation (fitted on training people alone). It should be close to chance; where it is below
-#   chance, the correction has overdone it, which is usual with few people;
+# - `ComBat`: after harmonisation (fitted on training people alone), told to leave in what the note above calls kept. It
+#   should be close to chance; where it is below chance, the correction has overdone it, which is usual with few people;
 # - `random`: the same architecture without learning. If it is as good, the site is in the plain contrast of the images.
 #
 # ## Which sites are how far apart?
@@ -114,7 +114,7 @@ pairs[pairs["space"] == "as it is"][["site_a", "site_b", "people_a", "people_b",
 # %% [markdown]
 # ## Does the task suffer with the distance?
 #
-# The score of the task by site, beside how far that site's people are from those the task was trained on. With three
+# The score of the task by site, beside how far that site's people are from those the task was trained on. With so few
 # sites this is a look, not a test.
 
 # %%
@@ -128,9 +128,10 @@ else:
 # ## What if it were another scanner?
 #
 # Comparing sites mixes the scanner with the people. Here the people stay and their scans are changed step by step:
-# contrast (`gamma`), `bias` field, `noise`, `blur`, `thick_slices`. `moved` tells how far the embedding goes, in units
-# of the spread of people within a site: 1 means that changing the scanner moves a person as far as another person of
-# the same site would be.
+# contrast (`gamma`), `bias` field, `noise`, `blur`, `thick_slices`. Strength 1 is a strong change: noise of half the
+# brain's standard deviation, a blur of two voxels, slices four times as thick (`workbench whatif --help` has all of
+# them). `moved` tells how far the embedding goes, in units of the spread of people within a site: 1 means that changing
+# the scanner moves a person as far as another person of the same site would be.
 
 # %%
 whatif = run_whatif(WhatifConfig(out=runs / "whatif", embed=Path(embed) / "pretrained", store=store, encoder=encoder,
@@ -162,6 +163,9 @@ print(titled(f"for comparison: the means of the sites are {unit['between_site_me
 # A change that moves scans farther than the sites are apart is a likely reason for their distance, though not a proof.
 #
 # ### Do decisions flip?
+#
+# Does the classifier of notebook 04 call a changed scan the other class, and at what strength first (`earliest`; `NaN`
+# where none did)?
 
 # %%
 flips = whatif.read_table("flips")

@@ -194,8 +194,9 @@ for (task, direction, fraction), rows in dice.groupby(["task", "direction", "fra
     for a, b in config.pairs():
         if {a, b} <= set(values):
             each = (values[a] - values[b]).rename("difference").dropna().reset_index()
+            print(titled(f"{task}, {direction}, {fraction:.0%} of the labels, n = {len(each)} people"))
             display(by_group(each, "difference", "site", quantity="difference of Dice", width=420,
-                             title=titled(f"{a} − {b}, {task}, {direction}, {fraction:.0%} of the labels")))
+                             title=titled(f"{a} − {b}")))
 
 # %% [markdown]
 # ## The report

@@ -83,7 +83,6 @@ from workbench.cohort import (
     run_split,
 )
 from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
-from workbench.finetune.classify import auroc_by_person
 from workbench.prepare import PrepareConfig, open_store, run_prepare
 from workbench.pretrain import PretrainConfig, run_pretrain
 from workbench.runs import find_runs
@@ -157,8 +156,8 @@ by_site.round(1)
 # such a test.
 
 # %%
-run_split(SplitConfig(out=runs / "split", cohort=runs / "cohort", fractions=fractions, stratify=("site", *targets),
-                      seed=seed))
+known = [column for column in ("site", *targets) if column in cohort.table and cohort.table[column].notna().any()]
+run_split(SplitConfig(out=runs / "split", cohort=runs / "cohort", fractions=fractions, stratify=known, seed=seed))
 parts = load_split(runs / "split")
 cohort_parts = cohort.table.merge(parts, on="participant")
 pd.crosstab(cohort_parts["site"], cohort_parts["split"])
@@ -294,22 +293,24 @@ if labelled:
 # A *linear probe* leaves the encoder as it is and fits one logistic regression on its tokens: if the answer is easy
 # to read off, the encoder has made it explicit. **AUROC** is the chance that a random member of one class scores
 # higher than one of the other: 0.5 is guessing. Beside the pretrained and the random encoder stands the plainest
-# rival there is, the brain's volume in ml. A network that does not beat it has not earned its electricity.
+# rival there is, the brain's volume in ml. A network that does not beat it has not earned its electricity. `low` and
+# `high` are the 95 % interval over people.
 
 # %%
 scores = []
 for target in [t for t in targets if t in cohort.table and cohort.table[t].nunique() == 2]:
-    for init in ("pretrained", "random"):
-        run = run_classify(ClassifyConfig(out=runs / f"{target}-{init}", init=init, target=target, **finetuning))
-        predictions = run.read_table("predictions").query("split == 'test'")
-        positive = run.provenance["positive"]
-        scores.append({"target": target, "from": f"{init} encoder", "people": predictions["participant"].nunique(),
-                       "AUROC": auroc_by_person(predictions, positive)})
-    volume = predictions.drop(columns="score").merge(store.index[["scan_id", "brain_ml"]], on="scan_id")
-    scores.append({**scores[-1], "from": "brain volume",
-                   "AUROC": auroc_by_person(volume.rename(columns={"brain_ml": "score"}), positive)})
-print(titled("classification of test people"))
-pd.DataFrame(scores).round(2)
+    arms = {"pretrained encoder": ("pretrained", {}), "random encoder": ("random", {"init": "random"}),
+            "brain volume": ("volume", {"init": "random", "mode": "brain_volume", "encoder": None})}
+    for arm, (name, settings) in arms.items():
+        run = run_classify(ClassifyConfig(out=runs / f"{target}-{name}", target=target, **{**finetuning, **settings}))
+        found = run.read_table("scores").query("split == 'test' and score == 'auroc'").iloc[0]
+        scores.append({"target": target, "from": arm, "people": int(found["n"]), "AUROC": found["estimate"],
+                       "low": found["low"], "high": found["high"]})
+if scores:
+    print(titled("classification of test people"))
+    display(pd.DataFrame(scores).round(2))
+else:
+    print(f"no column of {', '.join(targets)} has two values in this cohort: step 7 is left out")
 
 # %% [markdown]
 # With a dozen test people one person more or less on the right side moves the AUROC by several hundredths. Treat
@@ -342,7 +343,9 @@ hv.Layout(panels).opts(shared_axes=False)
 #
 # In the last block, the CLS token gathers information from the patches with weights that sum to 1. The map shows them
 # as multiples of an equal share: 1 means "as much as any patch", 3 means three times as much. The blocks that you see
-# are the patches; nothing is smoothed, so that the map does not look finer than it is.
+# are the patches; nothing is smoothed, so that the map does not look finer than it is. Under each map stands how much
+# of the attention falls outside the brain, where there is nothing to see, and how much would if all patches got the
+# same.
 
 # %%
 attention = {init: run_attend(AttendConfig(out=runs / f"attend-{init}", init=init, scans=test_scans, **look))
@@ -351,8 +354,9 @@ for init, run in attention.items():
     weights = read_volume(run.path / "volumes" / f"{case}_desc-attnmean_map.nii.gz")
     display(plots.slices(scan, weights, overlay_value="attention, times an equal share", opacity=0.5,
                          title=titled(f"{case}, attention of the {init} encoder")))
-    outside = run.read_table("attention").query("head == 'mean'")["outside_brain"].mean()
-    print(f"{init} encoder: {outside:.0%} of the attention falls outside the brain (mean of the test scans)")
+    outside = run.read_table("attention").query("head == 'mean'")[["outside_brain", "outside_if_even"]].mean()
+    print(f"{init} encoder: {outside['outside_brain']:.1%} of the attention falls outside the brain, spread evenly it "
+          f"would be {outside['outside_if_even']:.1%} (mean of {len(test_scans)} test scans)")
 
 # %% [markdown]
 # Attention is not an explanation. A random network has bright patches too, which is why its map stands beside the

@@ -112,6 +112,10 @@ def test_a_map_for_each_head_and_their_mean(attended, study):
     assert sidecar["head"] == "2" and sidecar["unit"] == "times uniform" and sidecar["simulated"]
     assert sidecar["query"] == "CLS" and sidecar["interpolation"] == "nearest" and sidecar["block"] == 5
     assert "interpolated" in sidecar["field_of_view"] and table["outside_brain"].between(0, 1).all()
+    store, scan = open_store(study.store), table["scan_id"].iloc[0]
+    low, high = padded_box(store.shape(scan), (8, 8, 8))
+    even = 1 - store.read_brain(scan).sum() / np.prod(high - low)
+    assert one["outside_if_even"].tolist() == pytest.approx([even] * 4) and 0 < even < 1
 
 
 def test_what_a_map_is_held_against_is_there(attended):

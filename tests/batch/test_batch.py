@@ -138,6 +138,16 @@ def test_the_runs_of_a_batch_are_found_by_whoever_lists_runs(ended, folder):
     assert jobs.to_dict() == {"notebook": 24, "toy": 22, "batch": 1}
 
 
+def test_the_explorer_shows_the_table_of_the_batch(ended, folder):
+    from workbench.explorer.batch_view import BatchView
+    from workbench.explorer.state import ExplorerState
+
+    view = BatchView(ExplorerState(folder))
+    assert list(view.table.titles.values()) == list(batch_status(folder / "b").columns)
+    assert view.table.value["column 1"].value_counts().to_dict() == {"ok": 22, "failed": 2}
+    assert "n = 24 runs: 22 ok, 2 failed" in view._hint.object and "imulated" in view._hint.object
+
+
 def test_the_tables_of_all_runs_become_one(ended, folder, capsys):
     assert cli.main(["batch", "collect", str(folder / "b"), "--table", "scores"]) == 1
     assert "6 rows" in capsys.readouterr().out

@@ -1,9 +1,8 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.finetune.classify import auroc_by_person, run_classify
+from workbench.finetune.classify import run_classify
 from workbench.finetune.config import ClassifyConfig
 
 
@@ -35,13 +34,6 @@ def test_full_training_moves_the_encoder_and_frozen_does_not(study, tmp_path):
         after = load_file(latest_checkpoint(run.path / "checkpoints") / "objective.safetensors")
         same = all((after[f"encoder.{k}"] == v).all() for k, v in before.items())
         assert same == freeze
-
-
-def test_auroc_counts_people_not_scans():
-    """Ten scans of one well-scored person do not outvote the others."""
-    rows = [("a", "F", 0.9)] * 10 + [("b", "M", 0.8), ("c", "F", 0.1), ("d", "M", 0.95)]
-    table = pd.DataFrame(rows, columns=["participant", "truth", "score"])
-    assert auroc_by_person(table, "M") == pytest.approx(3 / 4)
 
 
 def test_a_label_that_is_not_binary_or_not_there_is_refused(study, tmp_path):

@@ -40,7 +40,7 @@ def test_both_forms_say_the_same(source):
 
     paired = nbformat.read(source.with_suffix(".ipynb"), 4)
     assert cells(paired) == cells(jupytext.read(source)), \
-        f"run: jupytext --to ipynb --update-metadata '{{}}' {source} (or `jupytext --sync`)"
+        f"run: jupytext --to ipynb --update {source}"
     assert paired.metadata["jupytext"]["formats"] == "ipynb,py:percent"
 
 

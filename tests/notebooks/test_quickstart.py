@@ -33,8 +33,8 @@ def report(config):
 def test_every_job_ran_to_its_end_and_is_marked_simulated(report):
     assert sorted(report.made) == sorted([
         "bids", "cohort", "split", "store", "pretrain", "hippocampus-pretrained", "hippocampus-random",
-        "diagnosis-pretrained", "diagnosis-random", "sex-pretrained", "sex-random", "embed-pretrained", "embed-random",
-        "attend-pretrained", "attend-random"])
+        "diagnosis-pretrained", "diagnosis-random", "diagnosis-volume", "sex-pretrained", "sex-random", "sex-volume",
+        "embed-pretrained", "embed-random", "attend-pretrained", "attend-random"])
     assert all(run.ok and run.simulated for run in report.made.values())
     assert report.run.ok and report.run.simulated
     assert set(report.run.provenance["runs"].values()) == {run.job for run in report.made.values()}
@@ -81,16 +81,18 @@ def test_the_auroc_shown_is_that_of_the_runs_and_has_a_plain_rival(report):
     assert len(shown) == 6
     index = report.made["store"].read_table("index").set_index("scan_id")
     for target in ("diagnosis", "sex"):
-        for init in ("pretrained", "random"):
-            table = report.made[f"{target}-{init}"].read_table("predictions").query("split == 'test'")
+        arms = {"pretrained": "pretrained encoder", "random": "random encoder", "volume": "brain volume"}
+        for name, arm in arms.items():
+            table = report.made[f"{target}-{name}"].read_table("predictions").query("split == 'test'")
             positive = sorted(set(index[target]))[1]
-            row = shown.loc[(target, f"{init} encoder")]
+            row = shown.loc[(target, arm)]
             assert int(row["people"]) == len(table) == TESTED
-            assert float(row["AUROC"]) == pytest.approx(roc_auc_score(table["truth"] == positive, table["score"]),
-                                                        abs=6e-3)
-        volume = index.loc[table["scan_id"], "brain_ml"]
-        assert float(shown.loc[(target, "brain volume"), "AUROC"]) == pytest.approx(
-            roc_auc_score(table["truth"] == positive, volume), abs=6e-3)
+            found = roc_auc_score(table["truth"] == positive, table["score"])
+            assert float(row["AUROC"]) == pytest.approx(found, abs=6e-3)
+            assert float(row["low"]) - 6e-3 <= found <= float(row["high"]) + 6e-3
+        volume = index.loc[table["scan_id"], "brain_ml"]  # a single number orders people as its score does, or turned
+        turned = [roc_auc_score(table["truth"] == positive, sign * volume) for sign in (1, -1)]
+        assert any(found == pytest.approx(value) for value in turned)
 
 
 def test_its_numbers_are_noted_for_the_table_of_a_batch(report):
@@ -112,8 +114,9 @@ def test_attention_is_of_the_test_people(report):
     split = report.made["split"].read_table("split").set_index("participant")["split"]
     scans = report.made["cohort"].read_table("scans").set_index("scan_id")["participant"]
     assert set(scans[table["scan_id"].unique()].map(split)) == {"test"}
-    share = table.query("head == 'mean'")["outside_brain"].mean()
-    assert f"random encoder: {share:.0%} of the attention falls outside" in report.text
+    share, even = table.query("head == 'mean'")[["outside_brain", "outside_if_even"]].mean()
+    assert f"random encoder: {share:.1%} of the attention falls outside" in report.text
+    assert f"spread evenly it would be {even:.1%} (mean of {TESTED} test scans)" in report.text
 
 
 def test_every_figure_says_that_its_data_are_simulated(report):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from docs.notebooks import TOUR, tour
+from docs.notebooks import FOLDER, SMALL, tour
 from tests.notebooks.executed import Report
 from workbench.runs import Run, find_runs
 from workbench.stats import bootstrap_interval, delong, holm
@@ -49,7 +49,8 @@ def noted(report):
 
 
 def test_all_ran_in_a_batch_and_made_what_they_say(reports):
-    assert len(reports) == len(TOUR) == 8
+    every = {path.stem for path in FOLDER.glob("*.ipynb")}
+    assert set(SMALL) == every == {*TINY, "quickstart"}, "`make docs` leaves none out; the quickstart has its own test"
     made = {number: sorted(report.made) for number, report in reports.items()}
     assert made == {
         "01": ["bids", "cohort", "split", "store"], "02": ["encoder"], "03": ["pretrained", "random"],
@@ -110,6 +111,9 @@ def test_pretraining_tells_its_last_losses_and_whom_it_saw(reports):
     assert float(column["patch_kl"]) == pytest.approx(last["patch_kl"], abs=6e-4)
     parts = reports["01"].made["split"].read_table("split")
     assert set(run.provenance["participants"]) == set(parts.loc[parts["split"] == "train", "participant"])
+    assert f"has seen {min(run.provenance['participants'])}" in report.text
+    shown = [output.get("data", {}).get("text/html", "") for output in report.outputs]
+    assert any("Encoder (pretrained weights)" in html for html in shown)
     assert ("No collapse alarm" in report.text) == (not noted(report)["alarm"])
 
 
@@ -160,11 +164,18 @@ def test_attention_and_tokens_are_those_of_the_runs(reports):
     outside = attend.read_table("attention").query("head == 'mean'")["outside_brain"].mean()
     assert noted(report)["outside_brain"] == pytest.approx(outside) and 0 < outside < 1
     shown = report.table("outside the brain")["outside the brain"].tolist()
-    assert shown == [f"{outside:.0%}", f"{attend.read_table('attention_random')['outside_brain'].mean():.0%}"]
+    even = attend.read_table("attention").query("head == 'mean'")["outside_if_even"].mean()
+    beside = attend.read_table("attention_random")["outside_brain"].mean()
+    assert [text.split()[0] for text in shown] == [f"{share:.1%}" for share in (outside, even, beside)]
+    found = bootstrap_interval(attend.read_table("attention_random").set_index("scan_id")["outside_brain"].to_numpy())
+    assert shown[2] == f"{beside:.1%} [{found.low:.1%}, {found.high:.1%}]"
     pairs = report.made["tokens"].read_table("site_pairs").query("weights == 'pretrained'")
     assert noted(report)["hit"] == pytest.approx(pairs["hit"].mean()) and noted(report)["scans"] == PEOPLE
     table = report.table("structure", "where", "weights", "hit", "chance")
     assert set(table["weights"]) == {"pretrained", "random beside"} and len(table) == 2 * 2 * 2
+    by_pair = report.table("source_site", "weights", "people", "hit_low", "hit_high")
+    assert len(by_pair) == 2 * 2 * 9 and set(by_pair["weights"]) == {"pretrained", "random beside"}
+    assert any("its tokens as colours" in figure for figure in report.figures)
     same = pairs.query("structure == 'left_hippocampus' and source_site == target_site")["hit"].mean()
     (row,) = table.query("structure == 'left_hippocampus' and where == 'same site' and weights == 'pretrained'").index
     assert float(table.loc[row, "hit"]) == pytest.approx(same, abs=6e-3)
@@ -179,6 +190,10 @@ def test_what_neighbours_share_is_what_they_share(reports):
     sites = scans.loc[vectors.index, "site"].to_numpy()
     share = (sites == sites[apart.argmin(axis=1)]).mean()
     assert noted(report)["same_site"] == pytest.approx(share)
+    row = report.table("column", "weights", "shared", "low", "high").iloc[0]
+    found = bootstrap_interval((sites == sites[apart.argmin(axis=1)]).astype(float))
+    assert row["column"] == "site" and [float(row[end]) for end in ("low", "high")] == pytest.approx(
+        [found.low, found.high], abs=6e-3)
     counts = pd.Series(sites).value_counts()
     assert noted(report)["if_mixed"] == pytest.approx((counts * (counts - 1)).sum() / (PEOPLE * (PEOPLE - 1)))
     quality = report.table("picture", "trustworthiness").set_index("picture")

@@ -97,3 +97,19 @@ def test_scans_with_nothing_to_centre_on_are_drawn():
     empty = Volume(np.zeros((4, 5, 6), np.int32), flat.affine)
     assert hv.render(slices(flat, empty, codes=CODES), backend="bokeh") is not None
     assert hv.render(slices(flat, empty), backend="bokeh") is not None
+
+
+def test_colours_lie_where_their_maps_do_and_are_see_through_where_there_is_none():
+    labels = phantom_labels(phantom("PSR", spacing=(2, 3, 2)).grid)
+    red, blue = (Volume((labels.data == code).astype(np.float32), labels.affine) for code in (1, 2))
+    none = Volume(np.zeros_like(red.data), labels.affine)
+    layout = slices(phantom("LAS"), colours=(red, none, blue), at=HIPPOCAMPI_MM[2], opacity=0.5)
+    (picture,) = [element for element in list(layout)[1] if isinstance(element, hv.RGB)]
+    x, _, z = HIPPOCAMPI_MM[2]
+
+    def colour(x):
+        return picture[x, z].array()[0].tolist()
+
+    assert colour(x) == [0, 0, 1, 0.5] and colour(HIPPOCAMPI_MM[1][0]) == [1, 0, 0, 0.5]
+    assert colour(0.0)[3] == 0, "the scan is seen there"
+    hv.render(layout, backend="bokeh")

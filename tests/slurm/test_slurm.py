@@ -71,6 +71,7 @@ def batch(cluster, tmp_path):
     write_notebook(tmp_path / "count.ipynb", COUNT, parameters="seed = 0\nsteps = 10\nout = None")
     (tmp_path / "grid.yaml").write_text(
         "notebook: count.ipynb\nout: b\nexecutor: slurm\ngrid: {seed: [0, 1, 2, 3, 4, 5]}\nparameters: {steps: 60}\n"
+        "memory_gb: 0.4\n"
         "slurm: {partition: low, hours: 0.5}\n")
     return tmp_path
 
@@ -128,6 +129,7 @@ def test_six_runs_of_which_one_is_preempted_one_out_of_time_and_one_killed(batch
     assert table["began"].drop([preempted, timed_out]).eq(0).all()
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "results" / "runs.parquet"), table.reset_index(),
                                   check_dtype=False)
+    assert list((folder / "slurm").glob("*.json")) and not list(folder.rglob("*.pkl")), "no pickle, not even submitit's"
 
 
 def test_the_watcher_may_go_and_come_back_and_nothing_is_submitted_twice(batch):

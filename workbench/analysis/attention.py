@@ -36,7 +36,8 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
     """``volumes/<scan>_desc-attnmean_map.nii.gz``, one map a head, one of random weights (``attnmeanrandom``) and one
     of token norms (``tokennorm``), each with its sidecar; and the tables
 
-    - ``attention``: scan_id, head, file, block, outside_brain (share of the attention);
+    - ``attention``: scan_id, head, file, block, outside_brain (share of the attention), outside_if_even (what that
+      would be if every place that was looked at got the same);
     - ``attention_random``: the same for random weights of the same architecture;
     - ``outside_summary``: that share over people, by site and weights, with intervals and the paired difference;
     - ``cumulated``: with ``--cumulated``, the share of the brain in the smallest set of each share of the attention
@@ -129,13 +130,15 @@ class _Attend:
         if self.config.heads and not suffix and self.block != "rollout":
             named |= {str(h + 1): v for h, v in enumerate(maps.values)}
             shares |= {str(h + 1): float(s) for h, s in enumerate(maps.outside_brain)}
+        low, high = maps.box
+        even = 1 - float(self.store.read_brain(scan).sum() / np.prod(high - low))
         rows = []
         for head, values in named.items():
             label = f"attnmean{suffix}" if head == "mean" else f"attnhead{head}{suffix}"
             facts = {"init": init, "head": head, "outside_brain": shares[head], "passes": maps.passes}
             file = self.save(scan, label, values, self.config.interpolation, facts)
             rows.append({"scan_id": scan, "head": head, "file": file, "block": self.block,
-                         "outside_brain": shares[head]})
+                         "outside_brain": shares[head], "outside_if_even": even})
         return rows
 
     def write_norms(self, scan: str, maps: Maps) -> dict[str, Any]:

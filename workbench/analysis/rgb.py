@@ -91,3 +91,18 @@ def write_rgb(path: Path, channels: list[Volume], *, sidecar: dict[str, Any]) ->
     with replacing(path.with_name(f"{stem}.json")) as beside:
         beside.write_text(json.dumps(sidecar, indent=2, default=str) + "\n")
     return path
+
+
+def read_rgb(path: Path) -> list[Volume]:
+    """What ``write_rgb`` wrote: red, green and blue in 0 … 1, on the grid of the file.
+
+    Raises:
+        WorkbenchError: not such a file.
+    """
+    try:
+        image = nib.load(path)
+        data = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
+        return [Volume(data[name].astype(np.float32) / 255, image.affine) for name in "RGB"]  # type: ignore[attr-defined]
+    except (OSError, nib.filebasedimages.ImageFileError, IndexError, ValueError) as error:
+        raise WorkbenchError(f"{path}: not a volume of colours", cause=str(error)[:200],
+                             remedy="give a *_rgb.nii.gz of a tokens run") from error

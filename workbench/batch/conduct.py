@@ -15,17 +15,18 @@ from workbench.errors import WorkbenchError
 from workbench.runs import Run
 from workbench.runs.fork_server import ForkServer
 
-PATIENCE = 60.0  # seconds that a stopped notebook gets, so that the job in its cell can save its state
 HEARTBEAT = 300.0  # seconds after which the status says again that the run is alive, for readers on other machines
 LOG, TRACEBACK = "log.txt", "traceback.txt"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """``minutes`` and ``memory_gb`` of a run; None is no limit."""
+    """``minutes`` and ``memory_gb`` of a run (None is no limit), and the seconds of ``patience`` once it is stopped, so
+    that the job in its cell can save its state."""
 
     minutes: float | None = None
     memory_gb: float | None = None
+    patience: float = 60.0
 
 
 class Worker(ForkServer):
@@ -71,7 +72,8 @@ def conduct(run: Run, work: dict[str, Any], worker: Worker, limits: Limits | Non
             elif over := memory.over(worker.fork):
                 why, until = over, now  # it cannot be asked to save its state: that takes memory
             elif not why and (limits.minutes and now > began + 60 * limits.minutes):
-                why, until, due = f"time limit: ended after {limits.minutes:g} minutes", now + PATIENCE, signal.SIGINT
+                why, due = f"time limit: ended after {limits.minutes:g} minutes", signal.SIGINT
+                until = now + limits.patience
             elif not why and stop is not None and stop.is_set():
                 raise KeyboardInterrupt
             if now > heartbeat + HEARTBEAT:
@@ -79,7 +81,7 @@ def conduct(run: Run, work: dict[str, Any], worker: Worker, limits: Limits | Non
                 run.set_status("running")
         except KeyboardInterrupt:
             due = signal.SIGKILL if why == "stopped" else signal.SIGINT
-            why, until = "stopped", min(until, time.monotonic() + PATIENCE)
+            why, until = "stopped", min(until, time.monotonic() + limits.patience)
     end_strays(run.path)
     run.note(memory_gb=round(memory.peak_gb, 3))
     if why == "stopped" or (told.get("stopped") and not why):

@@ -1,7 +1,8 @@
 """The runs of a batch through Slurm: arrays submitted with submitit, watched in the queue and in the run folders.
 
-A job that Slurm preempts or that runs out of its wall time is told so beforehand, interrupts its notebook so that the
-job in the cell saves its state, and is queued again; the notebook then starts anew and its jobs go on where they were.
+submitit writes the script for ``sbatch`` and submits it. What then runs on a node is a plain command that reads JSON,
+``workbench.batch.slurm_job``: submitit's own way stores a function as a pickle, which the job would read from the disk.
+A job that is preempted or out of time is queued again: its notebook starts anew, and its jobs go on where they were.
 The watcher may end at any time: jobs stay in the queue, and the same command finds them there.
 """
 
@@ -9,62 +10,22 @@ from __future__ import annotations
 
 import json
 import math
-import signal
+import shlex
 import subprocess
 import time
-from dataclasses import dataclass
+import uuid
 from pathlib import Path
-from typing import Any
 
+from workbench.batch import slurm_job
 from workbench.batch.batch_config import BatchConfig
-from workbench.batch.conduct import Limits, Worker
-from workbench.batch.local import do_run
+from workbench.batch.conduct import Limits
 from workbench.batch.plan import PlannedRun, Told
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, replacing
-from workbench.runs.forks import announcement
 
 ARRAY = 1000  # Slurm's usual MaxArraySize is 1001
 LOOK_EVERY = 3.0  # seconds between two looks at the queue
 JOBS = "jobs.json"
-
-
-@dataclass
-class SlurmTask:
-    """What one job of the array does; submitit stores it, and stores it again when the job has to make room."""
-
-    planned: PlannedRun
-    limits: Limits
-    grace_seconds: int
-
-    def __call__(self) -> str:
-        """Do the run. How it ended stands in its folder; a failed notebook is no failed Slurm job."""
-        global _worker
-        with Worker() as _worker:
-            try:
-                do_run(self.planned, _worker, self.limits)
-            except WorkbenchError as error:
-                return error.what
-            except (SystemExit, KeyboardInterrupt):  # submitit's way out after checkpoint(); SIGTERM
-                Run(self.planned.folder).set_status("interrupted", why="stopped by Slurm or by scancel; a preempted "
-                                                                       "job, or one whose hours are over, goes on")
-                raise SystemExit(130) from None
-        return "ok"
-
-    def checkpoint(self) -> Any:
-        """Called by submitit's signal handler, in the middle of ``__call__``: let the notebook save its state."""
-        from submitit.helpers import DelayedSubmission
-
-        signal.signal(announcement(), signal.SIG_IGN)  # once is enough
-        end = time.monotonic() + 0.75 * self.grace_seconds
-        if _worker is not None and _worker.fork is not None:
-            _worker.send(signal.SIGINT)
-            while _worker.poll(0.5) is None and time.monotonic() < end:
-                pass
-        return DelayedSubmission(self)
-
-
-_worker: Worker | None = None  # of the one run of this job; not part of the task, which is stored
 
 
 def run_on_slurm(config: BatchConfig, todo: list[PlannedRun], told: Told) -> None:
@@ -76,7 +37,6 @@ def run_on_slurm(config: BatchConfig, todo: list[PlannedRun], told: Told) -> Non
     """
     folder = config.out / "slurm"
     folder.mkdir(exist_ok=True)
-    folder.chmod(0o700)  # submitit keeps its jobs as pickles, which must not be anybody else's
     jobs = _read_jobs(folder)
     queue = _queue()
     if queue is None:
@@ -138,20 +98,23 @@ def _submit(config: BatchConfig, folder: Path, runs: list[PlannedRun]) -> dict[s
              "cpus_per_task": s.cpus, "array_parallelism": s.at_once, "partition": s.partition, "account": s.account,
              "qos": s.qos, "constraint": s.constraint, "gpus_per_node": s.gpus or None,
              # a little more than our own limit, so that it is ours that is passed first and says so
-             "mem": config.memory_gb * 1.05 + 0.5 if config.memory_gb else None,
+             "mem": f"{math.ceil(1024 * (config.memory_gb * 1.05 + 0.5))}M" if config.memory_gb else None,
              "additional_parameters": {"requeue": True, **s.extra}}
     threads = config.threads or s.cpus
     asked["setup"] = [*s.setup, f"export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"]
-    limits = Limits(config.minutes, config.memory_gb)
+    limits = Limits(config.minutes, config.memory_gb, patience=0.75 * s.grace_seconds)
+    tasks = folder.resolve() / f"{uuid.uuid4().hex[:12]}.json"
+    slurm_job.Tasks(runs, limits, wall_seconds=3600 * s.hours, requeues=s.requeues).save(tasks)
     try:
-        executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=s.requeues)
+        executor = submitit.SlurmExecutor(folder=folder)
         executor.update_parameters(**{name: value for name, value in asked.items() if value is not None})
-        with executor.batch():
-            jobs = [executor.submit(SlurmTask(run, limits, s.grace_seconds)) for run in runs]
+        executor.parameters["map_count"] = len(runs)  # an array, of one run too
+        job = executor._submit_command(f"{executor.python} -u -m {slurm_job.__name__} {shlex.quote(str(tasks))}")
     except (FailedSubmissionError, FailedJobError, RuntimeError, subprocess.CalledProcessError) as error:
+        tasks.unlink()
         raise WorkbenchError("Slurm refused the jobs", cause=str(error).strip()[:500],
                              remedy="check slurm.partition, slurm.account, slurm.gpus and slurm.hours") from error
-    return {run.name: job.job_id for run, job in zip(runs, jobs, strict=True)}
+    return {run.name: f"{job.job_id}_{number}" for number, run in enumerate(runs)}
 
 
 def _queue() -> dict[str, str] | None:

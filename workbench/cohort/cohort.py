@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.errors import WorkbenchError
-from workbench.runs import Run, facts_table
+from workbench.html import facts_table
+from workbench.runs import Run
 
 OPTIONAL = ("sex", "seg_path", "mask_path", "seg_fingerprint", "mask_fingerprint")
 

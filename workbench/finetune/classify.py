@@ -19,7 +19,6 @@ from workbench.finetune.train_classifier import train_and_predict
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
-from workbench.stats import auroc
 
 
 def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
@@ -52,12 +51,6 @@ def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
             run.write_table("reliability", pd.concat([
                 reliability_table(rows, target.classes).assign(split=side) for side, rows in sides], ignore_index=True))
     return run
-
-
-def auroc_by_person(predictions: pd.DataFrame, positive: str) -> float:
-    """AUROC with each person's scans averaged first; NaN where only one class is there."""
-    people = predictions.groupby("participant").agg(score=("score", "mean"), truth=("truth", "first"))
-    return auroc(people["score"].to_numpy(), (people["truth"] == positive).to_numpy())
 
 
 def _usable(store: Store, config: ClassifyConfig) -> tuple[pd.Series, list[str]]:

@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from workbench.errors import WorkbenchError
+from workbench.html import facts_table
 from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
-from workbench.runs import facts_table, replacing
+from workbench.runs import replacing
 
 WEIGHTS, CONFIG, CARD = "encoder.safetensors", "config.json", "README.md"
 Init = Literal["pretrained", "random"]

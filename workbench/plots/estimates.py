@@ -47,7 +47,8 @@ def intervals(table: pd.DataFrame, label: str, *, estimate: str = "estimate", lo
         parts.insert(0, hv.VLine(reference).opts(color="gray", line_dash="dashed", line_width=1, backend="bokeh"))
     return hv.Overlay(parts).opts(
         frame_width=width, frame_height=30 * len(names) + 30, title=title, yticks=list(zip(rows, names, strict=True)),
-        xlim=(low_end - room, high_end + room), ylim=(-0.7, len(names) - 0.3), toolbar=None, backend="bokeh")
+        xlim=(low_end - room, high_end + room), ylim=(-0.7, len(names) - 0.3), toolbar=None,
+        xlabel=quantity or estimate, ylabel=" ", backend="bokeh")  # else those of the line, which knows no quantity
 
 
 def by_group(table: pd.DataFrame, value: str, group: str, *, quantity: str = "", title: str = "",

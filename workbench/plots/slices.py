@@ -22,7 +22,8 @@ PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # plane → the world axis i
 
 def slices(volume: Volume, overlay: Volume | None = None, *, value: str = "intensity", overlay_value: str = "overlay",
            codes: Mapping[str, int] | None = None, source: str = "prediction", at: Sequence[float] | None = None,
-           limit: float | None = None, opacity: float = 0.6, title: str = "", height: int = 230) -> hv.Layout:
+           limit: float | None = None, colours: Sequence[Volume] = (), opacity: float = 0.6, title: str = "",
+           height: int = 230) -> hv.Layout:
     """Sagittal, coronal and axial slice through one point, upright, left of the patient on the left of the picture.
 
     Both volumes are sampled at the same world positions, whatever the order and direction of their stored axes, so
@@ -38,6 +39,7 @@ def slices(volume: Volume, overlay: Volume | None = None, *, value: str = "inten
         at: World position ``(x, y, z)`` in mm. By default where most of the labels are, else the centre of what
             is not background.
         limit: Top of the map's colour scale; by default its largest value.
+        colours: Three maps in 0 … 1 that are drawn over all as red, green and blue, where any of them is above 0.
         opacity: Of the overlay, 0 to 1.
         title: Of the whole.
         height: Of each frame in pixels; all three have one scale in mm.
@@ -63,6 +65,9 @@ def slices(volume: Volume, overlay: Volume | None = None, *, value: str = "inten
             data = sample(overlay, cut, normal, order=0, outside=0)
             layers.append(_image(hv, _numbered(data, codes) if codes else data, cut, normal, overlay_value,
                                  colorbar=bar, **over_look))
+        if colours:
+            shares = np.stack([sample(channel, cut, normal, order=0, outside=0) for channel in colours], axis=-1)
+            layers.append(_colours(hv, shares, cut, normal, opacity))
         across, up = (round(cut.shape[a] * cut.spacing[a] * scale) for a in range(3) if a != normal)
         plots.append(hv.Overlay([*layers, _marks(hv, cut, normal)]).opts(
             title=f"{plane}, {AXES[normal]} = {point[normal]:.0f} mm", frame_width=across, frame_height=up,
@@ -151,12 +156,24 @@ def _numbered(data: np.ndarray, codes: Mapping[str, int]) -> np.ndarray:
 
 def _image(hv: Any, data: np.ndarray, cut: Grid, normal: int, value: str, **look: Any) -> hv.Image:
     """``data`` ``(across, up)`` as an image whose pixels lie around their centres in mm."""
+    image = hv.Image(np.flipud(data.T), **_frame(hv, cut, normal), vdims=[value])
+    return image.opts(tools=["hover"], backend="bokeh", **look)
+
+
+def _colours(hv: Any, shares: np.ndarray, cut: Grid, normal: int, opacity: float) -> hv.RGB:
+    """``shares`` ``(across, up, 3)`` in 0 … 1 as a picture, see-through where all three are 0."""
+    seen = np.where(shares.any(axis=-1, keepdims=True), opacity, 0.0)
+    data = np.flipud(np.concatenate([shares, seen], axis=-1).swapaxes(0, 1))
+    return hv.RGB(data, **_frame(hv, cut, normal), vdims=["R", "G", "B", "A"])
+
+
+def _frame(hv: Any, cut: Grid, normal: int) -> dict[str, Any]:
+    """Axes and outer edges of a picture of one layer, in mm."""
     across, up = (axis for axis in range(3) if axis != normal)
     half = [s / 2 for s in cut.spacing]
     (left, bottom), (right, top) = _corners(cut, across, up)
     bounds = (left - half[across], bottom - half[up], right + half[across], top + half[up])
-    image = hv.Image(np.flipud(data.T), bounds=bounds, kdims=[_axis(hv, across), _axis(hv, up)], vdims=[value])
-    return image.opts(tools=["hover"], backend="bokeh", **look)
+    return {"bounds": bounds, "kdims": [_axis(hv, across), _axis(hv, up)]}
 
 
 def _marks(hv: Any, cut: Grid, normal: int) -> hv.Labels:

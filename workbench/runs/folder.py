@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.html import facts_table
 from workbench.runs import provenance
 from workbench.runs.config import JobConfig, differing, read_yaml
-from workbench.runs.html import facts_table
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: `workbench JOB --help` does not wait for it
@@ -194,8 +194,11 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
             yield run
     except KeyboardInterrupt as stop:
         run.set_status("interrupted", why="stopped by the user", seconds=round(time.time() - started, 1))
-        if not stop.args:  # the last line of what a notebook shows
-            stop.args = (f"{path}: stopped. What was finished is kept: run the same cell or command again to continue",)
+        if not stop.args:
+            said = f"{path}: stopped. What was finished is kept: run the same cell or command again to continue"
+            stop.args = (said,)
+            # a notebook shows this line alone: where a stop was noticed is of no use to who asked for it
+            stop._render_traceback_ = lambda: [f"KeyboardInterrupt: {said}"]  # type: ignore[attr-defined]
         raise
     except BaseException as error:
         run.set_status("failed", why=f"{type(error).__name__}: {error}", seconds=round(time.time() - started, 1))

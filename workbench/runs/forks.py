@@ -62,7 +62,7 @@ def serve(preload: Callable[[], None], begin: Callable[[dict[str, Any]], None],
 
 def announcement() -> signal.Signals:
     """The signal by which Slurm announces the end of a job: to every process of it, as submitit asks. Unknown to
-    most, it would kill them; submitit answers it in the job's first process."""
+    most, it would kill them; the job's first process answers it."""
     return signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
 
 

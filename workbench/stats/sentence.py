@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from workbench.html import facts_table
 from workbench.stats.interval import Interval, bootstrap_interval, two_level_interval
 from workbench.stats.paired import cohens_dz, detectable_difference, rank_biserial, sign_flip_p, wilcoxon_p
 from workbench.stats.people import paired_people
@@ -31,6 +32,16 @@ class Comparison:
     rank_biserial: float
     detectable: float
     """Difference that n and spread would have shown with 80 % power."""
+
+    def _repr_html_(self) -> str:
+        """For a notebook's cell: the difference with its interval, and what it rests on."""
+        found, level = self.interval, f"{100 * self.interval.level:g} % interval"
+        return facts_table("Comparison: a minus b, by person", {
+            "difference": f"{found.estimate:+.3f}", level: f"{found.low:+.3f} to {found.high:+.3f}",
+            "people": found.n, "pretrainings": found.seeds, "mean of a": f"{self.mean_a:.3f}",
+            "mean of b": f"{self.mean_b:.3f}", f"p ({self.test}, not corrected)": f"{self.p:.3g}",
+            "effect size dz": f"{self.dz:+.2f}", "rank-biserial correlation": f"{self.rank_biserial:+.2f}",
+            "found in four of five such samples": f"a difference of {self.detectable:.3f}"})
 
 
 def compare(a: np.ndarray, people_a: Sequence[object] | np.ndarray, b: np.ndarray,

@@ -2,9 +2,13 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from workbench.cohort import load_cohort
+from workbench.html import facts_table
 from workbench.model import load_encoder
-from workbench.runs import JobConfig, Run, facts_table, start_run
+from workbench.runs import JobConfig, Run, start_run
+from workbench.stats import compare
 
 
 class Toy(JobConfig):
@@ -37,3 +41,13 @@ def test_a_run_a_cohort_and_an_encoder_say_what_they_are(study):
     assert "simulated data" in card._repr_html_()
     _, fresh = load_encoder(study.encoder_run, init="random")
     assert "random weights" in fresh._repr_html_() and "0 people" in fresh._repr_html_()
+
+
+def test_a_comparison_shows_its_difference_with_its_interval_and_n():
+    a, people = np.array([0.7, 0.6, 0.8, 0.5]), list("pqrs")
+    found = compare(a, people, a - np.array([0.1, 0.2, 0.1, 0.3]), people)
+    html = found._repr_html_()
+    assert ">+0.175<" in html and f"{found.interval.low:+.3f} to {found.interval.high:+.3f}" in html
+    assert ">people</th><td style=\"text-align:left\">4<" in html and "95 % interval" in html
+    assert f"{found.p:.3g}" in html and "nan" not in html
+    assert "nan" in compare(a[:1], people[:1], a[:1], people[:1])._repr_html_(), "one person leaves no interval"
