@@ -114,10 +114,11 @@ def rollout(kept: list[Tensor], heads: int, weights_QN: Tensor) -> Tensor:
     room = _room(kept[0], heads, r_BQN.shape[2])
     wanted: Tensor | None = weights_QN.any(dim=0).nonzero()[:, 0]
     while kept:
-        next_BQN = r_BQN.clone()
+        next_BQN = r_BQN
         for tokens, a_BHSN in _row_chunks(kept.pop(), heads, wanted, room):
             # rows first and heads in the same sum: the matrix is read once
-            next_BQN.baddbmm_(r_BQN[:, :, tokens].repeat(1, 1, heads), a_BHSN.flatten(1, 2), beta=1, alpha=1 / heads)
+            next_BQN = torch.baddbmm(next_BQN, r_BQN[:, :, tokens].repeat(1, 1, heads), a_BHSN.flatten(1, 2),
+                                     alpha=1 / heads)
         r_BQN = next_BQN.mul_(0.5)
         wanted = None  # attention is nowhere 0: from here on everything has a share
     return r_BQN
@@ -136,7 +137,7 @@ def _row_chunks(qkv_BNE: Tensor, heads: int, wanted: Tensor | None,
     """``(tokens (S,), their rows (B, H, S, N) in float32)`` of the wanted tokens (all unless given), as many at a time
     as there is room for; a chunk's rows lie where those of the one before did."""
     b, n, _ = qkv_BNE.shape
-    q_BHNC, k_BHNC, _ = qkv_BNE.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    q_BHNC, k_BHNC, _ = qkv_BNE.view(b, n, 3, heads, -1).permute(2, 0, 3, 1, 4)
     k_GCN = k_BHNC.transpose(2, 3).float().flatten(0, 1)  # G: volumes and heads
     at_once = room.shape[1] // (b * heads * n)
     if (n if wanted is None else len(wanted)) > at_once:
@@ -145,7 +146,7 @@ def _row_chunks(qkv_BNE: Tensor, heads: int, wanted: Tensor | None,
     every = (slice(start, start + at_once) for start in range(0, n, at_once))
     for tokens in every if wanted is None else wanted.split(at_once):
         q_GSC = q_BHNC[:, :, tokens].float().flatten(0, 1)
-        size = torch.Size((*q_GSC.shape[:2], n))
-        scores_GSN, rows_GSN = (part[:size.numel()].view(size) for part in room)
-        torch.baddbmm(scores_GSN, q_GSC, k_GCN, beta=0, alpha=q_GSC.shape[2] ** -0.5, out=scores_GSN)
-        yield tokens, torch.softmax(scores_GSN, dim=-1, out=rows_GSN).unflatten(0, (b, heads))
+        g, some, c = q_GSC.shape
+        scores_GSN, rows_GSN = room[:, :g * some * n].view(2, g, some, n)
+        torch.baddbmm(scores_GSN, q_GSC, k_GCN, beta=0, alpha=c**-0.5, out=scores_GSN)
+        yield tokens, torch.softmax(scores_GSN, dim=-1, out=rows_GSN).view(b, heads, some, n)
