@@ -11,7 +11,7 @@ the rollout.
 A row costs N D products and the pass N² D and more, so a row is free. The rollout reads all N rows of every block but
 the last, none of which the fused kernel gives: N² D products and N² exponentials a block besides, whatever the order of
 the work. At 96³/16 (221 tokens) these are small beside the rest of a block; at 128³/8 (4,101 tokens) the products of
-queries and keys alone are a third of all of the pass, so that no exact rollout there stays within 1.2 times it.
+queries and keys alone are half of the time of the pass, so that no exact rollout there stays within 1.2 times it.
 ``scores_time_ratio`` is that floor, measured: the pass, and these products and nothing else, over the pass.
 
 The last line on stdout is one JSON object; ``ours`` and ``peer`` are the extra MB at the largest setting, ``ratio`` is

@@ -112,12 +112,15 @@ def rollout(kept: list[Tensor], heads: int, weights_QN: Tensor) -> Tensor:
     """
     r_BQN = weights_QN.expand(len(kept[0]), -1, -1)
     room = _room(kept[0], heads, r_BQN.shape[2])
+    wanted: Tensor | None = weights_QN.any(dim=0).nonzero()[:, 0]
     while kept:
-        moved = torch.zeros_like(r_BQN)
-        wanted = r_BQN.any(dim=0).any(dim=0).nonzero()[:, 0]
+        next_BQN = r_BQN
         for tokens, a_BHSN in _row_chunks(kept.pop(), heads, wanted, room):
-            moved += (r_BQN[:, None, :, tokens] @ a_BHSN).mean(dim=1)  # a row first, then heads: A is read once
-        r_BQN = (moved + r_BQN) / 2
+            # rows first and heads in the same sum: the matrix is read once
+            next_BQN = torch.baddbmm(next_BQN, r_BQN[:, :, tokens].repeat(1, 1, heads), a_BHSN.flatten(1, 2),
+                                     alpha=1 / heads)
+        r_BQN = next_BQN.mul_(0.5)
+        wanted = None  # attention is nowhere 0: from here on everything has a share
     return r_BQN
 
 
@@ -129,19 +132,21 @@ def _room(qkv_BNE: Tensor, heads: int, rows: int) -> Tensor:
     return torch.empty(2, at_once * b * heads * n, device=qkv_BNE.device)
 
 
-def _row_chunks(qkv_BNE: Tensor, heads: int, wanted: Tensor, room: Tensor) -> Iterator[tuple[Tensor | slice, Tensor]]:
-    """``(tokens (S,), their rows (B, H, S, N) in float32)`` of the wanted tokens, as many at a time as there is room
-    for; a chunk's rows lie where those of the one before did."""
+def _row_chunks(qkv_BNE: Tensor, heads: int, wanted: Tensor | None,
+                room: Tensor) -> Iterator[tuple[Tensor | slice, Tensor]]:
+    """``(tokens (S,), their rows (B, H, S, N) in float32)`` of the wanted tokens (all unless given), as many at a time
+    as there is room for; a chunk's rows lie where those of the one before did."""
     b, n, _ = qkv_BNE.shape
-    q_BHNC, k_BHNC, _ = qkv_BNE.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    q_BHNC, k_BHNC, _ = qkv_BNE.view(b, n, 3, heads, -1).permute(2, 0, 3, 1, 4)
     k_GCN = k_BHNC.transpose(2, 3).float().flatten(0, 1)  # G: volumes and heads
     at_once = room.shape[1] // (b * heads * n)
-    if len(wanted) > at_once:  # read once a chunk, and strided reading is slow; for a few rows a copy would not pay
-        k_GCN = k_GCN.contiguous()
-    every = [slice(start, start + at_once) for start in range(0, n, at_once)]  # picking rows one by one costs more
-    for tokens in every if len(wanted) == n else wanted.split(at_once):
-        q_GSC = q_BHNC[:, :, tokens].float().flatten(0, 1) * q_BHNC.shape[3] ** -0.5
-        size = torch.Size((*q_GSC.shape[:2], n))
-        scores_GSN, rows_GSN = (part[:size.numel()].view(size) for part in room)
-        torch.bmm(q_GSC, k_GCN, out=scores_GSN)
-        yield tokens, torch.softmax(scores_GSN, dim=-1, out=rows_GSN).unflatten(0, (b, heads))
+    if (n if wanted is None else len(wanted)) > at_once:
+        k_GCN = k_GCN.contiguous()  # read once a chunk, and strided reading is slow; for a few rows it would not pay
+    # picking rows one by one costs more than slices do
+    every = (slice(start, start + at_once) for start in range(0, n, at_once))
+    for tokens in every if wanted is None else wanted.split(at_once):
+        q_GSC = q_BHNC[:, :, tokens].float().flatten(0, 1)
+        g, some, c = q_GSC.shape
+        scores_GSN, rows_GSN = room[:, :g * some * n].view(2, g, some, n)
+        torch.baddbmm(scores_GSN, q_GSC, k_GCN, beta=0, alpha=c**-0.5, out=scores_GSN)
+        yield tokens, torch.softmax(scores_GSN, dim=-1, out=rows_GSN).view(b, heads, some, n)
