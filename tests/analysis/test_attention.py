@@ -174,6 +174,8 @@ def test_attention_on_padding_counts_as_outside_the_brain(opened, monkeypatch):
         merged = scan_maps(encoder, store, scan, CLS, Reading(field="windows", merge=merge, shifts=2))
         assert merged.passes > 8  # of 8 patches each, beside CLS and a register
         np.testing.assert_allclose(merged.values, 8 / 10, rtol=1e-4)
+        # whatever the passes are, a look that is even is told as one
+        assert merged.outside_brain == pytest.approx(merged.outside_if_even) and 0 < merged.outside_if_even < 1
 
 
 def test_where_windows_overlap_a_voxel_is_their_weighted_mean(opened, monkeypatch):

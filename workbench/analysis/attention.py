@@ -130,15 +130,13 @@ class _Attend:
         if self.config.heads and not suffix and self.block != "rollout":
             named |= {str(h + 1): v for h, v in enumerate(maps.values)}
             shares |= {str(h + 1): float(s) for h, s in enumerate(maps.outside_brain)}
-        low, high = maps.box
-        even = 1 - float(self.store.read_brain(scan).sum() / np.prod(high - low))
         rows = []
         for head, values in named.items():
             label = f"attnmean{suffix}" if head == "mean" else f"attnhead{head}{suffix}"
             facts = {"init": init, "head": head, "outside_brain": shares[head], "passes": maps.passes}
             file = self.save(scan, label, values, self.config.interpolation, facts)
             rows.append({"scan_id": scan, "head": head, "file": file, "block": self.block,
-                         "outside_brain": shares[head], "outside_if_even": even})
+                         "outside_brain": shares[head], "outside_if_even": maps.outside_if_even})
         return rows
 
     def write_norms(self, scan: str, maps: Maps) -> dict[str, Any]:

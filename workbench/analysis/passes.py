@@ -41,6 +41,7 @@ class Maps:
 
     values: np.ndarray  # (H, X, Y, Z) float32, in multiples of uniform attention
     outside_brain: np.ndarray  # (H,) share of the attention on patches that falls outside the brain
+    outside_if_even: float  # what that share would be if each pass looked at every patch of its box alike
     norms: np.ndarray  # (P,) norm of each patch token after the last block, of the first pass
     brain: np.ndarray  # (P,) share of brain in each of these patches
     box: Box  # of these patches
@@ -81,7 +82,7 @@ def scan_maps(encoder: Encoder, store: Store, scan: str, query: Query, reading: 
     patch, device = config.patch_xyz, next(encoder.parameters()).device
     total: np.ndarray | None = None
     weight_sum = np.zeros(shape, np.float32)
-    outside: list[tuple[np.ndarray, float]] = []
+    outside: list[tuple[np.ndarray, float, float]] = []  # share of each head, share if even, share of the query held
     norms = brain = first = None
     for low, high in boxes(shape, patch, config.size_xyz, reading):
         weights, held = token_weights(query, store, scan, low, high, patch, config.registers)
@@ -94,7 +95,7 @@ def scan_maps(encoder: Encoder, store: Store, scan: str, query: Query, reading: 
         seen = look(encoder, volume.to(device), torch.from_numpy(weights)[None], block=reading.block)
         rows_HP = seen.rows_BHQN[0, :, 0, encoder.first_patch:]
         share = (rows_HP.cpu().numpy() * (1 - inside)).sum(1) / rows_HP.sum(1).cpu().numpy()
-        outside.append((share, held))
+        outside.append((share, float(1 - inside.mean()), held))
         if norms is None:
             norms = seen.stream_BND[0, encoder.first_patch:].norm(dim=1).cpu().numpy()
             brain, first = inside, (low, high)
@@ -112,8 +113,9 @@ def scan_maps(encoder: Encoder, store: Store, scan: str, query: Query, reading: 
         raise ScanError(f"{scan}: nothing was looked at", cause=f"no box of it holds {query}",
                         remedy="choose another query")
     total /= np.maximum(weight_sum, 1e-12)  # voxels that no pass with this query covers stay 0
-    shares = np.average([s for s, _ in outside], axis=0, weights=[w for _, w in outside])
-    return Maps(total, shares, norms, brain, first, len(outside))
+    each, evens, held_by = zip(*outside, strict=True)
+    shares, even = np.average(each, axis=0, weights=held_by), float(np.average(evens, weights=held_by))
+    return Maps(total, shares, even, norms, brain, first, len(outside))
 
 
 def enlarge(maps_Hxyz: Tensor, patch: Triple, interpolation: str) -> Tensor:
