@@ -136,7 +136,6 @@ class Volta(Objective):
         tau = linear(now.step, round(s.teacher_temperature_epochs * now.steps_per_epoch), *s.teacher_temperature)
         clean, corrupted, masks = (t.flatten(0, 1) for t in (batch.clean, batch.corrupted, batch.masks))  # (V·B, …)
         chosen = to_tokens(masks, self.patch_xyz) if s.weight_patch and s.patch_tokens == "masked" else None
-        touched_Bxyz = touched_tokens(masks, self.patch_xyz)
         drops = None if batch.drops is None else batch.drops.flatten(0, 1)
         tokens, cls, patch = self.student(corrupted, drops, chosen)
         teacher_cls, teacher_patch = self._teach(clean, chosen)
@@ -160,6 +159,7 @@ class Volta(Objective):
             if now.monitored:
                 monitors |= agreement("patch", per_token.detach(), target)
         if self.reconstruct is not None:
+            touched_Bxyz = touched_tokens(masks, self.patch_xyz)
             rebuilt_Mpqr = self.reconstruct(tokens.patches_BPD[touched_Bxyz.flatten(1)]).float()
             error = rebuilt_Mpqr - by_patch(clean, self.patch_xyz)[touched_Bxyz]
             error = error.abs() if s.reconstruction == "l1" else error.square()
