@@ -79,9 +79,8 @@ def task_by_person(tested: Tested) -> pd.DataFrame:
     """A row a test person: ``score`` (mean Dice of the structures, or the probability given to the true class) and
     ``distance``, the mean Euclidean distance to the training people in the embedding."""
     rows = tested.rows
-    if tested.kind == "auroc":
-        rows = rows.assign(dice=np.where(rows["positive"], rows["score"], 1 - rows["score"]))
-    people = rows.groupby("participant").agg(site=("place", "first"), score=("dice", "mean")).dropna()
+    each = rows["dice"] if tested.kind == "dice" else rows["score"].where(rows["positive"], 1 - rows["score"])
+    people = rows.assign(each=each).groupby("participant").agg(site=("place", "first"), score=("each", "mean")).dropna()
     people = people[people.index.isin(tested.vectors.index) & ~people.index.isin(tested.trained)]
     mine = tested.vectors.loc[people.index].to_numpy()
     return people.assign(distance=cdist(mine, tested.reference).mean(axis=1)).reset_index()
