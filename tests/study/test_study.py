@@ -19,7 +19,9 @@ import yaml
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.study.config import StudyConfig
 from workbench.study.evidence import arm_table, difference_table
-from workbench.study.study import plan_study, run_study
+from workbench.study.plan import Plan
+from workbench.study.study import plan_all_data, plan_study, run_study
+from workbench.study.words import caveats, methods
 
 
 def settings(study, out, **changes):
@@ -145,6 +147,23 @@ def test_an_arm_with_another_setting_is_refused_by_name(study, tmp_path):
     assert not (tmp_path / "x" / "cells").exists()
     assert plan_study(build(study, tmp_path / "x", arms=unfair.model_dump()["arms"],
                             compares=["pretrain.objective", "pretrain.epochs"]))
+
+
+def test_a_task_may_run_fewer_of_the_seeds_and_the_report_says_so(study, tmp_path):
+    changed = settings(study, tmp_path / "study", seeds=[0, 1])
+    changed["tasks"]["sex"]["seeds"] = [1]
+    config = StudyConfig.build(changed)
+    plan = Plan(config, plan_all_data(config), write=False)
+    tested = [node.split("/") for node in plan.nodes if node.startswith("test/")]
+    seeds = {task: {parts[-1] for parts in tested if parts[1] == task} for task in changed["tasks"]}
+    assert seeds == {"hippocampus": {"s0.0", "s1.0"}, "sex": {"s1.0"}}
+    assert "sex: 1 alone" in methods(plan)
+    none = pd.DataFrame({"simulated": [], "transductive": [], "metric": []})
+    assert any("sex: 1 of 2" in told for told in caveats(plan, none))
+    for wrong, said in (([2], "not one of the study's seeds"), ([1, 1], "none twice")):
+        changed["tasks"]["sex"]["seeds"] = wrong
+        with pytest.raises(WorkbenchError, match=said):
+            StudyConfig.build(changed)
 
 
 def test_a_planted_leak_is_refused(study, tmp_path):

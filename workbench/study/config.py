@@ -82,6 +82,8 @@ class StudyConfig(JobConfig):
                 raise ValueError(f"tasks.{name}.data: {task.data!r} is none of {', '.join(self.data)}")
             if extra := [seed for seed in task.seeds if seed not in self.seeds]:
                 raise ValueError(f"tasks.{name}.seeds: {extra[0]} is not one of the study's seeds")
+            if len(set(task.seeds)) != len(task.seeds):
+                raise ValueError(f"tasks.{name}.seeds: none twice")
         for a in [self.reference, *(arm for pair in self.contrasts for arm in pair)]:
             if a not in self.arms:
                 raise ValueError(f"{a!r} is not an arm; arms: {', '.join(self.arms)}")
@@ -101,6 +103,11 @@ class StudyConfig(JobConfig):
     def seeds_of(self, task: str) -> tuple[int, ...]:
         """Pretraining seeds that a task runs."""
         return self.tasks[task].seeds or self.seeds
+
+    def fewer_seeds(self) -> dict[str, int]:
+        """How many pretraining seeds a task runs, of those that do not run all."""
+        counts = {name: len(self.seeds_of(name)) for name in self.tasks}
+        return {name: n for name, n in counts.items() if n < len(self.seeds)}
 
     def pairs(self) -> list[tuple[str, str]]:
         """Pairs that are compared, each as (a, b) for a − b."""

@@ -69,8 +69,7 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
             yield (f"Each arm was pretrained {len(study.seeds)} times with other seeds; the intervals have the "
                    "variation between pretrainings in them as well as that between people"
                    + (", and with so few of them they are wide." if len(study.seeds) < 4 else "."))
-    fewer = {name: len(study.seeds_of(name)) for name in study.tasks if len(study.seeds_of(name)) < len(study.seeds)}
-    if fewer:
+    if fewer := study.fewer_seeds():
         yield "Fewer pretrainings: " + "; ".join(f"{name}: {n} of {len(study.seeds)}" for name, n in fewer.items()) + (
             ". Where it is one, how much another would change is not in the interval.")
     short = {name: task.folds or study.folds for name, task in study.tasks.items()
@@ -96,7 +95,9 @@ def methods(plan: Plan) -> str:
             "near-duplicate images across the split were refused. No person whom pretraining had seen was tested"
             + (" unless marked (transductive)." if study.transductive else "."),
             f"Pretraining was repeated with {counted(len(study.seeds), 'seed')} "
-            f"({', '.join(map(str, study.seeds))}) and fine-tuning with {len(study.finetune_seeds)} "
+            f"({', '.join(map(str, study.seeds))}"
+            + "".join(f"; {name}: {', '.join(map(str, study.seeds_of(name)))} alone" for name in study.fewer_seeds())
+            + f") and fine-tuning with {len(study.finetune_seeds)} "
             f"({', '.join(map(str, study.finetune_seeds))}); repeats, folds and scans count as the same people."]
     if rates := {name: t.learning_rates for name, t in study.tasks.items() if len(t.learning_rates) > 1}:
         each = "; ".join(f"{name}: {', '.join(f'{r:g}' for r in values)}" for name, values in rates.items())
