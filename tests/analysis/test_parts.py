@@ -2,12 +2,9 @@
 
 import subprocess
 import sys
-import tracemalloc
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pytest
 
 from workbench.analysis import (
     AttendConfig,
@@ -19,7 +16,7 @@ from workbench.analysis import (
     run_tokens,
     run_whatif,
 )
-from workbench.analysis.parts import Parts, over_scans
+from workbench.analysis.parts import Parts
 from workbench.prepare import open_store
 
 # every scan is on the disk at once, as if it had taken long; the process is killed before the fourth is
@@ -80,48 +77,17 @@ def test_what_was_killed_goes_on_does_no_scan_twice_and_ends_alike(study, tmp_pa
         assert written == (again.status["updated"], (again.path / "results").stat().st_mtime_ns)
 
 
-class Folder:
-    def __init__(self, path):
-        self.path = path
-        path.mkdir()
-
-
-@pytest.fixture
-def counted():
-    """Highest bytes that Python, NumPy and Arrow held at a time."""
-    before = pa.default_memory_pool()
-
-    def highest(work):
-        pa.set_memory_pool(pool := pa.proxy_memory_pool(before))
-        tracemalloc.start()
-        try:
-            work()
-            return tracemalloc.get_traced_memory()[1] + pool.max_memory()
-        finally:
-            tracemalloc.stop()
-            pa.set_memory_pool(before)
-    return highest
-
-
-def test_memory_does_not_grow_with_the_number_of_scans(tmp_path, counted, monkeypatch):
+def test_memory_does_not_grow_with_the_number_of_scans(tmp_path):
     """Twelve times the scans, each with a vector of 40 kB, in the memory of the few; all of them arrive."""
-    add = Parts.add
+    program = Path(__file__).with_name("memory_of_scans.py")
 
-    def often(self, scan, rows):
-        add(self, scan, rows)
-        if len(self.scans) == 5:  # in place of ten seconds
-            self.flush()
+    def highest(scans: int) -> int:
+        done = subprocess.run([sys.executable, str(program), str(tmp_path), str(scans)], capture_output=True, text=True,
+                              check=False)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
 
-    monkeypatch.setattr(Parts, "add", often)
-
-    def work(scan):
-        return {"rows": [{"scan_id": scan, "vector": np.full(10_000, int(scan), np.float32)}]}
-
-    def looked(scans):
-        over_scans(Folder(tmp_path / str(scans)), [str(i) for i in range(scans)], work, ["rows"], desc="test")
-
-    looked(5)  # imports
-    few, many = counted(lambda: looked(25)), counted(lambda: looked(300))
+    few, many = highest(25), highest(300)
     assert few > 5 * 40_000 and many < 1.5 * few
     table = pd.read_parquet(tmp_path / "300" / "results" / "rows.parquet")
     assert list(table["scan_id"]) == [str(i) for i in range(300)]
