@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from workbench.errors import WorkbenchError
+from workbench.errors import ConfigError, WorkbenchError
 
 # dense matrix FLOP/s of the data sheets, without sparsity: name in the driver's device name -> (bf16, float32)
 PEAKS = {"H200": (989e12, 67e12), "H100 PCIe": (756e12, 51e12), "H100": (989e12, 67e12), "A100": (312e12, 19.5e12),
@@ -33,6 +33,22 @@ def arithmetic(device: torch.device | str, precision: str) -> torch.autocast:
     """What a forward pass computes in: float32, or bfloat16 where that is safe (``bf16-mixed``); weights, gradients and
     what is written stay float32."""
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16-mixed")
+
+
+def check_convolutions(device: str, precision: str) -> None:
+    """Refuse to train convolutions in bfloat16 on a CPU.
+
+    Weight gradients of 3 x 3 x 3 convolutions with 64 channels and more on a few voxels are memory nobody wrote: with
+    torch 2.13 they differ from run to run, up to 1e35, while the forward pass looks well. Linear layers and attention,
+    which are all that pretraining has, do not.
+
+    Raises:
+        ConfigError: that is what is asked for.
+    """
+    if device == "cpu" and precision == "bf16-mixed":
+        raise ConfigError("precision bf16-mixed: not for convolutions on a CPU",
+                          cause="gradients of small 3D convolutions are wrong there, now and then and without a sign",
+                          remedy="use --precision 32-true, or a GPU")
 
 
 def peak_flops(device: torch.device, precision: str) -> tuple[float, str]:

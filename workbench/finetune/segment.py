@@ -12,7 +12,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from workbench.cohort.splits import load_sides
-from workbench.engine.device import arithmetic, pick_device
+from workbench.engine.device import arithmetic, check_convolutions, pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.curve import DiceCurve
@@ -46,10 +46,11 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
                              cause=f"{len(known)} structures are known: {', '.join(known[:12])} …",
                              remedy="set --structures to names of the cohort's labels.parquet")
     table = assign(store, config, labelled, card).assign(labelled=True)
+    device = pick_device(config.accelerator)
+    check_convolutions(device, config.precision)
     crop = crop_of(config, encoder)
     model = build_network(config, encoder, crop)
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts_of(config, store, table, card)) as run:
-        device = pick_device(config.accelerator)
         # convolutions are faster with channels last; on a CPU about a third of a step
         model.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         train(model, store, table, config, run, device, crop)

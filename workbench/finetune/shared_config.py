@@ -51,8 +51,8 @@ class FinetuneConfig(JobConfig):
     batch_size: int = Field(2, ge=1)
     """Samples of one optimiser step."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Arithmetic of networks, in training and prediction; bf16-mixed where the processor has it. Losses stay in
-    float32."""
+    """Arithmetic of networks, in training and prediction; bf16-mixed on a recent GPU. Losses stay in float32. On a CPU
+    convolutions are refused in bf16-mixed, since their gradients are wrong there now and then."""
     seed: int = Field(0, ge=0)
     """Seed of new weights, order, crops and augmentation."""
     checkpoint_minutes: float = Field(5.0, ge=0, exclude=True)

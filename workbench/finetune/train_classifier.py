@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from workbench.engine.device import arithmetic
+from workbench.engine.device import arithmetic, check_convolutions
 from workbench.engine.streams import Purpose, stream
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.loop import fit
@@ -44,6 +44,8 @@ def train_and_predict(encoder: Encoder | None, store: Store, table: pd.DataFrame
     A step accumulates single scans, since their boxes differ in size. Numbers are learnt as z-scores of the training
     people, by squared error.
     """
+    if config.mode == "cnn":
+        check_convolutions(device, config.precision)
     outputs = 1 if target.regression else len(target.classes)
     model = build_classifier(encoder if config.mode == "full" else None, outputs, config).to(device)
     rows = np.flatnonzero(table["split"] == "train")
