@@ -119,24 +119,43 @@ def _curve_row(row: np.ndarray, curve: np.ndarray, shift: np.float32, field: flo
 
 
 @numba.njit(inline="always")
-def _noise_row(row: np.ndarray, inside: np.ndarray, normal: np.ndarray, strength: np.float32, seed: np.uint64,
-               number: int, room: np.ndarray) -> None:
-    """Row ``number`` of a view: splitmix64 gives it two words, a hash of these and k gives voxel k its 16 bits."""
+def _normal_row(normal: np.ndarray, seed: np.uint64, number: int, room: np.ndarray) -> None:
+    """N(0, 1) for row ``number`` into ``room[1]``: splitmix64 gives the row two words, a hash of these and k gives
+    voxel k its 16 bits."""
     z = seed + np.uint64(number) * _GOLDEN
     z = (z ^ (z >> np.uint64(30))) * _MIX1
     z = (z ^ (z >> np.uint64(27))) * _MIX2
     z ^= z >> np.uint64(31)
     first, second = np.uint32(z), np.uint32(z >> np.uint64(32))
     bits = room[0].view(np.uint32)
-    for k in range(len(row)):
+    for k in range(len(bits)):
         h = np.uint32(np.uint32(k) * np.uint32(0x9E3779B9) + first)  # numba makes the product of two uint32 a uint64
         h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x21F0AAAD))
         h = np.uint32(((h ^ (h >> np.uint32(15))) + second) * np.uint32(0x735A2D97))
         bits[k] = np.uint32(h ^ (h >> np.uint32(15))) >> np.uint32(16)
-    for k in range(len(row)):
+    for k in range(len(bits)):
         room[1, k] = normal[bits[k]]
+
+
+@numba.njit(inline="always")
+def _noise_row(row: np.ndarray, inside: np.ndarray, normal: np.ndarray, strength: np.float32, seed: np.uint64,
+               number: int, room: np.ndarray) -> None:
+    _normal_row(normal, seed, number, room)
     for k in range(len(row)):
         row[k] += strength * room[1, k] if inside[k] != 0 else np.float32(0)
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def replace_by_noise(view: np.ndarray, mask: np.ndarray, out: np.ndarray, normal: np.ndarray,
+                     seed: np.uint64) -> None:
+    """``out (x, y, z)``: N(0, 1) where ``mask`` is true, ``view`` elsewhere."""
+    nx, ny, nz = out.shape
+    for i in prange(nx):
+        room = np.empty((2, nz), np.float32)
+        for j in range(ny):
+            _normal_row(normal, seed, i * ny + j, room)
+            for k in range(nz):
+                out[i, j, k] = room[1, k] if mask[i, j, k] else view[i, j, k]
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath={"contract"})

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.engine.view_rows import SPAN, STEPS, blur, render, widen
+from workbench.engine.view_rows import SPAN, STEPS, blur, render, replace_by_noise, widen
 from workbench.engine.views import SHIFT, ViewParams, blur_radius
 
 
@@ -32,6 +32,16 @@ def make_views(boxes: Sequence[Tensor], matrices: np.ndarray, params: Sequence[V
         for v, box in enumerate(boxes):
             _one_view(_as_float32(box.contiguous().numpy()), matrices[v], params[v] if params else None, views[v])
     return out.unsqueeze(1)
+
+
+def masked_by_noise(views: Tensor, masks: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Views ``(V, 1, X, Y, Z)`` float32 with N(0, 1) where ``masks`` is true, each view's from its own seed."""
+    out = torch.empty(views.shape)
+    with _threads_of_torch():
+        for view, mask, result, seed in zip(views, masks, out, seeds, strict=True):
+            replace_by_noise(view[0].contiguous().numpy(), mask[0].contiguous().numpy(), result[0].numpy(),
+                             normal_table(), np.uint64(seed))
+    return out
 
 
 def _as_float32(box: np.ndarray) -> np.ndarray:

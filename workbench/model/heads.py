@@ -40,6 +40,16 @@ class ProjectionHead(nn.Module):
     def _project(self, x: Tensor) -> Tensor:
         return F.normalize(self.mlp(x), dim=-1, eps=1e-6)
 
+    def forward(self, cls_BD: Tensor, patches_MD: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Both kinds at once → logits ``(B, K)`` and ``(M, K)``, None where a kind has no prototypes. One pass through
+        the MLP: for a handful of CLS tokens, reading its weights and writing their gradient is all the time there is.
+        """
+        if self.prototypes_cls is None or self.prototypes_patch is None:
+            return (None if self.prototypes_cls is None else self.cls(cls_BD),
+                    None if self.prototypes_patch is None else self.patches(patches_MD))
+        cls, patches = self._project(torch.cat([cls_BD, patches_MD])).split([len(cls_BD), len(patches_MD)])
+        return self.prototypes_cls(cls), self.prototypes_patch(patches)
+
     def cls(self, cls_BD: Tensor) -> Tensor:
         """CLS tokens ``(B, D)`` → logits ``(B, K)``."""
         assert self.prototypes_cls is not None

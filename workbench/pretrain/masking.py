@@ -73,6 +73,10 @@ def corrupt(views: Tensor, masks_B1XYZ: Tensor, fill: str, seeds: Sequence[int])
         filling = torch.zeros_like(views)
     elif fill == "other":
         filling = views.roll(1, dims=0)
+    elif views.device.type == "cpu":  # torch's generator is one thread's work, and most of its numbers are thrown away
+        from workbench.engine import views_cpu
+
+        return views_cpu.masked_by_noise(views, masks_B1XYZ, seeds)
     else:
         filling = seeded_noise(views, seeds)
     return torch.where(masks_B1XYZ, filling, views)

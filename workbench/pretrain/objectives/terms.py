@@ -13,33 +13,59 @@ from torch import Tensor
 from workbench.engine import ranks
 
 
+def row_pieces(rows_MK: Tensor) -> list[slice]:
+    """Rows to work on together. On a CPU as many as stay in its cache: with thousands of prototypes, going through the
+    whole array once for every operation costs three times as much."""
+    if rows_MK.device.type != "cpu":
+        return [slice(None)]
+    step = max(1, CACHED // max(1, rows_MK.shape[-1]))
+    return [slice(first, first + step) for first in range(0, len(rows_MK), step)]
+
+
+CACHED = 2**20  # numbers
+
+
+def soften(logits_MK: Tensor, centre_K: Tensor, temperature: float) -> Tensor:
+    """Softmax of (logits - centre) / temperature, in the memory of ``logits``; not differentiated."""
+    for piece in row_pieces(logits_MK):
+        logits_MK[piece] = F.softmax((logits_MK[piece] - centre_K).div_(temperature), dim=-1)
+    return logits_MK
+
+
 def cross_entropy(target: Tensor, logits: Tensor, temperature: float) -> Tensor:
     """-Σ target · log softmax(logits / temperature) of each row; both ``(…, K)``; not differentiated by the target.
 
     Written as logsumexp minus a dot product: the logarithms of K probabilities of every token are never in memory.
     """
     with torch.autocast(logits.device.type, enabled=False):  # a dot product over K would be done in bfloat16
-        out: Tensor = _CrossEntropy.apply(target.float(), logits.float(), temperature)
-    return out
+        rows: Tensor = _CrossEntropy.apply(target.float().flatten(0, -2), logits.float().flatten(0, -2), temperature)
+    return rows.view(logits.shape[:-1])
 
 
 class _CrossEntropy(torch.autograd.Function):
     """With thousands of prototypes this is many passes over the largest arrays of a step. The gradient is known:
-    (softmax − target) / temperature; it needs one new array, worked on in place. A fifth of the time of autograd's."""
+    (softmax − target) / temperature; it needs one new array, worked on piece by piece."""
 
     @staticmethod
-    def forward(ctx: Any, target: Tensor, logits: Tensor, temperature: float) -> Tensor:
-        scaled = logits / temperature
-        normaliser = scaled.logsumexp(dim=-1)
-        ctx.save_for_backward(target, logits, normaliser)
+    def forward(ctx: Any, target_MK: Tensor, logits_MK: Tensor, temperature: float) -> Tensor:
+        normaliser_M, loss_M = logits_MK.new_empty(len(logits_MK)), logits_MK.new_empty(len(logits_MK))
+        for piece in row_pieces(logits_MK):
+            scaled = logits_MK[piece] / temperature
+            normaliser_M[piece] = scaled.logsumexp(dim=-1)
+            loss_M[piece] = normaliser_M[piece] - torch.linalg.vecdot(target_MK[piece], scaled)
+        ctx.save_for_backward(target_MK, logits_MK, normaliser_M)
         ctx.temperature = temperature
-        return normaliser - torch.linalg.vecdot(target, scaled)
+        return loss_M
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
-        target, logits, normaliser = ctx.saved_tensors
-        inner = torch.div(logits, ctx.temperature).sub_(normaliser.unsqueeze(-1)).exp_()
-        return None, inner.sub_(target).mul_(gradients[0].unsqueeze(-1) / ctx.temperature), None
+        target_MK, logits_MK, normaliser_M = ctx.saved_tensors
+        weight_M1 = gradients[0].unsqueeze(-1) / ctx.temperature
+        out_MK = torch.empty_like(logits_MK)
+        for piece in row_pieces(logits_MK):
+            inner = torch.div(logits_MK[piece], ctx.temperature).sub_(normaliser_M[piece].unsqueeze(-1)).exp_()
+            torch.mul(inner.sub_(target_MK[piece]), weight_M1[piece], out=out_MK[piece])
+        return None, out_MK, None
 
 
 @torch.no_grad()

@@ -10,7 +10,6 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -23,7 +22,7 @@ from workbench.model.vit import Encoder, Tokens, by_patch
 from workbench.pretrain.masking import to_tokens, touched_tokens
 from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Moment, Objective
 from workbench.pretrain.objectives.settings import ObjectiveSettings
-from workbench.pretrain.objectives.terms import agreement, cross_entropy, koleo, sinkhorn, spread
+from workbench.pretrain.objectives.terms import agreement, cross_entropy, koleo, sinkhorn, soften, spread
 
 
 class VoltaSettings(ObjectiveSettings):
@@ -103,11 +102,9 @@ class Branch(nn.Module):
         tokens = self.encoder(volume_B1XYZ, drops=drops)
         if self.head is None:
             return tokens, None, None
-        cls = None if self.head.prototypes_cls is None else self.head.cls(tokens.cls_BD).float()
-        if self.head.prototypes_patch is None:
-            return tokens, cls, None
         patches = tokens.patches_BPD.flatten(0, 1) if chosen_BP is None else tokens.patches_BPD[chosen_BP]
-        return tokens, cls, self.head.patches(patches).float()
+        cls, patch = self.head(tokens.cls_BD, patches)
+        return tokens, None if cls is None else cls.float(), None if patch is None else patch.float()
 
 
 class Volta(Objective):
@@ -164,7 +161,7 @@ class Volta(Objective):
             error = rebuilt_Mpqr - by_patch(clean, self.patch_xyz)[touched_Bxyz]
             error = error.abs() if s.reconstruction == "l1" else error.square()
             masked_Mpqr = by_patch(masks, self.patch_xyz)[touched_Bxyz]
-            terms["reconstruction"] = ranks.share((error * masked_Mpqr).sum(), masked_Mpqr.sum())
+            terms["reconstruction"] = ranks.share(error.where(masked_Mpqr, 0).sum(), masked_Mpqr.sum())
         if s.weight_koleo > 0:
             each = [koleo(ranks.gather(view)) for view in tokens.cls_BD.unflatten(0, (views, -1))]
             terms["koleo"] = torch.stack(each).mean()
@@ -199,7 +196,7 @@ class Volta(Objective):
         if self.settings.centring == "sinkhorn":
             return sinkhorn(logits / tau)
         centre = self.centre_cls if kind == "cls" else self.centre_patch
-        return F.softmax((logits - centre).div_(tau), dim=-1)
+        return soften(logits, centre, tau)
 
     def before_step(self, now: Moment) -> None:
         """Both prototype layers stay as drawn for the first epochs (DINO freezes its one)."""
