@@ -104,7 +104,9 @@ def _end(bounds: Any, which: int, otherwise: float) -> float:
 def _selection(state: ExplorerState) -> str:
     if len(state.selection) <= FEW and not any("," in scan_id for scan_id in state.selection):
         return ",".join(state.selection)
-    bits = np.packbits(state.cohort["scan_id"].isin(state.selection).to_numpy())
+    chosen = np.zeros(len(state.cohort), bool)
+    chosen[state.selected_rows()] = True
+    bits = np.packbits(chosen)
     return f"~{_checksum(state)}~{base64.urlsafe_b64encode(zlib.compress(bits.tobytes(), 9)).decode()}"
 
 
@@ -120,4 +122,4 @@ def _from_bitmap(state: ExplorerState, text: str) -> list[str]:
 
 def _checksum(state: ExplorerState) -> str:
     """Of the cohort's rows, so that a bitmap is never laid over others."""
-    return f"{zlib.crc32(chr(0).join(map(str, state.cohort['scan_id'])).encode()):08x}"
+    return f"{zlib.crc32(state.ids_joined):08x}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from workbench.errors import WorkbenchError
-from workbench.runs import Run, find_runs
+from workbench.runs import Run, find_runs, read_yaml
 
 # columns of the cohort table that are for the machine, not for a reader
 INTERNAL = ("path", "seg_path", "mask_path", "x", "y", "z", "sx", "sy", "sz", "px", "py", "pz", "affine",
@@ -46,13 +47,18 @@ class Catalog:
 
     def of_job(self, job: str) -> list[str]:
         """Ids of the finished runs of one job."""
-        return [name for name, run in self.finished.items() if run.job == job]
+        return [name for name in self.finished if self.config(name).get("job") == job]
 
     def run(self, name: str) -> Run:
         if name not in self.finished:
             raise WorkbenchError(f"'{name[:80]}': no such run", cause=f"not among the finished runs of {self.root}",
                                  remedy="choose one from the list")
         return self.finished[name]
+
+    def config(self, name: str) -> dict[str, Any]:
+        """What the run was asked for; shared between sessions, so never change it in place."""
+        path = self.run(name).path / "config.yaml"
+        return _config(path, path.stat().st_mtime_ns)
 
     def table(self, name: str, table: str) -> pd.DataFrame:
         """A results table; shared between sessions, so never change it in place."""
@@ -67,12 +73,12 @@ class Catalog:
 
     def encoder(self, name: str) -> str:
         """The encoder that the run's configuration asks for, as a comparable string."""
-        config = self.run(name).config
+        config = self.config(name)
         return f"{Path(str(config.get('encoder', ''))).resolve()} {config.get('init', 'pretrained')}"
 
     def encoder_name(self, name: str) -> str:
         """The same for a reader."""
-        config = self.run(name).config
+        config = self.config(name)
         path = "/".join(Path(str(config.get("encoder", ""))).parts[-2:])
         return f"random weights, shape of {path}" if config.get("init") == "random" else path
 
@@ -85,11 +91,11 @@ class Catalog:
         """Runs of `shift` on this embedding; those of others would be figures of another picture."""
         embedded = self.run(embed_run).path.resolve()
         return [name for name in self.of_job("shift")
-                if Path(str(self.run(name).config.get("embed", ""))).resolve() == embedded]
+                if Path(str(self.config(name).get("embed", ""))).resolve() == embedded]
 
     def store(self, embed_run: str) -> Path:
         """Folder of the prepared store that the embedding was made from; it may be on another machine."""
-        return Path(str(self.run(embed_run).config.get("store", "")))
+        return Path(str(self.config(embed_run).get("store", "")))
 
     def cohort(self, embed_run: str, segment_run: str | None = None) -> pd.DataFrame:
         """One row a scan: cohort columns, projections, and the mean Dice of ``segment_run`` with its split."""
@@ -116,7 +122,7 @@ class Catalog:
 
     def structures(self, segment_run: str | None) -> list[str]:
         """Names of the codes 1..n of a segmentation run's label maps."""
-        return [str(s) for s in self.run(segment_run).config.get("structures", [])] if segment_run else []
+        return [str(s) for s in self.config(segment_run).get("structures", [])] if segment_run else []
 
     def labels(self, embed_run: str) -> pd.DataFrame | None:
         """The cohort's table of label codes, which the embedding run keeps a copy of."""
@@ -127,6 +133,11 @@ class Catalog:
 def _read(path: Path, mtime_ns: int) -> pd.DataFrame:
     """Kept for all sessions; the time of change is part of the key, so that a rewritten table is read again."""
     return pd.read_parquet(path)
+
+
+@functools.lru_cache(maxsize=1024)
+def _config(path: Path, mtime_ns: int) -> dict[str, Any]:
+    return read_yaml(path)
 
 
 def readable_columns(cohort: pd.DataFrame) -> list[str]:

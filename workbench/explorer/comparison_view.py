@@ -35,7 +35,7 @@ class ComparisonView(StateView):
         self._scores = pd.DataFrame()
         self._ids: list[str] = []
         state.param.watch(lambda *_: self._draw(), ["compared", "metric", "part", "save_as", "cohort"])
-        state.param.watch(lambda *_: self._mark(), ["case"])
+        state.param.watch(lambda *_: self._mark(), ["case"], precedence=1)
         self._draw()
 
     def __panel__(self) -> pn.viewable.Viewable:

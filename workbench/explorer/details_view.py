@@ -20,7 +20,7 @@ class DetailsView(StateView):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
         self._pane = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 10), stylesheets=[HTML])
-        state.param.watch(lambda *_: self._update(), ["case", "cohort"])
+        state.param.watch(lambda *_: self._update(), ["case", "cohort"], precedence=1)
         self._update()
 
     def __panel__(self) -> pn.viewable.Viewable:

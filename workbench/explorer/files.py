@@ -6,7 +6,11 @@ before anything is read.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gzip
+import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +45,11 @@ def case_row(cohort: pd.DataFrame, scan_id: str) -> dict[str, Any]:
 
 
 def scan_file(row: dict[str, Any]) -> Path:
-    return Path(str(row["path"]))
+    path = row.get("path")
+    if path is None or pd.isna(path) or not path:
+        raise WorkbenchError(f"{str(row['scan_id'])[:80]}: no file to show", cause="the table of this run names none",
+                             remedy="run `workbench embed` again on a store whose cohort knows its files")
+    return Path(str(path))
 
 
 def truth_file(row: dict[str, Any]) -> Path | None:
@@ -111,6 +119,56 @@ def read_nifti(path: Path) -> NiftiFile:
     return NiftiFile(path.read_bytes(), tuple(float(v) for v in affine.ravel()))
 
 
+def coarse_step(path: Path) -> int:
+    """Of how many voxels along an axis one is enough for a browser that draws without a GPU: 1 up to 160 cubed."""
+    voxels = math.prod(read_grid(path).shape)
+    return max(1, math.ceil((voxels / COARSE) ** (1 / 3)))
+
+
+COARSE = 160**3
+
+
+def read_coarse(path: Path, step: int) -> NiftiFile:
+    """Every ``step``-th voxel of a file along each axis: the values and places that those voxels have in the file.
+
+    Kept for all sessions, a few at a time: taking a compressed file apart is most of the wait for the next case.
+
+    Raises:
+        ScanError: as :func:`read_nifti`.
+    """
+    return _read_coarse(path, path.stat().st_mtime_ns, step)
+
+
+def prepare_coarse(paths: list[Path]) -> None:
+    """Read these ahead, aside: the case after this one is often the next that is asked for. Never an error."""
+    def work(path: Path) -> None:
+        with contextlib.suppress(WorkbenchError, OSError):  # told when the file is really wanted
+            if (step := coarse_step(path)) > 1:
+                read_coarse(path, step)
+
+    for path in paths:
+        _aside.submit(work, path)
+
+
+_aside = ThreadPoolExecutor(1, thread_name_prefix="coarse")  # starts its thread when it is first used
+
+
+@functools.lru_cache(maxsize=16)
+def _read_coarse(path: Path, mtime_ns: int, step: int) -> NiftiFile:
+    grid = read_grid(path)
+    image = nib.load(path)
+    assert isinstance(image, nib.Nifti1Image)
+    proxy: Any = image.dataobj
+    plain = (proxy.slope, proxy.inter) == (1.0, 0.0)  # stored numbers are the values: they keep their type
+    data = np.asarray(proxy.get_unscaled() if plain else proxy.get_scaled(dtype=np.float32))
+    first = (step - 1) // 2
+    affine = grid.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.full(3, first)
+    affine[:3, :3] *= step
+    every = slice(first, None, step)
+    return nifti_bytes(Volume(np.ascontiguousarray(data.reshape(grid.shape)[every, every, every]), affine), level=0)
+
+
 def _rgb_affine(path: Path) -> np.ndarray:
     """Colours have three values a voxel, which the reader of scans refuses; only the tokens job writes them."""
     if not path.is_file():
@@ -127,10 +185,11 @@ def _rgb_affine(path: Path) -> np.ndarray:
     return np.asarray(image.affine, dtype=float)
 
 
-def nifti_bytes(volume: Volume) -> NiftiFile:
-    """An array of the server as the viewer takes it: a compressed NIfTI in memory."""
+def nifti_bytes(volume: Volume, *, level: int = 1) -> NiftiFile:
+    """An array of the server as the viewer takes it: a NIfTI in memory, compressed unless ``level`` is 0."""
     image = nib.Nifti1Image(volume.data, volume.affine)
     image.set_sform(volume.affine, code=1)
     image.header.set_xyzt_units("mm")
     # level 1: it goes over a socket of this machine, and maps of blocks shrink at any level
-    return NiftiFile(gzip.compress(image.to_bytes(), 1), tuple(float(v) for v in volume.affine.ravel()))
+    content = gzip.compress(image.to_bytes(), level) if level else image.to_bytes()
+    return NiftiFile(content, tuple(float(v) for v in volume.affine.ravel()))

@@ -19,8 +19,8 @@ def notes() -> dict[str, pn.pane.HTML]:
                                sizing_mode="stretch_width") for slot in NOTED}
 
 
-def controls(state: ExplorerState, notes: dict[str, pn.pane.HTML], live: Live) -> pn.Column:
-    """Widgets of the state's parameters; they know no viewer."""
+def controls(state: ExplorerState, notes: dict[str, pn.pane.HTML], live: Live, software: Any) -> pn.Column:
+    """Widgets of the state's parameters; they know no viewer. ``software``: bound to whether the browser has no GPU."""
     p, narrow = state.param, {"margin": (2, 10), "sizing_mode": "stretch_width"}
 
     def of(name: str, kind: Any, /, **more: Any) -> pn.widgets.Widget:
@@ -46,6 +46,7 @@ def controls(state: ExplorerState, notes: dict[str, pn.pane.HTML], live: Live) -
     return pn.Column(
         of("layout", pn.widgets.Select, name="View"),
         of("radiological", pn.widgets.Checkbox, margin=(6, 10)),
+        of("every_voxel", pn.widgets.Checkbox, margin=(0, 10, 6, 10), visible=software),
         pn.Row(of("window_low", pn.widgets.FloatInput, **number), of("window_high", pn.widgets.FloatInput, **number),
                margin=0), reset,
         heading("show_attention"),
@@ -80,10 +81,10 @@ def _beside(state: ExplorerState) -> pn.Column:
     none = pn.widgets.Button(name="Compare with none", height=28, margin=(2, 10), button_style="outline")
 
     def offer(*_: Any) -> None:
-        ids = [str(i) for i in state.cohort["scan_id"]] if len(state.cohort) else []
-        taken, chosen = {state.case, *state.scans_beside}, set(state.selection)
-        free = sorted((i for i in ids if i not in taken), key=lambda i: i not in chosen)[:MOST_OFFERED]
-        add.param.update(options=["", *free], value="", disabled=len(state.scans_beside) >= 3)
+        some = state.cohort["scan_id"].iloc[:MOST_OFFERED].astype(str) if len(state.cohort) else []
+        taken = {state.case, *state.scans_beside}
+        free = [i for i in dict.fromkeys([*state.selection[:MOST_OFFERED], *some]) if i not in taken]
+        add.param.update(options=["", *free[:MOST_OFFERED]], value="", disabled=len(state.scans_beside) >= 3)
         none.visible = bool(state.scans_beside)
 
     def take(event: Any) -> None:

@@ -32,6 +32,8 @@ class ScanState(param.Parameterized):
     outline = param.Boolean(default=False, label="Outlines only")
     flicker = param.Boolean(default=False, label="Flicker between the two")
     radiological = param.Boolean(default=True, label="Radiological convention")
+    every_voxel = param.Boolean(default=False, label="Every voxel (slow without a GPU)", doc="""
+        A browser without a GPU is sent every second or third voxel of a large scan; here all of them.""")
     window_low = param.Number(default=None, allow_None=True, label="Black at", doc="None: as the viewer chooses.")
     window_high = param.Number(default=None, allow_None=True, label="White at")
     layout: Any = param.Selector(default="multiplanar", objects={

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import panel as pn
@@ -34,10 +35,11 @@ class ScanView(StateView):
         self.notes, self.live = notes(), Live()
         self._similar: tuple[Any, dict[str, Similar]] | None = None  # for which case and encoder, and what was found
         self._row = pn.Row(self.view, sizing_mode="stretch_both", margin=0, styles={"gap": "4px", "min-width": "0"})
-        self._controls = controls(state, self.notes, self.live)
+        self._controls = controls(state, self.notes, self.live, pn.bind("software".__eq__, self.view.param.drawn_by))
         self.view.param.watch(self._windowed, "window")
-        self.view.param.watch(lambda event: self._look_for(event.new), "picked")
-        state.param.watch(lambda *_: self._update(), ["case", "cohort", *_LOOKS])
+        self.view.param.watch(self._changed, "drawn_by")
+        self.view.param.watch(self._picked, "picked")
+        state.param.watch(self._changed, ["case", "cohort", *_LOOKS])
         state.param.watch(self._only_errors, "show_error")
         self._update()
 
@@ -54,12 +56,28 @@ class ScanView(StateView):
             self._show(self._panes[0], state.case, alone=not ids)
             for pane, scan_id in zip(self._panes[1:], ids, strict=True):
                 self._show(pane, scan_id, alone=False)
+            if self._panes[0].coarse and state.case:
+                files.prepare_coarse(self._next_files())
+
+    def _next_files(self) -> list[Path]:
+        """What the next case will ask for, as far as its files are known."""
+        state = self.state
+        row = files.case_row(state.cohort, state.neighbour(1))
+        scan_id = str(row["scan_id"])
+        truth = files.truth_file(row) if state.show_truth else None
+        shown = files.prediction_file(state.catalog, state.segment_run, scan_id) \
+            if state.show_prediction and state.segment_run else None
+        attention = files.attention_file(state.catalog, state.attend_run, scan_id, state.head) \
+            if state.show_attention and state.attend_run else None
+        return [path for path in (files.scan_file(row), truth, shown, attention) if path is not None]
 
     def _make_panes(self, n: int) -> None:
         if n == len(self._panes):
             return
         while len(self._panes) < n:
-            self._panes.append(Pane(self.state, group=self._group))
+            pane = Pane(self.state, group=self._group)
+            pane.view.param.watch(self._changed, "drawn_by")
+            self._panes.append(pane)
         del self._panes[n:]
         self._row[:] = [pane.view for pane in self._panes]
 
@@ -80,10 +98,13 @@ class ScanView(StateView):
                         note.object = wanted[slot].note if slot in wanted else ""
         finally:
             pane.show(wanted, radiological=state.radiological, layout=state.layout, outline=state.outline,
-                      window=state.window(), caption=caption, linked=state.linked and not alone,
+                      window=state.window(), caption=caption, scan=scan_id, linked=state.linked and not alone,
                       flicker=_pair(state), pick=main and state.show_similarity,
                       empty="Click a point or a row of the table to see a scan." if len(state.cohort)
                       else "No scan to show yet.")
+
+    def _changed(self, *_: Any) -> None:
+        self._update()
 
     def _only_errors(self, event: Any) -> None:
         if event.new:  # three fills over each other are read by nobody
@@ -100,6 +121,9 @@ class ScanView(StateView):
 
     def _asked(self) -> tuple[str, Any]:
         return self.state.case, self.state.embed_run
+
+    def _picked(self, event: Any) -> None:
+        self._look_for(event.new)
 
     def _look_for(self, mm: list[float]) -> None:
         state = self.state

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import holoviews as hv
-import numpy as np
 import panel as pn
 
 from workbench import plots
@@ -21,7 +20,7 @@ class ScatterView(StateView):
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
-        self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=300, margin=0, linked_axes=False)
+        self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=180, margin=0, linked_axes=False)
         self._empty = pn.pane.HTML("", stylesheets=[HTML], sizing_mode="stretch_width")
         self._hint = hint()
         state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color", "save_as"])
@@ -48,7 +47,7 @@ class ScatterView(StateView):
             x, y = PROJECTIONS[state.projection]
             points = plots.embedding_scatter(cohort, x, y, state.color, svg=state.save_as == "SVG")
             if state.selection:  # from the address, or of the picture before
-                points = points.opts(selected=np.flatnonzero(cohort["scan_id"].isin(state.selection)).tolist())
+                points = points.opts(selected=state.selected_rows().tolist())
             # the ring is a layer of its own: another case must not redraw the cloud nor forget the lasso
             ring = hv.DynamicMap(lambda case: plots.case_ring(cohort, x, y, case),
                                  streams=[hv.streams.Params(state, ["case"])])

@@ -55,7 +55,14 @@ class ExplorerState(ScanState):
         super().__init__(**params)
         self.runs_folder = Path(runs_folder) if runs_folder else None
         self.catalog = Catalog(self.runs_folder or Path(), {}, {})
+        self._remember_ids()
         self.refresh()
+
+    @param.depends("cohort", watch=True)  # comes before the watchers of the views
+    def _remember_ids(self) -> None:
+        ids = self.cohort["scan_id"].to_numpy(object) if len(self.cohort) else np.empty(0, object)
+        self._index = pd.Index(ids)  # for looking up many at once
+        self.ids_joined = chr(0).join(map(str, ids)).encode()  # what an address knows a cohort by
 
     # runs ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +147,7 @@ class ExplorerState(ScanState):
         """Positions in the cohort table, as a plot reports them; the first becomes the case, none clears."""
         asked = np.asarray(rows, dtype=np.int64)
         inside = asked[(asked >= 0) & (asked < len(self.cohort))]
-        ids = [str(i) for i in self.cohort["scan_id"].to_numpy(object)[inside]] if len(inside) else []
+        ids = [str(i) for i in self._index.to_numpy(object)[inside]] if len(inside) else []
         with param.parameterized.batch_call_watchers(self):
             self.selection = ids
             if ids and self.case not in ids:
@@ -148,8 +155,7 @@ class ExplorerState(ScanState):
 
     def select_ids(self, scan_ids: list[str]) -> None:
         """The same by name; names that the table does not hold are left out."""
-        self.select_rows(np.flatnonzero(self.cohort["scan_id"].isin(scan_ids).to_numpy()).tolist()
-                         if len(self.cohort) else [])
+        self.select_rows(self._rows_of(scan_ids).tolist())
 
     def select_case(self, scan_id: str) -> None:
         """Make a scan the case; an id that the table does not hold is refused with a message."""
@@ -158,14 +164,27 @@ class ExplorerState(ScanState):
 
     def step(self, by: int) -> None:
         """To the next or previous scan of the selection (of the cohort where nothing is selected), round the end."""
-        ids = list(self.selected()["scan_id"]) if len(self.cohort) else []
-        if ids:
-            here = ids.index(self.case) if self.case in ids else -by
-            self.case = str(ids[(here + by) % len(ids)])
+        if len(self.cohort):
+            self.case = self.neighbour(by)
+
+    def neighbour(self, by: int) -> str:
+        """The scan ``by`` places after the case in the selection (in the cohort where nothing is selected)."""
+        rows = self.selected_rows()
+        here = np.flatnonzero(rows == (self._index.get_loc(self.case) if self.case in self._index else -1))
+        return str(self._index[rows[((here[0] if len(here) else -by) + by) % len(rows)]])
 
     def selected(self) -> pd.DataFrame:
         """The cohort rows that the table shows: the selection, or all where nothing is selected."""
-        return self.cohort[self.cohort["scan_id"].isin(self.selection)] if self.selection else self.cohort
+        return self.cohort.iloc[self.selected_rows()] if self.selection else self.cohort
+
+    def selected_rows(self) -> np.ndarray:
+        """Their positions in the cohort, in its order."""
+        return self._rows_of(self.selection) if self.selection else np.arange(len(self.cohort))
+
+    def _rows_of(self, scan_ids: list[str]) -> np.ndarray:
+        # among 100,000 ids pandas' own `isin` takes 0.2 s, for each view that asks
+        found = self._index.get_indexer(pd.Index(np.asarray(scan_ids, object)))
+        return np.sort(found[found >= 0])
 
     # the case ------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class TableView(StateView):
         self._whole = pd.DataFrame()  # what the table would show of the whole cohort, made once
         state.param.watch(lambda *_: self._prepare(), ["cohort"])
         state.param.watch(lambda *_: self._fill(), ["selection", "cohort"])
-        state.param.watch(lambda *_: self._mark(), ["case"])
+        state.param.watch(lambda *_: self._mark(), ["case"], precedence=1)  # the scan itself comes first
         self._prepare()
         self._fill()
 

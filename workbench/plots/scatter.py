@@ -154,8 +154,9 @@ def _named_legend(colors: dict[str, str]) -> Any:
         figure = plot.state
         if any(getattr(legend, "name", "") == "named" for legend in figure.legend):
             return
+        nowhere = {"x": [float("nan")], "y": [float("nan")]}  # a legend draws the first of the points, if there is one
         items = [LegendItem(label={"value": name}, renderers=[figure.add_glyph(
-            ColumnDataSource({"x": [], "y": []}), Scatter(x="x", y="y", fill_color=c, line_color=None, size=8))])
+            ColumnDataSource(nowhere), Scatter(x="x", y="y", fill_color=c, line_color=None, size=8))])
             for name, c in colors.items()]
         figure.add_layout(Legend(items=items, name="named"), "right")
 

@@ -20,8 +20,9 @@ class NiftiView(JSComponent):
     they are separate parameters so that switching an overlay never sends the scan again.
 
     The element carries its state as data attributes for tests: ``data-state`` (empty, loading, ready, error),
-    ``data-volumes`` (slots on screen, JSON), ``data-mm`` and ``data-value`` (crosshair, world mm, and the scan there),
-    ``data-window`` (black and white level) and ``data-flicker`` (the slot that is on).
+    ``data-volumes`` (slots on screen, JSON), ``data-scan`` (``scan``, once its volumes are on screen), ``data-mm`` and
+    ``data-value`` (crosshair, world mm, and the scan there), ``data-window`` (black and white level) and
+    ``data-flicker`` (the slot that is on).
     """
 
     base = param.Bytes(default=None, doc="The scan.")
@@ -41,6 +42,12 @@ class NiftiView(JSComponent):
     layout: Any = param.Selector(default="multiplanar", objects=list(LAYOUTS))
     empty = param.String(default="", doc="What to say while there is no scan.")
     caption = param.String(default="", doc="Stands in the picture, and under it where it is saved.")
+    scan = param.String(default="", doc="Name of the scan that the volumes belong to.")
+    step = param.Integer(default=1, bounds=(1, None), doc="The volumes hold every ``step``-th voxel of their files.")
+    drawn_by: Any = param.Selector(default="", objects=["", "gpu", "software"], doc="Written by the browser once it "
+                                   "can draw; software is slow with large volumes.")
+    ticket = param.Integer(default=0, doc="Number of a message; ``shown`` becomes the same when it is on screen.")
+    shown = param.Integer(default=0, doc="Written by the browser.")
     window = param.List(default=[], doc="Black and white level; empty: as NiiVue chooses. The browser writes it after "
                         "a drag with the right button.")
     outline = param.Boolean(default=False, doc="Of true and predicted labels only the voxels at the surface.")

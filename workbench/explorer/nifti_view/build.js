@@ -18,13 +18,30 @@ const withoutZarr = {
   },
 }
 
+// NiiVue works out the gradients of every new scan for a lighting of the 3D view that is never switched on here. Without
+// a GPU that is three quarters of the time until a scan is seen.
+let found = false
+const withoutGradients = {
+  name: "without-gradients",
+  setup(build) {
+    build.onLoad({ filter: /@niivue[\\/]niivue[\\/]build[\\/]niivue[\\/]index\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8"), start = "function gradientGL(params) {"
+      if (text.split(start).length !== 2) throw new Error(`${path}: gradientGL is not where it was; look again`)
+      found = true
+      return { contents: text.replace(start, `${start}\n  return params.gradientTexture\n`) }
+    })
+  },
+}
+
 const result = await esbuild.build({
   entryPoints: [join(here, "nifti_view.js")],
   outfile: join(here, "nifti_view.bundle.js"),
   bundle: true, format: "esm", minify: true, target: "es2022", legalComments: "none", metafile: true,
-  plugins: [withoutZarr],
+  plugins: [withoutZarr, withoutGradients],
   banner: { js: "/* NiiVue (BSD-2-Clause, see NIIVUE_LICENSE.txt) and its parts (see BUNDLED_LICENSES.txt). Built by build.js. */" },
 })
+
+if (!found) throw new Error("NiiVue's file has another name: its gradients were not left out")
 
 const packages = new Set(Object.keys(result.metafile.inputs)
   .map((path) => path.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\//)?.[1]).filter(Boolean))

@@ -74,6 +74,7 @@ export function render({ model, el }) {
   const me = Symbol("viewer")
   let attached = null, working = false, again = false, gone = false, following = false
   let ticker = null, tick = 0, automatic = null // the window that NiiVue chose for the scan
+  let software = false // no GPU: the 3D view alone takes longer than all the rest
 
   // for tests and for other scripts: the state as data attributes, and a way to the viewer
   root.dataset.state = "empty"
@@ -85,6 +86,7 @@ export function render({ model, el }) {
     working = true
     try {
       while (again && !gone) {
+        await null // one message of the server changes many properties: they are one round
         again = false
         root.dataset.state = "loading"
         await bringUp()
@@ -99,7 +101,7 @@ export function render({ model, el }) {
   }
 
   async function bringUp() {
-    if (!attached) attached = nv.attachToCanvas(canvas, true)
+    if (!attached) attached = pageIsThere().then(() => nv.attachToCanvas(canvas, true)).then(introduce)
     await attached
     const looks = plain(model.looks) ?? {}
     const wanted = SLOTS.filter((slot) => model[slot]?.byteLength && (slot === "base" || model.base?.byteLength))
@@ -130,8 +132,24 @@ export function render({ model, el }) {
     root.dataset.volumes = JSON.stringify(wanted)
     root.dataset.window = JSON.stringify(loaded.base ? [loaded.base.image.cal_min, loaded.base.image.cal_max] : [])
     root.dataset.linked = String(model.linked)
+    root.dataset.scan = model.scan
     root.dataset.convention = model.radiological ? "radiological" : "neurological"
     root.dataset.state = wanted.length ? "ready" : "empty"
+    const { ticket } = model // once the picture is really there
+    if (ticket !== model.shown) requestAnimationFrame(() => setTimeout(() => { model.shown = ticket }))
+  }
+
+  // making the shaders ready may take a second of the one thread that also draws the table and the plots: those first
+  function pageIsThere() {
+    return new Promise((resolve) => setTimeout(() => (window.requestIdleCallback ?? setTimeout)(resolve), 50))
+  }
+
+  // say how this browser draws, and that volumes may come: the page around the viewer is there by now
+  function introduce() {
+    const { gl } = nv, info = gl.getExtension("WEBGL_debug_renderer_info")
+    software = /swiftshader|llvmpipe|software|basic render/i.test(gl.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER))
+    nv.opts.multiplanarShowRender = software ? 0 : 1 // never, or always
+    model.drawn_by = software ? "software" : "gpu"
   }
 
   // what makes a loaded volume the wanted one: its bytes (by reference: they are replaced, never changed) and what
@@ -301,6 +319,8 @@ export function render({ model, el }) {
     const segmentations = document.createElement("span")
     segmentations.className = "labels"
     legend.append(item("", side), segmentations)
+    if (model.step > 1) legend.append(item("", `every ${["", "", "2nd", "3rd"][model.step] ?? `${model.step}th`} voxel`,
+      "This browser draws without a GPU. Places and values are those of the voxels shown; “Every voxel” shows all"))
     for (const slot of wanted.slice(1)) {
       const entry = loaded[slot], look = looks[slot] ?? {}, row = item(look.title ?? slot, "")
       if (MAPS.has(slot)) {
@@ -330,7 +350,7 @@ export function render({ model, el }) {
       + "for the level, left and right for the width"))
   }
 
-  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked"])
+  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked", "scan", "step", "ticket"])
     model.on(name, show)
   document.addEventListener(MOVED, follow)
   canvas.addEventListener("mouseup", (event) => setTimeout(() => released(event)))
