@@ -5,9 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.phantom import intensity, phantom
 from workbench.errors import ScanError, WorkbenchError
 from workbench.explorer import files
 from workbench.explorer.catalog import Catalog
+from workbench.volumes import write_volume
 
 
 @pytest.fixture
@@ -78,6 +80,38 @@ def test_the_affine_goes_with_the_bytes(tmp_path, catalog):
     nifti = files.read_nifti(files.scan_file(row))
     np.testing.assert_allclose(np.reshape(nifti.affine, (4, 4)), nib.load(row["path"]).affine)
     assert json.dumps(nifti.affine) and nifti.content == files.scan_file(row).read_bytes()
+
+
+@pytest.mark.parametrize(("axcodes", "oblique"), [("RAS", 0), ("LAS", 0), ("LPI", 0), ("PSR", 0), ("RAS", 15)])
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_coarse_file_holds_voxels_of_the_whole_at_their_places(tmp_path, axcodes, oblique, step):
+    whole = phantom(axcodes, oblique=oblique)
+    path = write_volume(tmp_path / "scan.nii.gz", whole)
+    made = files.read_coarse(path, step)
+    image = nib.Nifti1Image.from_bytes(made.content)
+    data, affine = image.get_fdata(), np.array(made.affine).reshape(4, 4)
+    assert np.allclose(image.affine, affine, atol=1e-4)
+    assert data.shape == tuple(len(range((step - 1) // 2, n, step)) for n in whole.data.shape)
+    places = np.stack(np.meshgrid(*map(np.arange, data.shape), indexing="ij"), -1) @ affine[:3, :3].T + affine[:3, 3]
+    assert np.allclose(data, intensity(places), atol=0.01)  # the head's value at the place that is told
+
+
+def test_stored_numbers_keep_their_type_and_scaled_ones_their_values(tmp_path):
+    numbers = np.arange(8 * 8 * 8, dtype=np.int16).reshape(8, 8, 8)
+    nib.save(nib.Nifti1Image(numbers, np.eye(4)), tmp_path / "plain.nii.gz")
+    plain = nib.Nifti1Image.from_bytes(files.read_coarse(tmp_path / "plain.nii.gz", 2).content)
+    assert plain.get_data_dtype() == np.int16 and (np.asarray(plain.dataobj) == numbers[::2, ::2, ::2]).all()
+    scaled = nib.Nifti1Image(numbers, np.eye(4))
+    scaled.header.set_slope_inter(0.5, 3)
+    nib.save(scaled, tmp_path / "scaled.nii.gz")
+    expected = nib.load(tmp_path / "scaled.nii.gz").get_fdata()[::2, ::2, ::2]
+    found = nib.Nifti1Image.from_bytes(files.read_coarse(tmp_path / "scaled.nii.gz", 2).content).get_fdata()
+    assert np.allclose(found, expected)
+
+
+def test_a_scan_without_a_file_is_told_by_its_name():
+    with pytest.raises(WorkbenchError, match="sub-1: no file to show"):
+        files.scan_file({"scan_id": "sub-1", "path": ""})
 
 
 def test_heads_are_in_order(catalog):

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from workbench.explorer import files
 from workbench.explorer.app import build
 from workbench.explorer.details_view import case_html
 from workbench.explorer.scan_view import ScanView
@@ -39,6 +40,52 @@ def test_another_case_replaces_every_volume_at_once(fake_runs):
     state.case = str(state.cohort["scan_id"].iloc[-1])  # the one that has a scan and nothing else
     assert view.base and view.attention is None and view.truth is None and view.prediction is None
     assert set(view.looks) == {"base"}
+
+
+def test_without_a_gpu_the_scan_comes_first_and_no_overlay_of_a_scan_that_was_left(fake_runs, monkeypatch):
+    monkeypatch.setattr(files, "COARSE", 14**3)
+    state = ExplorerState(fake_runs, served=True)
+    view = ScanView(state).view
+    assert view.base is None  # nothing before the browser has said how it draws
+    view.drawn_by = "software"
+    assert view.base and view.attention is None and view.step == 2
+    view.shown = view.ticket
+    assert view.attention and view.truth and view.prediction
+    state.step(1)
+    first = view.base
+    assert view.attention is None and view.truth is None
+    shown = view.ticket
+    state.step(1)
+    view.shown = shown  # the one before comes to the screen when it is no longer wanted
+    assert view.base != first and view.attention is None
+    view.shown = view.ticket
+    assert view.attention and view.scan == state.case
+    coarse = view.base
+    state.every_voxel = True
+    assert view.step == 1 and len(view.base) != len(coarse) and view.attention
+    assert view.base == files.read_nifti(files.scan_file(files.case_row(state.cohort, state.case))).content
+
+
+def test_with_a_gpu_all_comes_at_once_and_whole(fake_runs, monkeypatch):
+    monkeypatch.setattr(files, "COARSE", 14**3)
+    state = ExplorerState(fake_runs, served=True)
+    view = ScanView(state).view
+    view.drawn_by = "gpu"
+    assert view.base and view.attention and view.step == 1
+
+
+def test_a_case_stands_beside_itself_under_another_run(fake_runs):
+    state = ExplorerState(fake_runs)
+    scans = ScanView(state)
+    state.runs_beside = ["attend-random"]
+    here, beside = (pane.view for pane in scans._panes)
+    assert beside.base == here.base and beside.truth == here.truth and beside.scan == here.scan == state.case
+    assert beside.prediction is None and here.prediction  # that run's encoder was not fine-tuned
+    row = state.catalog.table("attend-random", "attention").set_index(["scan_id", "head"]).loc[(state.case, "mean")]
+    assert beside.attention == (fake_runs / "attend-random" / row["file"]).read_bytes()
+    assert "attend-random" in beside.caption and "segment" in here.caption
+    state.runs_beside = []
+    assert len(scans._panes) == 1 and "segment" not in here.caption
 
 
 def test_labels_are_named_by_the_cohort_and_drawn_in_the_run_s_structures(fake_runs):

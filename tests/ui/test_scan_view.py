@@ -5,9 +5,11 @@ import re
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import ndimage
 
+from tests.explorer.fake_runs import write_fake_runs
 from tests.phantom import MARKER_MM, phantom, phantom_labels
 from tests.ui.explorer_page import ExplorerPage
 from workbench.volumes import write_volume
@@ -131,7 +133,7 @@ def test_crosshairs_of_two_scans_are_linked_in_world_millimetres_without_the_ser
     explorer.page.wait_for_timeout(400)
     first, second = (json.loads(v.get_attribute("data-mm")) for v in (views.nth(0), other))
     assert np.abs(np.array(second) - MARKER_MM).max() > 3 and np.abs(np.array(second) - first).max() < 2.1
-    explorer.check("Crosshairs linked (same world mm)")
+    explorer.check("Crosshairs linked")
     other.and_(explorer.page.locator("[data-linked='false']")).wait_for()
     views.nth(0).evaluate("e => e.niftiView.moveTo([0, 0, 0])")
     explorer.page.wait_for_timeout(300)
@@ -139,6 +141,51 @@ def test_crosshairs_of_two_scans_are_linked_in_world_millimetres_without_the_ser
     explorer.page.get_by_role("button", name="Compare with none").click()
     explorer.page.wait_for_timeout(1000)
     assert not sent
+
+
+def test_crosshairs_are_linked_by_the_share_of_the_brains_box(boxed, open_page):
+    explorer = ExplorerPage(open_page(f"{boxed}?case=fake_sub-00&scans_beside=fake_sub-01"))
+    views = explorer.page.locator(".volume-view")
+    views.nth(1).and_(explorer.page.locator("[data-linked='true']")).wait_for()
+    explorer.choose("Linked by", "The same share of the brain's box")
+    explorer.page.wait_for_timeout(1500)
+    for way in ((0, 1), (1, 0)):
+        place = np.array([-9.0, 7.0, 5.0]) if way == (0, 1) else np.array([14.0, -6.0, 8.0])
+        views.nth(way[0]).evaluate("(e, mm) => e.niftiView.moveTo(mm)", place.tolist())
+        explorer.page.wait_for_timeout(300)
+        here, there = (np.array(json.loads(views.nth(k).get_attribute("data-mm"))) for k in way)
+        # the box of the second brain is half as large and 4 mm further right: half a voxel of either grid
+        expected = here / 2 + [4, 0, 0] if way == (0, 1) else (here - [4, 0, 0]) * 2
+        assert np.abs(there - expected).max() < (1.1 if way == (0, 1) else 2.1), (here, there)
+
+
+def test_the_same_case_under_two_runs(server, open_page):
+    explorer = ExplorerPage(open_page(f"{server}?case=fake_sub-02"))
+    explorer.wait_ready(ALL)
+    explorer.page.get_by_text("Scan", exact=True).first.click()
+    explorer.page.locator(".bk-input-group:has(label:text('This case under other runs')) select").select_option(
+        "attend-random")
+    other = explorer.page.locator(".volume-view").nth(1)
+    other.and_(explorer.page.locator("[data-state='ready'][data-scan='fake_sub-02']")).wait_for()
+    assert json.loads(other.get_attribute("data-volumes")) == ["base", "attention", "truth"]
+    assert "attend-random" in other.inner_text() and "runs_beside=attend-random" in explorer.page.url
+    explorer.page.reload()
+    other.and_(explorer.page.locator("[data-state='ready'][data-scan='fake_sub-02']")).wait_for()
+
+
+@pytest.fixture(scope="module")
+def boxed(serve, tmp_path_factory):
+    """Runs that know the boxes of their brains: that of the second scan is half as large, and elsewhere."""
+    runs = write_fake_runs(tmp_path_factory.mktemp("boxed"), n=4)
+    table = runs / "embed" / "results" / "scans.parquet"
+    scans = pd.read_parquet(table)
+    grids = [np.diag([1.0, 1, 1, 1]), np.array([[0.5, 0, 0, 4], [0, 0.5, 0, 0], [0, 0, 0.5, 0], [0, 0, 0, 1.0]])]
+    for grid in grids:
+        grid[:3, 3] -= grid[:3, :3] @ [23.5, 27.5, 19.5]  # the box's middle is at 0, 0, 0, and at 4, 0, 0
+    scans["affine"] = [list(grids[k % 2].ravel()) for k in range(len(scans))]
+    scans["px"], scans["py"], scans["pz"] = 48, 56, 40
+    scans.to_parquet(table)
+    return serve(runs)
 
 
 def test_ones_own_scan_good_damaged_and_too_large(server, open_page, tmp_path):

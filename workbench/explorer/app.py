@@ -16,6 +16,7 @@ from workbench.explorer.cards import card
 from workbench.explorer.details_view import DetailsView
 from workbench.explorer.page_script import PageScript
 from workbench.explorer.pages import PAGES
+from workbench.explorer.saved_page import saved_page
 from workbench.explorer.scan_view import ScanView
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.summary_view import SummaryView
@@ -37,7 +38,7 @@ def build(runs_folder: str | Path | None) -> Any:
     A folder that is missing or holds no runs gives a page that says what to do, never an error.
     """
     pn.extension("tabulator")
-    state = ExplorerState(runs_folder)
+    state = ExplorerState(runs_folder, served=True)
     state.param["view"].objects = [page.key for page in PAGES]
     query = {name: values[-1].decode(errors="replace") for name, values in (pn.state.session_args or {}).items()}
     problems = query_of.read(state, query)
@@ -50,8 +51,10 @@ def build(runs_folder: str | Path | None) -> Any:
     shade = _header_button("Light" if dark else "Dark")
     shade.js_on_click(code=TURN_THEME)
     body = layout(state)
-    page.header.append(pn.Row(_tabs(state), SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), again, shade,
-                              PageScript(state), sizing_mode="stretch_width", margin=0))
+    save = pn.widgets.FileDownload(callback=lambda: saved_page(state), filename="explorer.html", label="Save page",
+                                   button_style="outline", button_type="light", margin=(2, 6), width=110)
+    page.header.append(pn.Row(_tabs(state), SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), save, again,
+                              shade, PageScript(state), sizing_mode="stretch_width", margin=0))
     page.main.append(body)
     state.message = "\n".join([*filter(None, [state.message]), *problems])
     return page

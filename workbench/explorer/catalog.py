@@ -87,6 +87,14 @@ class Catalog:
         encoder = self.encoder(embed_run) if embed_run else ""
         return sorted(self.of_job("attend"), key=lambda name: (self.encoder(name) != encoder, name))
 
+    def shown_of(self, run: str) -> dict[str, str | None]:
+        """The runs whose overlays belong to a run: itself, and attention of the same encoder; None where there is
+        none."""
+        encoder, job = self.encoder(run), self.config(run).get("job")
+        attend = [name for name in self.of_job("attend") if self.encoder(name) == encoder]
+        return {"segment_run": run if job == "segment" else None,
+                "attend_run": run if job == "attend" else attend[0] if attend else None}
+
     def shift_runs_for(self, embed_run: str) -> list[str]:
         """Runs of `shift` on this embedding; those of others would be figures of another picture."""
         embedded = self.run(embed_run).path.resolve()

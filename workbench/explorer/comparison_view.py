@@ -13,6 +13,7 @@ from workbench import plots
 from workbench.explorer import scores
 from workbench.explorer.batch_view import BatchView
 from workbench.explorer.cards import card, panels
+from workbench.explorer.scan_state import MOST_BESIDE
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import HTML, TABLE
 from workbench.explorer.views import SIMULATED, StateView, hint
@@ -40,10 +41,13 @@ class ComparisonView(StateView):
 
     def __panel__(self) -> pn.viewable.Viewable:
         p = self.state.param
+        side = pn.widgets.Button(name="This case under all of them", height=28, margin=(2, 10), button_style="outline")
+        side.on_click(self._side_by_side)
         controls = pn.Row(
-            pn.widgets.MultiSelect.from_param(p.compared, size=4, sizing_mode="stretch_width", min_width=160),
+            pn.widgets.MultiSelect.from_param(p.compared, size=5, sizing_mode="stretch_width", min_width=160),
             pn.Column(pn.widgets.Select.from_param(p.metric, width=190),
-                      pn.widgets.Select.from_param(p.part, width=190), margin=0), sizing_mode="stretch_width", margin=0)
+                      pn.widgets.Select.from_param(p.part, width=190), side, margin=0),
+            sizing_mode="stretch_width", margin=0)
         below: dict[str, tuple[str, Any]] = {"cases": ("Cases, worst first", lambda _: self.table),
                  "differences": ("Paired differences", lambda _: pn.Column(
                      self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0)),
@@ -124,6 +128,12 @@ class ComparisonView(StateView):
             row = self._scores.iloc[index[0]]
             self.state.select_case(str(row["scan_id"]))
             self.state.overlay_of(str(row["run"]))
+
+    def _side_by_side(self, *_: Any) -> None:
+        first, *others = self.state.compared or [""]
+        if first:
+            self.state.overlay_of(first)
+            self.state.runs_beside = others[:MOST_BESIDE]
 
     def _clicked(self, event: Any) -> None:
         if 0 <= event.row < len(self._ids):

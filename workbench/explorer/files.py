@@ -160,7 +160,7 @@ def _read_coarse(path: Path, mtime_ns: int, step: int) -> NiftiFile:
     assert isinstance(image, nib.Nifti1Image)
     proxy: Any = image.dataobj
     plain = (proxy.slope, proxy.inter) == (1.0, 0.0)  # stored numbers are the values: they keep their type
-    data = np.asarray(proxy.get_unscaled() if plain else proxy.get_scaled(dtype=np.float32))
+    data = np.asarray(proxy.get_unscaled()) if plain else np.asarray(proxy, np.float32)
     first = (step - 1) // 2
     affine = grid.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ np.full(3, first)

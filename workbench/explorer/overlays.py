@@ -38,35 +38,55 @@ class Overlay:
     """Escaped HTML that tells what is shown, or why nothing is."""
 
 
-def overlays(state: ExplorerState, row: dict[str, Any]) -> dict[str, Overlay]:
-    """All slots for one scan of the cohort; a slot that is switched off has no source."""
+@dataclass(frozen=True)
+class Shown:
+    """The runs whose overlays are meant."""
+
+    attend_run: str | None
+    segment_run: str | None
+
+
+def chosen(state: ExplorerState) -> Shown:
+    """Those that the page's selectors name."""
+    return Shown(state.attend_run, state.segment_run)
+
+
+def overlays(state: ExplorerState, row: dict[str, Any], runs: Shown | None = None) -> dict[str, Overlay]:
+    """All slots for one scan of the cohort; a slot that is switched off has no source.
+
+    Args:
+        state: Which overlays are on, and how they look.
+        row: Of the scan.
+        runs: In place of the runs that the state names.
+    """
+    runs = runs or chosen(state)
     scan_id = str(row["scan_id"])
     both = {"opacity": state.label_opacity}
-    truth, predicted = files.truth_file(row), _prediction(state, scan_id)
+    truth, predicted = files.truth_file(row), _prediction(state, runs, scan_id)
     out = {"base": Overlay(files.scan_file(row), {"title": "Intensity"}),
            "rgb": _stored(state, scan_id, "rgb", state.show_colours),
-           "attention": _attention(state, scan_id), "beside": _beside(state, scan_id),
+           "attention": _attention(state, runs, scan_id), "beside": _beside(state, runs, scan_id),
            "similarity": _stored(state, scan_id, "similarity", state.show_similarity)}
     out["truth"] = Overlay(truth if state.show_truth else None,
-                           {**both, "title": "True", "labels": true_labels(state, row)},
+                           {**both, "title": "True", "labels": true_labels(state, row, runs)},
                            "" if truth else "The cohort has no segmentation of this scan.")
-    structures = state.catalog.structures(state.segment_run)
+    structures = state.catalog.structures(runs.segment_run)
     colors = label_colors(len(structures), "prediction")
     labels = [{"code": i + 1, "name": name.replace("_", " "), "color": colors[i]} for i, name in enumerate(structures)]
     out["prediction"] = Overlay(predicted if state.show_prediction and predicted else None,
                                 {**both, "title": "Predicted", "labels": labels or None},
-                                "" if predicted else _no_prediction(state))
+                                "" if predicted else _no_prediction(runs))
     out["error"] = _error(state, row, truth, predicted, structures)
     return out
 
 
-def _attention(state: ExplorerState, scan_id: str) -> Overlay:
+def _attention(state: ExplorerState, runs: Shown, scan_id: str) -> Overlay:
     path, note = None, ""
-    if not state.attend_run:
+    if not runs.attend_run:
         note = "No attention run yet: <code>workbench attend</code> makes one."
-    elif (path := _try(state, files.attention_file, state.attend_run, scan_id, state.head)) is None:
+    elif (path := _try(state, files.attention_file, runs.attend_run, scan_id, state.head)) is None:
         note = "This run has no map of this scan: run <code>workbench attend</code> for it."
-    elif state.embed_run and state.catalog.encoder(state.attend_run) != state.catalog.encoder(state.embed_run):
+    elif state.embed_run and state.catalog.encoder(runs.attend_run) != state.catalog.encoder(state.embed_run):
         note = "Another encoder than the scatter's."
     title = "Attention (mean of heads)" if state.head == "mean" else f"Attention (head {state.head})"
     facts = sidecar(path)
@@ -78,12 +98,12 @@ def _attention(state: ExplorerState, scan_id: str) -> Overlay:
         note)
 
 
-def _beside(state: ExplorerState, scan_id: str) -> Overlay:
+def _beside(state: ExplorerState, runs: Shown, scan_id: str) -> Overlay:
     """The map that attention must be held against: of random weights, or of another run."""
-    if not state.attend_run:
+    if not runs.attend_run:
         return Overlay()
     if state.beside == RANDOM:
-        path, title = _try(state, files.random_attention_file, state.attend_run, scan_id), "Random weights"
+        path, title = _try(state, files.random_attention_file, runs.attend_run, scan_id), "Random weights"
         note = "" if path else "This run has no map of random weights of this scan: <code>workbench attend --sanity " \
                                "true</code> makes one."
     else:
@@ -110,12 +130,12 @@ def _stored(state: ExplorerState, scan_id: str, kind: str, on: bool) -> Overlay:
                                           "mass": state.similar}, note)
 
 
-def _prediction(state: ExplorerState, scan_id: str) -> Path | None:
-    return _try(state, files.prediction_file, state.segment_run, scan_id) if state.segment_run else None
+def _prediction(state: ExplorerState, runs: Shown, scan_id: str) -> Path | None:
+    return _try(state, files.prediction_file, runs.segment_run, scan_id) if runs.segment_run else None
 
 
-def _no_prediction(state: ExplorerState) -> str:
-    return "This run did not segment this scan." if state.segment_run else \
+def _no_prediction(runs: Shown) -> str:
+    return "This run did not segment this scan." if runs.segment_run else \
         "No segmentation run yet: <code>workbench segment</code> makes one."
 
 
@@ -146,13 +166,13 @@ def true_codes(state: ExplorerState, row: dict[str, Any], structures: list[str])
     return [[int(c) for c in table.loc[table["structure"] == s, "code"]] for s in structures]
 
 
-def true_labels(state: ExplorerState, row: dict[str, Any]) -> list[dict[str, Any]] | None:
+def true_labels(state: ExplorerState, row: dict[str, Any], runs: Shown) -> list[dict[str, Any]] | None:
     """The codes of the true label map to draw: the structures of the segmentation run where there is one (a
     whole-brain map would hide the scan), else all that have a name; None when no names are known."""
     table = _label_table(state, row)
     if table is None:
         return None
-    structures = state.catalog.structures(state.segment_run)
+    structures = state.catalog.structures(runs.segment_run)
     if structures and "structure" in table and (named := table[table["structure"].isin(structures)]).shape[0]:
         colors = dict(zip(structures, label_colors(len(structures), "truth"), strict=True))
         return [{"code": int(r.code), "name": str(r.structure).replace("_", " "), "color": colors[str(r.structure)]}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import panel as pn
-
 from workbench.errors import WorkbenchError
 from workbench.explorer import files
 from workbench.explorer.files import NiftiFile
@@ -28,9 +26,9 @@ class Pane:
 
     @property
     def waits(self) -> bool:
-        """The browser has not said yet how it draws. On a page that is served nothing large goes before that: the rest
-        of the page is there first."""
-        return self.view.drawn_by == "" and bool(pn.state.curdoc and pn.state.curdoc.session_context)
+        """The browser has not said yet how it draws. On the served page nothing large goes before that: the rest of it
+        is there first."""
+        return self.view.drawn_by == "" and self.state.served
 
     @property
     def coarse(self) -> bool:
@@ -42,7 +40,7 @@ class Pane:
         if self.waits:
             return
         base, self._later = wanted.get("base"), None
-        if self.coarse and base and base.source and self._stamp(base.source) != self._sent.get("base"):
+        if base and base.source and self._step(base.source) > 1 and self._stamp(base.source) != self._sent.get("base"):
             self._later = wanted
             self._update({"base": base}, {**settings, "ticket": self.view.ticket + 1})
         else:

@@ -65,7 +65,8 @@ def controls(state: ExplorerState, notes: dict[str, pn.pane.HTML], live: Live, s
         of("outline", pn.widgets.Checkbox, margin=(8, 10, 2, 10)),
         of("label_opacity", pn.widgets.FloatSlider, name="Opacity of segmentations", **slider),
         of("flicker", pn.widgets.Checkbox, margin=(8, 10, 2, 10)), _flicker_hint(),
-        _beside(state), of("linked", pn.widgets.Checkbox),
+        _beside(state), _other_runs(state),
+        of("linked", pn.widgets.Checkbox), only("linked", of("linked_by", pn.widgets.Select), _box_hint(state)),
         width=225, sizing_mode="stretch_height", margin=0, css_classes=["controls"], scroll="y-auto")
 
 
@@ -99,6 +100,28 @@ def _beside(state: ExplorerState) -> pn.Column:
     state.param.watch(offer, ["cohort", "selection", "scans_beside", "case"])
     offer()
     return pn.Column(add, none, sizing_mode="stretch_width", margin=0)
+
+
+def _other_runs(state: ExplorerState) -> pn.Column:
+    """Choose runs under which the same case stands beside itself."""
+    # a plain <select> again: names of folders are data
+    chosen = pn.widgets.MultiSelect.from_param(
+        state.param.runs_beside, name="This case under other runs (up to 3)", size=3, margin=(6, 10),
+        sizing_mode="stretch_width")
+    return pn.Column(chosen, sizing_mode="stretch_width", margin=0)
+
+
+def _box_hint(state: ExplorerState) -> pn.pane.HTML:
+    """What the second way of linking is, and for whom it works; said only when it is chosen."""
+    def told(by: str, cohort: Any) -> str:
+        if by != "box":
+            return ""
+        known = len(cohort) and {"affine", "px", "py", "pz"} <= set(cohort)
+        return ("No registration: a place is a share of the box around each brain." if known else
+                "This embedding does not know its brains' boxes: linked by mm. Run <code>workbench embed</code> again.")
+
+    return pn.pane.HTML(pn.bind(told, state.param.linked_by, state.param.cohort), css_classes=["hint"],
+                        stylesheets=[HTML], margin=(0, 10))
 
 
 MOST_OFFERED = 2000  # ids in one list: a browser's drop-down is no index of a hundred thousand

@@ -7,6 +7,7 @@ from typing import Any
 import param
 
 RANDOM = "random weights"
+MOST_BESIDE = 3  # viewers beside the first: a browser keeps few WebGL contexts, and a screen has room for four
 
 
 class ScanState(param.Parameterized):
@@ -46,7 +47,10 @@ class ScanState(param.Parameterized):
         "Attention (correlation)": "attention_correlation", "Attention (total variation)": "attention_change",
         "Dice against the labels": "dice", "Dice to the unchanged": "dice_to_unchanged", "Score": "score",
         "Share of decisions flipped": "flipped"})
-    linked = param.Boolean(default=True, label="Crosshairs linked (same world mm)")
+    linked = param.Boolean(default=True, label="Crosshairs linked")
+    linked_by: Any = param.Selector(default="mm", label="Linked by", objects={
+        "The same world mm": "mm", "The same share of the brain's box": "box"})
+    runs_beside: Any = param.ListSelector(default=[], objects=[], label="The case under other runs")
 
     def window(self) -> list[float]:
         """Black and white level in the scan's own units; empty where the viewer chooses."""

@@ -12,20 +12,21 @@ import panel as pn
 import param
 
 from workbench.explorer import files
+from workbench.explorer import overlays as layers
+from workbench.explorer.brain_box import brain_box
 from workbench.explorer.live import Live, open_encoder
-from workbench.explorer.overlays import Made, Overlay, overlays
+from workbench.explorer.overlays import Made, Overlay
 from workbench.explorer.pane import Pane
 from workbench.explorer.scan_controls import controls, notes
-from workbench.explorer.scan_state import ScanState
+from workbench.explorer.scan_state import MOST_BESIDE, ScanState
 from workbench.explorer.similarity import Similar, similar_to
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.views import StateView
 
-MOST_BESIDE = 3  # a browser keeps few WebGL contexts, and a screen has room for four
-
 
 class ScanView(StateView):
-    """NiiVue with the overlays of the chosen runs; up to three further scans beside it, crosshairs linked."""
+    """NiiVue with the overlays of the chosen runs; beside it up to three further scans, or the same under other runs,
+    with their crosshairs linked."""
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
@@ -43,6 +44,11 @@ class ScanView(StateView):
         state.param.watch(self._only_errors, "show_error")
         self._update()
 
+    @property
+    def viewers(self) -> pn.Row:
+        """Without their controls."""
+        return self._row
+
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Row(self._row, self._controls, sizing_mode="stretch_both", margin=0)
 
@@ -51,13 +57,20 @@ class ScanView(StateView):
         with state.guarded():
             if self._similar is not None and self._similar[0] != self._asked():
                 self._similar = None
-            ids = [i for i in dict.fromkeys(state.scans_beside) if i != state.case][:MOST_BESIDE] if state.case else []
-            self._make_panes(1 + len(ids))
-            self._show(self._panes[0], state.case, alone=not ids)
-            for pane, scan_id in zip(self._panes[1:], ids, strict=True):
-                self._show(pane, scan_id, alone=False)
+            more = self._beside() if state.case else []
+            self._make_panes(1 + len(more))
+            runs = any(run for _, run in more)
+            self._show(self._panes[0], state.case, _names(layers.chosen(state)) if runs else "", alone=not more)
+            for pane, (scan_id, run) in zip(self._panes[1:], more, strict=True):
+                self._show(pane, scan_id, run, alone=False)
             if self._panes[0].coarse and state.case:
                 files.prepare_coarse(self._next_files())
+
+    def _beside(self) -> list[tuple[str, str]]:
+        """What stands beside the case: itself under other runs, and other scans; with the run, or without."""
+        state = self.state
+        scans = [i for i in dict.fromkeys(state.scans_beside) if i != state.case]
+        return [*((state.case, run) for run in state.runs_beside), *((i, "") for i in scans)][:MOST_BESIDE]
 
     def _next_files(self) -> list[Path]:
         """What the next case will ask for, as far as its files are known."""
@@ -81,17 +94,19 @@ class ScanView(StateView):
         del self._panes[n:]
         self._row[:] = [pane.view for pane in self._panes]
 
-    def _show(self, pane: Pane, scan_id: str, *, alone: bool) -> None:
+    def _show(self, pane: Pane, scan_id: str, run: str = "", *, alone: bool) -> None:
         state, main = self.state, pane is self._panes[0]
         wanted: dict[str, Overlay] = {}
-        caption = ""
+        caption, box = "", None
         # the last scan must not stay on the screen under the name of another: an unknown one clears the pane
         try:
             if scan_id:
                 row = files.case_row(state.cohort, scan_id)
-                wanted = overlays(state, row)
+                other = layers.Shown(**state.catalog.shown_of(run)) if run and not main else None
+                wanted = layers.overlays(state, row, other)
+                box = brain_box(row) if state.linked_by == "box" else None
                 simulated = str(row.get("simulated")) == "True"
-                caption = " · ".join(filter(None, ["" if alone else scan_id, "SIMULATED" if simulated else ""]))
+                caption = " · ".join(filter(None, ["" if alone else scan_id, run, "SIMULATED" if simulated else ""]))
                 self._add_similar(wanted, scan_id)
                 if main:
                     for slot, note in self.notes.items():
@@ -99,6 +114,7 @@ class ScanView(StateView):
         finally:
             pane.show(wanted, radiological=state.radiological, layout=state.layout, outline=state.outline,
                       window=state.window(), caption=caption, scan=scan_id, linked=state.linked and not alone,
+                      box=[] if box is None else [float(v) for v in box.ravel()],
                       flicker=_pair(state), pick=main and state.show_similarity,
                       empty="Click a point or a row of the table to see a scan." if len(state.cohort)
                       else "No scan to show yet.")
@@ -170,6 +186,10 @@ class ScanView(StateView):
         look = {"title": "Similarity" if found.own else "Similarity to the first scan's place", "unit": "cosine",
                 "opacity": state.attention_opacity, "range": found.range(state.similar)}
         wanted["similarity"] = Overlay(Made((scan_id, *self._similar[0], found.mm), lambda: found.file), look, note)
+
+
+def _names(shown: layers.Shown) -> str:
+    return ", ".join(dict.fromkeys(filter(None, (shown.segment_run, shown.attend_run))))
 
 
 def _pair(state: ExplorerState) -> list[str]:

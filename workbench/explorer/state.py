@@ -51,8 +51,9 @@ class ExplorerState(ScanState):
     cohort: Any = param.DataFrame(default=pd.DataFrame(), doc="One row a scan; see Catalog.cohort.")
     message = param.String(default="", doc="What went wrong last, for the page; empty when nothing did.")
 
-    def __init__(self, runs_folder: str | Path | None, **params: Any) -> None:
+    def __init__(self, runs_folder: str | Path | None, *, served: bool = False, **params: Any) -> None:
         super().__init__(**params)
+        self.served = served  # to a browser that answers; not in a saved page
         self.runs_folder = Path(runs_folder) if runs_folder else None
         self.catalog = Catalog(self.runs_folder or Path(), {}, {})
         self._remember_ids()
@@ -78,6 +79,9 @@ class ExplorerState(ScanState):
         self._offer_compared()
         self._load_embedding()
         self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
+        self.param["runs_beside"].objects = [run for job in ("segment", "classify", "attend")
+                                             for run in self.catalog.of_job(job)]
+        self.runs_beside = [run for run in self.runs_beside if run in self.param["runs_beside"].objects]
 
     def _offer_compared(self) -> None:
         runs = scored_runs(self.catalog)
@@ -132,14 +136,10 @@ class ExplorerState(ScanState):
         self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
 
     def overlay_of(self, run: str) -> None:
-        """Lay what belongs to a fine-tuned run over the scan: its prediction, and the attention of its encoder."""
+        """Lay what belongs to a run over the scan: its prediction, and the attention of its encoder."""
         with self.guarded():
-            encoder = self.catalog.encoder(run)
-            attend = [name for name in self.catalog.of_job("attend") if self.catalog.encoder(name) == encoder]
-            if run in self.param["segment_run"].objects:
-                self.segment_run = run
-            if attend:
-                self.attend_run = attend[0]
+            shown = self.catalog.shown_of(run)
+            self.param.update(**{name: value for name, value in shown.items() if value})
 
     # selection -----------------------------------------------------------------------------------------------
 

@@ -37,4 +37,4 @@ def with_styles(text: str) -> str:
         css = path.read_bytes() if path.is_file() else b""
         return f"data:text/css;base64,{base64.b64encode(css).decode()}"
 
-    return re.sub(re.escape(CDN_DIST) + r"(?P<path>[\w./-]+\.css)(\?v=[\w.]+)?", content, text)
+    return re.sub(re.escape(CDN_DIST) + r"(?P<path>[\w./@-]+\.css)(\?v=[\w.]+)?", content, text)

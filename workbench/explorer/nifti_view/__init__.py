@@ -54,6 +54,9 @@ class NiftiView(JSComponent):
     flicker = param.List(default=[], item_type=str, doc="Two slots that are shown by turns.")
     group = param.String(default="", doc="Viewers of one group share the crosshair's world mm, in the browser alone.")
     linked = param.Boolean(default=False, doc="Takes part in its group.")
+    box = param.List(default=[], doc="""
+        16 numbers row by row, from shares of the brain's box to world mm: where viewers of a group both have one, they
+        share the place in the brain and not the mm.""")
     pick = param.Boolean(default=False, doc="Tell the server where a click went (``picked``).")
     picked = param.List(default=[], doc="World mm of the last click, written by the browser while ``pick``.")
 

@@ -6,7 +6,7 @@
 import { DRAG_MODE, Niivue, NVImage, cmapper } from "@niivue/niivue"
 
 import { savePicture } from "./picture.js"
-import { centre, distinct, histogram, massThreshold, mosaic, number, plain, spread, surface, threshold } from "./volumes.js"
+import { affineInverse, centre, distinct, moved, histogram, massThreshold, mosaic, number, plain, spread, surface, threshold } from "./volumes.js"
 
 const SLOTS = ["base", "rgb", "attention", "beside", "similarity", "truth", "prediction", "error"] // bottom layer first
 const LABELS = new Set(["truth", "prediction", "error"])
@@ -74,6 +74,7 @@ export function render({ model, el }) {
   const me = Symbol("viewer")
   let attached = null, working = false, again = false, gone = false, following = false
   let ticker = null, tick = 0, automatic = null // the window that NiiVue chose for the scan
+  let untouched = null // where the crosshair began, while it may still go to a segmentation
   let software = false // no GPU: the 3D view alone takes longer than all the rest
 
   // for tests and for other scripts: the state as data attributes, and a way to the viewer
@@ -121,8 +122,11 @@ export function render({ model, el }) {
     layer(wanted.map((slot) => loaded[slot].image))
     if (newBase && wanted.length) {
       const there = model.linked && shared.get(model.group)
-      moveTo(there || startingPoint())
-      if (!there && model.group) shared.set(model.group, JSON.parse(root.dataset.mm))
+      there ? moveTo(here(there)) : start()
+      untouched = there || loaded.truth || loaded.prediction ? null : root.dataset.mm
+    } else if (untouched && (loaded.truth || loaded.prediction)) {
+      if (untouched === root.dataset.mm) start() // the segmentation came after the scan, and nobody has moved yet
+      untouched = null
     }
     beat(wanted)
     note.textContent = wanted.length ? "" : model.empty
@@ -141,7 +145,8 @@ export function render({ model, el }) {
 
   // making the shaders ready may take a second of the one thread that also draws the table and the plots: those first
   function pageIsThere() {
-    return new Promise((resolve) => setTimeout(() => (window.requestIdleCallback ?? setTimeout)(resolve), 50))
+    const idle = (done) => window.requestIdleCallback ? requestIdleCallback(done, { timeout: 2000 }) : done()
+    return new Promise((resolve) => setTimeout(() => idle(resolve), 50))
   }
 
   // say how this browser draws, and that volumes may come: the page around the viewer is there by now
@@ -263,6 +268,11 @@ export function render({ model, el }) {
     return (labelled && centre(labelled.image, (v) => v === 1)) ?? centre(loaded.base.image, threshold(loaded.base.image))
   }
 
+  function start() {
+    moveTo(startingPoint())
+    if (model.group) shared.set(model.group, place(JSON.parse(root.dataset.mm)))
+  }
+
   function moveTo(mm) {
     if (!mm || !nv.volumes.length) return
     nv.scene.crosshairPos = nv.mm2frac(mm, 0, true)
@@ -270,11 +280,20 @@ export function render({ model, el }) {
     nv.createOnLocationChange()
   }
 
-  // another viewer of the group has moved: to the same world millimetres here
+  // a place that viewers of a group share: world millimetres, and the share of the brain's box where it is known
+  function place(mm) {
+    return { mm, share: model.box.length === 16 ? moved(affineInverse(model.box), mm) : null }
+  }
+
+  function here({ mm, share }) {
+    return share && model.box.length === 16 ? moved(model.box, share) : mm
+  }
+
+  // another viewer of the group has moved: to the same place here
   function follow({ detail }) {
     if (gone || detail.from === me || !model.linked || !model.group || detail.group !== model.group || !loaded.base) return
     following = true
-    try { moveTo(detail.mm) } finally { following = false }
+    try { moveTo(here(detail)) } finally { following = false }
   }
 
   function released({ button }) {
@@ -292,8 +311,9 @@ export function render({ model, el }) {
     root.dataset.mm = JSON.stringify([...mm].slice(0, 3).map((v) => Math.round(v * 1000) / 1000))
     root.dataset.value = String(values[0]?.value)
     if (model.group && !following && !working) {
-      shared.set(model.group, [...mm].slice(0, 3))
-      if (model.linked) document.dispatchEvent(new CustomEvent(MOVED, { detail: { from: me, group: model.group, mm: [...mm].slice(0, 3) } }))
+      const now = place([...mm].slice(0, 3))
+      shared.set(model.group, now)
+      if (model.linked) document.dispatchEvent(new CustomEvent(MOVED, { detail: { from: me, group: model.group, ...now } }))
     }
     const sides = [["right", "left"], ["anterior", "posterior"], ["superior", "inferior"]]
     const place = sides.map(([plus, minus], i) => `${Math.abs(mm[i]).toFixed(1)} ${mm[i] < 0 ? minus : plus}`).join(", ")
@@ -350,7 +370,7 @@ export function render({ model, el }) {
       + "for the level, left and right for the width"))
   }
 
-  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked", "scan", "step", "ticket"])
+  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked", "scan", "step", "ticket", "box"])
     model.on(name, show)
   document.addEventListener(MOVED, follow)
   canvas.addEventListener("mouseup", (event) => setTimeout(() => released(event)))

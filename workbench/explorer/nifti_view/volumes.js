@@ -71,6 +71,22 @@ export function centre({ img, hdr }, keep) {
   return hdr.affine.slice(0, 3).map((row) => row[0] * x + row[1] * y + row[2] * z + row[3])
 }
 
+// a point through an affine of 16 numbers, row by row
+export function moved(affine, [x, y, z]) {
+  return [0, 4, 8].map((row) => affine[row] * x + affine[row + 1] * y + affine[row + 2] * z + affine[row + 3])
+}
+
+export function affineInverse(m) {
+  const [a, b, c, , d, e, f, , g, h, i] = m
+  const rows = [[e * i - f * h, c * h - b * i, b * f - c * e], [f * g - d * i, a * i - c * g, c * d - a * f],
+                [d * h - e * g, b * g - a * h, a * e - b * d]]
+  const size = a * rows[0][0] + b * rows[1][0] + c * rows[2][0], shift = [m[3], m[7], m[11]]
+  return [...rows.flatMap((row) => {
+    const own = row.map((v) => v / size)
+    return [...own, -own.reduce((sum, v, k) => sum + v * shift[k], 0)]
+  }), 0, 0, 0, 1]
+}
+
 // labels cut down to the voxels at their surface: those with one of six neighbours outside the label
 export function surface(labels, dims) {
   const [, nx, ny, nz] = dims, out = new Uint16Array(labels.length), steps = [1, nx, nx * ny]

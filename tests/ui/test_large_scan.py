@@ -1,0 +1,46 @@
+"""A scan with more voxels than a browser without a GPU draws in time, such as the one of these tests."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.explorer.fake_runs import write_fake_runs
+from tests.phantom import MARKER_MM, phantom
+from tests.ui.explorer_page import ExplorerPage
+from workbench.volumes import write_volume
+
+FINE = {"spacing": (0.3, 0.3, 0.3), "shape": (173, 200, 160)}  # 5.5 million voxels
+
+
+@pytest.fixture(scope="module")
+def large(serve, tmp_path_factory):
+    runs = write_fake_runs(tmp_path_factory.mktemp("large"), n=4)
+    paths = pd.read_parquet(runs / "embed" / "results" / "scans.parquet").set_index("scan_id")["path"]
+    for scan_id, axcodes in (("fake_sub-00", "LPI"), ("fake_sub-01", "PSR")):
+        write_volume(paths[scan_id], phantom(axcodes, **FINE))
+    return serve(runs)
+
+
+def test_every_second_voxel_first_with_true_places_and_values_and_all_on_demand(large, open_page):
+    page = ExplorerPage(open_page(large))
+    shapes = []
+    for key in (None, "n"):
+        if key:
+            page.page.keyboard.press(key)
+            page.page.wait_for_selector(".volume-view[data-scan='fake_sub-01']")
+        page.wait_ready(["base", "attention", "truth", "prediction"])
+        assert "every 2nd voxel" in page.view.inner_text()
+        shapes.append(page.view.evaluate("e => [...e.niftiView.loaded.base.image.hdr.dims].slice(1, 4)"))
+        page.move_to(MARKER_MM)
+        assert np.abs(page.mm() - MARKER_MM).max() <= 0.31 and float(page.data()["value"]) == pytest.approx(400)
+        assert "left" in page.view.locator(".readout span").first.get_attribute("title")
+    assert sorted(shapes[0]) == sorted(shapes[1]) == [80, 86, 100]
+    page.check("Every voxel (slow without a GPU)")
+    page.page.locator(".volume-view .legend:not(:has-text('every 2nd voxel'))").wait_for()
+    page.wait_ready(["base", "attention", "truth", "prediction"])
+    assert sorted(page.view.evaluate("e => [...e.niftiView.loaded.base.image.hdr.dims].slice(1, 4)")) == [160, 173, 200]
+    page.move_to(MARKER_MM)
+    assert np.abs(page.mm() - MARKER_MM).max() <= 0.16 and float(page.data()["value"]) == pytest.approx(400)
+    assert json.loads(page.data()["volumes"]) == ["base", "attention", "truth", "prediction"]
