@@ -139,6 +139,13 @@ def test_a_finished_cell_is_not_run_again_unless_its_key_changes(study, done):
     assert {name: after[name] for name in before} == before and len(after) == len(before) + 3
 
 
+def test_overwriting_a_study_never_deletes_finished_cells(study, done):
+    before = ended(done)
+    with pytest.raises(ConfigError, match=f"would delete {len(before)} finished cells"):
+        run_study(build(study, done.path, title="Another title"), overwrite=True)
+    assert ended(done) == before
+
+
 def test_an_arm_with_another_setting_is_refused_by_name(study, tmp_path):
     unfair = build(study, tmp_path / "x", arms={"random": None, "volta": {"pretrain": {"epochs": 9}}})
     with pytest.raises(ConfigError) as refused:

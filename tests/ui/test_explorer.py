@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.explorer.fake_runs import write_fake_runs
+from tests.phantom import MARKER_MM
 from tests.ui.explorer_page import ExplorerPage
 
 ALL = ["base", "attention", "truth", "prediction"]
@@ -35,6 +36,8 @@ def test_a_lasso_takes_the_planted_cluster_and_a_row_the_case(explorer):
     north = {scan_id: p for scan_id, p in points.items() if int(scan_id[-2:]) % 2 == 0}
     (left, top), (right, bottom) = np.min(list(north.values()), axis=0) - 12, np.max(list(north.values()), axis=0) + 12
     explorer.lasso([(left, top), (right, top), (right, bottom), (left, bottom)], takes=len(north))
+    last = max(north).replace("_", "/")
+    explorer.page.locator(f".tabulator-cell:text-is('{last}')").wait_for()  # the rows come after their number
     assert explorer.rows() == sorted(f"fake/{scan_id.split('_')[1]}" for scan_id in north)
     explorer.page.locator(".tabulator-cell:text-is('fake/sub-04')").click()
     explorer.wait_case("fake_sub-04")
@@ -56,6 +59,7 @@ def test_a_row_found_by_sorting_is_the_row_that_is_shown(explorer):
 
 
 def test_overlays_change_the_picture_where_they_are_and_send_nothing_else(explorer):
+    explorer.move_to(MARKER_MM)  # where the attention is; the sagittal plane there holds a hippocampus too
     with_all = explorer.picture()
     explorer.check("Attention")
     explorer.wait_ready(["base", "truth", "prediction"])

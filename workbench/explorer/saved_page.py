@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import panel as pn
+from bokeh.document import Document
 from bokeh.resources import INLINE
+from panel.io.state import set_curdoc
 
 import workbench
 from workbench.explorer import address, style
@@ -31,6 +33,12 @@ def saved_page(state: ExplorerState) -> io.BytesIO:
     has, so that nothing of the living page is touched.
     """
     query, lost = address.write(state)
+    # a document of its own: Panel keeps style sheets by document, and those of a file lie at other addresses
+    with set_curdoc(Document()):
+        return io.BytesIO(_written(state, query, lost).encode())
+
+
+def _written(state: ExplorerState, query: str, lost: str) -> str:
     twin = ExplorerState(state.runs_folder)
     twin.param["view"].objects = [page.key for page in PAGES]
     problems = address.read(twin, dict(parse_qsl(query.lstrip("?"), keep_blank_values=True)))
@@ -48,8 +56,7 @@ def saved_page(state: ExplorerState) -> io.BytesIO:
     out = io.StringIO()
     pn.Column(*parts, sizing_mode="stretch_width", stylesheets=[style.LIGHT.replace(":root", ":host")]).save(
         out, title="VolTA workbench, saved page", resources=INLINE)
-    text = re.sub(r'<link rel="(?:icon|apple-touch-icon)"[^>]*>', "", with_styles(out.getvalue()))  # of Panel's address
-    return io.BytesIO(text.encode())
+    return re.sub(r'<link rel="(?:icon|apple-touch-icon)"[^>]*>', "", with_styles(out.getvalue()))  # of Panel's address
 
 
 HEIGHT = 800  # pixels of a saved page's parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from workbench.errors import ConfigError, RunsFailed
@@ -22,12 +23,15 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
     """Do every cell that is missing, changed or failed, then the tables and ``report.html``.
 
     Raises:
-        ConfigError: an unfair arm, a name or path that is not there; before anything starts.
+        ConfigError: an unfair arm, a name or path that is not there, finished cells that ``overwrite`` would delete;
+            before anything starts.
         WorkbenchError: a tested person whom an encoder has seen.
         RunsFailed: some cells failed; the others have ended, and the report is of them.
     """
     fair = check_fair(config)
     data = plan_all_data(config)
+    if overwrite:
+        _keep_finished(config.out)
     began = time.monotonic()
     with start_run(config, overwrite=overwrite, seed=list(config.seeds)) as run:
         prepared = _prepare(data, run)
@@ -50,6 +54,17 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
                              remedy=f"{config.out / 'logs'} holds what each printed; the same command does the failed "
                                     "ones again. The report is of the others")
     return run
+
+
+def _keep_finished(out: Path) -> None:
+    """Hours of cells are not thrown away by a flag that one gives to every other job after a change of settings."""
+    done = [Run(path.parent).status for path in out.glob("cells/*/status.json")]
+    seconds = [float(status.get("seconds", 0)) for status in done if status.get("state") == "ok"]
+    if seconds:
+        raise ConfigError(f"{out}: --overwrite would delete {len(seconds)} finished cells",
+                          cause=f"they took {sum(seconds) / 60:.0f} minutes; after a change of settings a study needs no "
+                                "--overwrite: it does again what the change concerns, and nothing else",
+                          remedy="leave --overwrite out, or delete the folder first if its cells are not wanted")
 
 
 def _prepare(data: dict[str, Data], run: Run) -> Outcome:

@@ -270,7 +270,7 @@ export function render({ model, el }) {
 
   function start() {
     moveTo(startingPoint())
-    if (model.group) shared.set(model.group, place(JSON.parse(root.dataset.mm)))
+    if (model.group) shared.set(model.group, placeOf(JSON.parse(root.dataset.mm)))
   }
 
   function moveTo(mm) {
@@ -281,7 +281,7 @@ export function render({ model, el }) {
   }
 
   // a place that viewers of a group share: world millimetres, and the share of the brain's box where it is known
-  function place(mm) {
+  function placeOf(mm) {
     return { mm, share: model.box.length === 16 ? moved(affineInverse(model.box), mm) : null }
   }
 
@@ -311,7 +311,7 @@ export function render({ model, el }) {
     root.dataset.mm = JSON.stringify([...mm].slice(0, 3).map((v) => Math.round(v * 1000) / 1000))
     root.dataset.value = String(values[0]?.value)
     if (model.group && !following && !working) {
-      const now = place([...mm].slice(0, 3))
+      const now = placeOf([...mm].slice(0, 3))
       shared.set(model.group, now)
       if (model.linked) document.dispatchEvent(new CustomEvent(MOVED, { detail: { from: me, group: model.group, ...now } }))
     }
