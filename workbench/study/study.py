@@ -62,8 +62,8 @@ def _keep_finished(out: Path) -> None:
     seconds = [float(status.get("seconds", 0)) for status in done if status.get("state") == "ok"]
     if seconds:
         raise ConfigError(f"{out}: --overwrite would delete {len(seconds)} finished cells",
-                          cause=f"they took {sum(seconds) / 60:.0f} minutes; after a change of settings a study needs no "
-                                "--overwrite: it does again what the change concerns, and nothing else",
+                          cause=f"they took {sum(seconds) / 60:.0f} minutes; after a change of settings a study needs "
+                                "no --overwrite: it does again what the change concerns, and nothing else",
                           remedy="leave --overwrite out, or delete the folder first if its cells are not wanted")
 
 
