@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,19 @@ def test_bf16_trains_near_float32_and_knows_its_gradients(study, tmp_path, name)
     shares = rounded.filter(like="gradient_share_").dropna()
     assert len(shares) and np.allclose(shares.sum(axis=1), 1, atol=1e-3)
     assert all(w.dtype == np.float32 for w in weights(runs["bf16-mixed"].path).values())
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is none")
+def test_compiled_blocks_train_as_eager_ones(study, tmp_path):
+    runs = {compiled: run_pretrain(study.pretrain(tmp_path / str(compiled), epochs=1.0, compile=compiled))
+            for compiled in (False, True)}
+    eager, compiled = (runs[c].metrics() for c in (False, True))
+    for name in ("loss_cls", "loss_patch", "loss_reconstruction", "gradient_norm"):
+        np.testing.assert_allclose(compiled[name], eager[name], rtol=1e-3, err_msg=name)
+    # exported under the names of an encoder that was not compiled: who loads it need not know
+    assert weights(runs[True].path).keys() == weights(runs[False].path).keys()
+    assert load_encoder(runs[True].path)[0] is not None
+    assert Run(runs[True].path).provenance["how"]["compile"] is True
 
 
 def test_reading_ahead_in_a_process_changes_nothing(study, tmp_path):
