@@ -11,6 +11,7 @@ JSON object; ``ratio`` is the smallest of limit over measured, and each measure 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -206,12 +207,11 @@ def lasso(browser: Any, address: str, repeats: int) -> float:
 
 def sessions(address: str, pid: int, measured: dict[str, float]) -> None:
     """Memory before and after 30 sessions, and eight at once; sessions without a browser, by Bokeh's own client."""
-    import panel.models.location
-    import panel.models.tabulator  # the client must know what the page is made of
     import psutil
     from bokeh.client import pull_session
 
-    import workbench.explorer.app
+    importlib.import_module("panel.models.location")  # the client must know what the page is made of
+    importlib.import_module("panel.models.tabulator")
 
     process = psutil.Process(pid)
 
