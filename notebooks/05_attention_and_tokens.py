@@ -117,6 +117,14 @@ pd.DataFrame({"outside the brain": {name: f"{found.estimate:.1%} [{found.low:.1%
                                     for name, found in rows.items()}})
 
 # %% [markdown]
+# The same by site, and the paired difference over the people who have both maps: the row `pretrained - random beside`
+# is the one that speaks about learning, where its interval leaves out 0.
+
+# %%
+print(titled("share of the attention outside the brain by site, with 95 % intervals over people"))
+attention.read_table("outside_summary").round(3)
+
+# %% [markdown]
 # ### More than chance?
 #
 # For each structure, places of the same size are drawn at random inside the brain. `rank` is the share of them that

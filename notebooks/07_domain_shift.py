@@ -115,12 +115,16 @@ pairs[pairs["space"] == "as it is"][["site_a", "site_b", "people_a", "people_b",
 # ## Does the task suffer with the distance?
 #
 # The score of the task by site, beside how far that site's people are from those the task was trained on. With so few
-# sites this is a look, not a test.
+# sites this is a look, not a test. People of one site are near and far too: the second table has Spearman's correlation
+# of score and distance over people, over everybody and within each site of eight tested people or more. Below 0 means
+# that the score falls with distance.
 
 # %%
 if "task" in shifts["pretrained"].tables():
     print(titled("score by site and distance from the training people"))
     display(shifts["pretrained"].read_table("task").round(3))
+    print(titled("how the score goes with distance, over people, with 95 % intervals"))
+    display(shifts["pretrained"].read_table("task_distance").round(2))
 else:
     print("No task was given.")
 
