@@ -89,7 +89,7 @@ def test_bf16_trains_near_float32_and_knows_its_gradients(study, tmp_path, name)
     assert all(w.dtype == np.float32 for w in weights(runs["bf16-mixed"].path).values())
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is none")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU needs a C++ compiler")
 def test_compiled_blocks_train_as_eager_ones(study, tmp_path):
     runs = {compiled: run_pretrain(study.pretrain(tmp_path / str(compiled), epochs=1.0, compile=compiled))
             for compiled in (False, True)}
