@@ -58,7 +58,7 @@ class Catalog:
     def config(self, name: str) -> dict[str, Any]:
         """What the run was asked for; shared between sessions, so never change it in place."""
         path = self.run(name).path / "config.yaml"
-        return _config(path, path.stat().st_mtime_ns)
+        return _config(path, path.stat().st_mtime_ns) if path.is_file() else self.run(name).config  # its own error
 
     def table(self, name: str, table: str) -> pd.DataFrame:
         """A results table; shared between sessions, so never change it in place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import replace
 from html import escape
@@ -11,6 +12,7 @@ from typing import Any
 import panel as pn
 import param
 
+from workbench.errors import WorkbenchError
 from workbench.explorer import files
 from workbench.explorer import overlays as layers
 from workbench.explorer.brain_box import brain_box
@@ -64,7 +66,8 @@ class ScanView(StateView):
             for pane, (scan_id, run) in zip(self._panes[1:], more, strict=True):
                 self._show(pane, scan_id, run, alone=False)
             if self._panes[0].coarse and state.case:
-                files.prepare_coarse(self._next_files())
+                with contextlib.suppress(WorkbenchError):  # told when that scan is really asked for
+                    files.prepare_coarse(self._next_files())
 
     def _beside(self) -> list[tuple[str, str]]:
         """What stands beside the case: itself under other runs, and other scans; with the run, or without."""
