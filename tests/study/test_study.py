@@ -146,6 +146,20 @@ def test_overwriting_a_study_never_deletes_finished_cells(study, done):
     assert ended(done) == before
 
 
+def test_what_is_tested_waits_for_its_own_pretraining_and_not_only_for_the_choice_of_a_rate(study, tmp_path):
+    """The candidates of a rate are of the first seed: the test of another seed has a pretraining of its own."""
+    changed = settings(study, tmp_path / "study", seeds=[0, 1])
+    changed["tasks"]["hippocampus"]["learning_rates"] = [1e-3, 1e-2]
+    config = StudyConfig.build(changed)
+    plan = Plan(config, plan_all_data(config), write=False)
+    tests = [node for node in plan.nodes.values() if node.about["stage"] == "test" and node.about["arm"] == "volta"
+             and node.about["task"] == "hippocampus"]
+    assert {node.about["seed"] for node in tests} == {0, 1}
+    for node in tests:
+        assert [one.endswith(f"volta/s{node.about['seed']}") for one in node.after] == [True], node.after
+        assert len(node.one_of) == 2 and all("/s0.0/" in one for one in node.one_of)
+
+
 def test_an_arm_with_another_setting_is_refused_by_name(study, tmp_path):
     unfair = build(study, tmp_path / "x", arms={"random": None, "volta": {"pretrain": {"epochs": 9}}})
     with pytest.raises(ConfigError) as refused:

@@ -52,10 +52,13 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
         try:
             while waiting or running:
                 for node in list(waiting.values()):
-                    if any(one not in outcome.cells and one not in outcome.failed for one in node.after):
+                    needed = (*node.after, *node.one_of)
+                    if any(one not in outcome.cells and one not in outcome.failed for one in needed):
                         continue
                     lost = [one for one in node.after if one in outcome.failed]
-                    if lost and (node.needs_all or len(lost) == len(node.after)):
+                    if node.one_of and all(one in outcome.failed for one in node.one_of):
+                        lost += node.one_of
+                    if lost:
                         del waiting[node.id]
                         end(node.id, f"not run: it needs {lost[0]}, which failed")
                         continue

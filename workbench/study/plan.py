@@ -30,8 +30,8 @@ class Node:
     after: tuple[str, ...]
     make: Callable[[], Cell]
     about: dict[str, Any] = field(default_factory=dict)
-    needs_all: bool = True
-    """Whether one that failed before it stops it; of the candidates of a learning rate one good one is enough."""
+    one_of: tuple[str, ...] = ()
+    """Waited for as well, and one good one is enough: the candidates of a learning rate."""
 
 
 def seed_of(seed: int, finetune_seed: int) -> int:
@@ -114,7 +114,7 @@ class Plan:
                              words, told)
 
         # classify scores every side at once, so that its candidates are the cells that are tested, too
-        self.nodes[node] = Node(node, tuning or encoder.after, make, about, needs_all=not tuning)
+        self.nodes[node] = Node(node, encoder.after, make, about, one_of=tuning)
         return node
 
     def _encoder(self, place: _Place, arm_name: str, arm: ArmSettings, seed: int) -> _Encoder:

@@ -94,8 +94,7 @@ def plan_study(config: StudyConfig) -> str:
     done: list[tuple[dict[str, Any], float]] = []
     left: dict[str, dict[str, Any]] = {}  # by key: several nodes may be the same cell
     for node in plan.nodes.values():
-        if any(not plan.cell(one).done for one in node.after if one in plan.cells or one in plan.nodes) and \
-                not node.needs_all:
+        if any(not plan.cell(one).done for one in node.one_of):
             lines.append(f"{node.id}  waits for the choice of a learning rate")
             left[node.id] = node.about
             continue
