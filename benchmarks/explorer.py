@@ -220,8 +220,8 @@ def sessions(address: str, pid: int, measured: dict[str, float]) -> None:
     import psutil
     from bokeh.client import pull_session
 
-    importlib.import_module("panel.models.location")  # the client must know what the page is made of
-    importlib.import_module("panel.models.tabulator")
+    for module in ("panel.models.location", "panel.models.tabulator", "workbench.explorer.app"):
+        importlib.import_module(module)  # the client must know what the page is made of
 
     process = psutil.Process(pid)
 
