@@ -7,6 +7,7 @@ from typing import Any
 import panel as pn
 
 from workbench.explorer.live import Live
+from workbench.explorer.scan_state import MOST_BESIDE
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import CHECKBOX, HTML
 
@@ -78,14 +79,15 @@ def _flicker_hint() -> pn.pane.HTML:
 def _beside(state: ExplorerState) -> pn.Column:
     """Choose scans to stand beside the case; the selection's come first."""
     # a plain <select>: its options are text, and ids come from data
-    add = pn.widgets.Select(name="Compare with (up to 3 scans)", margin=(10, 10, 2, 10), sizing_mode="stretch_width")
+    add = pn.widgets.Select(name=f"Compare with (up to {MOST_BESIDE} scans)", margin=(10, 10, 2, 10),
+                            sizing_mode="stretch_width")
     none = pn.widgets.Button(name="Compare with none", height=28, margin=(2, 10), button_style="outline")
 
     def offer(*_: Any) -> None:
         some = state.cohort["scan_id"].iloc[:MOST_OFFERED].astype(str) if len(state.cohort) else []
         taken = {state.case, *state.scans_beside}
         free = [i for i in dict.fromkeys([*state.selection[:MOST_OFFERED], *some]) if i not in taken]
-        add.param.update(options=["", *free[:MOST_OFFERED]], value="", disabled=len(state.scans_beside) >= 3)
+        add.param.update(options=["", *free[:MOST_OFFERED]], value="", disabled=len(state.scans_beside) >= MOST_BESIDE)
         none.visible = bool(state.scans_beside)
 
     def take(event: Any) -> None:
@@ -106,7 +108,7 @@ def _other_runs(state: ExplorerState) -> pn.Column:
     """Choose runs under which the same case stands beside itself."""
     # a plain <select> again: names of folders are data
     chosen = pn.widgets.MultiSelect.from_param(
-        state.param.runs_beside, name="This case under other runs (up to 3)", size=3, margin=(6, 10),
+        state.param.runs_beside, name=f"This case under other runs (up to {MOST_BESIDE})", size=3, margin=(6, 10),
         sizing_mode="stretch_width")
     return pn.Column(chosen, sizing_mode="stretch_width", margin=0)
 

@@ -6,7 +6,7 @@
 import { DRAG_MODE, Niivue, NVImage, cmapper } from "@niivue/niivue"
 
 import { savePicture } from "./picture.js"
-import { affineInverse, centre, distinct, moved, histogram, massThreshold, mosaic, number, plain, spread, surface, threshold } from "./volumes.js"
+import { affineInverse, centre, distinct, histogram, massThreshold, mosaic, moved, number, plain, spread, surface, threshold } from "./volumes.js"
 
 const SLOTS = ["base", "rgb", "attention", "beside", "similarity", "truth", "prediction", "error"] // bottom layer first
 const LABELS = new Set(["truth", "prediction", "error"])
@@ -75,7 +75,6 @@ export function render({ model, el }) {
   let attached = null, working = false, again = false, gone = false, following = false
   let ticker = null, tick = 0, automatic = null // the window that NiiVue chose for the scan
   let untouched = null // where the crosshair began, while it may still go to a segmentation
-  let software = false // no GPU: the 3D view alone takes longer than all the rest
 
   // for tests and for other scripts: the state as data attributes, and a way to the viewer
   root.dataset.state = "empty"
@@ -152,8 +151,8 @@ export function render({ model, el }) {
   // say how this browser draws, and that volumes may come: the page around the viewer is there by now
   function introduce() {
     const { gl } = nv, info = gl.getExtension("WEBGL_debug_renderer_info")
-    software = /swiftshader|llvmpipe|software|basic render/i.test(gl.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER))
-    nv.opts.multiplanarShowRender = software ? 0 : 1 // never, or always
+    const software = /swiftshader|llvmpipe|software|basic render/i.test(gl.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER))
+    nv.opts.multiplanarShowRender = software ? 0 : 1 // never, or always: without a GPU it takes longer than all the rest
     model.drawn_by = software ? "software" : "gpu"
   }
 
