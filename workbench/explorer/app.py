@@ -51,10 +51,8 @@ def build(runs_folder: str | Path | None) -> Any:
     shade = _header_button("Light" if dark else "Dark")
     shade.js_on_click(code=TURN_THEME)
     body = layout(state)
-    save = pn.widgets.FileDownload(callback=lambda: saved_page(state), filename="explorer.html", label="Save page",
-                                   button_style="outline", button_type="light", margin=(2, 6), width=110)
-    page.header.append(pn.Row(_tabs(state), SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), save, again,
-                              shade, PageScript(state), sizing_mode="stretch_width", margin=0))
+    page.header.append(pn.Row(_tabs(state), SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), again, shade,
+                              PageScript(state), sizing_mode="stretch_width", margin=0))
     page.main.append(body)
     state.message = "\n".join([*filter(None, [state.message]), *problems])
     return page
@@ -85,8 +83,10 @@ def layout(state: ExplorerState) -> pn.Column:
     footer = pn.pane.HTML('<div class="footer">Research software. <b>Not for diagnosis.</b> Coordinates are world '
                           'millimetres (RAS+) of the scan itself.</div>', stylesheets=[style.HTML], margin=0,
                           sizing_mode="stretch_width")
+    save = pn.widgets.FileDownload(callback=lambda: saved_page(state), filename="explorer.html", label="Save page",
+                                   button_style="outline", height=24, width=110, margin=(-8, 0, 0, 0))
     return pn.Column(_message(state), pn.Row(left, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}),
-                     footer, margin=0, sizing_mode="stretch_both",
+                     pn.Row(footer, save, sizing_mode="stretch_width", margin=0), margin=0, sizing_mode="stretch_both",
                      styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "800px"})
 
 

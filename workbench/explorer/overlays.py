@@ -172,7 +172,8 @@ def true_labels(state: ExplorerState, row: dict[str, Any], runs: Shown) -> list[
     table = _label_table(state, row)
     if table is None:
         return None
-    structures = state.catalog.structures(runs.segment_run)
+    # a run without a segmentation takes the page's: side by side, one structure has one colour
+    structures = state.catalog.structures(runs.segment_run or state.segment_run)
     if structures and "structure" in table and (named := table[table["structure"].isin(structures)]).shape[0]:
         colors = dict(zip(structures, label_colors(len(structures), "truth"), strict=True))
         return [{"code": int(r.code), "name": str(r.structure).replace("_", " "), "color": colors[str(r.structure)]}
