@@ -20,6 +20,7 @@ from workbench.explorer.saved_page import saved_page
 from workbench.explorer.scan_view import ScanView
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.summary_view import SummaryView
+from workbench.explorer.text import text
 from workbench.explorer.views import SIMULATED
 
 TITLE = "VolTA workbench · explorer"
@@ -80,9 +81,8 @@ def layout(state: ExplorerState) -> pn.Column:
 
     turn()
     state.param.watch(turn, "view")
-    footer = pn.pane.HTML('<div class="footer">Research software. <b>Not for diagnosis.</b> Coordinates are world '
-                          'millimetres (RAS+) of the scan itself.</div>', stylesheets=[style.HTML], margin=0,
-                          sizing_mode="stretch_width")
+    footer = text('<div class="footer">Research software. <b>Not for diagnosis.</b> Coordinates are world '
+                  'millimetres (RAS+) of the scan itself.</div>', margin=0, sizing_mode="stretch_width")
     save = pn.widgets.FileDownload(callback=lambda: saved_page(state), filename="explorer.html", label="Save page",
                                    button_style="outline", height=24, width=110, margin=(-8, 0, 0, 0))
     return pn.Column(_message(state), pn.Row(left, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}),
@@ -148,11 +148,10 @@ def _message(state: ExplorerState) -> pn.Row:
     def dismiss(*_: Any) -> None:
         state.message = ""
 
-    text = pn.pane.HTML(pn.bind(shown, state.param.message),
-                        stylesheets=[style.HTML], sizing_mode="stretch_width", margin=0)
+    said = text(pn.bind(shown, state.param.message), sizing_mode="stretch_width", margin=0)
     close = pn.widgets.Button(name="Dismiss", button_style="outline", width=90)
     close.on_click(dismiss)
-    return pn.Row(text, close, visible=pn.bind(bool, state.param.message), sizing_mode="stretch_width", margin=0)
+    return pn.Row(said, close, visible=pn.bind(bool, state.param.message), sizing_mode="stretch_width", margin=0)
 
 
 def _case_name(state: ExplorerState) -> str:

@@ -10,7 +10,8 @@ import panel as pn
 
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import TABLE
-from workbench.explorer.views import SIMULATED, StateView, hint
+from workbench.explorer.text import hint
+from workbench.explorer.views import SIMULATED, StateView
 
 
 class BatchView(StateView):

@@ -9,6 +9,7 @@ import panel as pn
 
 from workbench.explorer import style
 from workbench.explorer.state import ExplorerState
+from workbench.explorer.text import text
 
 
 def card(title: str, content: Any, flex: str, *, note: Callable[[], str] | None = None, on: Sequence[Any] = (),
@@ -26,8 +27,7 @@ def card(title: str, content: Any, flex: str, *, note: Callable[[], str] | None 
     def heading(*_: Any) -> str:
         return f"<h2>{title}{f'<small>{note()}</small>' if note else ''}</h2>"
 
-    head: Any = pn.pane.HTML(pn.bind(heading, *on) if on else heading(), stylesheets=[style.HTML], margin=(0, 10),
-                             sizing_mode="stretch_width")
+    head: Any = text(pn.bind(heading, *on) if on else heading(), margin=(0, 10), sizing_mode="stretch_width")
     if beside is not None:
         head = pn.Row(head, beside, sizing_mode="stretch_width", margin=0)
     return pn.Column(head, content, sizing_mode="stretch_both", margin=0, stylesheets=[style.CARD],

@@ -15,8 +15,9 @@ from workbench.explorer.batch_view import BatchView
 from workbench.explorer.cards import card, panels
 from workbench.explorer.scan_state import MOST_BESIDE
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import HTML, TABLE
-from workbench.explorer.views import SIMULATED, StateView, hint
+from workbench.explorer.style import TABLE
+from workbench.explorer.text import hint, text
+from workbench.explorer.views import SIMULATED, StateView
 
 
 class ComparisonView(StateView):
@@ -26,7 +27,7 @@ class ComparisonView(StateView):
         super().__init__(state, **params)
         self._plot = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=210, margin=0, linked_axes=False)
         self._forest = pn.pane.HoloViews(sizing_mode="stretch_width", height=150, margin=0, linked_axes=False)
-        self._told = pn.pane.HTML("", stylesheets=[HTML], margin=(0, 10), sizing_mode="stretch_width")
+        self._told = text(margin=(0, 10), sizing_mode="stretch_width")
         self._head = hint()
         self.table = pn.widgets.Tabulator(
             pd.DataFrame(), disabled=True, show_index=False, selectable=1, pagination="remote", page_size=6,

@@ -10,7 +10,7 @@ import panel as pn
 
 from workbench.explorer.catalog import COORDINATES, INTERNAL
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import HTML
+from workbench.explorer.text import text
 from workbench.explorer.views import SIMULATED, TITLES, StateView
 
 
@@ -19,7 +19,7 @@ class DetailsView(StateView):
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
-        self._pane = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 10), stylesheets=[HTML])
+        self._pane = text(margin=(0, 10), sizing_mode="stretch_width")
         state.param.watch(lambda *_: self._update(), ["case", "cohort"], precedence=1)
         self._update()
 

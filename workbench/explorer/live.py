@@ -16,7 +16,7 @@ import panel as pn
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.catalog import Catalog
-from workbench.explorer.style import HTML
+from workbench.explorer.text import hint
 
 log = logging.getLogger(__name__)
 _ONE = threading.Lock()  # two forward passes at once on a small server are slower than one after the other
@@ -33,7 +33,7 @@ class Live(pn.viewable.Viewer):
         super().__init__(**params)
         self._bar = pn.indicators.Progress(value=0, max=100, sizing_mode="stretch_width", height=14,
                                           margin=(4, 10, 0, 10))
-        self._text = pn.pane.HTML("", css_classes=["hint"], stylesheets=[HTML], margin=(0, 10))
+        self._text = hint()
         self._cancel = pn.widgets.Button(name="Cancel", width=80, height=28, margin=(2, 10))
         self._cancel.on_click(lambda *_: self.stop())
         self._box = pn.Column(self._bar, self._text, self._cancel, visible=False, sizing_mode="stretch_width", margin=0)

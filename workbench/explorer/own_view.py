@@ -15,9 +15,9 @@ from workbench.explorer.nifti_view import NiftiView
 from workbench.explorer.own_scan import Own
 from workbench.explorer.place import Placed, place
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import HTML
+from workbench.explorer.text import hint, text
 from workbench.explorer.upload import Upload
-from workbench.explorer.views import StateView, hint
+from workbench.explorer.views import StateView
 from workbench.plots.placed import with_star
 
 
@@ -28,7 +28,7 @@ class OwnView(StateView):
         super().__init__(state, **params)
         self.view = NiftiView(sizing_mode="stretch_both", min_height=360, margin=0, empty="No scan of your own yet.")
         self.upload, self.live = Upload(self.take, sizing_mode="stretch_width", margin=(4, 10)), Live()
-        self._said = pn.pane.HTML("", stylesheets=[HTML], margin=(6, 10), sizing_mode="stretch_width")
+        self._said = text(margin=(6, 10), sizing_mode="stretch_width")
         self._pane = pn.pane.HoloViews(None, sizing_mode="stretch_both", min_height=260, margin=0, linked_axes=False)
         self._own: Own | None = None
         self._placed: Placed | None = None

@@ -22,6 +22,7 @@ from workbench.explorer.pages import PAGES
 from workbench.explorer.scan_view import ScanView
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.summary_view import summary_html
+from workbench.explorer.text import Text, text
 from workbench.plots.offline import with_styles
 
 
@@ -62,14 +63,13 @@ def _written(state: ExplorerState, query: str, lost: str) -> str:
 HEIGHT = 800  # pixels of a saved page's parts
 
 
-def _heading(state: ExplorerState, query: str, problems: list[str]) -> pn.pane.HTML:
+def _heading(state: ExplorerState, query: str, problems: list[str]) -> Text:
     """What this is, from when, of which runs: a file that travels alone has to say it."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     said = "".join(f"<p class='hint'>{escape(problem)}</p>" for problem in problems)
-    return pn.pane.HTML(
+    return text(
         f"<h2>VolTA workbench {escape(workbench.__version__)}: a page of the explorer, saved {now}</h2>"
         f"<div class='hint'>{summary_html(state)}</div>"
         f"<p class='hint'>Runs in <code>{escape(str(state.runs_folder))}</code>, state <code>{escape(query)}</code>. "
         "The viewer and the plots work; choosing other scans or runs needs the explorer itself. Research software, not "
-        f"for diagnosis.</p>{said}", stylesheets=[style.HTML, ".summary { color: var(--ink) }"],
-        sizing_mode="stretch_width")
+        f"for diagnosis.</p>{said}", css=".summary { color: var(--ink) }", sizing_mode="stretch_width")

@@ -9,18 +9,18 @@ import panel as pn
 from workbench.explorer.live import Live
 from workbench.explorer.scan_state import MOST_BESIDE
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import CHECKBOX, HTML
+from workbench.explorer.style import CHECKBOX
+from workbench.explorer.text import Text, hint
 
 NOTED = ("attention", "beside", "similarity", "rgb", "truth", "prediction", "error")
 
 
-def notes() -> dict[str, pn.pane.HTML]:
+def notes() -> dict[str, Text]:
     """A line of text for each overlay: what it is, or why there is none."""
-    return {slot: pn.pane.HTML("", css_classes=["hint"], stylesheets=[HTML], margin=(0, 10, 4, 10),
-                               sizing_mode="stretch_width") for slot in NOTED}
+    return {slot: hint(margin=(0, 10, 4, 10)) for slot in NOTED}
 
 
-def controls(state: ExplorerState, notes: dict[str, pn.pane.HTML], live: Live, software: Any) -> pn.Column:
+def controls(state: ExplorerState, notes: dict[str, Text], live: Live, software: Any) -> pn.Column:
     """Widgets of the state's parameters; they know no viewer. ``software``: bound to whether the browser has no GPU."""
     p, narrow = state.param, {"margin": (2, 10), "sizing_mode": "stretch_width"}
 
@@ -65,15 +65,11 @@ def controls(state: ExplorerState, notes: dict[str, pn.pane.HTML], live: Live, s
         heading("show_error"), only("show_error", notes["error"]),
         of("outline", pn.widgets.Checkbox, margin=(8, 10, 2, 10)),
         of("label_opacity", pn.widgets.FloatSlider, name="Opacity of segmentations", **slider),
-        of("flicker", pn.widgets.Checkbox, margin=(8, 10, 2, 10)), _flicker_hint(),
+        of("flicker", pn.widgets.Checkbox, margin=(8, 10, 2, 10)),
+        hint("Attention and what it is held against, while both are on; else truth and prediction."),
         _beside(state), _other_runs(state),
         of("linked", pn.widgets.Checkbox), only("linked", of("linked_by", pn.widgets.Select), _box_hint(state)),
         width=225, sizing_mode="stretch_height", margin=0, css_classes=["controls"], scroll="y-auto")
-
-
-def _flicker_hint() -> pn.pane.HTML:
-    return pn.pane.HTML("Attention and what it is held against, while both are on; else truth and prediction.",
-                        css_classes=["hint"], stylesheets=[HTML], margin=(0, 10))
 
 
 def _beside(state: ExplorerState) -> pn.Column:
@@ -113,7 +109,7 @@ def _other_runs(state: ExplorerState) -> pn.Column:
     return pn.Column(chosen, sizing_mode="stretch_width", margin=0)
 
 
-def _box_hint(state: ExplorerState) -> pn.pane.HTML:
+def _box_hint(state: ExplorerState) -> Text:
     """What the second way of linking is, and for whom it works; said only when it is chosen."""
     def told(by: str, cohort: Any) -> str:
         if by != "box":
@@ -122,8 +118,7 @@ def _box_hint(state: ExplorerState) -> pn.pane.HTML:
         return ("No registration: a place is a share of the box around each brain." if known else
                 "This embedding does not know its brains' boxes: linked by mm. Run <code>workbench embed</code> again.")
 
-    return pn.pane.HTML(pn.bind(told, state.param.linked_by, state.param.cohort), css_classes=["hint"],
-                        stylesheets=[HTML], margin=(0, 10))
+    return hint(pn.bind(told, state.param.linked_by, state.param.cohort))
 
 
 MOST_OFFERED = 2000  # ids in one list: a browser's drop-down is no index of a hundred thousand

@@ -10,9 +10,9 @@ import panel as pn
 from workbench import plots
 from workbench.explorer.catalog import PROJECTIONS
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import HTML
 from workbench.explorer.summary_view import empty_html
-from workbench.explorer.views import StateView, hint
+from workbench.explorer.text import hint, text
+from workbench.explorer.views import StateView
 
 
 class ScatterView(StateView):
@@ -21,7 +21,7 @@ class ScatterView(StateView):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
         self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=180, margin=0, linked_axes=False)
-        self._empty = pn.pane.HTML("", stylesheets=[HTML], sizing_mode="stretch_width")
+        self._empty = text(sizing_mode="stretch_width")
         self._hint = hint()
         state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color", "save_as"])
         state.param.watch(lambda *_: self._count(), ["selection", "cohort", "projection"])

@@ -11,7 +11,8 @@ import panel as pn
 from workbench import plots
 from workbench.explorer.gallery import MOST, Gallery, gallery_items
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.views import StateView, hint
+from workbench.explorer.text import hint
+from workbench.explorer.views import StateView
 
 
 class PanelView(StateView):

@@ -11,7 +11,7 @@ import panel as pn
 from workbench import plots
 from workbench.explorer.selection_views import PanelView
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import HTML
+from workbench.explorer.text import text
 from workbench.explorer.views import SIMULATED
 
 
@@ -24,7 +24,7 @@ class ShiftView(PanelView):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
         self.pane = pn.pane.HoloViews(sizing_mode="stretch_both", margin=0, linked_axes=False, min_width=230)
-        self.table = pn.pane.HTML("", stylesheets=[HTML], sizing_mode="stretch_both", margin=(0, 10))
+        self.table = text(sizing_mode="stretch_both", margin=(0, 10))
         self.refresh()
 
     def __panel__(self) -> pn.viewable.Viewable:

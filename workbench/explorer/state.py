@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ class ExplorerState(ScanState):
 
     # selection -----------------------------------------------------------------------------------------------
 
-    def select_rows(self, rows: list[int]) -> None:
+    def select_rows(self, rows: Sequence[int] | np.ndarray) -> None:
         """Positions in the cohort table, as a plot reports them; the first becomes the case, none clears."""
         asked = np.asarray(rows, dtype=np.int64)
         inside = asked[(asked >= 0) & (asked < len(self.cohort))]

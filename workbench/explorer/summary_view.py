@@ -7,7 +7,7 @@ from html import escape
 import panel as pn
 
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import HTML
+from workbench.explorer.text import text
 from workbench.explorer.views import SIMULATED, StateView
 
 
@@ -15,8 +15,7 @@ class SummaryView(StateView):
     """One line on top: what is on the screen, how many, and whether it is simulated."""
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.pane.HTML(pn.bind(lambda *_: summary_html(self.state), self.state.param.cohort),
-                            stylesheets=[HTML], margin=(6, 16))
+        return text(pn.bind(lambda *_: summary_html(self.state), self.state.param.cohort), margin=(6, 16))
 
 
 def summary_html(state: ExplorerState) -> str:

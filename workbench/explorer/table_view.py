@@ -12,7 +12,8 @@ import panel as pn
 from workbench.explorer.catalog import readable_columns
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import TABLE
-from workbench.explorer.views import TITLES, StateView, hint
+from workbench.explorer.text import hint
+from workbench.explorer.views import TITLES, StateView
 
 PAGE = 6  # rows of the table that are seen at once
 

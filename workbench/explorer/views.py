@@ -7,7 +7,6 @@ from typing import Any
 import panel as pn
 
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import HTML
 
 SIMULATED = '<span class="simulated" title="These scans were made by a computer">SIMULATED DATA</span>'
 TITLES = {"participant": "Participant", "session": "Session", "site": "Site", "scanner": "Scanner", "sex": "Sex",
@@ -20,8 +19,3 @@ class StateView(pn.viewable.Viewer):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(**params)
         self.state = state
-
-
-def hint(html: str = "") -> pn.pane.HTML:
-    """A line of small grey text; what is put into it must be escaped."""
-    return pn.pane.HTML(html, css_classes=["hint"], stylesheets=[HTML], margin=(0, 10), sizing_mode="stretch_width")

@@ -15,8 +15,8 @@ from workbench.explorer.change import Changed, change
 from workbench.explorer.live import Live
 from workbench.explorer.nifti_view import NiftiView
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.style import HTML
-from workbench.explorer.views import SIMULATED, StateView, hint
+from workbench.explorer.text import hint, text
+from workbench.explorer.views import SIMULATED, StateView
 from workbench.plots.change_curves import change_curves
 
 # name, what full strength is (analysis.changes)
@@ -35,7 +35,7 @@ class WhatIfView(StateView):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
         self._curves = pn.pane.HoloViews(None, sizing_mode="stretch_both", min_height=260, margin=0, linked_axes=False)
-        self._flips = pn.pane.HTML("", stylesheets=[HTML], margin=(4, 10), sizing_mode="stretch_width")
+        self._flips = text(margin=(4, 10), sizing_mode="stretch_width")
         self._hint = hint()
         self.sliders = {name: pn.widgets.FloatSlider(
             name=f"{name.replace('_', ' ')} ({text})", start=0, end=1, step=0.05, value=0, margin=(2, 10),
@@ -43,7 +43,7 @@ class WhatIfView(StateView):
         self.compute = pn.widgets.Button(name="Compute for this scan", button_type="primary", height=30, margin=(6, 10))
         self.compute.on_click(lambda *_: self._compute())
         self.live = Live()
-        self._result = pn.pane.HTML("", stylesheets=[HTML], margin=(4, 10), sizing_mode="stretch_width")
+        self._result = text(margin=(4, 10), sizing_mode="stretch_width")
         group = uuid4().hex
         both: dict[str, Any] = {"sizing_mode": "stretch_both", "min_height": 300, "margin": 0, "group": group,
                                 "linked": True, "layout": "axial"}
