@@ -4,6 +4,7 @@ import sys
 import time
 import urllib.request
 
+from workbench.explorer import app
 from workbench.explorer.app import free_port
 from workbench.explorer.nifti_view import BUNDLE
 
@@ -39,6 +40,39 @@ def test_serve_prints_its_address_and_admits_only_its_own_pages(fake_runs):
             assert " 403 " in _websocket(port, "http://evil.example")
         finally:
             process.terminate()
+
+
+def test_a_session_without_a_page_asks_only_this_server_for_its_looks(fake_runs):
+    """A browser that comes back after its session has ended gets a new one through the socket alone."""
+    import panel.models.location
+    import panel.models.tabulator  # noqa: F401  the client must know what the page is made of
+    from bokeh.client import pull_session
+    from bokeh.models import ImportedStyleSheet
+
+    code = "import sys; from workbench.explorer.app import serve; serve(sys.argv[1], port=0)"
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(fake_runs)], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            address = next(word for word in line.split() if word.startswith("http://localhost:"))
+            _get(address)
+            session = pull_session(url=address)
+            sheets = {sheet.url for sheet in session.document.select({"type": ImportedStyleSheet})}
+            session.close()
+        finally:
+            process.terminate()
+    assert len(sheets) > 3 and not [url for url in sheets if "//" in url]
+
+
+def test_a_fault_of_our_own_is_a_page_that_says_so(fake_runs, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("<script>nothing</script>")
+
+    monkeypatch.setattr(app, "ScanView", broken)
+    page = app.build(fake_runs)
+    said = "".join(str(part.object) for part in page.main if hasattr(part, "object"))
+    assert "could not be opened" in said and "&lt;script&gt;" in said and "<script>" not in said
+    assert "nothing" in caplog.text  # and the terminal has the place
 
 
 def test_the_bundle_comes_with_its_licences():

@@ -66,3 +66,20 @@ def test_a_click_on_a_score_is_its_case(server, open_page):
     assert worst == "fake/sub-10"  # the last with a score: each has a lower one than the one before
     page.page.locator(f".tabulator-cell:text-is('{worst}')").click()
     page.wait_case("fake_sub-10")
+
+
+def test_a_selection_of_the_table_is_seen_in_the_plot(explorer):
+    page = explorer.page
+    chosen = """n => {
+      const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure")
+      const source = figure.renderers.map(r => r.data_source).find(s => s && s.data.scan_id)
+      const ids = source.selected.indices.map(i => source.data.scan_id[i])
+      return ids.length === n && ids }"""
+    page.locator(".tabulator-col[tabulator-field='site'] input").fill("South")
+    page.keyboard.press("Enter")
+    page.locator(".tabulator-cell[tabulator-field='site']:text-is('North')").first.wait_for(state="detached")
+    page.get_by_role("button", name="Select filtered").click()
+    explorer.wait_rows(6)
+    assert all(int(scan_id[-2:]) % 2 for scan_id in page.wait_for_function(chosen, arg=6).json_value())
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_function("n => (" + chosen + ")(n) && true", arg=0)

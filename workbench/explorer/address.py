@@ -37,7 +37,7 @@ def write(state: ExplorerState) -> tuple[str, str]:
             continue
         text = _selection(state) if name == "selection" else _text(value)
         if len(text) > LONGEST:
-            lost = f"a selection of {len(value)} scans is too long for the address: export it as CSV"
+            lost = f"The address cannot hold the {len(value)} selected; CSV can."
             continue
         query[name] = text
     return "?" + urlencode(query), lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Sequence
 from html import escape
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+from panel.io.resources import LOCAL_DIST
 
 from workbench.explorer import address as query_of
 from workbench.explorer import style
@@ -23,6 +25,8 @@ from workbench.explorer.summary_view import SummaryView
 from workbench.explorer.text import text
 from workbench.explorer.views import SIMULATED
 
+log = logging.getLogger(__name__)
+
 TITLE = "VolTA workbench · explorer"
 
 # the page is loaded again in the other theme; the rest of the address brings the state back
@@ -36,17 +40,32 @@ location.search = query.toString()
 def build(runs_folder: str | Path | None) -> Any:
     """The explorer of the runs below a folder, as a page for one session.
 
-    A folder that is missing or holds no runs gives a page that says what to do, never an error.
+    A folder that is missing or holds no runs gives a page that says what to do, never an error. An error of our own
+    gives a page that says so; Panel's page for it would load scripts from the network.
     """
     pn.extension("tabulator")
+    if pn.state.curdoc is not None:
+        # Panel takes style sheets from the network until the page's HTML is made; a browser that comes back after its
+        # session has ended gets a new session without one
+        pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
+    try:
+        return _page(runs_folder)
+    except Exception as error:
+        log.exception("the explorer could not be opened")
+        page = _template(dark=False)
+        page.main.append(text(f"<div class='empty'><h2>The explorer could not be opened</h2><p>This is a fault of the "
+                              f"explorer, not of your data. What it says:</p><pre>{escape(repr(error))}</pre><p>The "
+                              "terminal in which it was started shows where.</p></div>", sizing_mode="stretch_width"))
+        return page
+
+
+def _page(runs_folder: str | Path | None) -> Any:
     state = ExplorerState(runs_folder, served=True)
     state.param["view"].objects = [page.key for page in PAGES]
     query = {name: values[-1].decode(errors="replace") for name, values in (pn.state.session_args or {}).items()}
     problems = query_of.read(state, query)
     dark = query.get("theme") == "dark"
-    page: Any = pn.template.BootstrapTemplate(title=TITLE, header_background="#1f2d3d", header_color="#ffffff",
-                                              theme="dark" if dark else "default",
-                                              raw_css=[style.DARK if dark else style.LIGHT, style.PAGE])
+    page = _template(dark)
     again = _header_button("Look for runs again")
     again.on_click(lambda *_: state.refresh())
     shade = _header_button("Light" if dark else "Dark")
@@ -57,6 +76,12 @@ def build(runs_folder: str | Path | None) -> Any:
     page.main.append(body)
     state.message = "\n".join([*filter(None, [state.message]), *problems])
     return page
+
+
+def _template(dark: bool) -> Any:
+    return pn.template.BootstrapTemplate(title=TITLE, header_background="#1f2d3d", header_color="#ffffff",
+                                         theme="dark" if dark else "default",
+                                         raw_css=[style.DARK if dark else style.LIGHT, style.PAGE])
 
 
 def layout(state: ExplorerState) -> pn.Column:

@@ -17,7 +17,7 @@ from workbench.explorer.scan_state import MOST_BESIDE
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import TABLE
 from workbench.explorer.text import hint, text
-from workbench.explorer.views import SIMULATED, StateView
+from workbench.explorer.views import MARKS, SIMULATED, StateView
 
 
 class ComparisonView(StateView):
@@ -37,7 +37,7 @@ class ComparisonView(StateView):
         self._scores = pd.DataFrame()
         self._ids: list[str] = []
         state.param.watch(lambda *_: self._draw(), ["compared", "metric", "part", "save_as", "cohort"])
-        state.param.watch(lambda *_: self._mark(), ["case"], precedence=1)
+        state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
         self._draw()
 
     def __panel__(self) -> pn.viewable.Viewable:

@@ -11,7 +11,7 @@ import panel as pn
 from workbench.explorer.catalog import COORDINATES, INTERNAL
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.text import text
-from workbench.explorer.views import SIMULATED, TITLES, StateView
+from workbench.explorer.views import MARKS, SIMULATED, TITLES, StateView
 
 
 class DetailsView(StateView):
@@ -20,7 +20,7 @@ class DetailsView(StateView):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
         self._pane = text(margin=(0, 10), sizing_mode="stretch_width")
-        state.param.watch(lambda *_: self._update(), ["case", "cohort"], precedence=1)
+        state.param.watch(lambda *_: self._update(), ["case", "cohort"], precedence=MARKS)
         self._update()
 
     def __panel__(self) -> pn.viewable.Viewable:

@@ -10,6 +10,7 @@ from panel.custom import JSComponent
 
 from workbench.explorer import address
 from workbench.explorer.state import ExplorerState
+from workbench.explorer.views import MARKS
 
 # key → what it does; "n" and "p" move through the selection, or the cohort where nothing is selected
 KEYS = {"n": "next case", "p": "previous case", "o": "overlays on or off", "+": "overlays more opaque",
@@ -28,16 +29,13 @@ class PageScript(JSComponent):
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(width=0, height=0, margin=0, **params)
-        self._state, self._told = state, ""
+        self._state = state
         self.hidden: tuple[str, ...] = OVERLAYS  # what "o" took away, to bring back the same
-        state.param.watch(self._write, address.held(state))
+        state.param.watch(self._write, address.held(state), precedence=MARKS)
         self._write()
 
     def _write(self, *_: Any) -> None:
-        self.search, lost = address.write(self._state)
-        if lost and lost != self._told:
-            self._state.message = lost
-        self._told = lost
+        self.search, self._state.address_lacks = address.write(self._state)
 
     def _handle_msg(self, key: Any) -> None:
         press(self._state, key, self)

@@ -11,6 +11,7 @@ from workbench.explorer.scan_state import MOST_BESIDE
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import CHECKBOX
 from workbench.explorer.text import Text, hint
+from workbench.explorer.views import MARKS
 
 NOTED = ("attention", "beside", "similarity", "rgb", "truth", "prediction", "error")
 
@@ -95,7 +96,7 @@ def _beside(state: ExplorerState) -> pn.Column:
 
     add.param.watch(take, "value")
     none.on_click(clear)
-    state.param.watch(offer, ["cohort", "selection", "scans_beside", "case"])
+    state.param.watch(offer, ["cohort", "selection", "scans_beside", "case"], precedence=MARKS)
     offer()
     return pn.Column(add, none, sizing_mode="stretch_width", margin=0)
 
@@ -121,4 +122,4 @@ def _box_hint(state: ExplorerState) -> Text:
     return hint(pn.bind(told, state.param.linked_by, state.param.cohort))
 
 
-MOST_OFFERED = 2000  # ids in one list: a browser's drop-down is no index of a hundred thousand
+MOST_OFFERED = 500  # ids in one list: a browser's drop-down is no index of a hundred thousand

@@ -23,7 +23,7 @@ from workbench.explorer.scan_controls import controls, notes
 from workbench.explorer.scan_state import MOST_BESIDE, ScanState
 from workbench.explorer.similarity import Similar, similar_to
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.views import StateView
+from workbench.explorer.views import SCAN, StateView
 
 
 class ScanView(StateView):
@@ -42,7 +42,7 @@ class ScanView(StateView):
         self.view.param.watch(self._windowed, "window")
         self.view.param.watch(self._changed, "drawn_by")
         self.view.param.watch(self._picked, "picked")
-        state.param.watch(self._changed, ["case", "cohort", *_LOOKS])
+        state.param.watch(self._changed, ["case", "cohort", *_LOOKS], precedence=SCAN)
         state.param.watch(self._only_errors, "show_error")
         self._update()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import holoviews as hv
@@ -9,10 +10,13 @@ import panel as pn
 
 from workbench import plots
 from workbench.explorer.catalog import PROJECTIONS
+from workbench.explorer.cloud_view import ACTIVE, cloud_plot
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.summary_view import empty_html
 from workbench.explorer.text import hint, text
-from workbench.explorer.views import StateView
+from workbench.explorer.views import MARKS, StateView
+
+Case = hv.streams.Stream.define("Case", case="")
 
 
 class ScatterView(StateView):
@@ -22,9 +26,13 @@ class ScatterView(StateView):
         super().__init__(state, **params)
         self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=180, margin=0, linked_axes=False)
         self._empty = text(sizing_mode="stretch_width")
-        self._hint = hint()
+        self._hint = hint(min_height=34)  # two lines: the plot below must not move with the text
         state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color", "save_as"])
-        state.param.watch(lambda *_: self._count(), ["selection", "cohort", "projection"])
+        state.param.watch(lambda *_: self._count(), ["selection", "cohort", "projection", "address_lacks"])
+        state.param.watch(lambda *_: self._ring.event(case=state.case), ["case"], precedence=MARKS)
+        state.param.watch(lambda *_: self._highlight(), ["selection"], precedence=MARKS)
+        self._ring, self._chosen = Case(), hv.streams.Counter()  # of the present plot
+        self._by_plot = False  # whether the selection is being changed by the plot itself
         self._draw()
         self._count()
 
@@ -45,20 +53,47 @@ class ScatterView(StateView):
             return
         with state.guarded():
             x, y = PROJECTIONS[state.projection]
-            points = plots.embedding_scatter(cohort, x, y, state.color, svg=state.save_as == "SVG")
-            if state.selection:  # from the address, or of the picture before
-                points = points.opts(selected=state.selected_rows().tolist())
             # the ring is a layer of its own: another case must not redraw the cloud nor forget the lasso
-            ring = hv.DynamicMap(lambda case: plots.case_ring(cohort, x, y, case),
-                                 streams=[hv.streams.Params(state, ["case"])])
-            hv.streams.Selection1D(source=points).add_subscriber(lambda index: state.select_rows(index or []))
-            self._pane.object = plots.with_ring(points, ring)
+            self._ring, self._chosen = Case(case=state.case), hv.streams.Counter()
+            ring = hv.DynamicMap(lambda case: plots.case_ring(cohort, x, y, case), streams=[self._ring])
+            if self._cloudy():
+                self._pane.object = cloud_plot(state, x, y, self._chosen, self._tell) * ring
+            else:
+                self._pane.object = plots.with_ring(self._points(x, y), ring)
+
+    def _cloudy(self) -> bool:
+        """Whether the server draws the points: they are many, and it will be there to draw them again."""
+        return self.state.served and len(self.state.cohort) > plots.MANY
+
+    def _tell(self, rows: Any) -> None:
+        self._by_plot = True
+        try:
+            self.state.select_rows(rows)
+        finally:
+            self._by_plot = False
+
+    def _highlight(self) -> None:
+        """Show a selection that was made elsewhere."""
+        if self._cloudy():
+            self._chosen.event()
+        elif not self._by_plot:
+            self._draw()
+
+    def _points(self, x: str, y: str) -> hv.Points:
+        state = self.state
+        points = plots.embedding_scatter(state.cohort, x, y, state.color, svg=state.save_as == "SVG")
+        points = points.opts(active_tools=ACTIVE)
+        if state.selection:  # from the address, or of the picture before
+            points = points.opts(selected=state.selected_rows().tolist())
+        hv.streams.Selection1D(source=points).add_subscriber(lambda index: self._tell(index or []))
+        return points
 
     def _count(self) -> None:
-        n, chosen = len(self.state.cohort), len(self.state.selection)
-        what = f"<b>{chosen}</b> of n = {n} selected; click beside the points to select all again" if chosen else \
+        state = self.state
+        n, chosen = len(state.cohort), len(state.selection)
+        what = f"<b>{chosen}</b> of n = {n} selected; click beside the points to select all again." if chosen else \
             f"n = {n} scans, one point each. Click a point, or draw a lasso or a box around some."
-        what += self._quality()
+        what += f" {escape(state.address_lacks)}" + self._quality()
         self._hint.object = what if n else ""
 
     def _quality(self) -> str:

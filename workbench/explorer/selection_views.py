@@ -12,7 +12,7 @@ from workbench import plots
 from workbench.explorer.gallery import MOST, Gallery, gallery_items
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.text import hint
-from workbench.explorer.views import StateView
+from workbench.explorer.views import MARKS, StateView
 
 
 class PanelView(StateView):
@@ -25,7 +25,7 @@ class PanelView(StateView):
         super().__init__(state, **params)
         self._stale = True
         self.hint = hint()
-        state.param.watch(self._changed, [*self.depends, "panel"])
+        state.param.watch(self._changed, [*self.depends, "panel"], precedence=MARKS)
 
     def _changed(self, *events: Any) -> None:
         self._stale = self._stale or any(event.name != "panel" for event in events)

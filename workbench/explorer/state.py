@@ -50,6 +50,7 @@ class ExplorerState(ScanState):
 
     cohort: Any = param.DataFrame(default=pd.DataFrame(), doc="One row a scan; see Catalog.cohort.")
     message = param.String(default="", doc="What went wrong last, for the page; empty when nothing did.")
+    address_lacks = param.String(default="", precedence=-1, doc="What the address cannot hold of this state.")
 
     def __init__(self, runs_folder: str | Path | None, *, served: bool = False, **params: Any) -> None:
         super().__init__(**params)
@@ -61,6 +62,7 @@ class ExplorerState(ScanState):
 
     @param.depends("cohort", watch=True)  # comes before the watchers of the views
     def _remember_ids(self) -> None:
+        self._rows: tuple[list[str] | None, np.ndarray] = (None, np.empty(0, np.int64))  # a selection, and where it is
         ids = self.cohort["scan_id"].to_numpy(object) if len(self.cohort) else np.empty(0, object)
         self._index = pd.Index(ids)  # for looking up many at once
         self.ids_joined = chr(0).join(map(str, ids)).encode()  # what an address knows a cohort by
@@ -149,6 +151,7 @@ class ExplorerState(ScanState):
         inside = asked[(asked >= 0) & (asked < len(self.cohort))]
         ids = [str(i) for i in self._index.to_numpy(object)[inside]] if len(inside) else []
         with param.parameterized.batch_call_watchers(self):
+            self._rows = (ids, np.sort(inside))
             self.selection = ids
             if ids and self.case not in ids:
                 self.case = ids[0]
@@ -179,7 +182,11 @@ class ExplorerState(ScanState):
 
     def selected_rows(self) -> np.ndarray:
         """Their positions in the cohort, in its order."""
-        return self._rows_of(self.selection) if self.selection else np.arange(len(self.cohort))
+        if not self.selection:
+            return np.arange(len(self.cohort))
+        if self._rows[0] is not self.selection:
+            self._rows = (self.selection, self._rows_of(self.selection))
+        return self._rows[1]
 
     def _rows_of(self, scan_ids: list[str]) -> np.ndarray:
         # among 100,000 ids pandas' own `isin` takes 0.2 s, for each view that asks

@@ -13,7 +13,7 @@ from workbench.explorer.catalog import readable_columns
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.style import TABLE
 from workbench.explorer.text import hint
-from workbench.explorer.views import TITLES, StateView
+from workbench.explorer.views import MARKS, TITLES, StateView
 
 PAGE = 6  # rows of the table that are seen at once
 
@@ -43,7 +43,7 @@ class TableView(StateView):
         self._whole = pd.DataFrame()  # what the table would show of the whole cohort, made once
         state.param.watch(lambda *_: self._prepare(), ["cohort"])
         state.param.watch(lambda *_: self._fill(), ["selection", "cohort"])
-        state.param.watch(lambda *_: self._mark(), ["case"], precedence=1)  # the scan itself comes first
+        state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
         self._prepare()
         self._fill()
 
@@ -71,9 +71,9 @@ class TableView(StateView):
         state, rows = self.state, self.state.selected()
         self._ids = [str(i) for i in rows["scan_id"].to_numpy(object)] if len(rows) else []
         self.table.value = self._whole.loc[rows.index].reset_index(drop=True) if len(rows) else pd.DataFrame()
-        self._hint.object = (f"{len(rows)} of n = {len(state.cohort)} scans; click a row to see its scan."
+        self._hint.object = (f"{len(rows)} of n = {len(state.cohort)} scans; click one"
                              if len(rows) else "")
-        self._all.visible = bool(state.selection)
+        self._all.disabled = not state.selection  # not hidden: what comes and goes moves the page
         self._take.visible = self._csv.visible = bool(len(rows))
         self._mark()
 

@@ -17,7 +17,7 @@ class Text(pn.pane.HTML):
     """
 
     def _update(self, ref: str, model: Any) -> None:
-        model.update(text=self._get_properties(model.document)["text"])
+        model.update(text=self._transform_object(self.object)["object"])
 
 
 def text(html: Any = "", *, css: str = "", **params: Any) -> Text:
@@ -25,6 +25,6 @@ def text(html: Any = "", *, css: str = "", **params: Any) -> Text:
     return Text(html, stylesheets=[HTML, css] if css else [HTML], **params)
 
 
-def hint(html: Any = "", *, margin: Any = (0, 10)) -> Text:
+def hint(html: Any = "", *, margin: Any = (0, 10), **params: Any) -> Text:
     """A line of small grey text; what is put into it must be escaped."""
-    return text(html, css_classes=["hint"], margin=margin, sizing_mode="stretch_width")
+    return text(html, css_classes=["hint"], margin=margin, sizing_mode="stretch_width", **params)

@@ -13,6 +13,10 @@ TITLES = {"participant": "Participant", "session": "Session", "site": "Site", "s
           "age": "Age (years)", "diagnosis": "Diagnosis", "dice_mean": "Dice (mean)", "dice_split": "Dice from"}
 
 
+# who is told first of a change that many look at: texts and the table, then the scan, then what only marks
+SCAN, MARKS = 1, 2
+
+
 class StateView(pn.viewable.Viewer):
     """A view of one session's state: it draws a part of it, and writes what the user does back to it."""
 

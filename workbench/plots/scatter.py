@@ -39,7 +39,7 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
     """
     import holoviews as hv
     import holoviews.plotting.bokeh  # registers the backend that the options below are for
-    from bokeh.models import HoverTool, LassoSelectTool
+    from bokeh.models import HoverTool
 
     many = len(table) > MANY
     hover = [column for column in HOVER if column in table and not many]
@@ -68,10 +68,9 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
                   "hooks": [sort_legend]}
     else:
         shades = {"cmap": list(colors.values()), "clim": (-0.5, len(colors) - 0.5), "color_levels": len(colors),
-                  "hooks": [_named_legend({legend[v]: c for v, c in colors.items()})]}
+                  "hooks": [named_legend({legend[v]: c for v, c in colors.items()})]}
     shades["hooks"] = [*shades.get("hooks", []), _drawn_by("webgl" if many else "svg" if svg else "canvas")]
-    lasso = LassoSelectTool(continuous=False)  # at each move of the mouse it would be a selection, sent to the server
-    tools: list[Any] = ["tap", "box_select", lasso]
+    tools: list[Any] = ["tap", "box_select", lasso_tool()]
     if hover:
         tips = [(column, f"@{column}") for column in hover] + ([] if color in hover else [("colour", "@color")])
         tooltip = HoverTool(tooltips=tips)
@@ -85,6 +84,13 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
         default_tools=["pan", "wheel_zoom", "reset", "save"], active_tools=["lasso_select", "tap"],
         toolbar="above", title=title, xticks=4, yticks=4, responsive=True,
         backend="bokeh", **edge, **shades)
+
+
+def lasso_tool() -> Any:
+    """A lasso that acts when the mouse is let go: at each move it would be a selection, sent to the server."""
+    from bokeh.models import LassoSelectTool
+
+    return LassoSelectTool(continuous=False)
 
 
 def case_ring(table: pd.DataFrame, x: str, y: str, scan_id: str) -> hv.Points:
@@ -145,7 +151,7 @@ def sort_legend(plot: Any, element: Any) -> None:
                         for name in order]
 
 
-def _named_legend(colors: dict[str, str]) -> Any:
+def named_legend(colors: dict[str, str]) -> Any:
     """A legend of names that the points themselves do not carry."""
     def add(plot: Any, element: Any) -> None:
         from bokeh.models import ColumnDataSource, Scatter
