@@ -72,7 +72,9 @@ class ExplorerPage:
         return self.page.locator(".tabulator-row .tabulator-cell[tabulator-field='participant']").all_inner_texts()
 
     def wait_rows(self, n: int, timeout: float = 60_000) -> None:
-        self.page.locator(f"text=/^{n} of n = /").first.wait_for(timeout=timeout)
+        """Until the table says so; what it says comes after its rows, which it may draw a moment later."""
+        self.page.locator(f"text=/^{n} of n = [0-9]+ scans/").first.wait_for(timeout=timeout)
+        self.page.wait_for_timeout(200)
 
     def lasso(self, corners: list[tuple[float, float]], *, takes: int) -> None:
         """Drag a lasso and wait for the table. On a busy machine the first move may come later than 250 ms, which is
