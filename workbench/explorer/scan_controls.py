@@ -21,8 +21,8 @@ def notes() -> dict[str, Text]:
     return {slot: hint(margin=(0, 10, 4, 10)) for slot in NOTED}
 
 
-def controls(state: ExplorerState, notes: dict[str, Text], live: Live, software: Any) -> pn.Column:
-    """Widgets of the state's parameters; they know no viewer. ``software``: bound to whether the browser has no GPU."""
+def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any) -> pn.Column:
+    """Widgets of the state's parameters; they know no viewer. ``slow``: bound to whether there may be no GPU."""
     p, narrow = state.param, {"margin": (2, 10), "sizing_mode": "stretch_width"}
 
     def of(name: str, kind: Any, /, **more: Any) -> pn.widgets.Widget:
@@ -33,8 +33,16 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, software:
                   margin=(10, 10, 2, 10))
 
     def only(name: str, *parts: Any) -> pn.Column:
-        """Settings of an overlay, seen while it is on: the column is long enough."""
-        return pn.Column(*parts, visible=p[name], sizing_mode="stretch_width", margin=0)
+        """Settings of an overlay, seen while it is on (the column is long enough), and sent when first seen."""
+        column = pn.Column(visible=p[name], sizing_mode="stretch_width", margin=0)
+
+        def fill(*_: Any) -> None:
+            if getattr(state, name) and not column.objects:
+                column.objects = list(parts)
+
+        fill()
+        state.param.watch(fill, name)
+        return column
 
     # sliders act when the mouse is let go: each step would recolour the whole volume
     slider = {"throttled": True, "format": "0.00"}
@@ -48,7 +56,7 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, software:
     return pn.Column(
         of("layout", pn.widgets.Select, name="View"),
         of("radiological", pn.widgets.Checkbox, margin=(6, 10)),
-        of("every_voxel", pn.widgets.Checkbox, margin=(0, 10, 6, 10), visible=software),
+        of("every_voxel", pn.widgets.Checkbox, margin=(0, 10, 6, 10), visible=slow),
         pn.Row(of("window_low", pn.widgets.FloatInput, **number), of("window_high", pn.widgets.FloatInput, **number),
                margin=0), reset,
         heading("show_attention"),

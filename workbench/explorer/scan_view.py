@@ -38,10 +38,11 @@ class ScanView(StateView):
         self.notes, self.live = notes(), Live()
         self._similar: tuple[Any, dict[str, Similar]] | None = None  # for which case and encoder, and what was found
         self._row = pn.Row(self.view, sizing_mode="stretch_both", margin=0, styles={"gap": "4px", "min-width": "0"})
-        self._controls = controls(state, self.notes, self.live, pn.bind("software".__eq__, self.view.param.drawn_by))
+        self._controls = controls(state, self.notes, self.live, pn.bind("gpu".__ne__, self.view.param.drawn_by))
         self.view.param.watch(self._windowed, "window")
         self.view.param.watch(self._changed, "drawn_by")
         self.view.param.watch(self._picked, "picked")
+        self.view.param.watch(self._read_ahead, "shown")
         state.param.watch(self._changed, ["case", "cohort", *_LOOKS], precedence=SCAN)
         state.param.watch(self._only_errors, "show_error")
         self._update()
@@ -65,15 +66,18 @@ class ScanView(StateView):
             self._show(self._panes[0], state.case, _names(layers.chosen(state)) if runs else "", alone=not more)
             for pane, (scan_id, run) in zip(self._panes[1:], more, strict=True):
                 self._show(pane, scan_id, run, alone=False)
-            if self._panes[0].coarse and state.case:
-                with contextlib.suppress(WorkbenchError):  # told when that scan is really asked for
-                    files.prepare_coarse(self._next_files())
 
     def _beside(self) -> list[tuple[str, str]]:
         """What stands beside the case: itself under other runs, and other scans; with the run, or without."""
         state = self.state
         scans = [i for i in dict.fromkeys(state.scans_beside) if i != state.case]
         return [*((state.case, run) for run in state.runs_beside), *((i, "") for i in scans)][:MOST_BESIDE]
+
+    def _read_ahead(self, *_: Any) -> None:
+        """Once the scan is on screen: before that, the browser needs the processor."""
+        if self._panes[0].coarse and self.state.case:
+            with contextlib.suppress(WorkbenchError):  # told when that scan is really asked for
+                files.prepare_coarse(self._next_files())
 
     def _next_files(self) -> list[Path]:
         """What the next case will ask for, as far as its files are known."""

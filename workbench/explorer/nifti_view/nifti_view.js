@@ -214,7 +214,8 @@ export function render({ model, el }) {
     if (!MAPS.has(slot)) return
     // by turns in the same colours, together in others
     const turns = (model.flicker ?? []).length === 2
-    image.colormap = slot === "similarity" ? "similarity" : slot === "beside" && !turns ? "beside" : "attention"
+    const colors = slot === "similarity" ? "similarity" : slot === "beside" && !turns ? "beside" : "attention"
+    if (image.colormap !== colors) image.colormap = colors // to set it is to look at every voxel again
     // 2: colours from zero and nothing below cal_min (in this NiiVue, 1 is the one that fades); 0: from cal_min
     image.colormapType = look.range ? 0 : 2
     const [low, high] = look.range ?? massThreshold(entry.histogram, look.mass ?? 25)
