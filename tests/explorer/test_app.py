@@ -52,7 +52,8 @@ def test_a_session_without_a_page_asks_only_this_server_for_its_looks(fake_runs)
             address = next(word for word in line.split() if word.startswith("http://localhost:"))
             _get(address)
             # in a process of its own: Bokeh's client runs an event loop, and so may the tests of the page
-            done = subprocess.run([sys.executable, "-W", "ignore", "-c", SHEETS, address], capture_output=True, text=True)
+            done = subprocess.run([sys.executable, "-W", "ignore", "-c", SHEETS, address], capture_output=True,
+                                  text=True)
         finally:
             process.terminate()
     assert done.returncode == 0, done.stderr
