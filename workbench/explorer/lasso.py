@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.path import Path
 
 NEAR = 8.0  # pixels from a tap to the point that it means
+MOST_CORNERS = 2000  # of a lasso; a slow hand leaves several in one pixel, and a hostile page any number
 
 
 def rows_inside(x: np.ndarray, y: np.ndarray, geometry: dict[str, Any], pixel: tuple[float, float]) -> np.ndarray:
@@ -21,8 +22,15 @@ def rows_inside(x: np.ndarray, y: np.ndarray, geometry: dict[str, Any], pixel: t
         pixel: What one pixel is on each axis. A tap means the nearest point within eight of them, or none.
 
     Returns:
-        Of dtype int64; empty for an outline that is of no known type or has no inside.
+        Of dtype int64; empty for an outline that is of no known type, has no inside, or is not made of numbers.
     """
+    try:
+        return _inside(x, y, geometry, pixel)
+    except (KeyError, TypeError, ValueError):  # it comes from a browser
+        return np.empty(0, np.int64)
+
+
+def _inside(x: np.ndarray, y: np.ndarray, geometry: dict[str, Any], pixel: tuple[float, float]) -> np.ndarray:
     kind = geometry.get("type")
     if kind == "point":
         away = np.hypot((x - geometry["x"]) / pixel[0], (y - geometry["y"]) / pixel[1])
@@ -32,6 +40,7 @@ def rows_inside(x: np.ndarray, y: np.ndarray, geometry: dict[str, Any], pixel: t
         (x0, x1), (y0, y1) = (sorted((geometry[f"{a}0"], geometry[f"{a}1"])) for a in "xy")
         return np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))
     if kind == "poly" and len(geometry["x"]) > 2:
-        return np.flatnonzero(Path(np.column_stack([geometry["x"], geometry["y"]])).contains_points(
-            np.column_stack([x, y])))
+        corners = np.column_stack([geometry["x"], geometry["y"]]).astype(float)
+        corners = corners[::-(-len(corners) // MOST_CORNERS)]
+        return np.flatnonzero(Path(corners).contains_points(np.column_stack([x, y])))
     return np.empty(0, np.int64)
