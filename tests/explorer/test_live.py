@@ -1,7 +1,11 @@
 """What is computed while somebody waits equals what the jobs store."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
 from workbench.analysis import EmbedConfig, WhatifConfig, run_embed, run_whatif
 from workbench.errors import WorkbenchError
@@ -68,15 +72,25 @@ def test_the_place_itself_is_the_most_similar_and_lies_where_it_was_clicked(runs
 
 
 def test_an_encoder_that_is_not_there_is_said(runs, tmp_path):
-    import shutil
-
-    import yaml
-
     shutil.copytree(runs.root / "embed", tmp_path / "embed")
     config = tmp_path / "embed" / "config.yaml"
     config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "encoder": str(tmp_path / "gone")}))
     with pytest.raises(WorkbenchError, match="not at hand"):
         open_encoder(Catalog.scan(tmp_path), "embed")
+
+
+def test_a_relative_path_is_from_where_the_job_was_started(runs, tmp_path, monkeypatch):
+    """The explorer may be started elsewhere; the store and the encoder are then found from the run's own place."""
+    work = tmp_path / "work"
+    shutil.copytree(runs.run("embed").path, work / "runs" / "embed")
+    for name in ("store", "encoder"):
+        (work / name).symlink_to(Path(str(runs.run("embed").config[name])).resolve())
+    file = work / "runs" / "embed" / "config.yaml"
+    config = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**config, "store": "store", "encoder": "encoder"}))
+    monkeypatch.chdir(tmp_path)
+    store, _, _ = open_encoder(Catalog.scan(work / "runs"), "embed")
+    assert store.path.resolve() == (work / "store").resolve()
 
 
 def test_a_cancelled_job_ends_between_two_steps_and_gives_nothing():

@@ -117,13 +117,21 @@ def open_encoder(catalog: Catalog, run: str) -> tuple[Any, Any, Any]:
     Raises:
         WorkbenchError: they are not where the run says.
     """
-    config = catalog.run(run).config
-    store, encoder = Path(str(config["store"])), Path(str(config["encoder"]))
+    config, folder = catalog.run(run).config, catalog.run(run).path
+    store, encoder = (_from_there(Path(str(config[name])), folder) for name in ("store", "encoder"))
     for what, path in (("prepared store", store), ("encoder", encoder)):
         if not path.is_dir():
             raise WorkbenchError(f"{path}: the {what} is not at hand", cause=f"run '{run}' was made with it, and it is "
                                  "not on this machine", remedy="copy it there to compute here; stored results stay")
     return _open(store.resolve(), encoder.resolve(), str(config.get("init", "pretrained")), int(config.get("seed", 0)))
+
+
+def _from_there(path: Path, run_folder: Path) -> Path:
+    """A relative path is from where the job was started, which the explorer need not be: mostly a folder that the run
+    lies in."""
+    if path.is_absolute() or path.is_dir():
+        return path
+    return next((above / path for above in run_folder.resolve().parents if (above / path).is_dir()), path)
 
 
 @functools.lru_cache(maxsize=2)  # a base encoder takes 350 MB: two for all sessions together
