@@ -93,6 +93,8 @@ class ScatterView(StateView):
         n, chosen = len(state.cohort), len(state.selection)
         what = f"<b>{chosen}</b> of n = {n} selected; click beside the points to select all again." if chosen else \
             f"n = {n} scans, one point each. Click a point, or draw a lasso or a box around some."
+        if self._cloudy():
+            what += " Where points lie over each other, their colours mix by number."
         what += f" {escape(state.address_lacks)}" + self._quality()
         self._hint.object = what if n else ""
 
