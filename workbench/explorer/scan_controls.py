@@ -33,16 +33,8 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
                   margin=(10, 10, 2, 10))
 
     def only(name: str, *parts: Any) -> pn.Column:
-        """Settings of an overlay, seen while it is on (the column is long enough), and sent when first seen."""
-        column = pn.Column(visible=p[name], sizing_mode="stretch_width", margin=0)
-
-        def fill(*_: Any) -> None:
-            if getattr(state, name) and not column.objects:
-                column.objects = list(parts)
-
-        fill()
-        state.param.watch(fill, name)
-        return column
+        """Settings of an overlay, seen while it is on: the column is long enough."""
+        return pn.Column(*parts, visible=p[name], sizing_mode="stretch_width", margin=0)
 
     # sliders act when the mouse is let go: each step would recolour the whole volume
     slider = {"throttled": True, "format": "0.00"}
