@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 
 from workbench.explorer import app
 from workbench.explorer.app import free_port
@@ -26,36 +27,19 @@ def test_no_model_library_is_loaded(fake_runs):
 
 
 def test_serve_prints_its_address_and_admits_only_its_own_pages(fake_runs):
-    code = "import sys; from workbench.explorer.app import serve; serve(sys.argv[1], port=0)"
-    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(fake_runs)], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            line = process.stdout.readline()
-            address = next(word for word in line.split() if word.startswith("http://localhost:"))
-            body = _get(address)
-            assert "VolTA workbench" in body
-            port = int(address.split(":")[2].split("/")[0])
-            assert _listens_on(port) == {"127.0.0.1"}
-            assert " 101 " in _websocket(port, f"http://localhost:{port}")
-            assert " 403 " in _websocket(port, "http://evil.example")
-        finally:
-            process.terminate()
+    with _served(fake_runs) as (address, body):
+        assert "VolTA workbench" in body
+        port = int(address.split(":")[2].split("/")[0])
+        assert _listens_on(port) == {"127.0.0.1"}
+        assert " 101 " in _websocket(port, f"http://localhost:{port}")
+        assert " 403 " in _websocket(port, "http://evil.example")
 
 
 def test_a_session_without_a_page_asks_only_this_server_for_its_looks(fake_runs):
     """A browser that comes back after its session has ended gets a new one through the socket alone."""
-    code = "import sys; from workbench.explorer.app import serve; serve(sys.argv[1], port=0)"
-    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(fake_runs)], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            line = process.stdout.readline()
-            address = next(word for word in line.split() if word.startswith("http://localhost:"))
-            _get(address)
-            # in a process of its own: Bokeh's client runs an event loop, and so may the tests of the page
-            done = subprocess.run([sys.executable, "-W", "ignore", "-c", SHEETS, address], capture_output=True,
-                                  text=True)
-        finally:
-            process.terminate()
+    with _served(fake_runs) as (address, _):
+        # in a process of its own: Bokeh's client runs an event loop, and so may the tests of the page
+        done = subprocess.run([sys.executable, "-W", "ignore", "-c", SHEETS, address], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     sheets = done.stdout.split()
     assert len(sheets) > 3 and not [url for url in sheets if "//" in url]
@@ -85,6 +69,20 @@ def test_the_bundle_comes_with_its_licences():
     for name in ("NIIVUE_LICENSE.txt", "BUNDLED_LICENSES.txt", "nifti_view.js", "build.js", "package.json"):
         assert (BUNDLE.parent / name).stat().st_size > 100
     assert "BSD 2-Clause" in (BUNDLE.parent / "NIIVUE_LICENSE.txt").read_text()
+
+
+@contextmanager
+def _served(runs):
+    """The explorer's address as ``serve`` prints it, and its page."""
+    code = "import sys; from workbench.explorer.app import serve; serve(sys.argv[1], port=0)"
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(runs)], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            address = next(word for word in line.split() if word.startswith("http://localhost:"))
+            yield address, _get(address)
+        finally:
+            process.terminate()
 
 
 def _get(address: str) -> str:
