@@ -208,8 +208,8 @@ def new_page(browser: Any) -> Any:
 
 
 def lasso(browser: Any, address: str, repeats: int, measured: dict[str, float]) -> None:
-    """From letting go of the mouse to the table's count and to the highlighted points, with half of 100,000 inside; and
-    from a zoom to its picture."""
+    """From letting go of the mouse to the table's count and to the highlighted points, with a fifth to a half of the
+    100,000 inside; and from a zoom to its picture."""
     page = new_page(browser)
     page.goto(address)
     count = page.locator("text=/^[0-9]+ of n = 100000 scans; click one/").first
