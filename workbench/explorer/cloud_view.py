@@ -29,10 +29,8 @@ def cloud_plot(state: ExplorerState, x: str, y: str, chosen: hv.streams.Counter,
 
     look = plots.cloud_look(cloud)
     drawn = hv.DynamicMap(image, streams=[hv.streams.RangeXY(), hv.streams.PlotSize(), chosen])
-    return drawn.opts(hv.opts.RGB(
-        **{**look, "hooks": [*look["hooks"], _listener(cloud, tell)]}, responsive=True, tools=["tap", "box_select",
-        plots.lasso_tool()], default_tools=["pan", "wheel_zoom", "reset", "save"], active_tools=ACTIVE,
-        toolbar="above", xticks=4, yticks=4, backend="bokeh"))
+    look["hooks"].append(_listener(cloud, tell))
+    return drawn.opts(hv.opts.RGB(**look, backend="bokeh"))
 
 
 def _listener(cloud: plots.Cloud, tell: Callable[[np.ndarray], None]) -> Any:
@@ -57,5 +55,4 @@ def _listener(cloud: plots.Cloud, tell: Callable[[np.ndarray], None]) -> Any:
     return listen
 
 
-ACTIVE = ["lasso_select", "tap", "wheel_zoom"]  # the page does not scroll: a wheel over a plot is a zoom
 HEARD = "workbench: outlines are heard"

@@ -10,12 +10,12 @@ import panel as pn
 
 from workbench import plots
 from workbench.explorer.catalog import PROJECTIONS
-from workbench.explorer.cloud_view import ACTIVE, cloud_plot
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.summary_view import empty_html
 from workbench.explorer.text import hint, text
 from workbench.explorer.views import MARKS, StateView
 
+ACTIVE = ["lasso_select", "tap", "wheel_zoom"]  # the page does not scroll: a wheel over a plot is a zoom
 Case = hv.streams.Stream.define("Case", case="")
 
 
@@ -57,9 +57,13 @@ class ScatterView(StateView):
             self._ring, self._chosen = Case(case=state.case), hv.streams.Counter()
             ring = hv.DynamicMap(lambda case: plots.case_ring(cohort, x, y, case), streams=[self._ring])
             if self._cloudy():
-                self._pane.object = cloud_plot(state, x, y, self._chosen, self._tell) * ring
+                from workbench.explorer.cloud_view import cloud_plot  # brings datashader and matplotlib: here alone
+
+                cloud = cloud_plot(state, x, y, self._chosen, self._tell)
+                self._pane.object = cloud.opts(hv.opts.RGB(active_tools=ACTIVE, backend="bokeh")) * ring
             else:
-                self._pane.object = plots.with_ring(self._points(x, y), ring)
+                points = self._points(x, y).opts(active_tools=ACTIVE, backend="bokeh")
+                self._pane.object = plots.with_ring(points, ring)
 
     def _cloudy(self) -> bool:
         """Whether the server draws the points: they are many, and it will be there to draw them again."""
@@ -82,7 +86,6 @@ class ScatterView(StateView):
     def _points(self, x: str, y: str) -> hv.Points:
         state = self.state
         points = plots.embedding_scatter(state.cohort, x, y, state.color, svg=state.save_as == "SVG")
-        points = points.opts(active_tools=ACTIVE)
         if state.selection:  # from the address, or of the picture before
             points = points.opts(selected=state.selected_rows().tolist())
         hv.streams.Selection1D(source=points).add_subscriber(lambda index: self._tell(index or []))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.plots.palette import as_categories, category_colors
-from workbench.plots.scatter import axis_label, is_continuous, named_legend
+from workbench.plots.scatter import FRAME, axis_label, is_continuous, named_legend, select_tools
 
 if TYPE_CHECKING:
     import holoviews as hv
@@ -81,31 +81,30 @@ def cloud_image(cloud: Cloud, chosen: np.ndarray | None = None, x_range: Range |
     (x0, x1), (y0, y1) = (range_ or all_ for range_, all_ in zip((x_range, y_range), cloud.extent, strict=True))
     canvas = ds.Canvas(int(width or 400), int(height or 300), (x0, x1), (y0, y1))
     if chosen is None or not len(chosen):
-        layers = [_shade(cloud, canvas, cloud.points)]
+        image = _shade(cloud, canvas, cloud.points)
     else:
         few = np.zeros(len(cloud.points), bool)
         few[chosen] = True
         faint = _shade(cloud, canvas, cloud.points[~few])
-        faint[..., 3] = (faint[..., 3] * FAINT).astype(np.uint8)
-        layers = [faint, _shade(cloud, canvas, cloud.points[few])]
-    packed = [tf.Image(layer.view(np.uint32)[..., 0], dims=["y", "x"]) for layer in layers]
-    rgba = tf.stack(*packed).to_numpy().view(np.uint8).reshape(*layers[0].shape)  # y upwards
-    return hv.RGB(np.ascontiguousarray(rgba[::-1]), ["x", "y"], [hv.Dimension(c, range=(0, 255)) for c in "RGBA"],
-                  bounds=(x0, y0, x1, y1))
+        alpha = _bytes(faint)[..., 3]
+        alpha[:] = alpha * FAINT
+        image = tf.stack(faint, _shade(cloud, canvas, cloud.points[few]))
+    pixels = np.ascontiguousarray(_bytes(image)[::-1])
+    return hv.RGB(pixels, ["x", "y"], [hv.Dimension(c, range=(0, 255)) for c in "RGBA"], bounds=(x0, y0, x1, y1))
 
 
 def cloud_look(cloud: Cloud) -> dict[str, Any]:
-    """Options of the plot that holds the images: names on the axes, and what the colours stand for."""
+    """Options of the plot that holds the images: tools, names on the axes, and what the colours stand for."""
     if cloud.colors:
         counts = cloud.points["color"].value_counts()
         hook = named_legend({f"{name} ({counts[name]})": c for name, c in cloud.colors.items()})
     else:
         hook = _color_bar(cloud)
-    return {"xlabel": cloud.labels[0], "ylabel": cloud.labels[1], "hooks": [hook]}
+    return {"xlabel": cloud.labels[0], "ylabel": cloud.labels[1], "tools": select_tools(), "hooks": [hook], **FRAME}
 
 
-def _shade(cloud: Cloud, canvas: Any, points: pd.DataFrame) -> np.ndarray:
-    """uint8, height × width × 4, the lowest ``y`` first."""
+def _shade(cloud: Cloud, canvas: Any, points: pd.DataFrame) -> Any:
+    """A datashader image: height × width packed colours, the lowest ``y`` first."""
     import datashader as ds
     from bokeh.palettes import Cividis256
     from datashader import transfer_functions as tf
@@ -116,8 +115,12 @@ def _shade(cloud: Cloud, canvas: Any, points: pd.DataFrame) -> np.ndarray:
     else:  # a colour is a value at any zoom
         image = tf.shade(canvas.points(points, "x", "y", ds.mean("color")), cmap=list(Cividis256), how="linear",
                          span=_span(cloud))
-    packed = tf.dynspread(tf.spread(image, px=1), threshold=0.8, max_px=2).to_numpy()  # 3 pixels wide, or more
-    return np.ascontiguousarray(packed).view(np.uint8).reshape(*packed.shape, 4)
+    return tf.dynspread(tf.spread(image, px=1), threshold=0.8, max_px=2)  # 3 pixels wide, or more
+
+
+def _bytes(image: Any) -> np.ndarray:
+    """The same memory as uint8, height × width × (red, green, blue, opacity)."""
+    return np.asarray(image.data).view(np.uint8).reshape(*image.shape, 4)
 
 
 def _color_bar(cloud: Cloud) -> Any:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 14  # a column of text or whole numbers with more values than this is no legend
 HOVER = ("scan_id", "participant", "site", "sex", "age")
+FRAME: dict[str, Any] = {"default_tools": ["pan", "wheel_zoom", "reset", "save"],
+                         "active_tools": ["lasso_select", "tap"], "toolbar": "above", "xticks": 4, "yticks": 4,
+                         "responsive": True}  # of a scatter of the embedding, whoever draws it
 MANY = 5000  # points; beyond, numbers alone go to the browser, and WebGL draws them
 
 
@@ -70,7 +73,7 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
         shades = {"cmap": list(colors.values()), "clim": (-0.5, len(colors) - 0.5), "color_levels": len(colors),
                   "hooks": [named_legend({legend[v]: c for v, c in colors.items()})]}
     shades["hooks"] = [*shades.get("hooks", []), _drawn_by("webgl" if many else "svg" if svg else "canvas")]
-    tools: list[Any] = ["tap", "box_select", lasso_tool()]
+    tools = select_tools()
     if hover:
         tips = [(column, f"@{column}") for column in hover] + ([] if color in hover else [("colour", "@color")])
         tooltip = HoverTool(tooltips=tips)
@@ -81,16 +84,14 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
     return points.opts(
         color="legend" if by_name else "color", size=3 if many else size, alpha=0.6 if many else 0.9,
         selection_alpha=1.0, nonselection_alpha=0.05 if many else 0.15, tools=tools,
-        default_tools=["pan", "wheel_zoom", "reset", "save"], active_tools=["lasso_select", "tap"],
-        toolbar="above", title=title, xticks=4, yticks=4, responsive=True,
-        backend="bokeh", **edge, **shades)
+        title=title, backend="bokeh", **FRAME, **edge, **shades)
 
 
-def lasso_tool() -> Any:
-    """A lasso that acts when the mouse is let go: at each move it would be a selection, sent to the server."""
+def select_tools() -> list[Any]:
+    """For tools; the lasso acts when the mouse is let go: at each move it would be a selection, sent to the server."""
     from bokeh.models import LassoSelectTool
 
-    return LassoSelectTool(continuous=False)
+    return ["tap", "box_select", LassoSelectTool(continuous=False)]
 
 
 def case_ring(table: pd.DataFrame, x: str, y: str, scan_id: str) -> hv.Points:
