@@ -43,17 +43,38 @@ MB = 2.0**20
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true",
-                        help="6 blocks in place of 12, fewer repeats, the rollout only at 96³")
+    parser.add_argument(
+        "--quick", action="store_true", help="6 blocks in place of 12, fewer repeats, the rollout only at 96³"
+    )
     quick = parser.parse_args(argv).quick
-    rows = [measure(edge, patch, preset="micro" if quick else "tiny", seconds=3 if quick else 60,
-                    pairs=2 if quick else 5, rollout=not quick or edge < 128)
-            for edge, patch in SETTINGS]
+    rows = [
+        measure(
+            edge,
+            patch,
+            preset="micro" if quick else "tiny",
+            seconds=3 if quick else 60,
+            pairs=2 if quick else 5,
+            rollout=not quick or edge < 128,
+        )
+        for edge, patch in SETTINGS
+    ]
     last = rows[-1]
-    print(json.dumps({"name": "attention", "ours": last["ours_extra_mb"], "peer": last["monai_extra_mb"],
-                      "ratio": last["memory_ratio"], "unit": "MB beyond the fused pass, 128³ / 8", "n": last["pairs"],
-                      "time_ratio": last["time_ratio"], "settings": rows, "threads": torch.get_num_threads(),
-                      "load_average": round(os.getloadavg()[0], 1)}))
+    print(
+        json.dumps(
+            {
+                "name": "attention",
+                "ours": last["ours_extra_mb"],
+                "peer": last["monai_extra_mb"],
+                "ratio": last["memory_ratio"],
+                "unit": "MB beyond the fused pass, 128³ / 8",
+                "n": last["pairs"],
+                "time_ratio": last["time_ratio"],
+                "settings": rows,
+                "threads": torch.get_num_threads(),
+                "load_average": round(os.getloadavg()[0], 1),
+            }
+        )
+    )
 
 
 @torch.no_grad()
@@ -77,19 +98,33 @@ def measure(edge: int, patch: int, *, preset: str, seconds: float, pairs: int, r
     kept = look(encoder, volume, cls).rows_BHQN.nbytes
     ours = max(peak_bytes(row) - base, kept)
     fused, saved = (peak_bytes(monai_pass(config, edge, patch, volume, save)) for save in (False, True))
-    result = {"volume": edge, "patch": patch, "tokens": cls.shape[1], "blocks": config.depth, "heads": config.heads,
-              "row_mb": round(kept / MB, 4), "ours_extra_mb": round(ours / MB, 4),
-              "ours_extra_over_row": round(ours / kept, 2), "monai_extra_mb": round((saved - fused) / MB, 2),
-              "memory_ratio": round((saved - fused) / ours, 1),
-              "plain_peak_mb": round(base / MB, 1), "monai_fused_peak_mb": round(fused / MB, 1),
-              "time_ratio": round(statistics.median(ratios), 3), "pairs": len(ratios)}
+    result = {
+        "volume": edge,
+        "patch": patch,
+        "tokens": cls.shape[1],
+        "blocks": config.depth,
+        "heads": config.heads,
+        "row_mb": round(kept / MB, 4),
+        "ours_extra_mb": round(ours / MB, 4),
+        "ours_extra_over_row": round(ours / kept, 2),
+        "monai_extra_mb": round((saved - fused) / MB, 2),
+        "memory_ratio": round((saved - fused) / ours, 1),
+        "plain_peak_mb": round(base / MB, 1),
+        "monai_fused_peak_mb": round(fused / MB, 1),
+        "time_ratio": round(statistics.median(ratios), 3),
+        "pairs": len(ratios),
+    }
     if rollout:
         extra = max(peak_bytes(rolled) - base, kept // config.heads)
         ratios = in_turns(plain, rolled, seconds / 2, (pairs + 1) // 2)
         scores = score_products(config, cls.shape[1])
         floor = in_turns(plain, lambda: (plain(), scores()), seconds / 4, (pairs + 1) // 2)
-        result |= {"rollout_time_ratio": round(statistics.median(ratios), 3), "rollout_pairs": len(ratios),
-                   "scores_time_ratio": round(statistics.median(floor), 3), "rollout_extra_mb": round(extra / MB, 2)}
+        result |= {
+            "rollout_time_ratio": round(statistics.median(ratios), 3),
+            "rollout_pairs": len(ratios),
+            "scores_time_ratio": round(statistics.median(floor), 3),
+            "rollout_extra_mb": round(extra / MB, 2),
+        }
     print(json.dumps(result), file=sys.stderr)
     return result
 
@@ -105,6 +140,7 @@ def score_products(config: EncoderConfig, tokens: int) -> Callable[[], None]:
     def work() -> None:
         for _ in range(round((config.depth - 1) * tokens / rows)):
             torch.bmm(q, k, out=room)
+
     return work
 
 
@@ -134,9 +170,19 @@ def monai_pass(config: EncoderConfig, edge: int, patch: int, volume: torch.Tenso
     from monai.networks.blocks import TransformerBlock
     from monai.networks.nets import ViT
 
-    net = ViT(1, (edge,) * 3, (patch,) * 3, hidden_size=config.width, mlp_dim=4 * config.width,
-              num_layers=config.depth, num_heads=config.heads, proj_type="perceptron", classification=True,
-              qkv_bias=True, save_attn=save).eval()
+    net = ViT(
+        1,
+        (edge,) * 3,
+        (patch,) * 3,
+        hidden_size=config.width,
+        mlp_dim=4 * config.width,
+        num_layers=config.depth,
+        num_heads=config.heads,
+        proj_type="perceptron",
+        classification=True,
+        qkv_bias=True,
+        save_attn=save,
+    ).eval()
     for block in net.blocks:
         assert isinstance(block, TransformerBlock)
         block.attn.use_flash_attention = not save

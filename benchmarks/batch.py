@@ -46,20 +46,31 @@ def measure(folder: Path, turns: int, runs: int) -> dict[str, Any]:
             work(folder, template, seeds)
             taken = time.perf_counter() - began
             seconds[name] += taken
-            print(f"{runs} runs: {name} {taken:.1f} s, of which {runs * WORK_S:.1f} s are the notebook's",
-                  file=sys.stderr)
+            print(
+                f"{runs} runs: {name} {taken:.1f} s, of which {runs * WORK_S:.1f} s are the notebook's", file=sys.stderr
+            )
     n = turns * runs
     each = {name: total / n - WORK_S for name, total in seconds.items()}
-    return {"name": "batch", "ours": round(each["ours"], 2), "peer": round(each["peer"], 2),
-            "peer_is": "papermill in a shell loop, without a report", "ratio": round(each["peer"] / each["ours"], 2),
-            "unit": "s a run beyond its own work", "n": n, "limit": LIMIT_S, "within": each["ours"] < LIMIT_S}
+    return {
+        "name": "batch",
+        "ours": round(each["ours"], 2),
+        "peer": round(each["peer"], 2),
+        "peer_is": "papermill in a shell loop, without a report",
+        "ratio": round(each["peer"] / each["ours"], 2),
+        "unit": "s a run beyond its own work",
+        "n": n,
+        "limit": LIMIT_S,
+        "within": each["ours"] < LIMIT_S,
+    }
 
 
 def write_template(path: Path) -> Path:
     import nbformat
 
-    cells = [nbformat.v4.new_code_cell("seed = 0\nout = None", metadata={"tags": ["parameters"]}),
-             nbformat.v4.new_code_cell(f"import time\ntime.sleep({WORK_S})\nprint(seed)")]
+    cells = [
+        nbformat.v4.new_code_cell("seed = 0\nout = None", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(f"import time\ntime.sleep({WORK_S})\nprint(seed)"),
+    ]
     content = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
     nbformat.write(content, path)
     return path
@@ -68,16 +79,33 @@ def write_template(path: Path) -> Path:
 def ours(folder: Path, template: Path, seeds: range) -> None:
     """One batch, the whole command with its start and its planning."""
     out = folder / f"batch-{seeds[0]}"
-    subprocess.run([sys.executable, "-m", "workbench.cli", "batch", "--out", str(out), "--notebook", str(template),
-                    "--grid", json.dumps({"seed": list(seeds)})], check=True, env=environment(), capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "workbench.cli",
+            "batch",
+            "--out",
+            str(out),
+            "--notebook",
+            str(template),
+            "--grid",
+            json.dumps({"seed": list(seeds)}),
+        ],
+        check=True,
+        env=environment(),
+        capture_output=True,
+    )
     table = (out / "results" / "runs.csv").read_text()
     assert table.count(",ok,") == len(seeds), table
 
 
 def peer(folder: Path, template: Path, seeds: range) -> None:
     words = " ".join(map(str, seeds))
-    loop = f'for seed in {words}; do "{sys.executable}" -m papermill "{template}" "{folder}/peer-$seed.ipynb" ' \
-           '-p seed $seed || exit 1; done'
+    loop = (
+        f'for seed in {words}; do "{sys.executable}" -m papermill "{template}" "{folder}/peer-$seed.ipynb" '
+        "-p seed $seed || exit 1; done"
+    )
     subprocess.run(["bash", "-c", loop], check=True, env=environment(), capture_output=True)
     assert all((folder / f"peer-{seed}.ipynb").is_file() for seed in seeds)
 

@@ -66,12 +66,20 @@ def measure(folder: Path, turns: int, quick: bool) -> dict[str, Any]:
         cells += len(jobs)
         for name in total:
             total[name] += seconds[name] - work[name]
-            print(f"{len(jobs)} cells: {name} {seconds[name]:.1f} s, of which {work[name]:.1f} s are their own work",
-                  file=sys.stderr)
+            print(
+                f"{len(jobs)} cells: {name} {seconds[name]:.1f} s, of which {work[name]:.1f} s are their own work",
+                file=sys.stderr,
+            )
     each = {name: seconds / cells for name, seconds in total.items()}
-    return {"name": "compare", "ours": round(each["ours"], 2), "peer": round(each["peer"], 2),
-            "peer_is": "the cells' commands in a shell loop, without statistics and report",
-            "ratio": round(each["peer"] / each["ours"], 2), "unit": "s a cell beyond its own work", "n": cells}
+    return {
+        "name": "compare",
+        "ours": round(each["ours"], 2),
+        "peer": round(each["peer"], 2),
+        "peer_is": "the cells' commands in a shell loop, without statistics and report",
+        "ratio": round(each["peer"] / each["ours"], 2),
+        "unit": "s a cell beyond its own work",
+        "n": cells,
+    }
 
 
 def make_store(folder: Path) -> Path:
@@ -86,10 +94,18 @@ def write_study(folder: Path, store: Path, turn: int, quick: bool) -> Path:
     """Two arms and a classification (3 cells), or also a segmentation and two folds (10 cells)."""
     place = {"data": "simulated", "directions": [{"within": []}]}
     tasks = {"sex": {**place, **CLASSIFY}} | ({} if quick else {"hippocampus": {**place, **SEGMENT}})
-    study: dict[str, Any] = {"title": "Benchmark", "data": {"simulated": {"store": str(store)}},
-             "pretrain": {"encoder": ENCODER, "objective": HEADS, "epochs": 1, "warmup_epochs": 0.5, "batch_size": 2},
-             "arms": {"random": None, "volta": {"pretrain": {}}}, "tasks": tasks, "seeds": [turn],
-             "folds": 2 if quick else 3, "run_folds": 1 if quick else 2, "validation": 0.3, "stratify": ["sex"]}
+    study: dict[str, Any] = {
+        "title": "Benchmark",
+        "data": {"simulated": {"store": str(store)}},
+        "pretrain": {"encoder": ENCODER, "objective": HEADS, "epochs": 1, "warmup_epochs": 0.5, "batch_size": 2},
+        "arms": {"random": None, "volta": {"pretrain": {}}},
+        "tasks": tasks,
+        "seeds": [turn],
+        "folds": 2 if quick else 3,
+        "run_folds": 1 if quick else 2,
+        "validation": 0.3,
+        "stratify": ["sex"],
+    }
     file = folder / f"study-{turn}.yaml"
     file.write_text(yaml.safe_dump(study))
     return file
@@ -114,8 +130,9 @@ def work_of(out: Path) -> float:
 
 def workbench(*words: object) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    subprocess.run([sys.executable, "-m", "workbench.cli", *map(str, words)], check=True, env=environment,
-                   capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "workbench.cli", *map(str, words)], check=True, env=environment, capture_output=True
+    )
 
 
 if __name__ == "__main__":

@@ -47,15 +47,36 @@ def write_runs(root: Path) -> Path:
         _write_all([run.path / f"volumes/{i}.nii.gz" for i in scans["scan_id"]], (_blob(1) > 0.7).astype(np.uint8))
         rows = []
         for i, site in zip(scans["scan_id"], scans["site"], strict=True):
-            rows += [{"scan_id": i, "participant": i, "site": site, "split": "test", "structure": s, "dice": 0.8,
-                      "file": f"volumes/{i}.nii.gz"} for s in ("left_hippocampus", "right_hippocampus")]
+            rows += [
+                {
+                    "scan_id": i,
+                    "participant": i,
+                    "site": site,
+                    "split": "test",
+                    "structure": s,
+                    "dice": 0.8,
+                    "file": f"volumes/{i}.nii.gz",
+                }
+                for s in ("left_hippocampus", "right_hippocampus")
+            ]
         run.write_table("dice", pd.DataFrame(rows))
     with start_run(Embed(out=runs / LARGE, **common), simulated=True) as run:
         ids = [f"many_sub-{k:06d}" for k in range(MANY)]
         rng = np.random.default_rng(0)
-        run.write_table("scans", pd.DataFrame({
-            "scan_id": ids, "participant": ids, "path": "", "site": rng.choice([f"site {k}" for k in range(8)], MANY),
-            "sex": rng.choice(["F", "M"], MANY), "age": rng.normal(50, 15, MANY).round(1), "simulated": True}))
+        run.write_table(
+            "scans",
+            pd.DataFrame(
+                {
+                    "scan_id": ids,
+                    "participant": ids,
+                    "path": "",
+                    "site": rng.choice([f"site {k}" for k in range(8)], MANY),
+                    "sex": rng.choice(["F", "M"], MANY),
+                    "age": rng.normal(50, 15, MANY).round(1),
+                    "simulated": True,
+                }
+            ),
+        )
         run.write_table("projections", _places(ids))
     return runs
 
@@ -68,8 +89,17 @@ def _scans(root: Path) -> pd.DataFrame:
     paths = [root / "data" / f"big_sub-{k:02d}_T1w.nii.gz" for k in range(SCANS)]
     _write_all(paths, np.where(head > 0.1, 500 * head + noise, 0).astype(np.int16))
     for k, path in enumerate(paths):
-        rows.append({"scan_id": f"big_sub-{k:02d}", "participant": f"big/sub-{k:02d}", "path": str(path),
-                     "site": "AB"[k % 2], "sex": "FM"[k % 2], "age": 20.0 + 3 * k, "simulated": True})
+        rows.append(
+            {
+                "scan_id": f"big_sub-{k:02d}",
+                "participant": f"big/sub-{k:02d}",
+                "path": str(path),
+                "site": "AB"[k % 2],
+                "sex": "FM"[k % 2],
+                "age": 20.0 + 3 * k,
+                "simulated": True,
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -45,8 +45,19 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     name = "gpu_pretrain" + (" (smoke test on the CPU)" if args.device == "cpu" else "")
     if args.device == "cuda" and not torch.cuda.is_available():
-        print(json.dumps({"name": name, "ours": None, "peer": MFU_GOAL, "ratio": None, "unit": "share of the peak",
-                          "n": 0, "skipped": "there is no CUDA device here"}))
+        print(
+            json.dumps(
+                {
+                    "name": name,
+                    "ours": None,
+                    "peer": MFU_GOAL,
+                    "ratio": None,
+                    "unit": "share of the peak",
+                    "n": 0,
+                    "skipped": "there is no CUDA device here",
+                }
+            )
+        )
         return
     with tempfile.TemporaryDirectory() as folder:
         result = measure(args, Path(folder))
@@ -57,7 +68,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     scans, steps = (4, 5) if args.tiny else (SCANS, 20 if args.quick else 100)
     store = synthetic_store(folder / "store", max(scans, args.batch if not args.tiny else 2), 4 if args.tiny else 16)
     run = run_pretrain(settings(args, folder / "run", store.path, len(store), steps))
-    rows = run.metrics().dropna(subset=["volumes_per_s"]).iloc[max(1, steps // 5):]
+    rows = run.metrics().dropna(subset=["volumes_per_s"]).iloc[max(1, steps // 5) :]
     seconds = 1 / rows["volumes_per_s"]  # of a scan; steps that look at the monitors are in it
     share, wait = rows["mfu"], rows["data_wait"]
     mfu = float((share * seconds).sum() / seconds.sum())
@@ -65,23 +76,45 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     profiled(settings(args, folder / "profiled", store.path, len(store), 3 if args.tiny else 12), args.device)
     how = run.provenance["how"]
     ratio = min(mfu / MFU_GOAL, WAIT_GOAL / max(waited, 1e-6))
-    return {"ours": round(mfu, 4), "peer": MFU_GOAL, "peer_is": "goal, share of the peak",
-            "ratio": round(ratio, 3) if args.device == "cuda" else None, "unit": "share of the peak (MFU)",
-            "n": len(rows), "volumes_per_s": round(len(rows) / float(seconds.sum()), 2), "data_wait": round(waited, 4),
-            "data_wait_goal": WAIT_GOAL, "memory_gb": round(float(rows["memory_gb"].max()), 2),
-            "flops_a_step": how["flops_a_step"], "peak": how["peak"], "compile": args.compile,
-            "batch": 2 if args.tiny else args.batch, "workers": args.workers,
-            "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu"}
+    return {
+        "ours": round(mfu, 4),
+        "peer": MFU_GOAL,
+        "peer_is": "goal, share of the peak",
+        "ratio": round(ratio, 3) if args.device == "cuda" else None,
+        "unit": "share of the peak (MFU)",
+        "n": len(rows),
+        "volumes_per_s": round(len(rows) / float(seconds.sum()), 2),
+        "data_wait": round(waited, 4),
+        "data_wait_goal": WAIT_GOAL,
+        "memory_gb": round(float(rows["memory_gb"].max()), 2),
+        "flops_a_step": how["flops_a_step"],
+        "peak": how["peak"],
+        "compile": args.compile,
+        "batch": 2 if args.tiny else args.batch,
+        "workers": args.workers,
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
+    }
 
 
 def settings(args: argparse.Namespace, out: Path, store: Path, scans: int, steps: int) -> PretrainConfig:
     batch = 2 if args.tiny else args.batch
     encoder = {"preset": "micro", "image_size": 48} if args.tiny else {"preset": "base", "image_size": 96}
     heads = {"prototypes_cls": 64, "prototypes_patch": 64, "head_hidden": 64} if args.tiny else {}
-    return PretrainConfig.build({
-        "out": out, "store": store, "encoder": {**encoder, "patch": 16}, "objective": heads, "batch_size": batch,
-        "epochs": steps * batch / scans, "precision": "bf16-mixed",
-        "accelerator": args.device, "workers": args.workers, "compile": args.compile, "checkpoint_minutes": 1000.0})
+    return PretrainConfig.build(
+        {
+            "out": out,
+            "store": store,
+            "encoder": {**encoder, "patch": 16},
+            "objective": heads,
+            "batch_size": batch,
+            "epochs": steps * batch / scans,
+            "precision": "bf16-mixed",
+            "accelerator": args.device,
+            "workers": args.workers,
+            "compile": args.compile,
+            "checkpoint_minutes": 1000.0,
+        }
+    )
 
 
 def profiled(config: PretrainConfig, device: str) -> None:
@@ -89,8 +122,10 @@ def profiled(config: PretrainConfig, device: str) -> None:
     kinds = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device == "cuda" else [])
     with profile(activities=kinds) as seen:
         run_pretrain(config)
-    print(seen.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=20, max_name_column_width=60),
-          file=sys.stderr)
+    print(
+        seen.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=20, max_name_column_width=60),
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

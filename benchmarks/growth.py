@@ -61,13 +61,23 @@ def measure(folder: Path, times: int, steps: int) -> dict[str, Any]:
     small, large = best[SMALL], best[LARGE]
     ratios = {name: small[name] / large[name] for name in ("step_s", "memory_mb", "training_memory_mb")}
     kind = min(("step_s", "memory_mb"), key=ratios.__getitem__)
-    return {"name": f"growth, {SMALL} to {LARGE} scans", "ours": large[kind], "peer": small[kind],
-            "peer_is": f"the same with {SMALL} scans", "ratio": round(ratios[kind], 3),
-            "unit": {"step_s": "s a step of reading", "memory_mb": "MB resident"}[kind], "n": times, "goal": 0.9,
-            **{f"{name}_ratio": round(value, 3) for name, value in ratios.items()},
-            "open_s": large["open_s"], "open_limit_s": 2,
-            "bytes_a_scan": round((large["index_bytes"] - small["index_bytes"]) / (LARGE - SMALL), 1),
-            "bytes_limit": 200, "small": small, "large": large}
+    return {
+        "name": f"growth, {SMALL} to {LARGE} scans",
+        "ours": large[kind],
+        "peer": small[kind],
+        "peer_is": f"the same with {SMALL} scans",
+        "ratio": round(ratios[kind], 3),
+        "unit": {"step_s": "s a step of reading", "memory_mb": "MB resident"}[kind],
+        "n": times,
+        "goal": 0.9,
+        **{f"{name}_ratio": round(value, 3) for name, value in ratios.items()},
+        "open_s": large["open_s"],
+        "open_limit_s": 2,
+        "bytes_a_scan": round((large["index_bytes"] - small["index_bytes"]) / (LARGE - SMALL), 1),
+        "bytes_limit": 200,
+        "small": small,
+        "large": large,
+    }
 
 
 def look(path: Path, steps: int) -> dict[str, float]:
@@ -96,8 +106,13 @@ def look(path: Path, steps: int) -> dict[str, float]:
     batches = MicroBatches(store, training_scans(store, None)[0], config, size=BATCH)
     batches[steps]
     gc.collect()
-    return {"open_s": round(opened, 3), "step_s": round(seconds, 5), "memory_mb": round(memory, 1),
-            "index_bytes": index, "training_memory_mb": round(resident_mb(), 1)}
+    return {
+        "open_s": round(opened, 3),
+        "step_s": round(seconds, 5),
+        "memory_mb": round(memory, 1),
+        "index_bytes": index,
+        "training_memory_mb": round(resident_mb(), 1),
+    }
 
 
 def resident_mb() -> float:

@@ -50,14 +50,18 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = views(Path(folder), 6 if args.quick else 20)
         crops = random_crops(Path(folder), 3 if args.quick else 8)
-    print(json.dumps({"name": "loader", **result, **crops, "threads": args.threads,
-                      "load_average": round(os.getloadavg()[0], 1)}))
+    print(
+        json.dumps(
+            {"name": "loader", **result, **crops, "threads": args.threads, "load_average": round(os.getloadavg()[0], 1)}
+        )
+    )
 
 
 def views(folder: Path, turns: int) -> dict[str, Any]:
     """Two-view samples a second."""
-    config = PretrainConfig(out=folder / "no_run", store=folder / "store", batch_size=BATCH, seed=1,
-                            mask=MaskSettings(ratio=0.0))
+    config = PretrainConfig(
+        out=folder / "no_run", store=folder / "store", batch_size=BATCH, seed=1, mask=MaskSettings(ratio=0.0)
+    )
     assert config.encoder.size_xyz == (SIZE,) * 3
     store = synthetic_store(folder / "store", SCANS, SCANS)
     batches = MicroBatches(store, np.arange(SCANS, dtype=np.int32), config, size=BATCH)
@@ -81,11 +85,19 @@ def views(folder: Path, turns: int) -> dict[str, Any]:
     for warm_up in (ours, monai):
         warm_up(0)
     seconds = np.array([(ours(t), monai(t)) for t in range(1, turns + 1)])  # (turns, 2)
-    print(f"two views of a scan: ours {_spread(seconds[:, 0] / BATCH)}, MONAI {_spread(seconds[:, 1] / BATCH)}",
-          file=sys.stderr)
+    print(
+        f"two views of a scan: ours {_spread(seconds[:, 0] / BATCH)}, MONAI {_spread(seconds[:, 1] / BATCH)}",
+        file=sys.stderr,
+    )
     rates = BATCH * turns / seconds.sum(axis=0)
-    return {"ours": round(rates[0], 2), "peer": round(rates[1], 3), "ratio": round(rates[0] / rates[1], 2),
-            "unit": f"two-view samples/s of {SIZE}³", "n": BATCH * turns, "goal": 8}
+    return {
+        "ours": round(rates[0], 2),
+        "peer": round(rates[1], 3),
+        "ratio": round(rates[0] / rates[1], 2),
+        "unit": f"two-view samples/s of {SIZE}³",
+        "n": BATCH * turns,
+        "goal": 8,
+    }
 
 
 def random_crops(folder: Path, scans: int) -> dict[str, Any]:
@@ -102,9 +114,17 @@ def random_crops(folder: Path, scans: int) -> dict[str, Any]:
         assert outcome.sidecar, outcome.cause
         boxes[source.scan_id] = np.load(scan_file(folder / "made", source.scan_id))
     store = store_of(folder / "crops", boxes)
-    chain = mt.Compose([mt.LoadImage(), mt.EnsureChannelFirst(), mt.Orientation("RAS", labels=None),
-                        mt.Spacing((1.0, 1.0, 1.0)), mt.CropForeground(), mt.NormalizeIntensity(nonzero=True),
-                        mt.RandSpatialCrop((SIZE,) * 3, random_size=False)])
+    chain = mt.Compose(
+        [
+            mt.LoadImage(),
+            mt.EnsureChannelFirst(),
+            mt.Orientation("RAS", labels=None),
+            mt.Spacing((1.0, 1.0, 1.0)),
+            mt.CropForeground(),
+            mt.NormalizeIntensity(nonzero=True),
+            mt.RandSpatialCrop((SIZE,) * 3, random_size=False),
+        ]
+    )
     rng = np.random.default_rng(0)
 
     def ours(scan: str) -> float:
@@ -128,9 +148,14 @@ def random_crops(folder: Path, scans: int) -> dict[str, Any]:
     seconds = np.array([(ours(s.scan_id), monai(s.path)) for s in sources])
     print(f"a crop: ours {_spread(seconds[:, 0])}, MONAI from .nii.gz {_spread(seconds[:, 1])}", file=sys.stderr)
     each = seconds.mean(axis=0)
-    return {"crop_ours": round(1 / each[0], 1), "crop_peer": round(1 / each[1], 3),
-            "crop_ratio": round(each[1] / each[0], 1), "crop_unit": f"crops/s of {SIZE}³", "crop_n": len(sources),
-            "crop_goal": 300}
+    return {
+        "crop_ours": round(1 / each[0], 1),
+        "crop_peer": round(1 / each[1], 3),
+        "crop_ratio": round(each[1] / each[0], 1),
+        "crop_unit": f"crops/s of {SIZE}³",
+        "crop_n": len(sources),
+        "crop_goal": 300,
+    }
 
 
 def _spread(seconds: np.ndarray) -> str:

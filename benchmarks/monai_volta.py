@@ -23,12 +23,22 @@ class PeerBranch(nn.Module):
 
     def __init__(self, encoder: EncoderConfig, s: VoltaSettings) -> None:
         super().__init__()
-        self.vit = ViT(1, encoder.size_xyz, encoder.patch_xyz, hidden_size=encoder.width, mlp_dim=4 * encoder.width,
-                       num_layers=encoder.depth, num_heads=encoder.heads, proj_type="perceptron", classification=True,
-                       qkv_bias=True)
+        self.vit = ViT(
+            1,
+            encoder.size_xyz,
+            encoder.patch_xyz,
+            hidden_size=encoder.width,
+            mlp_dim=4 * encoder.width,
+            num_layers=encoder.depth,
+            num_heads=encoder.heads,
+            proj_type="perceptron",
+            classification=True,
+            qkv_bias=True,
+        )
         del self.vit.classification_head  # without it all tokens come back, CLS first
-        self.head = ProjectionHead(encoder.width, s.head_hidden, s.head_bottleneck, s.prototypes_cls,
-                                   s.prototypes_patch)
+        self.head = ProjectionHead(
+            encoder.width, s.head_hidden, s.head_bottleneck, s.prototypes_cls, s.prototypes_patch
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         tokens, _ = self.vit(x)

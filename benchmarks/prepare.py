@@ -60,11 +60,20 @@ def measure(sources: list[Source], folder: Path) -> dict[str, Any]:
         taken = {name: timed(work, source) for name, work in (turns if n % 2 == 0 else turns[::-1])}
         for name in seconds:
             seconds[name] += taken[name]
-        print(f"{source.scan_id}: ours {taken['ours']:.2f} s {shape(folder / 'ours', source)}, "
-              f"MONAI {taken['peer']:.2f} s {shape(folder / 'peer', source)}", file=sys.stderr)
+        print(
+            f"{source.scan_id}: ours {taken['ours']:.2f} s {shape(folder / 'ours', source)}, "
+            f"MONAI {taken['peer']:.2f} s {shape(folder / 'peer', source)}",
+            file=sys.stderr,
+        )
     rates = {name: len(sources) / s for name, s in seconds.items()}
-    return {"name": "prepare", "ours": round(rates["ours"], 3), "peer": round(rates["peer"], 3),
-            "ratio": round(rates["ours"] / rates["peer"], 2), "unit": "scans/s, one process", "n": len(sources)}
+    return {
+        "name": "prepare",
+        "ours": round(rates["ours"], 3),
+        "peer": round(rates["peer"], 3),
+        "ratio": round(rates["ours"] / rates["peer"], 2),
+        "unit": "scans/s, one process",
+        "n": len(sources),
+    }
 
 
 def timed(work: Callable[[Source], None], source: Source) -> float:
@@ -83,13 +92,17 @@ def monai_chain(folder: Path) -> Callable[[Source], None]:
 
     def chain(keys: list[str]) -> mt.Compose:
         modes = tuple({"image": "bilinear", "seg": "nearest"}[k] for k in keys)
-        return mt.Compose([
-            mt.LoadImaged(keys), mt.EnsureChannelFirstd(keys), mt.Orientationd(keys, axcodes="RAS", labels=None),
-            mt.Spacingd(keys, pixdim=(SPACING,) * 3, mode=modes),
-            mt.CropForegroundd(keys, source_key="image", margin=2),
-            mt.ClipIntensityPercentilesd("image", 100 - CLIP, CLIP),
-            mt.NormalizeIntensityd("image", nonzero=True),
-        ])
+        return mt.Compose(
+            [
+                mt.LoadImaged(keys),
+                mt.EnsureChannelFirstd(keys),
+                mt.Orientationd(keys, axcodes="RAS", labels=None),
+                mt.Spacingd(keys, pixdim=(SPACING,) * 3, mode=modes),
+                mt.CropForegroundd(keys, source_key="image", margin=2),
+                mt.ClipIntensityPercentilesd("image", 100 - CLIP, CLIP),
+                mt.NormalizeIntensityd("image", nonzero=True),
+            ]
+        )
 
     chains = {True: chain(["image", "seg"]), False: chain(["image"])}
 

@@ -61,17 +61,31 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measure(folder: Path, steps: int) -> dict[str, Any]:
-    config = PretrainConfig(out=folder / "no_run", store=folder / "store", batch_size=BATCH, seed=1,
-                            encoder=EncoderConfig(preset="tiny", registers=0))  # MONAI's ViT has no registers
+    config = PretrainConfig(
+        out=folder / "no_run",
+        store=folder / "store",
+        batch_size=BATCH,
+        seed=1,
+        encoder=EncoderConfig(preset="tiny", registers=0),
+    )  # MONAI's ViT has no registers
     store = synthetic_store(folder / "store", SCANS, SCANS)
     batches = MicroBatches(store, np.arange(SCANS, dtype=np.int32), config, size=BATCH)
     volumes = [store.read(i) for i in range(SCANS)]
-    by_precision = {name: in_turns(our_step(config, batches, precision), peer_step(config, volumes, precision), steps,
-                                   precision)
-                    for name, precision in (("float32", "32-true"), ("bf16", "bf16-mixed"))}
+    by_precision = {
+        name: in_turns(our_step(config, batches, precision), peer_step(config, volumes, precision), steps, precision)
+        for name, precision in (("float32", "32-true"), ("bf16", "bf16-mixed"))
+    }
     worst = min(by_precision.values(), key=lambda result: result["ratio"])
-    return {"name": "pretrain_step", "ours": worst["ours"], "peer": worst["peer"], "ratio": worst["ratio"],
-            "unit": f"s a step of {BATCH} scans", "n": steps, "goal": 1.5, **by_precision}
+    return {
+        "name": "pretrain_step",
+        "ours": worst["ours"],
+        "peer": worst["peer"],
+        "ratio": worst["ratio"],
+        "unit": f"s a step of {BATCH} scans",
+        "n": steps,
+        "goal": 1.5,
+        **by_precision,
+    }
 
 
 def in_turns(ours: Step, peer: Step, steps: int, told: str) -> dict[str, float]:
@@ -86,8 +100,11 @@ def in_turns(ours: Step, peer: Step, steps: int, told: str) -> dict[str, float]:
     for name, rows in taken.items():
         data, model, whole = np.median(rows, axis=0)
         out |= {name: round(whole, 3), f"data_{name}": round(data, 3), f"model_{name}": round(model, 3)}
-        print(f"{told}, {name}: {whole:.2f} s a step: data {data:.2f} s, forward and backward {model:.2f} s, "
-              f"optimiser and EMA {whole - data - model:.2f} s", file=sys.stderr)
+        print(
+            f"{told}, {name}: {whole:.2f} s a step: data {data:.2f} s, forward and backward {model:.2f} s, "
+            f"optimiser and EMA {whole - data - model:.2f} s",
+            file=sys.stderr,
+        )
     return out | {f"{part}ratio": round(out[f"{part}peer"] / out[f"{part}ours"], 2) for part in ("", "data_", "model_")}
 
 

@@ -34,9 +34,23 @@ def main(argv: list[str] | None = None) -> None:
     print(f"reference of 2,000: {ours}", file=sys.stderr)
     whole = None if args.quick else project(vectors, reference=len(vectors))
     total = round(sum(ours.values()), 1)
-    print(json.dumps({"name": "projections", "ours": total, "peer": LIMIT_S, "peer_is": "stated limit",
-                      "ratio": round(LIMIT_S / total, 2), "unit": "s", "n": len(vectors), "width": WIDTH,
-                      "parts": ours, "whole": whole, "load_average": round(os.getloadavg()[0], 1)}))
+    print(
+        json.dumps(
+            {
+                "name": "projections",
+                "ours": total,
+                "peer": LIMIT_S,
+                "peer_is": "stated limit",
+                "ratio": round(LIMIT_S / total, 2),
+                "unit": "s",
+                "n": len(vectors),
+                "width": WIDTH,
+                "parts": ours,
+                "whole": whole,
+                "load_average": round(os.getloadavg()[0], 1),
+            }
+        )
+    )
 
 
 def drawn(scans: int, width: int) -> np.ndarray:

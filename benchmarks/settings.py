@@ -23,8 +23,12 @@ from typing import Any
 from benchmarks.synthetic import synthetic_store
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "plain": {}, "activation_checkpointing": {"activation_checkpointing": True}, "accumulate 4": {"accumulate": 4},
-    "bf16-mixed": {"precision": "bf16-mixed"}, "compile": {"compile": True}}
+    "plain": {},
+    "activation_checkpointing": {"activation_checkpointing": True},
+    "accumulate 4": {"accumulate": 4},
+    "bf16-mixed": {"precision": "bf16-mixed"},
+    "compile": {"compile": True},
+}
 SCANS = 4
 
 
@@ -47,8 +51,22 @@ def compare(folder: Path, turns: int, steps: int) -> dict[str, Any]:
     best: dict[str, dict[str, float]] = {}
     for _ in range(turns):
         for name in SETTINGS:
-            done = subprocess.run([sys.executable, "-m", "benchmarks.settings", "--one", name, "--steps", str(steps),
-                                   "--folder", str(folder)], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.settings",
+                    "--one",
+                    name,
+                    "--steps",
+                    str(steps),
+                    "--folder",
+                    str(folder),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if done.returncode:
                 print(f"{name}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
                 continue
@@ -56,11 +74,19 @@ def compare(folder: Path, turns: int, steps: int) -> dict[str, Any]:
             best[name] = {k: min(v, best.get(name, seen)[k]) for k, v in seen.items()}
             print(f"{name}: {seen['seconds']:.2f} s a step, {seen['gb']:.2f} GB", file=sys.stderr)
     plain, kept = best["plain"], best["activation_checkpointing"]
-    shares = {name: {"time": round(v["seconds"] / plain["seconds"], 2), "memory": round(v["gb"] / plain["gb"], 2)}
-              for name, v in best.items()}
-    return {"name": "settings", "ours": round(kept["gb"], 3), "peer": round(plain["gb"], 3),
-            "ratio": round(plain["gb"] / kept["gb"], 2), "unit": "GB with activation checkpointing, without",
-            "n": turns, "settings": shares}
+    shares = {
+        name: {"time": round(v["seconds"] / plain["seconds"], 2), "memory": round(v["gb"] / plain["gb"], 2)}
+        for name, v in best.items()
+    }
+    return {
+        "name": "settings",
+        "ours": round(kept["gb"], 3),
+        "peer": round(plain["gb"], 3),
+        "ratio": round(plain["gb"] / kept["gb"], 2),
+        "unit": "GB with activation checkpointing, without",
+        "n": turns,
+        "settings": shares,
+    }
 
 
 def one(folder: Path, steps: int, **setting: Any) -> dict[str, float]:
@@ -71,16 +97,27 @@ def one(folder: Path, steps: int, **setting: Any) -> dict[str, float]:
     from workbench.pretrain.config import PretrainConfig
     from workbench.pretrain.train import run_pretrain
 
-    config = PretrainConfig.build({
-        "out": tempfile.mkdtemp(dir=folder), "store": folder / "store", "batch_size": SCANS, "workers": 0,
-        "epochs": 1.0 + steps, "warmup_epochs": 1.0, "monitor_every": 1000, "accelerator": "cpu",
-        "encoder": {"preset": "tiny", "image_size": 64, "patch": 8, "drop_path": 0.0},
-        "objective": {"prototypes_cls": 256, "prototypes_patch": 256, "head_hidden": 256, "head_bottleneck": 64},
-        **setting})
+    config = PretrainConfig.build(
+        {
+            "out": tempfile.mkdtemp(dir=folder),
+            "store": folder / "store",
+            "batch_size": SCANS,
+            "workers": 0,
+            "epochs": 1.0 + steps,
+            "warmup_epochs": 1.0,
+            "monitor_every": 1000,
+            "accelerator": "cpu",
+            "encoder": {"preset": "tiny", "image_size": 64, "patch": 8, "drop_path": 0.0},
+            "objective": {"prototypes_cls": 256, "prototypes_patch": 256, "head_hidden": 256, "head_bottleneck": 64},
+            **setting,
+        }
+    )
     before = memory_gb(torch.device("cpu"))
     seen = run_pretrain(config, overwrite=True).metrics()
-    return {"seconds": float(SCANS / seen["volumes_per_s"].iloc[1:].max()),
-            "gb": float(seen["memory_gb"].max()) - before}
+    return {
+        "seconds": float(SCANS / seen["volumes_per_s"].iloc[1:].max()),
+        "gb": float(seen["memory_gb"].max()) - before,
+    }
 
 
 if __name__ == "__main__":

@@ -48,9 +48,17 @@ def measure(participants: int) -> dict[str, Any]:
         pace = (ends[-1] - ends[WORKERS - 1]) / (participants - WORKERS)
         result = {"scaled_from": participants, "measured_s": round(seconds, 2)}
         seconds = first + pace * (PARTICIPANTS - WORKERS)
-    return {"name": f"simulate {PARTICIPANTS} participants, 2 mm, {WORKERS} workers", "ours": round(seconds, 2),
-            "peer": LIMIT_S, "peer_is": "stated limit", "ratio": round(LIMIT_S / seconds, 3), "unit": "s",
-            "n": PARTICIPANTS, **result, "load_average": round(os.getloadavg()[0], 1)}
+    return {
+        "name": f"simulate {PARTICIPANTS} participants, 2 mm, {WORKERS} workers",
+        "ours": round(seconds, 2),
+        "peer": LIMIT_S,
+        "peer_is": "stated limit",
+        "ratio": round(LIMIT_S / seconds, 3),
+        "unit": "s",
+        "n": PARTICIPANTS,
+        **result,
+        "load_average": round(os.getloadavg()[0], 1),
+    }
 
 
 if __name__ == "__main__":

@@ -27,8 +27,19 @@ def main(argv: list[str] | None = None) -> None:
         subprocess.run([sys.executable, "-m", "workbench.cli", "--help"], check=True, stdout=subprocess.DEVNULL)
         times.append(time.perf_counter() - began)
     ours = statistics.median(times[1:])
-    print(json.dumps({"name": "startup", "ours": round(ours, 3), "peer": LIMIT_S, "peer_is": "stated limit",
-                      "ratio": round(LIMIT_S / ours, 2), "unit": "s", "n": n}))
+    print(
+        json.dumps(
+            {
+                "name": "startup",
+                "ours": round(ours, 3),
+                "peer": LIMIT_S,
+                "peer_is": "stated limit",
+                "ratio": round(LIMIT_S / ours, 2),
+                "unit": "s",
+                "n": n,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -80,10 +80,25 @@ def _index(names: list[str], shapes: np.ndarray) -> pd.DataFrame:
     """The columns that `prepare` writes, and the kind of columns that a cohort brings."""
     n, affine = len(names), np.eye(4).ravel().tolist()
     at = np.arange(n)
-    return pd.DataFrame({
-        "scan_id": names, "participant": [name.split("_")[0] for name in names], "dataset": "synthetic",
-        "path": [f"/no/where/{name}.nii.gz" for name in names], "fingerprint": [f"{i:064x}" for i in at],
-        "site": at % 7, "age": 20.0 + at % 60, "sex": np.where(at % 2, "F", "M"),
-        "px": shapes[:, 0], "py": shapes[:, 1], "pz": shapes[:, 2], "affine": [affine] * n,
-        "source_shape": [[176, 240, 256]] * n, "source_affine": [affine] * n, "has_seg": False,
-        "mask_kind": "synthetic", "brain_ml": 1400.0, "key": [f"{i:064x}" for i in at]})
+    return pd.DataFrame(
+        {
+            "scan_id": names,
+            "participant": [name.split("_")[0] for name in names],
+            "dataset": "synthetic",
+            "path": [f"/no/where/{name}.nii.gz" for name in names],
+            "fingerprint": [f"{i:064x}" for i in at],
+            "site": at % 7,
+            "age": 20.0 + at % 60,
+            "sex": np.where(at % 2, "F", "M"),
+            "px": shapes[:, 0],
+            "py": shapes[:, 1],
+            "pz": shapes[:, 2],
+            "affine": [affine] * n,
+            "source_shape": [[176, 240, 256]] * n,
+            "source_affine": [affine] * n,
+            "has_seg": False,
+            "mask_kind": "synthetic",
+            "brain_ml": 1400.0,
+            "key": [f"{i:064x}" for i in at],
+        }
+    )

@@ -26,8 +26,15 @@ SMALL = {
     "06_embeddings": ["neighbours=5"],
     "07_domain_shift": ["smallest_site=3", "permutations=199", "people=3", "strengths=[0.5, 1.0]"],
     "08_compare": [],
-    "quickstart": ["participants=18", "source_spacing=4", "spacing=4", "image_size=24", "epochs=10", "batch_size=2",
-                   "steps=60"],
+    "quickstart": [
+        "participants=18",
+        "source_spacing=4",
+        "spacing=4",
+        "image_size=24",
+        "epochs=10",
+        "batch_size=2",
+        "steps=60",
+    ],
 }
 
 
@@ -47,8 +54,9 @@ def tour(root: Path, settings: dict[str, list[str]]) -> list[Path]:
     try:
         with Worker() as worker:
             for name, parameters in settings.items():
-                config = NotebookConfig(out=Path("reports") / name, notebook=FOLDER / f"{name}.ipynb",
-                                        parameters=tuple(parameters))
+                config = NotebookConfig(
+                    out=Path("reports") / name, notebook=FOLDER / f"{name}.ipynb", parameters=tuple(parameters)
+                )
                 run = run_notebook(config, worker=worker)
                 pages.append(Path(shutil.copy(run.path / "notebook.html", f"{name}.html")).resolve())
     finally:

@@ -18,9 +18,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared by the test proc
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell's &: processes of the tests would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-CHROMIUM_ARGS = ["--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
-                 "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                 "--disable-component-update", "--disable-sync"]
+CHROMIUM_ARGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 if TYPE_CHECKING:
     from workbench.pretrain.config import PretrainConfig
@@ -47,10 +56,21 @@ class Study:
     def pretrain(self, out: Path, **changes: Any) -> PretrainConfig:
         from workbench.pretrain.config import PretrainConfig
 
-        return PretrainConfig.build({
-            "out": out, "store": self.store, "split": self.split, "encoder": self.encoder, "epochs": 2.0,
-            "objective": self.objective, "batch_size": 2, "workers": 0, "warmup_epochs": 1.0, "accelerator": "cpu",
-            **changes})
+        return PretrainConfig.build(
+            {
+                "out": out,
+                "store": self.store,
+                "split": self.split,
+                "encoder": self.encoder,
+                "epochs": 2.0,
+                "objective": self.objective,
+                "batch_size": 2,
+                "workers": 0,
+                "warmup_epochs": 1.0,
+                "accelerator": "cpu",
+                **changes,
+            }
+        )
 
 
 def _light_up_hippocampi(source: Path) -> None:

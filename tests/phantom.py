@@ -30,8 +30,15 @@ HIPPOCAMPI_MM = {1: np.array([12.0, -4.0, -6.0]), 2: np.array([-12.0, -4.0, -6.0
 """Centre of each label of ``phantom_labels``: 1 right, 2 left (the left one is larger)."""
 
 
-def phantom(axcodes: str = "RAS", *, spacing: Sequence[float] = (2.0, 2.0, 2.0),
-            shape: Sequence[int] = (26, 30, 24), oblique: float = 0.0, noise: float = 0.0, seed: int = 0) -> Volume:
+def phantom(
+    axcodes: str = "RAS",
+    *,
+    spacing: Sequence[float] = (2.0, 2.0, 2.0),
+    shape: Sequence[int] = (26, 30, 24),
+    oblique: float = 0.0,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Volume:
     """The head on a grid stored as ``axcodes``; float32, background 0, tissue about 100, marker 400.
 
     Args:
@@ -50,8 +57,13 @@ def phantom(axcodes: str = "RAS", *, spacing: Sequence[float] = (2.0, 2.0, 2.0),
     return Volume(data.astype(np.float32), grid.affine)
 
 
-def phantom_grid(axcodes: str = "RAS", *, spacing: Sequence[float] = (2.0, 2.0, 2.0),
-                 shape: Sequence[int] = (26, 30, 24), oblique: float = 0.0) -> Grid:
+def phantom_grid(
+    axcodes: str = "RAS",
+    *,
+    spacing: Sequence[float] = (2.0, 2.0, 2.0),
+    shape: Sequence[int] = (26, 30, 24),
+    oblique: float = 0.0,
+) -> Grid:
     """The grid of ``phantom`` with the same arguments."""
     affine = np.eye(4)
     turn = Rotation.from_euler("xyz", [oblique] * 3, degrees=True).as_matrix()
@@ -81,9 +93,19 @@ def phantom_labels(grid: Grid) -> Volume:
     return Volume(data, grid.affine)
 
 
-def write_bids(root: str | Path, *, people: int = 4, sessions: int = 0, sites: Sequence[str] = ("A", "B"),
-               axcodes: Sequence[str] = ("RAS", "LAS", "PSR"), segmentations: bool = True, masks: bool = False,
-               simulated: bool = False, seed: int = 0, **grid: Any) -> Path:
+def write_bids(
+    root: str | Path,
+    *,
+    people: int = 4,
+    sessions: int = 0,
+    sites: Sequence[str] = ("A", "B"),
+    axcodes: Sequence[str] = ("RAS", "LAS", "PSR"),
+    segmentations: bool = True,
+    masks: bool = False,
+    simulated: bool = False,
+    seed: int = 0,
+    **grid: Any,
+) -> Path:
     """Write a tiny BIDS dataset and return its root.
 
     People take turns in site, sex (F, M) and stored orientation; ages are 20, 25, …; every scan has noise of its own.

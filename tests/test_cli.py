@@ -9,8 +9,9 @@ from workbench.runs import Run
 
 
 def modules_after(code: str) -> set[str]:
-    out = subprocess.run([sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"], capture_output=True,
-                         text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"], capture_output=True, text=True, check=True
+    )
     return {name.split(".")[0] for name in out.stdout.split()}
 
 
@@ -21,8 +22,10 @@ def test_help_waits_for_nothing_heavy():
 
 @pytest.mark.parametrize("job", list(cli.JOBS))
 def test_the_settings_of_every_job_are_flags_without_torch(job):
-    loaded = modules_after(f"from workbench import cli\njob = cli.JOBS[{job!r}]\n"
-                           f"cli.job_parser({job!r}, cli.load(job.config)).format_help()")
+    loaded = modules_after(
+        f"from workbench import cli\njob = cli.JOBS[{job!r}]\n"
+        f"cli.job_parser({job!r}, cli.load(job.config)).format_help()"
+    )
     # an objective's settings stand beside its losses, in one file: to list them is to import it
     allowed = {"torch"} if job == "pretrain" else set()
     assert not loaded & ({"torch", "monai", "panel", "sklearn", "umap"} - allowed)
@@ -52,14 +55,33 @@ def built(job: str, *argv: str):
 def test_nested_settings_dashes_lists_and_files(tmp_path):
     file = tmp_path / "p.yaml"
     file.write_text("encoder: {preset: micro, image_size: 32, patch: 8}\nepochs: 5\n")
-    config = built("pretrain", "--config", str(file), "--out", "o", "--store", "s", "--batch-size", "4",
-                   "--encoder.patch", "16", "8", "8", "--objective.weight-cls", "0", "--weight_decay", "0.1", "0.2")
+    config = built(
+        "pretrain",
+        "--config",
+        str(file),
+        "--out",
+        "o",
+        "--store",
+        "s",
+        "--batch-size",
+        "4",
+        "--encoder.patch",
+        "16",
+        "8",
+        "8",
+        "--objective.weight-cls",
+        "0",
+        "--weight_decay",
+        "0.1",
+        "0.2",
+    )
     assert config.encoder.patch == (16, 8, 8) and config.encoder.image_size == 32  # the flag wins, the rest stays
     assert config.batch_size == 4 and config.epochs == 5 and config.weight_decay == (0.1, 0.2)
     assert config.objective.weight_cls == 0
     assert built("pretrain", "--out", "o", "--store", "s", "--encoder.patch", "8").encoder.patch == 8
-    sites = built("segment", "--out", "o", "--store", "s", "--split", "p", "--encoder", "e", "--freeze",
-                  "--train_sites", "A", "B").train_sites
+    sites = built(
+        "segment", "--out", "o", "--store", "s", "--split", "p", "--encoder", "e", "--freeze", "--train_sites", "A", "B"
+    ).train_sites
     assert sites == ("A", "B")
 
 
@@ -71,13 +93,16 @@ def test_a_configuration_written_by_a_run_is_read_back_alike(study, tmp_path):
     assert yaml.safe_load(config.to_yaml()) == Run(study.encoder_run).config | {"out": str(tmp_path / "run")}
 
 
-@pytest.mark.parametrize(("argv", "said"), [
-    (["pretrain", "--out", "o"], "store: Field required"),
-    (["prepare", "--out", "o", "--cohort", "c", "--spacing", "-1"], "spacing: Input should be greater"),
-    (["prepare", "--out", "o", "--cohort", "/nowhere"], "/nowhere: not a run folder"),
-    (["pretrain", "--config", "/nowhere.yaml"], "cannot be read as YAML"),
-    (["runs", "/nowhere"], "no runs here"),
-])
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["pretrain", "--out", "o"], "store: Field required"),
+        (["prepare", "--out", "o", "--cohort", "c", "--spacing", "-1"], "spacing: Input should be greater"),
+        (["prepare", "--out", "o", "--cohort", "/nowhere"], "/nowhere: not a run folder"),
+        (["pretrain", "--config", "/nowhere.yaml"], "cannot be read as YAML"),
+        (["runs", "/nowhere"], "no runs here"),
+    ],
+)
 def test_refusals_name_the_setting_and_a_remedy_and_exit_with_2(argv, said, capsys):
     assert cli.main(argv) == 2
     err = capsys.readouterr().err

@@ -20,8 +20,18 @@ def test_it_looks_at_everything_and_says_what_to_do_about_what_is_not_well(capsy
     status = cli.main(["doctor"])
     out = capsys.readouterr().out
     findings = doctor.examine()
-    assert {f.name for f in findings} >= {"python", "core", "devices", "threads", "memory", "disk", "temp", "kernel",
-                                          "chromium", "slurm"}
+    assert {f.name for f in findings} >= {
+        "python",
+        "core",
+        "devices",
+        "threads",
+        "memory",
+        "disk",
+        "temp",
+        "kernel",
+        "chromium",
+        "slurm",
+    }
     assert all(f.remedy for f in findings if f.kind == "missing")
     assert out.splitlines()[0].startswith("ok       python")
     assert status == (1 if "MISSING" in out else 0)

@@ -48,6 +48,6 @@ def test_a_comparison_shows_its_difference_with_its_interval_and_n():
     found = compare(a, people, a - np.array([0.1, 0.2, 0.1, 0.3]), people)
     html = found._repr_html_()
     assert ">+0.175<" in html and f"{found.interval.low:+.3f} to {found.interval.high:+.3f}" in html
-    assert ">people</th><td style=\"text-align:left\">4<" in html and "95 % interval" in html
+    assert '>people</th><td style="text-align:left">4<' in html and "95 % interval" in html
     assert f"{found.p:.3g}" in html and "nan" not in html
     assert "nan" in compare(a[:1], people[:1], a[:1], people[:1])._repr_html_(), "one person leaves no interval"

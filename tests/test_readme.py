@@ -20,8 +20,9 @@ def test_there_are_commands_for_the_whole_job():
     assert told >= {"cohort", "split", "prepare", "pretrain", "segment", "classify", "embed", "attend", "explore"}
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c[1] in cli.JOBS and c[2] not in ("status", "collect")],
-                         ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c[1] in cli.JOBS and c[2] not in ("status", "collect")], ids=" ".join
+)
 def test_the_command_is_accepted(command, monkeypatch):
     monkeypatch.chdir(REPO)
     cli.config_from(command[1], command[2:])

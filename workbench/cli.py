@@ -32,39 +32,85 @@ class Job:
 
 
 JOBS = {
-    "simulate": Job("write a simulated multi-site BIDS cohort", "workbench.cohort.simulate_config:SimulateConfig",
-                    "workbench.cohort.simulate:run_simulate"),
-    "cohort": Job("gather scans from BIDS, Decathlon or CSV into one checked table",
-                  "workbench.cohort.config:CohortConfig", "workbench.cohort.build:run_cohort"),
-    "split": Job("divide the people of a cohort into train, validation and test", "workbench.cohort.config:SplitConfig",
-                 "workbench.cohort.split_job:run_split"),
-    "prepare": Job("conform, normalise and crop every scan into a random-access store",
-                   "workbench.prepare.config:PrepareConfig", "workbench.prepare.prepare:run_prepare",
-                   "workbench.prepare.prepare:plan_prepare"),
-    "pretrain": Job("pretrain an encoder without labels", "workbench.pretrain.config:PretrainConfig",
-                    "workbench.pretrain.train:run_pretrain", "workbench.pretrain.plan:plan_pretrain"),
-    "segment": Job("fine-tune a segmentation and segment unseen people", "workbench.finetune.config:SegmentConfig",
-                   "workbench.finetune.segment:run_segment"),
-    "classify": Job("predict a label of the person", "workbench.finetune.config:ClassifyConfig",
-                    "workbench.finetune.classify:run_classify"),
-    "embed": Job("embed every scan; PCA, UMAP, t-SNE, neighbours", "workbench.analysis.config:EmbedConfig",
-                 "workbench.analysis.embed:run_embed"),
-    "attend": Job("write attention maps in each scan's own space", "workbench.analysis.config:AttendConfig",
-                  "workbench.analysis.attention:run_attend"),
-    "tokens": Job("compare patch tokens between scans; correspondence, colours",
-                  "workbench.analysis.config:TokensConfig", "workbench.analysis.tokens:run_tokens"),
-    "shift": Job("how far sites are apart in an embedding, and what of it is left",
-                 "workbench.analysis.config:ShiftConfig", "workbench.analysis.shift:run_shift"),
-    "whatif": Job("change the acquisition of a scan step by step, and see what moves",
-                  "workbench.analysis.config:WhatifConfig", "workbench.analysis.whatif:run_whatif"),
-    "compare": Job("run a whole study: arms on the same people under the same settings, and its report",
-                   "workbench.study.config:StudyConfig", "workbench.study.study:run_study",
-                   "workbench.study.study:plan_study"),
-    "notebook": Job("run a parameterised notebook in a batch", "workbench.batch.config:NotebookConfig",
-                    "workbench.batch.notebook:run_notebook"),
-    "batch": Job("run a notebook over a grid, a list or a table of parameters",
-                 "workbench.batch.batch_config:BatchConfig", "workbench.batch.batch:run_batch",
-                 "workbench.batch.plan:plan_batch"),
+    "simulate": Job(
+        "write a simulated multi-site BIDS cohort",
+        "workbench.cohort.simulate_config:SimulateConfig",
+        "workbench.cohort.simulate:run_simulate",
+    ),
+    "cohort": Job(
+        "gather scans from BIDS, Decathlon or CSV into one checked table",
+        "workbench.cohort.config:CohortConfig",
+        "workbench.cohort.build:run_cohort",
+    ),
+    "split": Job(
+        "divide the people of a cohort into train, validation and test",
+        "workbench.cohort.config:SplitConfig",
+        "workbench.cohort.split_job:run_split",
+    ),
+    "prepare": Job(
+        "conform, normalise and crop every scan into a random-access store",
+        "workbench.prepare.config:PrepareConfig",
+        "workbench.prepare.prepare:run_prepare",
+        "workbench.prepare.prepare:plan_prepare",
+    ),
+    "pretrain": Job(
+        "pretrain an encoder without labels",
+        "workbench.pretrain.config:PretrainConfig",
+        "workbench.pretrain.train:run_pretrain",
+        "workbench.pretrain.plan:plan_pretrain",
+    ),
+    "segment": Job(
+        "fine-tune a segmentation and segment unseen people",
+        "workbench.finetune.config:SegmentConfig",
+        "workbench.finetune.segment:run_segment",
+    ),
+    "classify": Job(
+        "predict a label of the person",
+        "workbench.finetune.config:ClassifyConfig",
+        "workbench.finetune.classify:run_classify",
+    ),
+    "embed": Job(
+        "embed every scan; PCA, UMAP, t-SNE, neighbours",
+        "workbench.analysis.config:EmbedConfig",
+        "workbench.analysis.embed:run_embed",
+    ),
+    "attend": Job(
+        "write attention maps in each scan's own space",
+        "workbench.analysis.config:AttendConfig",
+        "workbench.analysis.attention:run_attend",
+    ),
+    "tokens": Job(
+        "compare patch tokens between scans; correspondence, colours",
+        "workbench.analysis.config:TokensConfig",
+        "workbench.analysis.tokens:run_tokens",
+    ),
+    "shift": Job(
+        "how far sites are apart in an embedding, and what of it is left",
+        "workbench.analysis.config:ShiftConfig",
+        "workbench.analysis.shift:run_shift",
+    ),
+    "whatif": Job(
+        "change the acquisition of a scan step by step, and see what moves",
+        "workbench.analysis.config:WhatifConfig",
+        "workbench.analysis.whatif:run_whatif",
+    ),
+    "compare": Job(
+        "run a whole study: arms on the same people under the same settings, and its report",
+        "workbench.study.config:StudyConfig",
+        "workbench.study.study:run_study",
+        "workbench.study.study:plan_study",
+    ),
+    "notebook": Job(
+        "run a parameterised notebook in a batch",
+        "workbench.batch.config:NotebookConfig",
+        "workbench.batch.notebook:run_notebook",
+    ),
+    "batch": Job(
+        "run a notebook over a grid, a list or a table of parameters",
+        "workbench.batch.batch_config:BatchConfig",
+        "workbench.batch.batch:run_batch",
+        "workbench.batch.plan:plan_batch",
+    ),
 }
 
 
@@ -93,12 +139,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def top_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="workbench", description="Self-supervised learning on brain MRI: a BIDS folder in, evidence out. "
-        "A research tool, not for diagnosis.", formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="jobs, in the order of the data:\n" + "\n".join(f"  {n:<10}{j.help}" for n, j in JOBS.items())
+        prog="workbench",
+        description="Self-supervised learning on brain MRI: a BIDS folder in, evidence out. "
+        "A research tool, not for diagnosis.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="jobs, in the order of the data:\n"
+        + "\n".join(f"  {n:<10}{j.help}" for n, j in JOBS.items())
         + "\n\nthen:\n  runs      list the runs below a folder\n  explore   open the explorer on a folder of runs"
         + "\n  doctor    say what is installed here, what is missing, and what to do about it"
-        + "\n\n`workbench JOB --help` lists the settings of a job.")
+        + "\n\n`workbench JOB --help` lists the settings of a job.",
+    )
     parser.add_argument("--version", action="version", version=f"workbench {workbench.__version__}")
     parser.add_argument("command", nargs="?", choices=[*JOBS, "runs", "explore", "doctor"], metavar="JOB")
     return parser
@@ -142,10 +192,15 @@ def config_from(name: str, argv: list[str]) -> tuple[Any, bool, bool]:
 
 def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
     """Flags from the fields of a configuration class; nested settings are dotted (``--encoder.preset``)."""
-    parser = argparse.ArgumentParser(prog=f"workbench {name}", description=(config_class.__doc__ or "").strip(),
-                                     argument_default=None)
-    parser.add_argument("--config", type=Path, metavar="YAML", help="read settings from a file (a run's config.yaml); "
-                                                                    "flags given here win")
+    parser = argparse.ArgumentParser(
+        prog=f"workbench {name}", description=(config_class.__doc__ or "").strip(), argument_default=None
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="YAML",
+        help="read settings from a file (a run's config.yaml); flags given here win",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--overwrite", action="store_true", help="replace a run with other settings at --out")
     for leaf in leaves(config_class):
@@ -160,16 +215,22 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
             flag = {"nargs": "+", "action": JoinOrOne if _holds_tuple(annotation) else Join}
         elif annotation is bool:
             flag = {"nargs": "?", "const": "true"}
-        parser.add_argument(f"--{path}", dest=path, help=text, metavar="|".join(choices) if choices else
-                            path.rsplit(".", 1)[-1].upper(), **flag)
+        parser.add_argument(
+            f"--{path}",
+            dest=path,
+            help=text,
+            metavar="|".join(choices) if choices else path.rsplit(".", 1)[-1].upper(),
+            **flag,
+        )
     return parser
 
 
 class Join(argparse.Action):
     """A list; a repeated flag adds to it."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-                 option: str | None = None) -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
         before = getattr(namespace, self.dest) or []
         setattr(namespace, self.dest, [*before, *values])
 
@@ -177,8 +238,9 @@ class Join(argparse.Action):
 class JoinOrOne(argparse.Action):
     """One value stays a value, several are a list."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-                 option: str | None = None) -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
         setattr(namespace, self.dest, values[0] if len(values) == 1 else values)
 
 
@@ -214,8 +276,7 @@ def leaves(model: Any, prefix: str = "") -> Iterator[Leaf]:
 
 def variant_leaves(variants: dict[str, Any], prefix: str) -> Iterator[Leaf]:
     """``name`` chooses the variant; a setting that several have is listed once, as the first describes it."""
-    yield Leaf(f"{prefix}name", typing.Literal[tuple(variants)],
-               next(iter(variants.values())).model_fields["name"])
+    yield Leaf(f"{prefix}name", typing.Literal[tuple(variants)], next(iter(variants.values())).model_fields["name"])
     found: dict[str, tuple[Leaf, list[str]]] = {}
     for variant, model in variants.items():
         for leaf in leaves(model, prefix):
@@ -268,20 +329,28 @@ def list_runs(argv: list[str]) -> int:
         raise WorkbenchError(f"{folder}: no runs here", remedy="give the folder in which --out folders lie")
     for name, run in runs.items():
         status = run.status
-        print(f"{name:<28}{run.job:<10}{status['state']:<12}{status.get('seconds', ''):>8} s  "
-              f"{'simulated  ' if run.simulated else ''}{status.get('why', '')}")
+        print(
+            f"{name:<28}{run.job:<10}{status['state']:<12}{status.get('seconds', ''):>8} s  "
+            f"{'simulated  ' if run.simulated else ''}{status.get('why', '')}"
+        )
     return 0
 
 
 def tell_batch(what: str, argv: list[str]) -> int:
     """``workbench batch status FOLDER`` and ``workbench batch collect FOLDER``; 1 where not every run is well."""
     parser = argparse.ArgumentParser(
-        prog=f"workbench batch {what}", description="Say how the runs of a batch are." if what == "status" else
-        "Write all runs of a batch into one table (Parquet and CSV): parameters, state, minutes, recorded results.")
+        prog=f"workbench batch {what}",
+        description="Say how the runs of a batch are."
+        if what == "status"
+        else "Write all runs of a batch into one table (Parquet, CSV): parameters, state, minutes, recorded results.",
+    )
     parser.add_argument("folder", type=Path, help="the --out of the batch")
     if what == "collect":
-        parser.add_argument("--table", help="in place of one row a run: all rows of this table (such as dice) of the "
-                                            "run folders that the notebooks made")
+        parser.add_argument(
+            "--table",
+            help="in place of one row a run: all rows of this table (such as dice) of the "
+            "run folders that the notebooks made",
+        )
     args = parser.parse_args(argv)
     from workbench.batch import collect, plan
 
@@ -296,8 +365,10 @@ def tell_batch(what: str, argv: list[str]) -> int:
 
 def doctor(argv: list[str]) -> int:
     """``workbench doctor``: what is installed and what is missing; 1 where something needed is."""
-    argparse.ArgumentParser(prog="workbench doctor", description="Say what is installed here, which devices there are, "
-                            "and what to do about what is missing.").parse_args(argv)
+    argparse.ArgumentParser(
+        prog="workbench doctor",
+        description="Say what is installed here, which devices there are, and what to do about what is missing.",
+    ).parse_args(argv)
     from workbench.doctor import examine
 
     findings = examine()
@@ -312,14 +383,20 @@ def explore(argv: list[str]) -> int:
     parser.add_argument("--port", type=int, default=5006, help="wanted port; the next free one is taken if it is busy")
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on; only this machine by default")
     parser.add_argument("--open", action="store_true", help="open a browser")
-    parser.add_argument("--allow-origin", action="append", default=[], metavar="HOST:PORT",
-                        help="further address under which a reverse proxy shows the page")
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="further address under which a reverse proxy shows the page",
+    )
     args = parser.parse_args(argv)
     try:
         from workbench.explorer.app import serve
     except ImportError as error:
-        raise WorkbenchError("the explorer is not installed", cause=str(error),
-                             remedy="pip install 'volta-workbench[app]'") from error
+        raise WorkbenchError(
+            "the explorer is not installed", cause=str(error), remedy="pip install 'volta-workbench[app]'"
+        ) from error
     serve(args.folder, port=args.port, address=args.address, open=args.open, allow_origin=args.allow_origin)
     return 0
 

@@ -18,8 +18,13 @@ from typing import Literal
 import workbench
 
 PROJECT = "volta-workbench"
-EXTRAS = {"app": "the explorer", "notebooks": "JupyterLab and the notebooks", "batch": "notebooks in batches",
-          "slurm": "batches on Slurm", "dev": "tests and lint"}
+EXTRAS = {
+    "app": "the explorer",
+    "notebooks": "JupyterLab and the notebooks",
+    "batch": "notebooks in batches",
+    "slurm": "batches on Slurm",
+    "dev": "tests and lint",
+}
 CORE = "core"
 
 
@@ -43,8 +48,12 @@ def examine() -> list[Finding]:
 
 
 def _python() -> Finding:
-    return Finding("python", "ok", f"{platform.python_version()} at {sys.executable}; workbench "
-                                   f"{workbench.__version__} at {Path(workbench.__file__).parent}")
+    return Finding(
+        "python",
+        "ok",
+        f"{platform.python_version()} at {sys.executable}; workbench "
+        f"{workbench.__version__} at {Path(workbench.__file__).parent}",
+    )
 
 
 def requirements() -> dict[str, list[str]]:
@@ -61,8 +70,12 @@ def _packages() -> Iterator[Finding]:
     try:
         asked = requirements()
     except importlib.metadata.PackageNotFoundError:
-        yield Finding("packages", "missing", f"{PROJECT} is not installed, only its source is here",
-                      "pip install -e '.[all]' in the folder of pyproject.toml")
+        yield Finding(
+            "packages",
+            "missing",
+            f"{PROJECT} is not installed, only its source is here",
+            "pip install -e '.[all]' in the folder of pyproject.toml",
+        )
         return
     for extra, what in {CORE: "all jobs", **EXTRAS}.items():
         lines = [line for line in asked.get(extra, []) if not line.startswith(PROJECT)]
@@ -72,8 +85,12 @@ def _packages() -> Iterator[Finding]:
         wrong = [f"{line} ({state})" for line, (fits, state) in states.items() if not fits]
         command = f"pip install '{PROJECT}{'' if extra == CORE else f'[{extra}]'}'"
         if wrong:
-            yield Finding(extra, "missing" if extra == CORE else "note", f"for {what}, these are needed: "
-                          + ", ".join(wrong), command)
+            yield Finding(
+                extra,
+                "missing" if extra == CORE else "note",
+                f"for {what}, these are needed: " + ", ".join(wrong),
+                command,
+            )
         else:
             names = ", ".join(f"{_name(line)} {state}" for line, (_, state) in states.items())
             yield Finding(extra, "ok", f"{what}: {names}")
@@ -108,9 +125,12 @@ def _devices() -> Finding:
         return Finding("devices", "ok", "mps (Apple GPU)")
     if shutil.which("nvidia-smi"):
         build = torch.version.cuda or "none: a build for the CPU"
-        return Finding("devices", "note", f"there is an NVIDIA driver, but torch {torch.__version__} sees no GPU "
-                                          f"(its CUDA: {build})",
-                       "install torch without constraints-cpu.txt; check CUDA_VISIBLE_DEVICES and `nvidia-smi`")
+        return Finding(
+            "devices",
+            "note",
+            f"there is an NVIDIA driver, but torch {torch.__version__} sees no GPU (its CUDA: {build})",
+            "install torch without constraints-cpu.txt; check CUDA_VISIBLE_DEVICES and `nvidia-smi`",
+        )
     return Finding("devices", "ok", "cpu only; take configs/pretrain-cpu.yaml, and small grids")
 
 
@@ -126,8 +146,12 @@ def _threads() -> Finding:
 def _memory() -> Finding:
     shared = Path("/dev/shm")
     if shared.is_dir() and (free := shutil.disk_usage(shared).free) < 1e9:
-        return Finding("memory", "note", f"only {free / 1e9:.1f} GB of shared memory (/dev/shm) for workers that load "
-                                         "data", "in Docker: --ipc=host or --shm-size=8g; else --workers 0")
+        return Finding(
+            "memory",
+            "note",
+            f"only {free / 1e9:.1f} GB of shared memory (/dev/shm) for workers that load data",
+            "in Docker: --ipc=host or --shm-size=8g; else --workers 0",
+        )
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (ValueError, OSError):
@@ -142,8 +166,12 @@ def _disk() -> Iterator[Finding]:
         if not os.access(folder, os.W_OK):
             yield Finding(name, "missing", f"{folder} cannot be written to", "change to another folder, or set TMPDIR")
         elif free < 10:
-            yield Finding(name, "missing" if free < 1 else "note", text,
-                          "a prepared cohort takes about 10 MB a scan at 1 mm; make room, or write elsewhere")
+            yield Finding(
+                name,
+                "missing" if free < 1 else "note",
+                text,
+                "a prepared cohort takes about 10 MB a scan at 1 mm; make room, or write elsewhere",
+            )
         else:
             yield Finding(name, "ok", text)
 
@@ -155,20 +183,32 @@ def _kernel() -> Finding:
         return Finding("kernel", "note", "there is no Jupyter here", f"pip install '{PROJECT}[notebooks]'")
     specs = KernelSpecManager().get_all_specs()
     if "python3" not in specs:
-        return Finding("kernel", "note", "Jupyter has no kernel 'python3', which the notebooks ask for",
-                       f"{sys.executable} -m ipykernel install --sys-prefix")
+        return Finding(
+            "kernel",
+            "note",
+            "Jupyter has no kernel 'python3', which the notebooks ask for",
+            f"{sys.executable} -m ipykernel install --sys-prefix",
+        )
     python = specs["python3"]["spec"]["argv"][0]
     if Path(python).is_absolute() and Path(python).parent != Path(sys.executable).parent:
-        return Finding("kernel", "note", f"notebooks would run in another Python: {python}",
-                       f"{sys.executable} -m ipykernel install --sys-prefix")
+        return Finding(
+            "kernel",
+            "note",
+            f"notebooks would run in another Python: {python}",
+            f"{sys.executable} -m ipykernel install --sys-prefix",
+        )
     return Finding("kernel", "ok", "python3, this Python")
 
 
 def _chromium() -> Finding:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not path:
-        return Finding("chromium", "note", "not found: the browser tests are skipped, nothing else needs it",
-                       "apt install chromium, or set CHROMIUM to its path")
+        return Finding(
+            "chromium",
+            "note",
+            "not found: the browser tests are skipped, nothing else needs it",
+            "apt install chromium, or set CHROMIUM to its path",
+        )
     version = _output([path, "--version"])
     if version is None:
         return Finding("chromium", "note", f"{path} does not start", "set CHROMIUM to one that does")
@@ -179,8 +219,12 @@ def _slurm() -> Finding:
     if not shutil.which("squeue"):
         return Finding("slurm", "ok", "not on this machine, and needed only for --executor slurm")
     if _output(["squeue", "--noheader", "--me"]) is None:
-        return Finding("slurm", "note", "installed, but its controller does not answer",
-                       "`squeue` must work where `workbench batch --executor slurm` is started; see SLURM_CONF")
+        return Finding(
+            "slurm",
+            "note",
+            "installed, but its controller does not answer",
+            "`squeue` must work where `workbench batch --executor slurm` is started; see SLURM_CONF",
+        )
     return Finding("slurm", "ok", (_output(["sinfo", "--version"]) or "").strip())
 
 

@@ -16,7 +16,10 @@ def facts_table(title: str, facts: Mapping[str, Any], *, simulated: bool = False
         simulated: Mark it as being about simulated data.
     """
     mark = ' <span style="border:1px solid;border-radius:3px;padding:0 .4em">simulated data</span>' if simulated else ""
-    rows = "".join(f'<tr><th style="text-align:left">{escape(str(name))}</th>'
-                   f'<td style="text-align:left">{escape(str(value))}</td></tr>'
-                   for name, value in facts.items() if value is not None and value != "")
+    rows = "".join(
+        f'<tr><th style="text-align:left">{escape(str(name))}</th>'
+        f'<td style="text-align:left">{escape(str(value))}</td></tr>'
+        for name, value in facts.items()
+        if value is not None and value != ""
+    )
     return f"<div><b>{escape(title)}</b>{mark}<table>{rows}</table></div>"

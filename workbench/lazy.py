@@ -9,6 +9,7 @@ from typing import Any
 
 def names(package: str, where: dict[str, str]) -> Callable[[str], Any]:
     """A module ``__getattr__`` (PEP 562) for ``package``: public name → submodule that defines it."""
+
     def __getattr__(name: str) -> Any:
         if name not in where:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")

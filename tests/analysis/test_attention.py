@@ -53,8 +53,9 @@ def test_what_was_looked_at_lies_in_the_same_place_of_the_scan(study, opened, tm
         target = np.argwhere(region_mask(store, scan.scan_id, "left_hippocampus"))[0]
         world = store.grid(scan.scan_id).to_world(target)
         query = "voxel:" + ",".join(f"{v:.3f}" for v in world)
-        run = run_attend(config(study, tmp_path / scan.axcodes, scans=(scan.scan_id,), query=query, sanity=False,
-                                heads=False, **way))
+        run = run_attend(
+            config(study, tmp_path / scan.axcodes, scans=(scan.scan_id,), query=query, sanity=False, heads=False, **way)
+        )
         image = nib.load(run.path / f"volumes/{scan.scan_id}_desc-attnmean_map.nii.gz")
         data = np.asanyarray(image.dataobj)
         assert nib.aff2axcodes(image.affine) == tuple(scan.axcodes)
@@ -79,8 +80,9 @@ def test_shifted_grids_make_finer_maps(opened, monkeypatch):
     assert (four > 0.99 * four.max()).sum() < (one > 0).sum() / 8 and lit[0] >= lit[1]
 
 
-@pytest.mark.parametrize("reading", [Reading(), Reading(shifts=3), Reading(field="windows"),
-                                     Reading(field="windows", overlap=0.0, shifts=2)])
+@pytest.mark.parametrize(
+    "reading", [Reading(), Reading(shifts=3), Reading(field="windows"), Reading(field="windows", overlap=0.0, shifts=2)]
+)
 def test_boxes_cover_the_scan_and_keep_to_patches(reading):
     for shape in ((16, 16, 16), (17, 30, 9), (40, 16, 25)):
         covered = np.zeros(shape, int)
@@ -124,8 +126,10 @@ def test_what_a_map_is_held_against_is_there(attended):
     assert list(random["scan_id"]) == list(norms["scan_id"]) == list(own["scan_id"])
     a, b = (nib.load(attended.path / t["file"].iloc[0]).get_fdata() for t in (own, random))
     assert a.shape == b.shape and not np.allclose(a, b)
-    assert set(summary["weights"]) == {"pretrained", "random beside",
-                                       "pretrained - random beside"} and (summary["people"] == 12).all()
+    assert (
+        set(summary["weights"]) == {"pretrained", "random beside", "pretrained - random beside"}
+        and (summary["people"] == 12).all()
+    )
     assert ((summary["rank_low"] <= summary["rank"]) & (summary["rank"] <= summary["rank_high"])).all()
     assert (norms["outliers"] <= norms["tokens"]).all() and (attended.path / norms["file"].iloc[0]).is_file()
     assert not (attended.path / "parts").exists()
@@ -147,7 +151,7 @@ def test_the_unit_is_multiples_of_uniform_attention(opened):
     maps = scan_maps(encoder, store, scan, CLS, Reading())
     low, high = padded_box(store.shape(scan), (8, 8, 8))
     volume = torch.from_numpy(store.read(scan, low, high).astype(np.float32))[None, None]
-    row, grid = attention_rows(encoder, volume, [0])[:, :, 0, encoder.first_patch:], encoder.tokenise(volume)[1]
+    row, grid = attention_rows(encoder, volume, [0])[:, :, 0, encoder.first_patch :], encoder.tokenise(volume)[1]
     centre = np.array(store.shape(scan)) // 2
     token = np.ravel_multi_index(tuple((centre - low) // 8), grid)
     np.testing.assert_allclose(maps.values[(slice(None), *centre)], row[0, :, token] * row.shape[2], rtol=1e-4)
@@ -158,6 +162,7 @@ def test_the_unit_is_multiples_of_uniform_attention(opened):
 
 def test_attention_on_padding_counts_as_outside_the_brain(opened, monkeypatch):
     """Looking at every token alike, the share outside is the share of the padded box that is not brain."""
+
     def uniform(encoder, volume, weights_QN, *, block):
         seen = self_looking(encoder, volume, weights_QN, block=block)
         seen.rows_BHQN = torch.ones_like(seen.rows_BHQN) / seen.rows_BHQN.shape[-1]
@@ -297,9 +302,15 @@ def test_rollout_has_one_map_and_says_so(study, tmp_path):
     assert list(table["head"]) == ["mean"] and list(table["block"]) == ["rollout"]
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"scans": ("nobody",)}, "nobody"), ({"block": 99}, "choose 0 to 5"), ({"query": "register:9"}, "encoder has 1"),
-    ({"query": "who"}, "not understood")])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scans": ("nobody",)}, "nobody"),
+        ({"block": 99}, "choose 0 to 5"),
+        ({"query": "register:9"}, "encoder has 1"),
+        ({"query": "who"}, "not understood"),
+    ],
+)
 def test_what_is_not_there_is_refused_before_anything_is_written(study, tmp_path, changes, said):
     with pytest.raises(WorkbenchError, match=said):
         run_attend(config(study, tmp_path / "x", **changes))

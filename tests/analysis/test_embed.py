@@ -47,8 +47,9 @@ def test_vectors_are_those_of_the_encoder(embedded, study):
 
     store, (encoder, _) = open_store(study.store), load_encoder(study.encoder_run)
     table = embedded.read_table("embeddings")
-    for row, (scan, cls, mean) in zip(table.itertuples(), encode_scans(encoder, store, store.scan_ids[:3]),
-                                      strict=False):
+    for row, (scan, cls, mean) in zip(
+        table.itertuples(), encode_scans(encoder, store, store.scan_ids[:3]), strict=False
+    ):
         assert row.scan_id == scan
         np.testing.assert_allclose(row.cls, cls, atol=1e-6)
         np.testing.assert_allclose(row.patch_mean, mean, atol=1e-6)
@@ -64,8 +65,9 @@ def test_vectors_are_those_of_the_encoder(embedded, study):
 def test_who_was_seen_in_pretraining_is_told(embedded):
     scans = embedded.read_table("scans")
     assert scans["seen_in_pretraining"].sum() == 6
-    assert set(scans.loc[scans["seen_in_pretraining"], "participant"]) == \
-        set(embedded.provenance["pretraining_participants"])
+    assert set(scans.loc[scans["seen_in_pretraining"], "participant"]) == set(
+        embedded.provenance["pretraining_participants"]
+    )
 
 
 def test_projections_find_planted_groups_and_repeat(grouped):
@@ -91,8 +93,10 @@ def test_a_new_scan_is_placed_by_itself(grouped, tmp_path):
     known = reference.place(names, vectors)
     for method in ("pca", "umap", "tsne"):
         columns = [f"{method}_1", f"{method}_2"]
-        gaps = [np.linalg.norm(together[columns] - known[columns][part].mean().to_numpy(), axis=1)
-                for part in (slice(0, 20), slice(20, 40))]
+        gaps = [
+            np.linalg.norm(together[columns] - known[columns][part].mean().to_numpy(), axis=1)
+            for part in (slice(0, 20), slice(20, 40))
+        ]
         assert (gaps[1] < gaps[0]).all()
 
 

@@ -41,8 +41,17 @@ def test_a_run_writes_the_sets_of_both_weights(study, tmp_path):
     from workbench.prepare import open_store
 
     scan = open_store(study.store).scan_ids[0]
-    run = run_attend(AttendConfig(out=tmp_path / "x", store=study.store, encoder=study.encoder_run, accelerator="cpu",
-                                  scans=(scan,), cumulated=(0.5, 0.9), heads=False))
+    run = run_attend(
+        AttendConfig(
+            out=tmp_path / "x",
+            store=study.store,
+            encoder=study.encoder_run,
+            accelerator="cpu",
+            scans=(scan,),
+            cumulated=(0.5, 0.9),
+            heads=False,
+        )
+    )
     table = run.read_table("cumulated")
     assert table["weights"].tolist() == ["pretrained"] * 2 + ["random beside"] * 2
     for _, rows in table.groupby("weights"):

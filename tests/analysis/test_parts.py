@@ -42,25 +42,37 @@ for file in sys.argv[1:]:
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.wait()[1]))
 """
-JOBS = {"embed": (EmbedConfig, run_embed, ["embeddings", "projections", "neighbours"]),
-        "attend": (AttendConfig, run_attend, ["attention", "attention_random", "token_norms", "region_summary"]),
-        "tokens": (TokensConfig, run_tokens, ["correspondence", "site_pairs", "weights_paired"]),
-        "whatif": (WhatifConfig, run_whatif, ["whatif", "curves"])}
+JOBS = {
+    "embed": (EmbedConfig, run_embed, ["embeddings", "projections", "neighbours"]),
+    "attend": (AttendConfig, run_attend, ["attention", "attention_random", "token_norms", "region_summary"]),
+    "tokens": (TokensConfig, run_tokens, ["correspondence", "site_pairs", "weights_paired"]),
+    "whatif": (WhatifConfig, run_whatif, ["whatif", "curves"]),
+}
 
 
 def test_what_was_killed_goes_on_does_no_scan_twice_and_ends_alike(study, tmp_path, monkeypatch):
     common = {"store": study.store, "encoder": study.encoder_run, "accelerator": "cpu"}
     few = open_store(study.store).scan_ids[:6]
-    more = {"attend": {"scans": few, "heads": False, "placed": 10}, "tokens": {"rgb": False, "sources_per_site": 3},
-            "whatif": {"embed": tmp_path / "whole-embed", "scans": few, "changes": ("blur",), "strengths": (1.0,)}}
+    more = {
+        "attend": {"scans": few, "heads": False, "placed": 10},
+        "tokens": {"rgb": False, "sources_per_site": 3},
+        "whatif": {"embed": tmp_path / "whole-embed", "scans": few, "changes": ("blur",), "strengths": (1.0,)},
+    }
     scans = {"embed": 12, "attend": 6, "tokens": 12, "whatif": 6}
-    configs = {job: {name: kind(out=tmp_path / f"{name}-{job}", **common, **more.get(job, {}))
-                     for name in ("whole", "killed")} for job, (kind, _, _) in JOBS.items()}
+    configs = {
+        job: {name: kind(out=tmp_path / f"{name}-{job}", **common, **more.get(job, {})) for name in ("whole", "killed")}
+        for job, (kind, _, _) in JOBS.items()
+    }
     for job, (_, run_job, _) in JOBS.items():
         assert run_job(configs[job]["whole"]).ok
         (tmp_path / f"{job}.yaml").write_text(configs[job]["killed"].to_yaml())
-    ended = subprocess.run([sys.executable, "-c", KILLED, *(str(tmp_path / f"{job}.yaml") for job in JOBS)],
-                           stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, *(str(tmp_path / f"{job}.yaml") for job in JOBS)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=300,
+    )
     assert ended.stdout.split() == ["-9"] * len(JOBS)
     added, add = [], Parts.add
     monkeypatch.setattr(Parts, "add", lambda self, scan, rows: (added.append(scan), add(self, scan, rows)))
@@ -69,8 +81,9 @@ def test_what_was_killed_goes_on_does_no_scan_twice_and_ends_alike(study, tmp_pa
         again, whole = run_job(configs[job]["killed"]), run_job(configs[job]["whole"])
         assert len(set(added)) == len(added) == scans[job] - 3, job  # three were on the disk
         for table in tables:
-            pd.testing.assert_frame_equal(again.read_table(table), whole.read_table(table), check_exact=False,
-                                          rtol=1e-4, atol=1e-5)
+            pd.testing.assert_frame_equal(
+                again.read_table(table), whole.read_table(table), check_exact=False, rtol=1e-4, atol=1e-5
+            )
         written = again.status["updated"], (again.path / "results").stat().st_mtime_ns
         added.clear()
         assert run_job(configs[job]["killed"]).ok and not added  # a second look reads what is stored
@@ -82,8 +95,9 @@ def test_memory_does_not_grow_with_the_number_of_scans(tmp_path):
     program = Path(__file__).with_name("memory_of_scans.py")
 
     def highest(scans: int) -> int:
-        done = subprocess.run([sys.executable, str(program), str(tmp_path), str(scans)], capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(
+            [sys.executable, str(program), str(tmp_path), str(scans)], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return int(done.stdout)
 

@@ -26,8 +26,9 @@ class FakeClassify(JobConfig):
     job: ClassVar[str] = "classify"
 
 
-def embed_run(folder: Path, *, effect: float, age_by_site: float = 0.0, people: int = 60, sites=("A", "B", "C"),
-              seed: int = 0) -> Path:
+def embed_run(
+    folder: Path, *, effect: float, age_by_site: float = 0.0, people: int = 60, sites=("A", "B", "C"), seed: int = 0
+) -> Path:
     """An embed run whose vectors hold age, sex, noise, and a shift of ``effect`` by site; SIMULATED numbers.
 
     ``age_by_site`` makes the second and third site older, so that age alone tells the site."""
@@ -39,20 +40,28 @@ def embed_run(folder: Path, *, effect: float, age_by_site: float = 0.0, people: 
     vectors = rng.normal(size=(people, 16)) + effect * towards[where]
     vectors[:, :4] += (age[:, None] - 30) / 4 + sex[:, None]
     rows = np.repeat(np.arange(people), 1 + (np.arange(people) % 7 == 0))  # some people have two scans
-    scans = pd.DataFrame({"scan_id": [f"s{i:03d}" for i in range(len(rows))], "participant": [f"p{r}" for r in rows],
-                          "site": [sites[where[r]] for r in rows], "age": age[rows],
-                          "sex": np.array(["F", "M"])[sex[rows]]})
+    scans = pd.DataFrame(
+        {
+            "scan_id": [f"s{i:03d}" for i in range(len(rows))],
+            "participant": [f"p{r}" for r in rows],
+            "site": [sites[where[r]] for r in rows],
+            "age": age[rows],
+            "sex": np.array(["F", "M"])[sex[rows]],
+        }
+    )
     noisy = vectors[rows] + 0.1 * rng.normal(size=(len(rows), 16))
     with start_run(FakeEmbed(out=folder), simulated=True) as run:
         run.write_table("scans", scans)
-        run.write_table("embeddings", pd.DataFrame({"scan_id": scans["scan_id"],
-                                                    "cls": list(noisy.astype(np.float32))}))
+        run.write_table(
+            "embeddings", pd.DataFrame({"scan_id": scans["scan_id"], "cls": list(noisy.astype(np.float32))})
+        )
     return folder
 
 
 def shifted(folder: Path, **changes):
-    table = run_shift(ShiftConfig(out=folder / "shift", embed=folder / "embed", permutations=99, **changes)) \
-        .read_table("shift")
+    table = run_shift(ShiftConfig(out=folder / "shift", embed=folder / "embed", permutations=99, **changes)).read_table(
+        "shift"
+    )
     return {space: rows.set_index("measure") for space, rows in table.groupby("space")}
 
 
@@ -147,11 +156,12 @@ def test_distances_against_their_definitions():
     width = np.median(every[~np.eye(16, dtype=bool)])
 
     def kernel(x, y, same):
-        k = np.exp(-(np.linalg.norm(x[:, None] - y[None], axis=2) / width) ** 2 / 2)
+        k = np.exp(-((np.linalg.norm(x[:, None] - y[None], axis=2) / width) ** 2) / 2)
         return k[~np.eye(len(x), dtype=bool)].mean() if same else k.mean()
 
-    assert found.overall["mmd2"][0] == pytest.approx(kernel(a, a, True) + kernel(b, b, True) - 2 * kernel(a, b, False),
-                                                     rel=1e-4)
+    assert found.overall["mmd2"][0] == pytest.approx(
+        kernel(a, a, True) + kernel(b, b, True) - 2 * kernel(a, b, False), rel=1e-4
+    )
 
 
 def test_a_site_that_keeps_apart_is_told_from_two_that_mix():
@@ -177,10 +187,14 @@ def test_a_task_falls_with_the_distance(tmp_path):
     trained = sorted(set(scans.loc[scans["site"] == "A", "participant"]))[:10]
     split = np.where(scans["participant"].isin(trained), "train", "test")
     with start_run(FakeClassify(out=tmp_path / "task"), positive="M", participants={"train": trained}) as run:
-        run.write_table("predictions", scans[["scan_id", "participant", "site"]].assign(
-            split=split, truth=truth, score=score))
-    made = run_shift(ShiftConfig(out=tmp_path / "shift", embed=tmp_path / "embed", permutations=19, combat=False,
-                                 task=tmp_path / "task"))
+        run.write_table(
+            "predictions", scans[["scan_id", "participant", "site"]].assign(split=split, truth=truth, score=score)
+        )
+    made = run_shift(
+        ShiftConfig(
+            out=tmp_path / "shift", embed=tmp_path / "embed", permutations=19, combat=False, task=tmp_path / "task"
+        )
+    )
     task = made.read_table("task").set_index("site")
     assert task.index[0] == "A" and task.loc["A", "value"] > 0.95
     assert (task.loc[["B", "C"], "energy_from_training"] > task.loc["A", "energy_from_training"] + 0.5).all()
@@ -194,10 +208,16 @@ def test_a_task_falls_with_the_distance(tmp_path):
 
 def test_a_fall_with_distance_is_found_within_a_site_and_none_where_none_is():
     rng = np.random.default_rng(0)
-    people = pd.DataFrame({"participant": [f"p{i}" for i in range(87)], "site": ["A"] * 40 + ["B"] * 40 + ["C"] * 7,
-                           "distance": rng.uniform(1, 5, 87)})
-    people["score"] = np.where(people["site"] == "A", 0.9 - 0.1 * people["distance"] + rng.normal(0, 0.05, 87),
-                               rng.uniform(0.3, 0.9, 87))
+    people = pd.DataFrame(
+        {
+            "participant": [f"p{i}" for i in range(87)],
+            "site": ["A"] * 40 + ["B"] * 40 + ["C"] * 7,
+            "distance": rng.uniform(1, 5, 87),
+        }
+    )
+    people["score"] = np.where(
+        people["site"] == "A", 0.9 - 0.1 * people["distance"] + rng.normal(0, 0.05, 87), rng.uniform(0.3, 0.9, 87)
+    )
     found = task_by_distance(people, 0).set_index("site")
     assert list(found.index) == ["all", "A", "B"]  # seven people are too few
     assert found.loc["A", "high"] < -0.7 and found.loc["B", "low"] < 0 < found.loc["B", "high"]
@@ -211,9 +231,14 @@ def test_auroc_of_a_known_order():
     assert np.isnan(auroc(np.arange(3.0), np.ones(3, bool), 0)[0])
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"site": "nowhere"}, "nowhere"), ({"token": "patch_mean"}, "it has: cls"),
-    ({"smallest_site": 50}, "fewer than two sites")])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"site": "nowhere"}, "nowhere"),
+        ({"token": "patch_mean"}, "it has: cls"),
+        ({"smallest_site": 50}, "fewer than two sites"),
+    ],
+)
 def test_refusals(tmp_path, changes, said):
     embed_run(tmp_path / "embed", effect=0)
     with pytest.raises((ConfigError, WorkbenchError), match=said):

@@ -54,6 +54,7 @@ def planted(kind):
 
         card = load_encoder(encoder)[1]
         return open_store(store), kind(EncoderConfig(preset="micro", image_size=16, patch=4, registers=1)).eval(), card
+
     return opened
 
 
@@ -75,8 +76,17 @@ def test_a_heat_map_is_hottest_where_the_query_is(study, tmp_path, monkeypatch):
     monkeypatch.setattr("workbench.analysis.tokens.open_matching", planted(Bright))
     store = open_store(study.store)
     source, target = store.scan_ids[:2]
-    run = run_tokens(config(study, tmp_path / "x", source=source, scans=(target,), rgb=False, structures=(),
-                            query="region:left_hippocampus"))
+    run = run_tokens(
+        config(
+            study,
+            tmp_path / "x",
+            source=source,
+            scans=(target,),
+            rgb=False,
+            structures=(),
+            query="region:left_hippocampus",
+        )
+    )
     row = run.read_table("maps").iloc[0]
     centre = store.grid(target).to_world(np.argwhere(region_mask(store, target, "left_hippocampus")).mean(0))
     assert np.abs(row[["x_mm", "y_mm", "z_mm"]].to_numpy(float) - centre).max() <= 4 * 3.0 + 3
@@ -130,19 +140,35 @@ def test_tokens_of_an_earlier_block_differ(study):
     assert mirrored("left_amygdala") == "right_amygdala" and mirrored("brain_stem") is None
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"source": "nobody"}, "nobody"), ({"rgb": False, "structures": ()}, "nothing to do"),
-    ({"rgb": False, "structures": ("left_nothing",)}, "nothing can be compared"), ({"block": 6}, "choose 0 to 5")])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"source": "nobody"}, "nobody"),
+        ({"rgb": False, "structures": ()}, "nothing to do"),
+        ({"rgb": False, "structures": ("left_nothing",)}, "nothing can be compared"),
+        ({"block": 6}, "choose 0 to 5"),
+    ],
+)
 def test_refusals(study, tmp_path, changes, said):
     with pytest.raises(WorkbenchError, match=said):
         run_tokens(config(study, tmp_path / "x", **changes))
 
 
 def test_weights_are_compared_within_people_who_have_both():
-    rows = [{"participant": f"p{i}", "structure": structure, "source_site": source, "target_site": "A",
-             "weights": weights, "hit": i / 10 + (0.2 if weights == "pretrained" and source == "A" else 0)}
-            for i in range(5) for structure in ("left", "right") for source in "AB"
-            for weights in ("pretrained", "random beside")]
+    rows = [
+        {
+            "participant": f"p{i}",
+            "structure": structure,
+            "source_site": source,
+            "target_site": "A",
+            "weights": weights,
+            "hit": i / 10 + (0.2 if weights == "pretrained" and source == "A" else 0),
+        }
+        for i in range(5)
+        for structure in ("left", "right")
+        for source in "AB"
+        for weights in ("pretrained", "random beside")
+    ]
     rows.append({**rows[0], "participant": "alone", "hit": 1.0})  # without the other weights: no pair
     table = weights_paired(pd.DataFrame(rows), "pretrained", "random beside", 0)
     table = table.set_index(["structure", "source_site", "target_site"])

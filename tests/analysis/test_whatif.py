@@ -97,17 +97,28 @@ def test_the_unit_is_the_spread_within_sites_and_flips_are_interpolated():
     vectors[1::2, 0] += 30
     scale, unit = spread_within_sites(scans, vectors)
     assert unit["between_site_means"] * unit["spread"] == pytest.approx(30 / scale[0], rel=0.02)
-    table = pd.DataFrame([{"scan_id": s, "change": "noise", "strength": k, "score": v} for s, scores in {
-        "a": (0.9, 0.7, 0.3), "b": (0.9, 0.8, 0.6), "c": (0.2, 0.6, 0.4)}.items() for k, v in enumerate(scores)])
+    table = pd.DataFrame(
+        [
+            {"scan_id": s, "change": "noise", "strength": k, "score": v}
+            for s, scores in {"a": (0.9, 0.7, 0.3), "b": (0.9, 0.8, 0.6), "c": (0.2, 0.6, 0.4)}.items()
+            for k, v in enumerate(scores)
+        ]
+    )
     at = flips(table).set_index("scan_id")["flips_at"]
     assert at["a"] == pytest.approx(1.5) and np.isnan(at["b"]) and at["c"] == pytest.approx(0.75)
 
 
 def test_curves_are_over_people():
-    table = pd.DataFrame([{"scan_id": f"{p}{i}", "change": "noise", "strength": 1.0, "moved": float(p)}
-                          for p in range(5) for i in range(p + 1)])
-    table[["cosine", "attention_correlation", "attention_change", "dice", "dice_to_unchanged", "score",
-           "flipped"]] = np.nan
+    table = pd.DataFrame(
+        [
+            {"scan_id": f"{p}{i}", "change": "noise", "strength": 1.0, "moved": float(p)}
+            for p in range(5)
+            for i in range(p + 1)
+        ]
+    )
+    table[["cosine", "attention_correlation", "attention_change", "dice", "dice_to_unchanged", "score", "flipped"]] = (
+        np.nan
+    )
     row = curves(table, {s: s[0] for s in table["scan_id"]}, 0).iloc[0]
     assert len(curves(table, {s: s[0] for s in table["scan_id"]}, 0)) == 1
     assert row["value"] == 2.0 and row["people"] == 5 and row["low"] < 2 < row["high"]
@@ -125,8 +136,16 @@ def runs(study, tmp_path_factory):
 
 def test_everything_that_moves_is_told(runs, study):
     root, common = runs
-    config = WhatifConfig(out=root / "whatif", embed=root / "embed", segment=root / "segment", people=3,
-                          classify=root / "classify", changes=("noise", "rotation"), strengths=(0.5, 1.0), **common)
+    config = WhatifConfig(
+        out=root / "whatif",
+        embed=root / "embed",
+        segment=root / "segment",
+        people=3,
+        classify=root / "classify",
+        changes=("noise", "rotation"),
+        strengths=(0.5, 1.0),
+        **common,
+    )
     run = run_whatif(config)
     table = run.read_table("whatif")
     assert len(table) == 3 * 2 * 3 and set(table["strength"]) == {0, 0.5, 1}
@@ -169,8 +188,18 @@ def test_a_decision_flips_where_it_was_planted_and_stays_where_nothing_changes(r
     monkeypatch.setattr("workbench.analysis.whatif_asked.change_scan", raised)
     monkeypatch.setattr("workbench.analysis.whatif.Scorer", Known)
     scan = open_store(common["store"]).scan_ids[0]
-    run = run_whatif(WhatifConfig(out=tmp_path / "x", embed=root / "embed", scans=(scan,), segment=root / "segment",
-                                  classify=root / "classify", changes=("gamma",), strengths=(0.5, 1.0), **common))
+    run = run_whatif(
+        WhatifConfig(
+            out=tmp_path / "x",
+            embed=root / "embed",
+            scans=(scan,),
+            segment=root / "segment",
+            classify=root / "classify",
+            changes=("gamma",),
+            strengths=(0.5, 1.0),
+            **common,
+        )
+    )
     table, flip = run.read_table("whatif").set_index("strength"), run.read_table("flips").iloc[0]
     if by:
         assert table["score"].to_numpy() == pytest.approx([0.9, 0.55, 0.2], abs=1e-3)

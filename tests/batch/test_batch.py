@@ -52,15 +52,22 @@ def folder(tmp_path_factory):
     write_notebook(folder / "n.ipynb", CELL, parameters=PARAMETERS)
     (folder / "grid.yaml").write_text(
         f"notebook: n.ipynb\nout: b\nprocesses: 2\nthreads: 1\nparameters: {{stop_at: {folder}/stop}}\n"
-        "grid: {a: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], word: [x, y]}\n")
+        "grid: {a: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], word: [x, y]}\n"
+    )
     return folder
 
 
 def batch(folder, **settings):
     """The command in a process of its own session, as a terminal has one."""
-    return subprocess.Popen([sys.executable, "-m", "workbench.cli", "batch", "grid.yaml"], cwd=folder, text=True,
-                            env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE,
-                            start_new_session=True, **settings)
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench.cli", "batch", "grid.yaml"],
+        cwd=folder,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        **settings,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +109,10 @@ def test_everything_else_is_well_and_in_one_table(ended, folder, capsys):
     assert {(row.a, row.word) for row in table[bad].itertuples()} == FAILING
     assert table[~bad]["state"].eq("ok").all() and (table[~bad]["square"] == table[~bad]["a"] ** 2).all()
     assert table[~bad]["threads"].eq("1").all()
-    assert table[bad]["square"].isna().all() and set(table[bad]["why"]) == {"ValueError: planted at 3",
-                                                                            "ValueError: planted at 5"}
+    assert table[bad]["square"].isna().all() and set(table[bad]["why"]) == {
+        "ValueError: planted at 3",
+        "ValueError: planted at 5",
+    }
     assert (table[~bad]["simulated"] == (table[~bad]["a"] == 1)).all() and Run(folder / "b").simulated
     assert table["minutes"].gt(0).all() and table["memory_gb"].gt(0.01).sum() > 12
     written = Run(folder / "b").read_table("runs")
@@ -178,12 +187,14 @@ def test_only_what_failed_or_is_missing_is_done_again_and_a_grid_may_grow(ended,
 
 
 def test_ctrl_c_stops_the_runs_and_leaves_a_state_that_resumes(folder, ended, tmp_path):
-    write_notebook(tmp_path / "n.ipynb", "import time\nfrom pathlib import Path\nPath(out).mkdir(parents=True)\n"
-                   "Path(out, 'there').touch()\ntry:\n    time.sleep(300)\n"
-                   "except KeyboardInterrupt:\n    time.sleep(6)\n    Path(out, 'saved').touch()\n    raise",
-                   parameters=PARAMETERS)
-    (tmp_path / "grid.yaml").write_text(
-        "notebook: n.ipynb\nout: b\nprocesses: 2\ngrid: {a: [1, 2]}\n")
+    write_notebook(
+        tmp_path / "n.ipynb",
+        "import time\nfrom pathlib import Path\nPath(out).mkdir(parents=True)\n"
+        "Path(out, 'there').touch()\ntry:\n    time.sleep(300)\n"
+        "except KeyboardInterrupt:\n    time.sleep(6)\n    Path(out, 'saved').touch()\n    raise",
+        parameters=PARAMETERS,
+    )
+    (tmp_path / "grid.yaml").write_text("notebook: n.ipynb\nout: b\nprocesses: 2\ngrid: {a: [1, 2]}\n")
     process = batch(tmp_path)
     wait_for(lambda: len(list((tmp_path / "b").glob("runs/*/runs/there"))) == 2)
     process.send_signal(signal.SIGINT)
@@ -195,10 +206,20 @@ def test_ctrl_c_stops_the_runs_and_leaves_a_state_that_resumes(folder, ended, tm
 
 
 def test_limits_of_time_and_memory(tmp_path, folder, ended):
-    write_notebook(tmp_path / "n.ipynb", "import time\nif word == 'big':\n    big = bytearray(900_000_000)\n"
-                   "    time.sleep(300)\nif word == 'long':\n    time.sleep(300)", parameters="word = 'x'")
-    config = BatchConfig(out=tmp_path / "b", notebook=tmp_path / "n.ipynb", processes=2, minutes=0.4, memory_gb=0.8,
-                         grid={"word": ["big", "long", "x"]})
+    write_notebook(
+        tmp_path / "n.ipynb",
+        "import time\nif word == 'big':\n    big = bytearray(900_000_000)\n"
+        "    time.sleep(300)\nif word == 'long':\n    time.sleep(300)",
+        parameters="word = 'x'",
+    )
+    config = BatchConfig(
+        out=tmp_path / "b",
+        notebook=tmp_path / "n.ipynb",
+        processes=2,
+        minutes=0.4,
+        memory_gb=0.8,
+        grid={"word": ["big", "long", "x"]},
+    )
     with pytest.raises(RunsFailed, match="2 of 3"):
         run_batch(config)
     why = batch_status(tmp_path / "b").set_index("word")["why"]
@@ -227,7 +248,14 @@ def test_what_is_recorded_is_one_cell_each(tmp_path):
     record(tmp_path / "new", a=np.float32(0.5), b=np.int64(3), c=None, d=True, e="x", f=float("nan"), g=np.bool_(True))
     record(tmp_path / "new", a=0.25)
     assert json.loads((tmp_path / "new" / "recorded.json").read_text()) == {
-        "a": 0.25, "b": 3, "c": None, "d": True, "e": "x", "f": None, "g": True}
+        "a": 0.25,
+        "b": 3,
+        "c": None,
+        "d": True,
+        "e": "x",
+        "f": None,
+        "g": True,
+    }
     with pytest.raises(WorkbenchError, match="record: a is a list"):
         record(tmp_path / "new", a=[1])
 

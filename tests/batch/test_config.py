@@ -7,11 +7,33 @@ from workbench.batch.config import parse_value
 from workbench.errors import ConfigError
 
 
-@pytest.mark.parametrize(("text", "value"), [
-    ("3", 3), ("-3", -3), ("1e-3", 1e-3), (".5", 0.5), ("2.", 2.0), ("true", True), ("False", False), ("None", None),
-    ("", None), ("[1, 2.5]", [1, 2.5]), ("[sex, diagnosis]", ["sex", "diagnosis"]), ('{"a": 1}', {"a": 1}),
-    ("{a: 1}", {"a": 1}), ('"3"', "3"), ("/data/ixi", "/data/ixi"), ("no", "no"), ("1:30", "1:30"),
-    ("2020-01-01", "2020-01-01"), ("NaN", "NaN"), ("Infinity", "Infinity"), ("007", "007"), ("a=b", "a=b")])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("-3", -3),
+        ("1e-3", 1e-3),
+        (".5", 0.5),
+        ("2.", 2.0),
+        ("true", True),
+        ("False", False),
+        ("None", None),
+        ("", None),
+        ("[1, 2.5]", [1, 2.5]),
+        ("[sex, diagnosis]", ["sex", "diagnosis"]),
+        ('{"a": 1}', {"a": 1}),
+        ("{a: 1}", {"a": 1}),
+        ('"3"', "3"),
+        ("/data/ixi", "/data/ixi"),
+        ("no", "no"),
+        ("1:30", "1:30"),
+        ("2020-01-01", "2020-01-01"),
+        ("NaN", "NaN"),
+        ("Infinity", "Infinity"),
+        ("007", "007"),
+        ("a=b", "a=b"),
+    ],
+)
 def test_values_are_what_they_look_like(text, value):
     parsed = parse_value(text)
     assert parsed == value and type(parsed) is type(value)

@@ -15,8 +15,9 @@ from workbench.runs import Run
 
 def said(folder):
     cells = nbformat.read(folder / "notebook.ipynb", 4).cells
-    return "".join(output.text for cell in cells for output in cell.get("outputs", [])
-                   if output.output_type == "stream")
+    return "".join(
+        output.text for cell in cells for output in cell.get("outputs", []) if output.output_type == "stream"
+    )
 
 
 @pytest.fixture
@@ -88,9 +89,11 @@ def test_a_kernel_that_is_interrupted_by_itself_is_no_failure(config):
 
 
 def test_the_runs_it_made_are_known_and_simulated_ones_mark_it(config, tmp_path):
-    made = ("from typing import ClassVar\nfrom pathlib import Path\nfrom workbench.runs import JobConfig, start_run\n"
-            "class C(JobConfig):\n    job: ClassVar[str] = 'toy'\n"
-            "with start_run(C(out=Path(out) / 'one'), simulated=True) as run:\n    pass")
+    made = (
+        "from typing import ClassVar\nfrom pathlib import Path\nfrom workbench.runs import JobConfig, start_run\n"
+        "class C(JobConfig):\n    job: ClassVar[str] = 'toy'\n"
+        "with start_run(C(out=Path(out) / 'one'), simulated=True) as run:\n    pass"
+    )
     write_notebook(config.notebook, made)
     config = config.model_copy(update={"parameters": (f"out={tmp_path / 'made'}",)})
     run = run_notebook(config)
@@ -105,15 +108,22 @@ def test_the_runs_it_made_are_known_and_simulated_ones_mark_it(config, tmp_path)
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stop_ends_every_process_and_the_status_is_true(tmp_path, stop):
-    cell = (f"import os, time\nfrom pathlib import Path\nPath(r'{tmp_path}/pid').write_text(str(os.getpid()))\n"
-            f"try:\n    time.sleep(120)\nexcept KeyboardInterrupt:\n    Path(r'{tmp_path}/told').touch()\n    raise")
+    cell = (
+        f"import os, time\nfrom pathlib import Path\nPath(r'{tmp_path}/pid').write_text(str(os.getpid()))\n"
+        f"try:\n    time.sleep(120)\nexcept KeyboardInterrupt:\n    Path(r'{tmp_path}/told').touch()\n    raise"
+    )
     notebook = write_notebook(tmp_path / "n.ipynb", cell)
-    code = ("import sys\nfrom workbench.batch import *\n"
-            "try:\n    run_notebook(NotebookConfig(out=sys.argv[1], notebook=sys.argv[2]))\n"
-            "except KeyboardInterrupt:\n    sys.exit(130)")
+    code = (
+        "import sys\nfrom workbench.batch import *\n"
+        "try:\n    run_notebook(NotebookConfig(out=sys.argv[1], notebook=sys.argv[2]))\n"
+        "except KeyboardInterrupt:\n    sys.exit(130)"
+    )
     # a session of its own, as a terminal has one: what is signalled is this process alone
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run"), str(notebook)],
-                               stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "run"), str(notebook)],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     wait_for(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text())
     kernel = int((tmp_path / "pid").read_text())
     process.send_signal(stop)
@@ -124,8 +134,11 @@ def test_a_stop_ends_every_process_and_the_status_is_true(tmp_path, stop):
 
 
 def test_an_html_report_asks_nothing_of_the_network(config):
-    write_notebook(config.notebook, "from ipywidgets import IntSlider\nfrom IPython.display import display\n"
-                                    "display(IntSlider())\nprint('beside a widget')")
+    write_notebook(
+        config.notebook,
+        "from ipywidgets import IntSlider\nfrom IPython.display import display\n"
+        "display(IntSlider())\nprint('beside a widget')",
+    )
     html = (run_notebook(config).path / "notebook.html").read_text()
     assert "beside a widget" in html
     for address in ("cdnjs", "unpkg", "<script src", "<link rel"):
@@ -136,8 +149,10 @@ def test_an_html_report_asks_nothing_of_the_network(config):
 def test_parameters_are_read_without_papermill_and_alike(tmp_path):
     import papermill
 
-    cell = ("a = 1  # a number\nb: float = 2.5\nc = [1,\n     'x']\nd = 2 ** 3\ne = None\nf = {'k': (1, 2)}\n"
-            "g = 'a # b'\nprint(a)")
+    cell = (
+        "a = 1  # a number\nb: float = 2.5\nc = [1,\n     'x']\nd = 2 ** 3\ne = None\nf = {'k': (1, 2)}\n"
+        "g = 'a # b'\nprint(a)"
+    )
     notebook = write_notebook(tmp_path / "n.ipynb", "z = 1", parameters=cell)
     found = read_parameters(notebook)
     assert found == {"a": 1, "b": 2.5, "c": [1, "x"], "d": "2 ** 3", "e": None, "f": {"k": (1, 2)}, "g": "a # b"}

@@ -16,8 +16,9 @@ from workbench.errors import ConfigError
 def plan(tmp_path):
     """``plan(**settings)``: the planned runs of a batch over a toy notebook."""
     write_notebook(tmp_path / "n.ipynb", "print(a)")
-    return lambda **settings: plan_runs(BatchConfig.build({"out": tmp_path / "b", "notebook": tmp_path / "n.ipynb",
-                                                           **settings}))
+    return lambda **settings: plan_runs(
+        BatchConfig.build({"out": tmp_path / "b", "notebook": tmp_path / "n.ipynb", **settings})
+    )
 
 
 def keys(runs):
@@ -26,8 +27,12 @@ def keys(runs):
 
 def test_names_are_words_and_a_hash_and_each_run_has_its_own_folder(plan, tmp_path):
     runs = plan(grid={"a": [1, 2], "word": ["x/../y z", "§"]})
-    assert [run.name.rsplit("-", 1)[0] for run in runs] == ["a-1_word-x-..-y-z", "a-1_word", "a-2_word-x-..-y-z",
-                                                            "a-2_word"]
+    assert [run.name.rsplit("-", 1)[0] for run in runs] == [
+        "a-1_word-x-..-y-z",
+        "a-1_word",
+        "a-2_word-x-..-y-z",
+        "a-2_word",
+    ]
     assert len(set(keys(runs))) == 4
     assert all(run.values["out"] == str(tmp_path / "b" / "runs" / run.name / "runs") for run in runs)
     assert runs[0].config.values == runs[0].values
@@ -96,11 +101,15 @@ def test_a_run_folder_as_an_input_is_known_by_what_it_holds(plan, study, tmp_pat
     assert fingerprints.digest_path(other) != before
 
 
-@pytest.mark.parametrize(("settings", "said"), [
-    ({"grid": {"epoch": [1], "sead": [1]}}, r"no parameter epoch, sead(.|\n)*a, word, out, items"),
-    ({"parameters": {"out": "x"}}, "parameter out is given"),
-    ({"runs": [{"a": 1}, {"a": 2}, {"word": "x"}]}, "runs 1 and 3 are the same"),
-    ({"inputs": ["/nowhere"]}, "/nowhere: no such input")])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"grid": {"epoch": [1], "sead": [1]}}, r"no parameter epoch, sead(.|\n)*a, word, out, items"),
+        ({"parameters": {"out": "x"}}, "parameter out is given"),
+        ({"runs": [{"a": 1}, {"a": 2}, {"word": "x"}]}, "runs 1 and 3 are the same"),
+        ({"inputs": ["/nowhere"]}, "/nowhere: no such input"),
+    ],
+)
 def test_nothing_starts_where_the_plan_is_wrong(plan, tmp_path, settings, said):
     with pytest.raises(ConfigError, match=said):
         plan(**settings)
@@ -112,5 +121,3 @@ def test_a_dry_run_lists_every_run_with_what_it_is_given(plan, tmp_path):
     first, _, last = text.splitlines()
     assert first.startswith("a-1-") and first.endswith(" new         a=1") and last == "2 runs, 0 done, 2 to do"
     assert not (tmp_path / "b").exists()
-
-

@@ -42,18 +42,33 @@ record(out, began=began)
 def job(tmp_path):
     """``job(stop=signal)``: one start of the job that is number 1 of its array; its exit status."""
     write_notebook(tmp_path / "n.ipynb", CELL, parameters="a = 1\nmay_end = ''\nout = None")
-    config = BatchConfig(out=tmp_path / "b", notebook=tmp_path / "n.ipynb", grid={"a": [1, 2]},
-                         parameters={"may_end": str(tmp_path / "end")})
+    config = BatchConfig(
+        out=tmp_path / "b",
+        notebook=tmp_path / "n.ipynb",
+        grid={"a": [1, 2]},
+        parameters={"may_end": str(tmp_path / "end")},
+    )
     runs = plan_runs(config)
     Tasks(runs, Limits(patience=20), wall_seconds=0, requeues=1).save(tmp_path / "tasks.json")
     (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho $@ >> {tmp_path}/asked\n")
     (tmp_path / "scontrol").chmod(0o755)
-    environment = {**os.environ, "PYTHONPATH": str(REPO), "PATH": f"{tmp_path}:{os.environ['PATH']}",
-                   "SLURM_JOB_ID": "8", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPO),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "SLURM_JOB_ID": "8",
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "1",
+    }
 
     def start(stop=None, number=0):
-        process = subprocess.Popen([sys.executable, "-m", "workbench.batch.slurm_job", str(tmp_path / "tasks.json")],
-                                   env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workbench.batch.slurm_job", str(tmp_path / "tasks.json")],
+            env=environment,
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         if stop:
             wait_for((Path(runs[1].folder) / "runs" / f"there-{number}").exists)
             process.send_signal(stop)
@@ -100,19 +115,43 @@ def test_what_is_submitted_asks_for_what_was_set_and_stores_no_pickle(tmp_path, 
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     write_notebook(tmp_path / "n.ipynb", "print(a)")
-    config = BatchConfig(out=tmp_path / "b c", notebook=tmp_path / "n.ipynb", grid={"a": [1, 2, 3]}, executor="slurm",
-                         minutes=5, memory_gb=10, slurm={
-                             "partition": "short,long", "account": "lab", "gpus": 2, "cpus": 4, "hours": 1.5,
-                             "at_once": 2, "grace_seconds": 120, "setup": ["module load cuda"],
-                             "extra": {"nodelist": "n1"}})
+    config = BatchConfig(
+        out=tmp_path / "b c",
+        notebook=tmp_path / "n.ipynb",
+        grid={"a": [1, 2, 3]},
+        executor="slurm",
+        minutes=5,
+        memory_gb=10,
+        slurm={
+            "partition": "short,long",
+            "account": "lab",
+            "gpus": 2,
+            "cpus": 4,
+            "hours": 1.5,
+            "at_once": 2,
+            "grace_seconds": 120,
+            "setup": ["module load cuda"],
+            "extra": {"nodelist": "n1"},
+        },
+    )
     folder = config.out / "slurm"
     folder.mkdir(parents=True)
     runs = plan_runs(config)
     jobs = _submit(config, folder, runs)
     assert jobs == {run.name: f"12_{number}" for number, run in enumerate(runs)}
     script = (tmp_path / "script").read_text()
-    for line in ("--partition=short,long", "--account=lab", "--gpus-per-node=2", "--cpus-per-task=4", "--time=90",
-                 "--array=0-2%2", "--signal=USR2@120", "--requeue", "--nodelist=n1", "--mem=11264M"):
+    for line in (
+        "--partition=short,long",
+        "--account=lab",
+        "--gpus-per-node=2",
+        "--cpus-per-task=4",
+        "--time=90",
+        "--array=0-2%2",
+        "--signal=USR2@120",
+        "--requeue",
+        "--nodelist=n1",
+        "--mem=11264M",
+    ):
         assert f"#SBATCH {line}\n" in script, line
     assert "module load cuda\n" in script and "OMP_NUM_THREADS=4" in script
     (tasks,) = folder.glob("*.json")

@@ -40,24 +40,46 @@ def test_without_sessions(tmp_path: Path) -> None:
 def test_with_sessions_and_masks(tmp_path: Path) -> None:
     source = read_bids(write_bids(tmp_path / "d", people=2, sessions=2, masks=True), "d")
     assert [(c.participant_id, c.session) for c in source.candidates] == [
-        ("sub-01", "ses-1"), ("sub-01", "ses-2"), ("sub-02", "ses-1"), ("sub-02", "ses-2")]
+        ("sub-01", "ses-1"),
+        ("sub-01", "ses-2"),
+        ("sub-02", "ses-1"),
+        ("sub-02", "ses-2"),
+    ]
     for c in source.candidates:
         assert c.seg_path and c.mask_path and c.session in c.seg_path.name and c.session in c.mask_path.name
         assert c.participant_id in c.seg_path.name and c.seg_path.is_file() and c.mask_path.is_file()
 
 
 def test_both_endings_and_further_entities(tmp_path: Path) -> None:
-    make(tmp_path, "sub-1/anat/sub-1_T1w.nii", "sub-1/anat/sub-1_acq-native_run-2_T1w.nii.gz",
-         "sub-2/anat/sub-2_T1w.nii", "sub-2/anat/sub-2_T1w.nii.gz", "sub-3/anat/sub-3_T2w.nii.gz",
-         "sub-3/func/sub-3_T1w.nii.gz", "sub-4/anat/._sub-4_T1w.nii.gz", "sub-4/anat/sub-4_T1w.json")
+    make(
+        tmp_path,
+        "sub-1/anat/sub-1_T1w.nii",
+        "sub-1/anat/sub-1_acq-native_run-2_T1w.nii.gz",
+        "sub-2/anat/sub-2_T1w.nii",
+        "sub-2/anat/sub-2_T1w.nii.gz",
+        "sub-3/anat/sub-3_T2w.nii.gz",
+        "sub-3/func/sub-3_T1w.nii.gz",
+        "sub-4/anat/._sub-4_T1w.nii.gz",
+        "sub-4/anat/sub-4_T1w.json",
+    )
     source = read_bids(tmp_path, "d")
     assert [(c.path.name, c.entities) for c in source.candidates] == [
-        ("sub-1_acq-native_run-2_T1w.nii.gz", "acq-native_run-2"), ("sub-1_T1w.nii", ""), ("sub-2_T1w.nii.gz", "")]
+        ("sub-1_acq-native_run-2_T1w.nii.gz", "acq-native_run-2"),
+        ("sub-1_T1w.nii", ""),
+        ("sub-2_T1w.nii.gz", ""),
+    ]
     assert [Path(row["path"]).name for row in source.set_aside] == ["sub-2_T1w.nii"]
 
 
-@pytest.mark.parametrize("name", ["sub-1/anat/sub-2_T1w.nii.gz", "sub-1/ses-a/anat/sub-1_ses-b_T1w.nii.gz",
-                                  "sub-1/ses-a/anat/sub-1_T1w.nii.gz", "sub-1/anat/sub-1_ses-a_T1w.nii.gz"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sub-1/anat/sub-2_T1w.nii.gz",
+        "sub-1/ses-a/anat/sub-1_ses-b_T1w.nii.gz",
+        "sub-1/ses-a/anat/sub-1_T1w.nii.gz",
+        "sub-1/anat/sub-1_ses-a_T1w.nii.gz",
+    ],
+)
 def test_a_name_that_contradicts_its_folder_is_set_aside(tmp_path: Path, name: str) -> None:
     source = read_bids(make(tmp_path, name, "sub-3/anat/sub-3_T1w.nii.gz"), "d")
     assert len(source.candidates) == 1
@@ -85,18 +107,26 @@ def test_people_without_scans_and_scans_without_a_row_are_tolerated(tmp_path: Pa
     assert any("1 people are not in participants.tsv: sub-3" in n for n in source.notes)
 
 
-@pytest.mark.parametrize(("table", "note"), [
-    ("", "empty"), ("participant_id sex\nsub-1 F\n", "separated by tabs"), ("id\tsex\nsub-1\tF\n", "participant_id")])
+@pytest.mark.parametrize(
+    ("table", "note"),
+    [("", "empty"), ("participant_id sex\nsub-1 F\n", "separated by tabs"), ("id\tsex\nsub-1\tF\n", "participant_id")],
+)
 def test_a_table_that_is_no_table_is_noted_and_the_scans_stay(tmp_path: Path, table: str, note: str) -> None:
     source = people(tmp_path, table)
     assert len(source.candidates) == 3 and any(note in text for text in source.notes)
     assert {c.values["site"] for c in source.candidates} == {"d"}  # an unknown site falls back to the data set
 
 
-@pytest.mark.parametrize(("given", "read"), [
-    (["Male", "female", "n/a"], ["M", "F", None]), (["m", "f", "F"], ["M", "F", "F"]),
-    (["1", "2", "2"], ["M", "F", "F"]), (["0", "1", "1"], [None] * 3), (["x", "F", ""], [None, "F", None]),
-])
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["Male", "female", "n/a"], ["M", "F", None]),
+        (["m", "f", "F"], ["M", "F", "F"]),
+        (["1", "2", "2"], ["M", "F", "F"]),
+        (["0", "1", "1"], [None] * 3),
+        (["x", "F", ""], [None, "F", None]),
+    ],
+)
 def test_sex_as_data_sets_write_it(tmp_path: Path, given: list[str], read: list[str | None]) -> None:
     rows = "".join(f"sub-{i}\t{sex}\n" for i, sex in enumerate(given, start=1))
     source = people(tmp_path, f"participant_id\tGender\n{rows}")
@@ -112,8 +142,11 @@ def test_levels_in_participants_json_decide(tmp_path: Path) -> None:
 
 
 def test_ages_and_names_that_clash(tmp_path: Path) -> None:
-    source = people(tmp_path, "participant_id\tAge\tpath\tsite_id\tsplit\nsub-1\t034Y\t/x\tA\ttest\nsub-2\t89+\t/y\tB\t"
-                              "n/a\nsub-3\told\t/z\tC\ttrain\n")
+    source = people(
+        tmp_path,
+        "participant_id\tAge\tpath\tsite_id\tsplit\nsub-1\t034Y\t/x\tA\ttest\nsub-2\t89+\t/y\tB\t"
+        "n/a\nsub-3\told\t/z\tC\ttrain\n",
+    )
     ages = [c.values["age"] for c in source.candidates]
     assert ages[:2] == [34, 89] and math.isnan(ages[2]) and any("'old'" in note for note in source.notes)
     assert source.candidates[0].values["path_given"] == "/x" and source.candidates[1].values["site"] == "B"
@@ -139,8 +172,9 @@ def test_a_session_has_values_of_its_own(tmp_path: Path) -> None:
 
 def test_the_scanner_from_the_sidecar_where_the_table_is_silent(tmp_path: Path) -> None:
     make(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz")
-    (tmp_path / "sub-1/anat/sub-1_T1w.json").write_text(json.dumps(
-        {"Manufacturer": "Siemens", "ManufacturersModelName": "Prisma", "MagneticFieldStrength": 3}))
+    (tmp_path / "sub-1/anat/sub-1_T1w.json").write_text(
+        json.dumps({"Manufacturer": "Siemens", "ManufacturersModelName": "Prisma", "MagneticFieldStrength": 3})
+    )
     assert read_bids(tmp_path, "d").candidates[0].values["scanner"] == "Siemens Prisma 3T"
 
 
@@ -155,12 +189,23 @@ def test_simulated_data_say_so(tmp_path: Path, description: dict) -> None:
 # derivatives -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seg", [
-    "sub-1/ses-a/anat/sub-1_ses-a_dseg.nii.gz", "sub-1/anat/sub-1_ses-a_dseg.nii", "sub-1/sub-1_ses-a_dseg.nii.gz",
-    "sub-1/ses-a/sub-1_dseg.nii.gz", "sub-1/ses-a/anat/sub-1_ses-a_space-T1w_desc-aseg_dseg.nii.gz"])
+@pytest.mark.parametrize(
+    "seg",
+    [
+        "sub-1/ses-a/anat/sub-1_ses-a_dseg.nii.gz",
+        "sub-1/anat/sub-1_ses-a_dseg.nii",
+        "sub-1/sub-1_ses-a_dseg.nii.gz",
+        "sub-1/ses-a/sub-1_dseg.nii.gz",
+        "sub-1/ses-a/anat/sub-1_ses-a_space-T1w_desc-aseg_dseg.nii.gz",
+    ],
+)
 def test_a_segmentation_with_or_without_a_session_level(tmp_path: Path, seg: str) -> None:
-    make(tmp_path, "sub-1/ses-a/anat/sub-1_ses-a_T1w.nii.gz", "sub-1/ses-b/anat/sub-1_ses-b_T1w.nii.gz",
-         f"derivatives/x/{seg}")
+    make(
+        tmp_path,
+        "sub-1/ses-a/anat/sub-1_ses-a_T1w.nii.gz",
+        "sub-1/ses-b/anat/sub-1_ses-b_T1w.nii.gz",
+        f"derivatives/x/{seg}",
+    )
     source = read_bids(tmp_path, "d")
     assert only(source, "sub-1_ses-a_T1w.nii.gz").seg_path == tmp_path / "derivatives/x" / seg
     assert only(source, "sub-1_ses-b_T1w.nii.gz").seg_path is None
@@ -168,27 +213,44 @@ def test_a_segmentation_with_or_without_a_session_level(tmp_path: Path, seg: str
 
 
 def test_entities_tell_which_scan_was_segmented(tmp_path: Path) -> None:
-    make(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz", "sub-1/anat/sub-1_acq-native_T1w.nii.gz",
-         "sub-2/anat/sub-2_acq-mprage_T1w.nii.gz",
-         "derivatives/x/sub-1/anat/sub-1_acq-native_dseg.nii.gz", "derivatives/x/sub-2/anat/sub-2_dseg.nii.gz")
+    make(
+        tmp_path,
+        "sub-1/anat/sub-1_T1w.nii.gz",
+        "sub-1/anat/sub-1_acq-native_T1w.nii.gz",
+        "sub-2/anat/sub-2_acq-mprage_T1w.nii.gz",
+        "derivatives/x/sub-1/anat/sub-1_acq-native_dseg.nii.gz",
+        "derivatives/x/sub-2/anat/sub-2_dseg.nii.gz",
+    )
     source = read_bids(tmp_path, "d")
     assert only(source, "sub-1_T1w.nii.gz").seg_path is None
     assert only(source, "sub-1_acq-native_T1w.nii.gz").seg_path is not None
     assert only(source, "sub-2_acq-mprage_T1w.nii.gz").seg_path is not None  # there is no other scan it could mean
 
 
-@pytest.mark.parametrize("seg", ["sub-1/anat/sub-1_space-MNI152NLin6Asym_dseg.nii.gz", "sub-1/anat/sub-2_dseg.nii.gz",
-                                 "sub-1/anat/sub-1_run-2_dseg.nii.gz", "sub-1/anat/sub-1_ses-b_dseg.nii.gz",
-                                 "sub-1/anat/sub-1_dseg.tsv", "sub-1/func/sub-1_task-rest_space-T1w_dseg.nii.gz"])
+@pytest.mark.parametrize(
+    "seg",
+    [
+        "sub-1/anat/sub-1_space-MNI152NLin6Asym_dseg.nii.gz",
+        "sub-1/anat/sub-2_dseg.nii.gz",
+        "sub-1/anat/sub-1_run-2_dseg.nii.gz",
+        "sub-1/anat/sub-1_ses-b_dseg.nii.gz",
+        "sub-1/anat/sub-1_dseg.tsv",
+        "sub-1/func/sub-1_task-rest_space-T1w_dseg.nii.gz",
+    ],
+)
 def test_a_segmentation_of_something_else_is_not_taken(tmp_path: Path, seg: str) -> None:
     make(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz", "sub-2/anat/sub-2_T1w.nii.gz", f"derivatives/x/{seg}")
     assert {c.seg_path for c in read_bids(tmp_path, "d").candidates} == {None}
 
 
 def test_of_two_derivatives_one_serves_all_and_the_report_says_which(tmp_path: Path) -> None:
-    make(tmp_path, *(f"sub-{i}/anat/sub-{i}_T1w.nii.gz" for i in (1, 2)), "derivatives/a/sub-1/anat/sub-1_dseg.nii.gz",
-         *(f"derivatives/b/sub-{i}/anat/sub-{i}_{v}dseg.nii.gz" for i in (1, 2) for v in ("", "desc-x_")),
-         "derivatives/b/sub-1/anat/sub-1_desc-y_dseg.nii.gz")
+    make(
+        tmp_path,
+        *(f"sub-{i}/anat/sub-{i}_T1w.nii.gz" for i in (1, 2)),
+        "derivatives/a/sub-1/anat/sub-1_dseg.nii.gz",
+        *(f"derivatives/b/sub-{i}/anat/sub-{i}_{v}dseg.nii.gz" for i in (1, 2) for v in ("", "desc-x_")),
+        "derivatives/b/sub-1/anat/sub-1_desc-y_dseg.nii.gz",
+    )
     for name, code in (("a", 1), ("b", 2)):
         (tmp_path / f"derivatives/{name}/dseg.tsv").write_text(f"index\tname\n{code}\tHippocampus_L\n")
     first, chosen = read_bids(tmp_path, "d"), read_bids(tmp_path, "d", prefer="b")
@@ -223,7 +285,8 @@ def test_a_brain_mask_is_a_brain_mask(tmp_path: Path) -> None:
 
 def test_levels_that_explain_do_not_hide_codes_that_speak_for_themselves(tmp_path):
     root = write_bids(tmp_path / "set", people=2)
-    (root / "participants.json").write_text(json.dumps({"sex": {"Levels": {
-        "F": "female: as reported", "M": "male: as reported"}}}))
+    (root / "participants.json").write_text(
+        json.dumps({"sex": {"Levels": {"F": "female: as reported", "M": "male: as reported"}}})
+    )
     run = run_cohort(CohortConfig(out=tmp_path / "cohort", sources=[root], workers=1))
     assert set(run.read_table("scans")["sex"]) == {"F", "M"}

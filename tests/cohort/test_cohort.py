@@ -19,8 +19,28 @@ from workbench.cohort.build import cohort_fingerprint
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.volumes import Volume, read_grid, write_volume
 
-KNOWN = {"scan_id", "participant", "session", "dataset", "path", "seg_path", "mask_path", "site", "scanner", "sex",
-         "age", "simulated", "x", "y", "z", "sx", "sy", "sz", "axcodes", "fingerprint"}
+KNOWN = {
+    "scan_id",
+    "participant",
+    "session",
+    "dataset",
+    "path",
+    "seg_path",
+    "mask_path",
+    "site",
+    "scanner",
+    "sex",
+    "age",
+    "simulated",
+    "x",
+    "y",
+    "z",
+    "sx",
+    "sy",
+    "sz",
+    "axcodes",
+    "fingerprint",
+}
 
 
 def build(out: Path, *sources: Path, workers: int = 1, **settings: object) -> Cohort:
@@ -51,14 +71,28 @@ def test_the_table_says_what_is_there(tmp_path: Path) -> None:
         assert Path(row.path).is_absolute() and Path(row.seg_path).is_file() and Path(row.mask_path).is_file()
     assert table["diagnosis"].tolist() == ["control"] * 4 + ["patient"] * 2
     assert cohort.labels["structure"].tolist() == ["right_hippocampus", "left_hippocampus"]
-    assert cohort.set_aside.empty and list(cohort.set_aside) == ["path", "dataset", "participant", "kind", "cause",
-                                                                 "remedy"]
+    assert cohort.set_aside.empty and list(cohort.set_aside) == [
+        "path",
+        "dataset",
+        "participant",
+        "kind",
+        "cause",
+        "remedy",
+    ]
     assert not cohort.simulated
 
 
-BROKEN = {"sub-01": "truncated", "sub-02": "not a 3D scan: its shape is", "sub-03": "every voxel is 0",
-          "sub-04": "NaN or infinite values", "sub-05": "affine is singular", "sub-06": "affine is missing",
-          "sub-07": "header does not fit", "sub-08": "not readable as NIfTI", "sub-09": "0 bytes"}
+BROKEN = {
+    "sub-01": "truncated",
+    "sub-02": "not a 3D scan: its shape is",
+    "sub-03": "every voxel is 0",
+    "sub-04": "NaN or infinite values",
+    "sub-05": "affine is singular",
+    "sub-06": "affine is missing",
+    "sub-07": "header does not fit",
+    "sub-08": "not readable as NIfTI",
+    "sub-09": "0 bytes",
+}
 
 
 def break_scans(root: Path) -> None:
@@ -109,8 +143,18 @@ def test_a_bad_segmentation_leaves_the_scan(tmp_path: Path) -> None:
     assert cohort.table["mask_path"].notna().sum() == 6
     aside = cohort.set_aside.set_index("participant")
     assert aside["kind"].tolist() == ["segmentation"] * 6 + ["mask"]
-    for number, cause in enumerate(("not readable", "its shape", "1.5 mm apart", "stored RAS, the scan's LAS",
-                                    "every voxel is 0", "not whole numbers", "its shape"), start=1):
+    for number, cause in enumerate(
+        (
+            "not readable",
+            "its shape",
+            "1.5 mm apart",
+            "stored RAS, the scan's LAS",
+            "every voxel is 0",
+            "not whole numbers",
+            "its shape",
+        ),
+        start=1,
+    ):
         assert cause in aside["cause"][f"d/sub-{number:02d}"]
 
 
@@ -131,17 +175,31 @@ def test_several_sources_make_one_cohort(tmp_path: Path) -> None:
     msd = tmp_path / "msd"
     write_volume(msd / "imagesTr/case_1.nii.gz", phantom(noise=3, seed=9))
     write_volume(msd / "labelsTr/case_1.nii.gz", phantom_labels(phantom().grid))
-    (msd / "dataset.json").write_text(json.dumps({
-        "labels": {"0": "background", "1": "Anterior"},
-        "training": [{"image": "./imagesTr/case_1.nii.gz", "label": "./labelsTr/case_1.nii.gz"},
-                     {"image": "../x.nii"}]}))
+    (msd / "dataset.json").write_text(
+        json.dumps(
+            {
+                "labels": {"0": "background", "1": "Anterior"},
+                "training": [
+                    {"image": "./imagesTr/case_1.nii.gz", "label": "./labelsTr/case_1.nii.gz"},
+                    {"image": "../x.nii"},
+                ],
+            }
+        )
+    )
     table = tmp_path / "more.csv"
     for i in range(2):
         write_volume(tmp_path / f"scan{i}.nii.gz", phantom("PSR", noise=3, seed=20 + i))
     table.write_text("path,participant,diagnosis,score\nscan0.nii.gz,p,AD,1.5\nscan1.nii.gz,p,n/a,2\n")
     cohort = build(tmp_path / "out", one, two, msd, table)
     assert cohort.table["scan_id"].tolist() == [
-        "a-bids_sub-01", "a-bids_sub-02", "b-bids_sub-01", "b-bids_sub-02", "msd_case_1", "more_p", "more_p_2"]
+        "a-bids_sub-01",
+        "a-bids_sub-02",
+        "b-bids_sub-01",
+        "b-bids_sub-02",
+        "msd_case_1",
+        "more_p",
+        "more_p_2",
+    ]
     assert cohort.table["participant"].tolist()[-3:] == ["msd/case_1", "more/p", "more/p"]
     assert cohort.table["simulated"].tolist() == [False, False, True, True, False, False, False] and cohort.simulated
     assert cohort.table["score"].dtype.kind == "f" and cohort.table["score"].tolist()[-2:] == [1.5, 2.0]
@@ -185,7 +243,8 @@ def test_several_processes_give_the_same(tmp_path: Path) -> None:
 def test_columns_that_look_like_numbers_but_are_names_stay_text(tmp_path: Path) -> None:
     root = write_bids(tmp_path / "d", people=2)
     (root / "participants.tsv").write_text(
-        "participant_id\tcode\tcdr\tnote\nsub-01\t007\t0\tn/a\nsub-02\t012\t0.5\tn/a\n")
+        "participant_id\tcode\tcdr\tnote\nsub-01\t007\t0\tn/a\nsub-02\t012\t0.5\tn/a\n"
+    )
     table = build(tmp_path / "out", root).table
     assert table["code"].tolist() == ["007", "012"] and table["cdr"].tolist() == [0, 0.5] and "note" not in table
 
@@ -211,7 +270,12 @@ def test_the_real_data_make_one_cohort(tmp_path: Path, real_data: Path) -> None:
     people = table.groupby("dataset")["participant"].nunique()
     assert people.to_dict() == {"oasis1": 24, "ixi": 32, "ds002748": 58, "fcp": 6, "msd_hippocampus": 208}
     assert table.groupby("dataset")["seg_path"].count().to_dict() == {
-        "oasis1": 26, "ixi": 32, "ds002748": 0, "fcp": 0, "msd_hippocampus": 208}
+        "oasis1": 26,
+        "ixi": 32,
+        "ds002748": 0,
+        "fcp": 0,
+        "msd_hippocampus": 208,
+    }
     assert set(table.loc[table["dataset"] == "ixi", "axcodes"]) == {"PSR"}
     assert {"WashU", "Hammersmith", "ds002748", "Beijing", "Cambridge"} <= set(table["site"])
     for person in ("oasis1/sub-OAS10111", "oasis1/sub-OAS10117"):  # scanned twice

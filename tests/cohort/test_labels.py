@@ -13,27 +13,47 @@ from workbench.cohort.labels import read_label_table
 from workbench.errors import WorkbenchError
 
 
-@pytest.mark.parametrize(("name", "structure"), [
-    ("Right Hippocampus", "right_hippocampus"), ("Hippocampus_R", "right_hippocampus"),
-    ("right hippocampus", "right_hippocampus"), ("Right-Hippocampus", "right_hippocampus"),
-    ("rh_hippocampus", "right_hippocampus"), ("R Hippocampus", "right_hippocampus"),
-    ("Right  hippocampus", "right_hippocampus"), ("RIGHT HIPPOCAMPUS", "right_hippocampus"),
-    ("Hippocampus (right)", "right_hippocampus"), ("RightHippocampus", "right_hippocampus"),
-    ("Hippocampus_L", "left_hippocampus"), ("Left-Hippocampus", "left_hippocampus"),
-    ("ctx-lh-insula", "left_ctx_insula"), ("Hippocampus_left_head", "left_hippocampus_head"),
-    ("Left Thalamus Proper", "left_thalamus"), ("Left-Thalamus", "left_thalamus"),
-    ("AccumbensArea_R", "right_accumbens"), ("Right Accumbens Area", "right_accumbens"),
-    ("Right Inf Lat Vent", "right_inferior_lateral_ventricle"),
-    ("InfLatVentricle_R", "right_inferior_lateral_ventricle"),
-    ("3rd Ventricle", "3rd_ventricle"), ("3rdVentricle", "3rd_ventricle"),
-    ("BrainStem", "brain_stem"), ("brain-stem", "brain_stem"), ("Brainstem", "brain_stem"),
-    ("Left Ventral DC", "left_ventral_dc"), ("VentralDC_L", "left_ventral_dc"),
-    ("Right AnG   angular gyrus", "right_angular_gyrus"), ("AngularGyrus_R", "right_angular_gyrus"),
-    ("Left OpIFG opercular part of the inferior frontal gyrus", "left_opercular_part_inferior_frontal_gyrus"),
-    ("Cerebellum_WM_L", "left_cerebellum_white_matter"),
-    ("Cerebellar Vermal Lobules I-V", "cerebellar_vermal_lobules_i_v"),
-    ("CSF", "csf"), ("L", "l"), ("Anterior", "anterior"), ("", ""),
-])
+@pytest.mark.parametrize(
+    ("name", "structure"),
+    [
+        ("Right Hippocampus", "right_hippocampus"),
+        ("Hippocampus_R", "right_hippocampus"),
+        ("right hippocampus", "right_hippocampus"),
+        ("Right-Hippocampus", "right_hippocampus"),
+        ("rh_hippocampus", "right_hippocampus"),
+        ("R Hippocampus", "right_hippocampus"),
+        ("Right  hippocampus", "right_hippocampus"),
+        ("RIGHT HIPPOCAMPUS", "right_hippocampus"),
+        ("Hippocampus (right)", "right_hippocampus"),
+        ("RightHippocampus", "right_hippocampus"),
+        ("Hippocampus_L", "left_hippocampus"),
+        ("Left-Hippocampus", "left_hippocampus"),
+        ("ctx-lh-insula", "left_ctx_insula"),
+        ("Hippocampus_left_head", "left_hippocampus_head"),
+        ("Left Thalamus Proper", "left_thalamus"),
+        ("Left-Thalamus", "left_thalamus"),
+        ("AccumbensArea_R", "right_accumbens"),
+        ("Right Accumbens Area", "right_accumbens"),
+        ("Right Inf Lat Vent", "right_inferior_lateral_ventricle"),
+        ("InfLatVentricle_R", "right_inferior_lateral_ventricle"),
+        ("3rd Ventricle", "3rd_ventricle"),
+        ("3rdVentricle", "3rd_ventricle"),
+        ("BrainStem", "brain_stem"),
+        ("brain-stem", "brain_stem"),
+        ("Brainstem", "brain_stem"),
+        ("Left Ventral DC", "left_ventral_dc"),
+        ("VentralDC_L", "left_ventral_dc"),
+        ("Right AnG   angular gyrus", "right_angular_gyrus"),
+        ("AngularGyrus_R", "right_angular_gyrus"),
+        ("Left OpIFG opercular part of the inferior frontal gyrus", "left_opercular_part_inferior_frontal_gyrus"),
+        ("Cerebellum_WM_L", "left_cerebellum_white_matter"),
+        ("Cerebellar Vermal Lobules I-V", "cerebellar_vermal_lobules_i_v"),
+        ("CSF", "csf"),
+        ("L", "l"),
+        ("Anterior", "anterior"),
+        ("", ""),
+    ],
+)
 def test_one_name_for_a_structure(name: str, structure: str) -> None:
     assert canonical_structure(name) == structure
 
@@ -48,10 +68,18 @@ def test_a_canonical_name_stays_as_it_is(name: str) -> None:
 
 @given(st.text(alphabet="abcdefgh", min_size=3, max_size=10))
 def test_left_and_right_never_meet(word: str) -> None:
-    ways = ["{side} {word}", "{side}-{word}", "{word}_{letter}", "{short}_{word}", "{word} {side}",
-            "ctx-{short}-{word}"]
-    left, right = ({canonical_structure(way.format(side=side, letter=letter, short=short, word=word)) for way in ways}
-                   for side, letter, short in (("Left", "L", "lh"), ("Right", "R", "rh")))
+    ways = [
+        "{side} {word}",
+        "{side}-{word}",
+        "{word}_{letter}",
+        "{short}_{word}",
+        "{word} {side}",
+        "ctx-{short}-{word}",
+    ]
+    left, right = (
+        {canonical_structure(way.format(side=side, letter=letter, short=short, word=word)) for way in ways}
+        for side, letter, short in (("Left", "L", "lh"), ("Right", "R", "rh"))
+    )
     assert not left & right
     assert left == {f"left_{word}", f"left_ctx_{word}"} and right == {f"right_{word}", f"right_ctx_{word}"}
 
@@ -62,10 +90,16 @@ def test_a_label_table_is_read(tmp_path: Path) -> None:
     assert read_label_table(table) == [(17, "Left Hippocampus"), (53, "Right Hippocampus")]
 
 
-@pytest.mark.parametrize(("text", "cause"), [
-    ("", "empty"), ("index name\n1 x\n", "has only"), ("index\tname\nx\ty\n", "not a number"),
-    ("index\tname\n1\ta\n1\tb\n", "both"), ("index\tname\n1\n", "has only"),
-])
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("", "empty"),
+        ("index name\n1 x\n", "has only"),
+        ("index\tname\nx\ty\n", "not a number"),
+        ("index\tname\n1\ta\n1\tb\n", "both"),
+        ("index\tname\n1\n", "has only"),
+    ],
+)
 def test_a_wrong_label_table_is_told(tmp_path: Path, text: str, cause: str) -> None:
     (tmp_path / "dseg.tsv").write_text(text)
     with pytest.raises(WorkbenchError, match=cause):
@@ -73,7 +107,10 @@ def test_a_wrong_label_table_is_told(tmp_path: Path, text: str, cause: str) -> N
 
 
 def test_the_real_tables_agree_on_the_hippocampus(real_data: Path) -> None:
-    for table, right, left in (("oasis1/derivatives/neuromorphometrics", 47, 48), ("ixi/derivatives/dlmuse", 47, 48),
-                               ("synthseg_labelmaps", 53, 17)):
+    for table, right, left in (
+        ("oasis1/derivatives/neuromorphometrics", 47, 48),
+        ("ixi/derivatives/dlmuse", 47, 48),
+        ("synthseg_labelmaps", 53, 17),
+    ):
         codes = {canonical_structure(name): code for code, name in read_label_table(real_data / table / "dseg.tsv")}
         assert (codes["right_hippocampus"], codes["left_hippocampus"]) == (right, left)

@@ -62,11 +62,16 @@ def measured(cohort: SimulateConfig) -> pd.DataFrame:
         image = read_volume(cohort.out / name / "anat" / f"{name}_T1w.nii.gz")
         cell = float(np.prod(labels.spacing))
         hippocampus = np.isin(labels.data, [17, 53])
-        rows.append({
-            "participant_id": name, "left": (labels.data == 17).sum() * cell, "right": (labels.data == 53).sum() * cell,
-            "ventricles": np.isin(labels.data, [4, 43]).sum() * cell / 1000,
-            "brain": (image.data > 0).sum() * cell / 1000,
-            "gm_to_wm": np.median(image.data[hippocampus]) / np.percentile(image.data[image.data > 0], 90)})
+        rows.append(
+            {
+                "participant_id": name,
+                "left": (labels.data == 17).sum() * cell,
+                "right": (labels.data == 53).sum() * cell,
+                "ventricles": np.isin(labels.data, [4, 43]).sum() * cell / 1000,
+                "brain": (image.data > 0).sum() * cell / 1000,
+                "gm_to_wm": np.median(image.data[hippocampus]) / np.percentile(image.data[image.data > 0], 90),
+            }
+        )
     return people.merge(planted, on="participant_id").merge(pd.DataFrame(rows), on="participant_id")
 
 
@@ -154,7 +159,7 @@ def test_at_two_millimetres_the_volumes_are_within_three_percent(cohort: Simulat
 def test_planted_effects_are_the_stated_ones() -> None:
     """A regression on the people of a large design gives the constants back."""
     people = pd.DataFrame([vars(p) for p in design(SimulateConfig(out=Path("x"), participants=3000))])
-    size = (people.icv_ml / effect.ICV_REFERENCE)
+    size = people.icv_ml / effect.ICV_REFERENCE
     factors = np.stack([np.ones(len(people)), people.age - 55, people.diagnosis == "AD"], axis=1).astype(float)
 
     def fit(values: pd.Series) -> np.ndarray:
@@ -187,8 +192,10 @@ def test_effects_are_visible_in_the_images(measured: pd.DataFrame) -> None:
 def test_a_thinner_cortex_has_less_grey_matter(cohort: SimulateConfig) -> None:
     person = design(cohort)[0]
     points = grid_points(SITES[0].grid(4.0, np.zeros(3)))
-    grey = [Anatomy(Person(**{**vars(person), "thinning_mm": mm}), load_atlas()).look(points).gm.sum()
-            for mm in (0.0, 0.4, 0.8)]
+    grey = [
+        Anatomy(Person(**{**vars(person), "thinning_mm": mm}), load_atlas()).look(points).gm.sum()
+        for mm in (0.0, 0.4, 0.8)
+    ]
     assert grey[0] > grey[1] > grey[2] > 0.6 * grey[0]
 
 
@@ -228,7 +235,7 @@ def test_the_same_anatomy_looks_different_at_each_site(cohort: SimulateConfig) -
     look = Anatomy(design(cohort)[0], load_atlas()).look(grid_points(SITES[0].grid(4.0, np.zeros(3))))
     images = [tissue_signal(look, site, np.random.default_rng(0), head=False)[look.brain] for site in SITES]
     for i, a in enumerate(images):
-        for b in images[i + 1:]:
+        for b in images[i + 1 :]:
             assert np.abs(a - b).mean() > 0.01
 
 
@@ -301,8 +308,9 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 
 def contents(out: Path) -> dict[str, bytes]:
     names = {"config.yaml", "status.json", "provenance.json"}
-    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*"))
-            if p.is_file() and p.name not in names}
+    return {
+        str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file() and p.name not in names
+    }
 
 
 def test_another_seed_gives_other_data(cohort: SimulateConfig, tmp_path: Path) -> None:
@@ -310,8 +318,10 @@ def test_another_seed_gives_other_data(cohort: SimulateConfig, tmp_path: Path) -
     for seed in (cohort.seed, cohort.seed + 1):
         config = cohort.model_copy(update={"seed": seed, "out": tmp_path / str(seed)})
         simulate_participant(Person(**{**vars(person), "seed": seed}), config)
-    same, other = (read_volume(t1w_path(cohort.model_copy(update={"out": tmp_path / str(s)}), person)).data
-                   for s in (cohort.seed, cohort.seed + 1))
+    same, other = (
+        read_volume(t1w_path(cohort.model_copy(update={"out": tmp_path / str(s)}), person)).data
+        for s in (cohort.seed, cohort.seed + 1)
+    )
     np.testing.assert_array_equal(same, read_volume(t1w_path(cohort, person)).data)
     assert same.shape == other.shape and (same != other).mean() > 0.05
     assert [vars(p) for p in design(cohort)] != [vars(p) for p in design(cohort.model_copy(update={"seed": 4}))]
@@ -335,14 +345,17 @@ def test_other_settings_do_not_mix_into_a_dataset(cohort: SimulateConfig) -> Non
 def test_a_killed_run_is_completed_to_the_same_files(tmp_path: Path) -> None:
     """kill -9 in the middle; the workers die with it; two workers then finish what one process would have made."""
     config = SimulateConfig(out=tmp_path / "killed", participants=8, spacing=4.0, workers=2)
-    code = ("import sys\nfrom workbench.cohort.simulate import run_simulate\n"
-            "from workbench.cohort.simulate_config import SimulateConfig\n"
-            f"if __name__ == '__main__':\n    run_simulate(SimulateConfig.build({config.model_dump(mode='json')!r}))\n")
+    code = (
+        "import sys\nfrom workbench.cohort.simulate import run_simulate\n"
+        "from workbench.cohort.simulate_config import SimulateConfig\n"
+        f"if __name__ == '__main__':\n    run_simulate(SimulateConfig.build({config.model_dump(mode='json')!r}))\n"
+    )
     script = tmp_path / "script.py"
     script.write_text(code)
     root = Path(__file__).parents[2]
-    process = subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": str(root)},
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": str(root)}, stderr=subprocess.DEVNULL
+    )
     while not list(config.out.glob("sub-*/anat/*_T1w.nii.gz")):
         assert process.poll() is None, "the simulation ended before it could be killed"
         time.sleep(0.02)

@@ -26,8 +26,9 @@ def tables(draw: st.DrawFn, least: int = 12) -> pd.DataFrame:
     for person in range(n):
         site, sex = f"s{rng.integers(sites)}", rng.choice(["F", "M", "?"], p=[0.4, 0.4, 0.2])
         for session in range(rng.integers(1, 4)):
-            rows.append({"participant": f"d/p{person}", "session": session, "site": site,
-                         "sex": None if sex == "?" else sex})
+            rows.append(
+                {"participant": f"d/p{person}", "session": session, "site": site, "sex": None if sex == "?" else sex}
+            )
     return pd.DataFrame(rows)
 
 
@@ -108,11 +109,17 @@ def test_nothing_to_stratify_by() -> None:
     assert (split_participants(table, folds=5, seed=0, stratify=())["fold"].value_counts() == 2).all()
 
 
-@pytest.mark.parametrize(("how", "cause"), [
-    ({"fractions": (0.7, 0.2)}, "sum to 1"), ({"fractions": (1.2, -0.2)}, "sum to 1"), ({"folds": 1}, "1 folds"),
-    ({"folds": 9}, "would be empty"), ({"stratify": ("colour",)}, "no column colour"),
-    ({"fractions": (0.98, 0.01, 0.01)}, "would be empty"),
-])
+@pytest.mark.parametrize(
+    ("how", "cause"),
+    [
+        ({"fractions": (0.7, 0.2)}, "sum to 1"),
+        ({"fractions": (1.2, -0.2)}, "sum to 1"),
+        ({"folds": 1}, "1 folds"),
+        ({"folds": 9}, "would be empty"),
+        ({"stratify": ("colour",)}, "no column colour"),
+        ({"fractions": (0.98, 0.01, 0.01)}, "would be empty"),
+    ],
+)
 def test_what_cannot_be_split_is_told(how: dict, cause: str) -> None:
     table = pd.DataFrame({"participant": list("abcdef"), "site": "s", "sex": "F"})
     with pytest.raises(WorkbenchError, match=cause):

@@ -21,12 +21,17 @@ def decathlon(root: Path, **listing: object) -> Path:
 
 
 def test_cases_with_and_without_labels(tmp_path: Path) -> None:
-    root = decathlon(tmp_path, labels={"0": "background", "1": "Anterior", "2": "Posterior"}, test=["./imagesTs/c.nii"],
-                     training=[{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}])
+    root = decathlon(
+        tmp_path,
+        labels={"0": "background", "1": "Anterior", "2": "Posterior"},
+        test=["./imagesTs/c.nii"],
+        training=[{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}],
+    )
     source = read_decathlon(root, "d")
     assert [(c.participant_id, c.path, c.seg_path) for c in source.candidates] == [
         ("a", tmp_path / "imagesTr/a.nii.gz", tmp_path / "labelsTr/a.nii.gz"),
-        ("c", tmp_path / "imagesTs/c.nii", None)]
+        ("c", tmp_path / "imagesTs/c.nii", None),
+    ]
     assert source.labels == [(1, "Anterior"), (2, "Posterior")] and "not a person" in source.notes[0]
 
 
@@ -35,11 +40,25 @@ def test_labels_as_nnunet_writes_them(tmp_path: Path) -> None:
     assert read_decathlon(root, "d").labels == [(1, "Anterior")]
 
 
-@pytest.mark.parametrize("escape", ["../secret.nii.gz", "imagesTr/../../secret.nii.gz", "/etc/secret.nii.gz",
-                                    "..\\secret.nii.gz", "C:\\secret.nii.gz", "", None, 3, ["a"]])
+@pytest.mark.parametrize(
+    "escape",
+    [
+        "../secret.nii.gz",
+        "imagesTr/../../secret.nii.gz",
+        "/etc/secret.nii.gz",
+        "..\\secret.nii.gz",
+        "C:\\secret.nii.gz",
+        "",
+        None,
+        3,
+        ["a"],
+    ],
+)
 def test_a_listing_cannot_point_outside_its_folder(tmp_path: Path, escape: object) -> None:
-    root = decathlon(tmp_path / "d", training=[{"image": escape, "label": "labelsTr/a.nii.gz"},
-                                               {"image": "imagesTr/b.nii.gz", "label": escape}])
+    root = decathlon(
+        tmp_path / "d",
+        training=[{"image": escape, "label": "labelsTr/a.nii.gz"}, {"image": "imagesTr/b.nii.gz", "label": escape}],
+    )
     source = read_decathlon(root, "d")
     assert all(root in c.path.parents and c.seg_path is None for c in source.candidates)
     assert len(source.candidates) == 1
@@ -58,19 +77,25 @@ def test_a_table_with_every_column(tmp_path: Path) -> None:
     (tmp_path / "scans.csv").write_text(
         "path,participant,session,site,scanner,sex,age,seg_path,mask_path,diagnosis\n"
         'a.nii.gz,p1,base,A,"Siemens, 3T",F,70,seg/a.nii.gz,m/a.nii.gz,AD\n'
-        "/abs/b.nii.gz,p1,late,,,F,72,,,n/a\n")
+        "/abs/b.nii.gz,p1,late,,,F,72,,,n/a\n"
+    )
     source = read_csv(tmp_path / "scans.csv", "scans")
     first, second = source.candidates
     assert (first.path, first.seg_path, first.mask_path) == (
-        tmp_path / "a.nii.gz", tmp_path / "seg/a.nii.gz", tmp_path / "m/a.nii.gz")
+        tmp_path / "a.nii.gz",
+        tmp_path / "seg/a.nii.gz",
+        tmp_path / "m/a.nii.gz",
+    )
     assert (second.path, second.seg_path, second.session) == (Path("/abs/b.nii.gz"), None, "late")
     assert first.participant_id == second.participant_id == "p1"
     assert first.values == {"site": "A", "scanner": "Siemens, 3T", "sex": "F", "age": 70.0, "diagnosis": "AD"}
     assert second.values["site"] == "scans" and source.labels == [(1, "Hippocampus_L")] and not source.notes
 
 
-@pytest.mark.parametrize(("name", "text"), [("t.csv", "path;sex\na.nii;F\n"), ("t.tsv", "path\tsex\na.nii\tF\n"),
-                                            ("t.csv", "path,sex\na.nii,F\n\n")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("t.csv", "path;sex\na.nii;F\n"), ("t.tsv", "path\tsex\na.nii\tF\n"), ("t.csv", "path,sex\na.nii,F\n\n")],
+)
 def test_separators(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     source = read_csv(tmp_path / name, "t")

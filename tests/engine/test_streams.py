@@ -7,8 +7,13 @@ def test_draws_depend_on_all_of_seed_purpose_and_place_and_on_nothing_else():
 
     base = first(0, Purpose.VIEWS, 3, 1)
     assert base == first(0, Purpose.VIEWS, 3, 1)
-    others = {first(1, Purpose.VIEWS, 3, 1), first(0, Purpose.MASKS, 3, 1), first(0, Purpose.VIEWS, 4, 1),
-              first(0, Purpose.VIEWS, 3, 0), first(0, Purpose.VIEWS, 3)}
+    others = {
+        first(1, Purpose.VIEWS, 3, 1),
+        first(0, Purpose.MASKS, 3, 1),
+        first(0, Purpose.VIEWS, 4, 1),
+        first(0, Purpose.VIEWS, 3, 0),
+        first(0, Purpose.VIEWS, 3),
+    }
     assert len(others) == 5 and base not in others
 
 

@@ -45,15 +45,23 @@ def write_fake_runs(root: Path, *, n: int = 12, heads: int = 2, simulated: bool 
     scans = [_scan(root / "data", i, bare=i == n - 1, simulated=simulated) for i in range(n)]
     index, runs, grid_of = pd.DataFrame([s for s, _ in scans]), root / "runs", {s["scan_id"]: g for s, g in scans}
     store, encoder = root / "store", root / "runs" / "pretrain"
-    labels = pd.DataFrame({"dataset": "fake", "code": [1, 2], "name": ["Right Hippocampus", "Left Hippocampus"],
-                           "structure": ["right_hippocampus", "left_hippocampus"]})
+    labels = pd.DataFrame(
+        {
+            "dataset": "fake",
+            "code": [1, 2],
+            "name": ["Right Hippocampus", "Left Hippocampus"],
+            "structure": ["right_hippocampus", "left_hippocampus"],
+        }
+    )
 
     with start_run(FakeEmbed(out=runs / "embed", store=store, encoder=encoder), simulated=simulated) as run:
         run.write_table("scans", index)
         run.write_table("labels", labels)
         run.write_table("projections", _projections(index))
-        run.write_table("embeddings", pd.DataFrame({"scan_id": index["scan_id"], "cls": [[0.0, 1.0]] * n,
-                                                    "patch_mean": [[0.0, 1.0]] * n}))
+        run.write_table(
+            "embeddings",
+            pd.DataFrame({"scan_id": index["scan_id"], "cls": [[0.0, 1.0]] * n, "patch_mean": [[0.0, 1.0]] * n}),
+        )
     for name, init in (("attend", "pretrained"), ("attend-random", "random")):
         config = FakeAttend(out=runs / name, store=store, encoder=encoder, init=init)
         with start_run(config, simulated=simulated) as run:
@@ -72,19 +80,44 @@ def _scan(folder: Path, i: int, *, bare: bool, simulated: bool) -> tuple[dict[st
     if not bare:
         write_volume(seg, phantom_labels(volume.grid))
     x, y, z = volume.data.shape
-    row = {"scan_id": scan_id, "participant": f"fake/sub-{i:02d}", "session": "", "dataset": "fake", "path": str(path),
-           "seg_path": None if bare else str(seg), "mask_path": None, "site": SITES[i % 2], "scanner": "",
-           "sex": "FM"[i // 2 % 2], "age": 20.0 + 3 * i, "diagnosis": ("control", "patient")[i % 3 == 0],
-           "simulated": simulated, "x": x, "y": y, "z": z, "sx": 2.0, "sy": 2.0, "sz": 2.0, "axcodes": axcodes,
-           "affine": list(volume.affine.ravel())}
+    row = {
+        "scan_id": scan_id,
+        "participant": f"fake/sub-{i:02d}",
+        "session": "",
+        "dataset": "fake",
+        "path": str(path),
+        "seg_path": None if bare else str(seg),
+        "mask_path": None,
+        "site": SITES[i % 2],
+        "scanner": "",
+        "sex": "FM"[i // 2 % 2],
+        "age": 20.0 + 3 * i,
+        "diagnosis": ("control", "patient")[i % 3 == 0],
+        "simulated": simulated,
+        "x": x,
+        "y": y,
+        "z": z,
+        "sx": 2.0,
+        "sy": 2.0,
+        "sz": 2.0,
+        "axcodes": axcodes,
+        "affine": list(volume.affine.ravel()),
+    }
     return row, volume.grid
 
 
 def _projections(index: pd.DataFrame) -> pd.DataFrame:
     draw = np.random.default_rng(0).normal(0, 0.8, (len(index), 2))
     side = np.where(index["site"] == "North", -5.0, 5.0)
-    return pd.DataFrame({"scan_id": index["scan_id"], "umap_1": side + draw[:, 0], "umap_2": draw[:, 1],
-                         "pca_1": draw[:, 0], "pca_2": draw[:, 1] + side})
+    return pd.DataFrame(
+        {
+            "scan_id": index["scan_id"],
+            "umap_1": side + draw[:, 0],
+            "umap_2": draw[:, 1],
+            "pca_1": draw[:, 0],
+            "pca_2": draw[:, 1] + side,
+        }
+    )
 
 
 def _attention(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid], heads: int) -> pd.DataFrame:
@@ -106,8 +139,11 @@ def _random_attention(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid]) -
     for row in index.itertuples():
         near = np.exp(-((_world(grid_of[row.scan_id]) + MARKER_MM) ** 2).sum(-1) / 80)
         file = f"volumes/{row.scan_id}_desc-attnmeanrandom_map.nii.gz"
-        write_volume(run.path / file, Volume((0.001 * near).astype(np.float32), grid_of[row.scan_id].affine),
-                     sidecar={"unit": "times uniform", "block": 3})
+        write_volume(
+            run.path / file,
+            Volume((0.001 * near).astype(np.float32), grid_of[row.scan_id].affine),
+            sidecar={"unit": "times uniform", "block": 3},
+        )
         rows.append({"scan_id": row.scan_id, "head": "mean", "file": file, "outside_brain": 0.1, "block": 3})
     return pd.DataFrame(rows)
 
@@ -120,10 +156,19 @@ def _segmentations(run: Run, index: pd.DataFrame, grid_of: dict[str, Grid]) -> p
         data = np.where(truth == 2, 1, np.where(truth == 1, 2, 0))  # codes in the order of STRUCTURES
         file = f"volumes/{row.scan_id}_dseg.nii.gz"
         write_volume(run.path / file, Volume(np.roll(data, 1, axis=0), grid.affine))
-        rows += [{"scan_id": row.scan_id, "participant": row.participant, "dataset": "fake", "site": row.site,
-                  "split": "test" if i % 3 else "train", "structure": s, "dice": 0.9 - 0.01 * i - 0.05 * k,
-                  "file": file}
-                 for k, s in enumerate(STRUCTURES)]
+        rows += [
+            {
+                "scan_id": row.scan_id,
+                "participant": row.participant,
+                "dataset": "fake",
+                "site": row.site,
+                "split": "test" if i % 3 else "train",
+                "structure": s,
+                "dice": 0.9 - 0.01 * i - 0.05 * k,
+                "file": file,
+            }
+            for k, s in enumerate(STRUCTURES)
+        ]
     return pd.DataFrame(rows)
 
 

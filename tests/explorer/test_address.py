@@ -22,8 +22,16 @@ def values_of(state):
 
 def test_another_session_opened_at_the_address_is_the_same(fake_runs):
     state = ExplorerState(fake_runs)
-    state.param.update(projection="PCA", color="age", attend_run="attend-random", radiological=False, mass=40,
-                       attention_opacity=0.35, layout="axial", show_truth=False)
+    state.param.update(
+        projection="PCA",
+        color="age",
+        attend_run="attend-random",
+        radiological=False,
+        mass=40,
+        attention_opacity=0.35,
+        layout="axial",
+        show_truth=False,
+    )
     state.head = "2"
     state.select_rows([1, 3, 4])
     state.select_case(state.selection[2])
@@ -51,8 +59,23 @@ def test_a_long_selection_is_a_bitmap_of_this_cohort_only(fake_runs, monkeypatch
     assert len(address.read(other, query)) == 1 and other.selection == []
 
 
-HOSTILE = ["../../etc/passwd", "", "\0", "<script>", "nan", "inf", "1e999", "~", "~a~b", "~00000000~!!!!", "1,2,3",
-           "x" * 5000, "__class__", "'; drop", "fake_sub-00/../fake_sub-01"]
+HOSTILE = [
+    "../../etc/passwd",
+    "",
+    "\0",
+    "<script>",
+    "nan",
+    "inf",
+    "1e999",
+    "~",
+    "~a~b",
+    "~00000000~!!!!",
+    "1,2,3",
+    "x" * 5000,
+    "__class__",
+    "'; drop",
+    "fake_sub-00/../fake_sub-01",
+]
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -20,8 +20,10 @@ def test_a_taken_port_gives_another():
 
 
 def test_no_model_library_is_loaded(fake_runs):
-    code = ("import sys; from workbench.explorer.app import build; build(sys.argv[1]); "
-            "sys.exit(', '.join({'torch', 'monai', 'umap', 'sklearn', 'SimpleITK'} & set(sys.modules)) or None)")
+    code = (
+        "import sys; from workbench.explorer.app import build; build(sys.argv[1]); "
+        "sys.exit(', '.join({'torch', 'monai', 'umap', 'sklearn', 'SimpleITK'} & set(sys.modules)) or None)"
+    )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(fake_runs)], capture_output=True, text=True)
     assert done.returncode == 0, f"the explorer loads {done.stderr[-500:]}"
 
@@ -75,8 +77,12 @@ def test_the_bundle_comes_with_its_licences():
 def _served(runs):
     """The explorer's address as ``serve`` prints it, and its page."""
     code = "import sys; from workbench.explorer.app import serve; serve(sys.argv[1], port=0)"
-    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(runs)], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, str(runs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         try:
             line = process.stdout.readline()
             address = next(word for word in line.split() if word.startswith("http://localhost:"))
@@ -109,9 +115,11 @@ def _listens_on(port: int) -> set[str]:
 
 def _websocket(port: int, origin: str) -> str:
     """First line of the answer to a websocket handshake from a page of ``origin``."""
-    request = (f"GET /explorer/ws HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: {origin}\r\n"
-               "Sec-WebSocket-Protocol: bokeh, x\r\n\r\n")
+    request = (
+        f"GET /explorer/ws HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: {origin}\r\n"
+        "Sec-WebSocket-Protocol: bokeh, x\r\n\r\n"
+    )
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(request.encode())
         return connection.recv(4096).decode(errors="replace").splitlines()[0] + " "

@@ -27,10 +27,17 @@ def test_a_brain_that_is_larger_and_elsewhere_has_the_same_shares(size, shift, s
     assert np.allclose(there @ [*share, 1], other @ here @ [*share, 1])
 
 
-@pytest.mark.parametrize("row", [
-    {}, {"affine": None, "px": 1, "py": 1, "pz": 1}, {"affine": [1.0] * 16, "px": 5, "py": 5, "pz": 5},
-    {"affine": list(np.eye(4).ravel()), "px": 5, "py": float("nan"), "pz": 5},
-    {"affine": list(np.eye(4).ravel()), "px": 5, "py": 0, "pz": 5}, {"affine": "no", "px": 5, "py": 5, "pz": 5},
-    {"affine": [1.0] * 5, "px": 5, "py": 5, "pz": 5}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"affine": None, "px": 1, "py": 1, "pz": 1},
+        {"affine": [1.0] * 16, "px": 5, "py": 5, "pz": 5},
+        {"affine": list(np.eye(4).ravel()), "px": 5, "py": float("nan"), "pz": 5},
+        {"affine": list(np.eye(4).ravel()), "px": 5, "py": 0, "pz": 5},
+        {"affine": "no", "px": 5, "py": 5, "pz": 5},
+        {"affine": [1.0] * 5, "px": 5, "py": 5, "pz": 5},
+    ],
+)
 def test_what_is_no_box_is_none(row):
     assert brain_box(row) is None

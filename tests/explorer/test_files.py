@@ -21,8 +21,12 @@ def test_each_case_has_its_own_files(catalog):
     cohort = catalog.cohort("embed")
     for scan_id in cohort["scan_id"].iloc[:-1]:
         row = files.case_row(cohort, scan_id)
-        for path in (files.scan_file(row), files.truth_file(row), files.prediction_file(catalog, "segment", scan_id),
-                     files.attention_file(catalog, "attend", scan_id, "2")):
+        for path in (
+            files.scan_file(row),
+            files.truth_file(row),
+            files.prediction_file(catalog, "segment", scan_id),
+            files.attention_file(catalog, "attend", scan_id, "2"),
+        ):
             assert path.is_file() and path.name.startswith(scan_id)
 
 

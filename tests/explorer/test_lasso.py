@@ -44,9 +44,16 @@ def test_a_tap_means_the_nearest_on_the_screen_or_nothing():
 
 def test_an_outline_without_an_inside_holds_nothing():
     x, y = grid()
-    for geometry in (ring((0, 0), (5, 5)), {"type": "span", "x": 1.0}, {}, {"type": "rect", "x0": "a"},
-                     {"type": "poly", "x": [1, 2, 3], "y": [1]}, {"type": "point", "x": None, "y": 0},
-                     {"type": "poly", "x": ["<b>"] * 4, "y": [0] * 4}, ring((np.nan, 0), (5, 5), (0, 5))):
+    for geometry in (
+        ring((0, 0), (5, 5)),
+        {"type": "span", "x": 1.0},
+        {},
+        {"type": "rect", "x0": "a"},
+        {"type": "poly", "x": [1, 2, 3], "y": [1]},
+        {"type": "point", "x": None, "y": 0},
+        {"type": "poly", "x": ["<b>"] * 4, "y": [0] * 4},
+        ring((np.nan, 0), (5, 5), (0, 5)),
+    ):
         assert rows_inside(x, y, geometry, PIXEL).tolist() == []
 
 

@@ -26,8 +26,16 @@ def runs(study, tmp_path_factory):
     root = tmp_path_factory.mktemp("live")
     common = {"store": study.store, "encoder": study.encoder_run, "accelerator": "cpu"}
     run_embed(EmbedConfig(out=root / "embed", **common))
-    run_whatif(WhatifConfig(out=root / "whatif", embed=root / "embed", changes=("blur", "rotation"), strengths=(0.5,),
-                            people=2, **common))
+    run_whatif(
+        WhatifConfig(
+            out=root / "whatif",
+            embed=root / "embed",
+            changes=("blur", "rotation"),
+            strengths=(0.5,),
+            people=2,
+            **common,
+        )
+    )
     return Catalog.scan(root)
 
 

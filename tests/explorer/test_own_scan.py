@@ -26,8 +26,15 @@ def changed_header(**fields):
 
 def send(upload, name, content, size=None, piece=10_000):
     for at in range(0, len(content), piece):
-        upload._handle_msg({"kind": "piece", "name": name, "size": len(content) if size is None else size, "at": at,
-                            "data": content[at:at + piece]})
+        upload._handle_msg(
+            {
+                "kind": "piece",
+                "name": name,
+                "size": len(content) if size is None else size,
+                "at": at,
+                "data": content[at : at + piece],
+            }
+        )
         if "remedy" in upload.said:
             break  # as the browser: the next piece goes only when the last one was taken
 
@@ -53,21 +60,25 @@ def _huge_header():
     return header.binaryblock
 
 
-@pytest.mark.parametrize(("name", "content", "why"), [
-    ("a.nii.gz", gzip.compress(_huge_header() + bytes(4)), "too large"),
-    ("a.nii.gz", gzip.compress(image())[:-400], "truncated or damaged"),
-    ("a.nii.gz", gzip.compress(image() + b"more"), "truncated or damaged"),
-    ("a.nii.gz", image(), "not a gzip file"),
-    ("a.nii", image()[:-8], "header does not fit"),
-    ("a.nii", b"no image at all" * 100, "not readable"),
-    ("a.nii", image(np.zeros((4, 4, 4, 3), np.float32)), "not a 3D scan"),
-    ("a.nii", image(np.full((8, 8, 8), np.nan, np.float32)), "NaN"),
-    ("a.nii", image(np.ones((8, 8, 8), np.float32)), "empty"),
-    ("a.nii", image(np.arange(512, dtype=np.complex64).reshape(8, 8, 8)), "voxel type"),
-    ("a.nii", changed_header(srow_x=0), "singular"),
-    ("a.nii", changed_header(sform_code=0, qform_code=0), "affine is missing"),
-    ("a.nii", changed_header(vox_offset=1e30), "does not fit"),
-], ids=lambda value: value if isinstance(value, str) else "file")
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.nii.gz", gzip.compress(_huge_header() + bytes(4)), "too large"),
+        ("a.nii.gz", gzip.compress(image())[:-400], "truncated or damaged"),
+        ("a.nii.gz", gzip.compress(image() + b"more"), "truncated or damaged"),
+        ("a.nii.gz", image(), "not a gzip file"),
+        ("a.nii", image()[:-8], "header does not fit"),
+        ("a.nii", b"no image at all" * 100, "not readable"),
+        ("a.nii", image(np.zeros((4, 4, 4, 3), np.float32)), "not a 3D scan"),
+        ("a.nii", image(np.full((8, 8, 8), np.nan, np.float32)), "NaN"),
+        ("a.nii", image(np.ones((8, 8, 8), np.float32)), "empty"),
+        ("a.nii", image(np.arange(512, dtype=np.complex64).reshape(8, 8, 8)), "voxel type"),
+        ("a.nii", changed_header(srow_x=0), "singular"),
+        ("a.nii", changed_header(sform_code=0, qform_code=0), "affine is missing"),
+        ("a.nii", changed_header(vox_offset=1e30), "does not fit"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "file",
+)
 def test_a_bad_file_is_refused_with_cause_and_remedy(name, content, why):
     got = []
     upload = Upload(got.append)
@@ -90,13 +101,20 @@ def test_what_is_more_than_the_header_says_is_not_unpacked():
         read_own("a.nii.gz", gzip.compress(image() + bytes(50_000_000), 9))
 
 
-@pytest.mark.parametrize("message", [
-    {"kind": "piece", "name": "a.nii", "size": 10**12, "at": 0, "data": b"x"},
-    {"kind": "too large", "name": "a.nii", "size": 10**12},
-    {"kind": "piece", "name": "a.nii", "size": 100, "at": 50, "data": b"x"},
-    {"kind": "piece", "name": "a.nii", "size": -1, "at": 0, "data": b"x"},
-    {"kind": "piece", "name": "a.nii", "size": 5, "at": 0, "data": "text"},
-    {"name": 3}, None, [1, 2], "text"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"kind": "piece", "name": "a.nii", "size": 10**12, "at": 0, "data": b"x"},
+        {"kind": "too large", "name": "a.nii", "size": 10**12},
+        {"kind": "piece", "name": "a.nii", "size": 100, "at": 50, "data": b"x"},
+        {"kind": "piece", "name": "a.nii", "size": -1, "at": 0, "data": b"x"},
+        {"kind": "piece", "name": "a.nii", "size": 5, "at": 0, "data": "text"},
+        {"name": 3},
+        None,
+        [1, 2],
+        "text",
+    ],
+)
 def test_a_hostile_message_ends_in_words(message):
     upload = Upload(lambda own: pytest.fail("taken"))
     upload._handle_msg(message)
@@ -107,8 +125,9 @@ def test_more_than_was_announced_is_refused():
     content = image()
     upload = Upload(lambda own: pytest.fail("taken"))
     send(upload, "a.nii", content[:20_000], size=len(content))
-    upload._handle_msg({"kind": "piece", "name": "a.nii", "size": len(content), "at": 20_000,
-                        "data": bytes(len(content))})
+    upload._handle_msg(
+        {"kind": "piece", "name": "a.nii", "size": len(content), "at": 20_000, "data": bytes(len(content))}
+    )
     assert "do not fit together" in upload.said and not upload._parts
 
 

@@ -27,13 +27,16 @@ def test_saving_leaves_the_living_page_as_it_is(fake_runs):
     state.select_rows([1, 3])
     before = state.param.values()
     saved_page(state)
-    assert all(before[name] is value or before[name] == value for name, value in state.param.values().items()
-               if name != "cohort")
+    assert all(
+        before[name] is value or before[name] == value
+        for name, value in state.param.values().items()
+        if name != "cohort"
+    )
 
 
 def test_what_hostile_names_say_stays_text(own_runs):
     evil = "<img src=x onerror=alert(1)>"
     (own_runs / "embed").rename(own_runs / evil)
     text = saved_page(ExplorerState(own_runs)).getvalue().decode()
-    heading = text[text.index("a page of the explorer, saved"):][:3000]
+    heading = text[text.index("a page of the explorer, saved") :][:3000]
     assert "<img" not in heading

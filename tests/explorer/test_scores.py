@@ -15,9 +15,16 @@ from workbench.volumes import Volume, write_volume
 @pytest.fixture
 def table():
     """Run b is 0.1 better in everybody at North; person p1 has two scans."""
-    rows = [("a", "s1", "p1", "North", 0.5), ("a", "s2", "p1", "North", 0.7), ("a", "s3", "p2", "North", 0.4),
-            ("a", "s4", "p3", "South", 0.9), ("b", "s1", "p1", "North", 0.6), ("b", "s2", "p1", "North", 0.8),
-            ("b", "s3", "p2", "North", 0.5), ("b", "s5", "p4", "South", 0.1)]
+    rows = [
+        ("a", "s1", "p1", "North", 0.5),
+        ("a", "s2", "p1", "North", 0.7),
+        ("a", "s3", "p2", "North", 0.4),
+        ("a", "s4", "p3", "South", 0.9),
+        ("b", "s1", "p1", "North", 0.6),
+        ("b", "s2", "p1", "North", 0.8),
+        ("b", "s3", "p2", "North", 0.5),
+        ("b", "s5", "p4", "South", 0.1),
+    ]
     return pd.DataFrame(rows, columns=["run", "scan_id", "participant", "site", "value"]).assign(split="test")
 
 

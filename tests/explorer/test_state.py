@@ -42,8 +42,18 @@ def test_steps_go_through_the_selection_and_round_its_end(state):
     assert state.case == state.selection[-1]
 
 
-@pytest.mark.parametrize("hostile", ["../../etc/passwd", "/etc/passwd", "", "fake_sub-00/../fake_sub-01", "\0",
-                                     "x" * 10000, "<script>alert(1)</script>"])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "",
+        "fake_sub-00/../fake_sub-01",
+        "\0",
+        "x" * 10000,
+        "<script>alert(1)</script>",
+    ],
+)
 def test_ids_that_no_table_holds_are_refused(state, hostile):
     before = state.case
     state.select_case(hostile)

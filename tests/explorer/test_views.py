@@ -92,7 +92,9 @@ def test_labels_are_named_by_the_cohort_and_drawn_in_the_run_s_structures(fake_r
     state = ExplorerState(fake_runs)
     looks = ScanView(state).view.looks
     assert {(label["code"], label["name"]) for label in looks["truth"]["labels"]} == {
-        (1, "right hippocampus"), (2, "left hippocampus")}
+        (1, "right hippocampus"),
+        (2, "left hippocampus"),
+    }
     assert [label["name"] for label in looks["prediction"]["labels"]] == ["left hippocampus", "right hippocampus"]
 
 

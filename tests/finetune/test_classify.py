@@ -7,8 +7,16 @@ from workbench.finetune.config import ClassifyConfig
 
 
 def config(study, out, **changes):
-    return ClassifyConfig.build({"out": out, "store": study.store, "split": study.split, "encoder": study.encoder_run,
-                                 "accelerator": "cpu", **changes})
+    return ClassifyConfig.build(
+        {
+            "out": out,
+            "store": study.store,
+            "split": study.split,
+            "encoder": study.encoder_run,
+            "accelerator": "cpu",
+            **changes,
+        }
+    )
 
 
 @pytest.mark.parametrize("mode", ["linear", "full"])

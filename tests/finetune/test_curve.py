@@ -17,9 +17,22 @@ def split(study, tmp_path_factory):
 
 
 def config(study, split, out, **changes):
-    return SegmentConfig.build({"out": out, "store": study.store, "split": split, "encoder": study.encoder_run,
-                                "init": "random", "steps": 10, "features": 8, "learning_rate": 3e-3,
-                                "accelerator": "cpu", "validate_every": 4, "validation_scans": 2, **changes})
+    return SegmentConfig.build(
+        {
+            "out": out,
+            "store": study.store,
+            "split": split,
+            "encoder": study.encoder_run,
+            "init": "random",
+            "steps": 10,
+            "features": 8,
+            "learning_rate": 3e-3,
+            "accelerator": "cpu",
+            "validate_every": 4,
+            "validation_scans": 2,
+            **changes,
+        }
+    )
 
 
 def test_validation_people_are_scored_against_steps_and_seconds(study, split, tmp_path):
@@ -31,7 +44,8 @@ def test_validation_people_are_scored_against_steps_and_seconds(study, split, tm
     assert curve["dice"].between(0, 1).all()
     assert curve.groupby("step")["seconds"].first().is_monotonic_increasing and curve["seconds"].min() > 0
     assert run.metrics()["validation_dice"].dropna().iloc[-1] == pytest.approx(
-        curve.loc[curve["step"] == 10, "dice"].mean())
+        curve.loc[curve["step"] == 10, "dice"].mean()
+    )
 
 
 def test_a_broken_off_training_keeps_one_row_a_step(study, split, tmp_path, monkeypatch):

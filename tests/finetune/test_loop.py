@@ -14,8 +14,18 @@ TINY = EncoderConfig(preset="micro", image_size=8, patch=8, registers=1)
 
 
 def config(out, **changes):
-    return ClassifyConfig.build({"out": out, "store": "s", "split": "p", "encoder": "e", "mode": "full",
-                                 "learning_rate": 1e-2, "checkpoint_minutes": 0.0, **changes})
+    return ClassifyConfig.build(
+        {
+            "out": out,
+            "store": "s",
+            "split": "p",
+            "encoder": "e",
+            "mode": "full",
+            "learning_rate": 1e-2,
+            "checkpoint_minutes": 0.0,
+            **changes,
+        }
+    )
 
 
 def trained(out, steps=6, fail_at=None, **changes):
@@ -87,8 +97,11 @@ def test_an_unfrozen_encoder_rises_to_its_rate(tmp_path):
 def test_layer_decay_lowers_the_rate_block_by_block(tmp_path):
     encoder = fresh_encoder(TINY, 0)
     model = Classifier(encoder, 2)
-    shares = {id(p): g["share"] for g in parameter_groups(model, encoder, config(tmp_path, layer_decay=0.5))
-              for p in g["params"]}
+    shares = {
+        id(p): g["share"]
+        for g in parameter_groups(model, encoder, config(tmp_path, layer_decay=0.5))
+        for p in g["params"]
+    }
     assert shares[id(model.linear.weight)] == shares[id(encoder.norm.weight)] == 1
     assert [shares[id(b.norm1.weight)] for b in encoder.blocks] == [0.5 ** (6 - i) for i in range(6)]
     assert shares[id(encoder.embed.weight)] == shares[id(encoder.cls)] == 0.5**7

@@ -79,8 +79,10 @@ def test_surface_dice_of_balls_a_known_distance_apart():
 
 def test_the_same_shape_scores_alike_on_a_thick_grid():
     """Two balls 4 mm apart, at 1 mm and in slices of 2 mm: millimetres agree, voxels would not."""
-    fine, thick = [structure_scores(*(ball(9, (41, 41, n), (1, 1, s), (x, 0, 0)) for x in (2.0, -2.0)),
-                                    np.diag([1, 1, s, 1])) for n, s in ((41, 1.0), (21, 2.0))]
+    fine, thick = [
+        structure_scores(*(ball(9, (41, 41, n), (1, 1, s), (x, 0, 0)) for x in (2.0, -2.0)), np.diag([1, 1, s, 1]))
+        for n, s in ((41, 1.0), (21, 2.0))
+    ]
     assert fine["hd95_mm"] == pytest.approx(thick["hd95_mm"], abs=0.4)
     assert fine["surface_dice_1mm"] == pytest.approx(thick["surface_dice_1mm"], abs=0.08)
     assert fine["volume_ml"] == pytest.approx(4 / 3 * math.pi * 0.9**3, rel=0.03)

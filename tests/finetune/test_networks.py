@@ -14,8 +14,19 @@ from workbench.prepare import open_store
 
 
 def config(study, out="unused", **changes):
-    return SegmentConfig.build({"out": out, "store": study.store, "split": study.split, "encoder": study.encoder_run,
-                                "steps": 2, "features": 8, "learning_rate": 3e-3, "accelerator": "cpu", **changes})
+    return SegmentConfig.build(
+        {
+            "out": out,
+            "store": study.store,
+            "split": study.split,
+            "encoder": study.encoder_run,
+            "steps": 2,
+            "features": 8,
+            "learning_rate": 3e-3,
+            "accelerator": "cpu",
+            **changes,
+        }
+    )
 
 
 def from_scratch(study, out, network, crop, **changes):
@@ -43,8 +54,9 @@ def test_a_unet_from_scratch_needs_no_encoder_and_learns(study, tmp_path):
 def test_bf16_learns_what_float32_learns(study, tmp_path, monkeypatch):
     """As on a GPU; this small UNETR happens to have none of the convolutions whose gradients are wrong on a CPU."""
     monkeypatch.setattr("workbench.finetune.segment.check_convolutions", lambda device, precision: None)
-    exact, rounded = (run_segment(config(study, tmp_path / p, precision=p, steps=12))
-                      for p in ("32-true", "bf16-mixed"))
+    exact, rounded = (
+        run_segment(config(study, tmp_path / p, precision=p, steps=12)) for p in ("32-true", "bf16-mixed")
+    )
     losses = [run.metrics()["loss"].to_numpy() for run in (exact, rounded)]
     assert np.allclose(*losses, rtol=0.05) and not np.array_equal(*losses)
     assert all(w.dtype == torch.float32 for w in weights_of(rounded).values())
@@ -61,11 +73,33 @@ def test_bf16_convolutions_are_refused_on_a_cpu_before_anything_is_written(study
 
 
 def test_swin_unetr_and_the_token_probe_go_the_same_way(study, tmp_path):
-    swin = run_segment(from_scratch(study, tmp_path / "swin", "swin_unetr", [64, 32, 32], features=12, steps=1,
-                                    batch_size=1, overlap=0.0, test_sites=["A"]))
-    probe = run_segment(SegmentConfig.build({
-        "out": tmp_path / "probe", "store": study.store, "split": study.split, "encoder": study.encoder_run,
-        "network": "token_probe", "steps": 60, "learning_rate": 3e-3, "accelerator": "cpu"}))
+    swin = run_segment(
+        from_scratch(
+            study,
+            tmp_path / "swin",
+            "swin_unetr",
+            [64, 32, 32],
+            features=12,
+            steps=1,
+            batch_size=1,
+            overlap=0.0,
+            test_sites=["A"],
+        )
+    )
+    probe = run_segment(
+        SegmentConfig.build(
+            {
+                "out": tmp_path / "probe",
+                "store": study.store,
+                "split": study.split,
+                "encoder": study.encoder_run,
+                "network": "token_probe",
+                "steps": 60,
+                "learning_rate": 3e-3,
+                "accelerator": "cpu",
+            }
+        )
+    )
     columns = list(probe.read_table("dice").columns)
     assert list(swin.read_table("dice").columns) == columns
     losses = probe.metrics()["loss"]
@@ -90,20 +124,26 @@ def test_the_token_probe_is_linear_in_each_token_and_sees_no_other(study):
 
 def test_without_input_skip_there_is_no_path_from_the_voxels(study):
     encoder, _ = load_encoder(study.encoder_run)
-    names = {skip: [n for n, _ in build_network(config(study, input_skip=skip), encoder, (16, 16, 16)
-                                                ).named_parameters()] for skip in (True, False)}
+    names = {
+        skip: [n for n, _ in build_network(config(study, input_skip=skip), encoder, (16, 16, 16)).named_parameters()]
+        for skip in (True, False)
+    }
     assert any(n.startswith("skip0") for n in names[True]) and not any(n.startswith("skip0") for n in names[False])
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"network": "unet"}, "nothing pretrained"),
-    ({"network": "unet", "init": "random", "layer_decay": 0.5}, "layer_decay: not read by network unet"),
-    ({"network": "swin_unetr", "init": "random", "features": 16}, "multiple of 12"),
-    ({"network": "token_probe"}, "features: not read"),
-    ({"network": "unet", "init": "random", "encoder": None}, "crop: needed"),
-    ({"encoder": None}, "encoder: needed"),
-    ({"freeze": True, "freeze_steps": 3}, "neither freeze_steps"),
-    ({"validation_scans": 3}, "only with validate_every")])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"network": "unet"}, "nothing pretrained"),
+        ({"network": "unet", "init": "random", "layer_decay": 0.5}, "layer_decay: not read by network unet"),
+        ({"network": "swin_unetr", "init": "random", "features": 16}, "multiple of 12"),
+        ({"network": "token_probe"}, "features: not read"),
+        ({"network": "unet", "init": "random", "encoder": None}, "crop: needed"),
+        ({"encoder": None}, "encoder: needed"),
+        ({"freeze": True, "freeze_steps": 3}, "neither freeze_steps"),
+        ({"validation_scans": 3}, "only with validate_every"),
+    ],
+)
 def test_settings_that_would_do_nothing_are_refused(study, changes, said):
     with pytest.raises(WorkbenchError, match=said):
         config(study, **changes)
@@ -113,8 +153,12 @@ def test_the_crop_is_the_encoders_unless_it_is_set_and_must_suit(study):
     encoder, _ = load_encoder(study.encoder_run)
     assert crop_of(config(study), encoder) == (16, 16, 16)
     assert crop_of(config(study, crop=[8, 16, 24]), encoder) == (8, 16, 24)
-    for network, crop, extra in (("unetr", 12, {}), ("swin_unetr", 48, {"features": 12}),
-                                  ("swin_unetr", 32, {"features": 12}), ("unet", 15, {})):
+    for network, crop, extra in (
+        ("unetr", 12, {}),
+        ("swin_unetr", 48, {"features": 12}),
+        ("swin_unetr", 32, {"features": 12}),
+        ("unet", 15, {}),
+    ):
         changed = config(study, network=network, crop=crop, init="random", **extra)
         with pytest.raises(WorkbenchError, match="crop"):
             build_network(changed, encoder, crop_of(changed, encoder))
@@ -124,8 +168,9 @@ def test_the_crop_is_the_encoders_unless_it_is_set_and_must_suit(study):
 def test_every_network_starts_near_background(study, network):
     """Or one arm would need its first steps to get there, and another not."""
     extra = {"network": network} | ({"init": "random", "crop": 16} if network == "unet" else {})
-    c = SegmentConfig.build({"out": "unused", "store": study.store, "split": study.split,
-                             "encoder": study.encoder_run, **extra})
+    c = SegmentConfig.build(
+        {"out": "unused", "store": study.store, "split": study.split, "encoder": study.encoder_run, **extra}
+    )
     model = build_network(c, load_encoder(study.encoder_run)[0], (16, 16, 16)).eval()
     with torch.no_grad():
         p = model(torch.randn(2, 1, 16, 16, 16)).softmax(1).mean(dim=(0, 2, 3, 4))
@@ -143,6 +188,7 @@ def test_new_weights_depend_on_the_seed_alone(study):
 
 def test_a_scan_larger_than_the_crop_is_covered_by_overlapping_windows(study):
     """A network that says where in its window it is: overlap changes the answer, and no voxel goes without one."""
+
     class Where(torch.nn.Module):
         def forward(self, x):
             ramp = torch.linspace(0, 4, x.shape[2]).view(1, 1, -1, 1, 1).expand(len(x), 1, *x.shape[2:])
@@ -162,10 +208,12 @@ def test_each_augmentation_can_be_turned_off_and_does_something(study, setting):
     on = {"rotation": 40.0, "zoom": 0.3, "intensity": 2.0}
     (image, label), (moved, moved_label), again = (
         Crops(store, store.scan_ids, config(study, foreground=1.0, **{**still, **change}), (16, 16, 16)).batch(3)
-        for change in ({}, {setting: on[setting]}, {}))
+        for change in ({}, {setting: on[setting]}, {})
+    )
     assert (again[0] == image).all() and not torch.allclose(image, moved)
     assert (label == moved_label).all() == (setting == "intensity")
-    view = Crops(store, store.scan_ids, config(study, **still), (16, 16, 16))._draw(np.random.default_rng(0),
-                                                                                    store.scan_ids[0])
+    view = Crops(store, store.scan_ids, config(study, **still), (16, 16, 16))._draw(
+        np.random.default_rng(0), store.scan_ids[0]
+    )
     assert (view.matrix[:, :3] == np.eye(3)).all() and view.gamma == view.noise == 0 and not view.bias.any()
     assert float(image.max()) <= max(float(store.read(s).max()) for s in store.scan_ids) + 1e-4

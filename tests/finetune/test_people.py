@@ -18,8 +18,9 @@ def parts(study):
     store, _, card = open_matching(study.store, study.encoder_run, init="pretrained", seed=0)
 
     def config(**changes):
-        return SegmentConfig.build({"out": "unused", "store": study.store, "split": study.split,
-                                    "encoder": study.encoder_run, **changes})
+        return SegmentConfig.build(
+            {"out": "unused", "store": study.store, "split": study.split, "encoder": study.encoder_run, **changes}
+        )
 
     return store, card, config, pd.Series(True, index=store.index.index)
 
@@ -73,8 +74,11 @@ def test_renaming_people_does_not_hide_a_leak(parts):
     assert card.scans
     seen = store.index["fingerprint"].isin(card.scans)
     assert set(store.index.loc[seen, "participant"]) == set(card.participants)
-    renamed = replace(card, participants=tuple(f"renamed/{p}" for p in card.participants),
-                      scans=tuple(store.index.loc[~seen, "fingerprint"]))  # as if the test people had been seen
+    renamed = replace(
+        card,
+        participants=tuple(f"renamed/{p}" for p in card.participants),
+        scans=tuple(store.index.loc[~seen, "fingerprint"]),
+    )  # as if the test people had been seen
     with pytest.raises(WorkbenchError, match="has seen"):
         assign(store, config(), everybody, renamed)
 
@@ -84,8 +88,9 @@ def strata(**counts):
     return pd.Series([site for _, site in names], index=[name for name, _ in names])
 
 
-@given(seed=st.integers(0, 100), a=st.integers(1, 40), b=st.integers(1, 40),
-       shares=st.tuples(*[st.floats(0.01, 1)] * 2))
+@given(
+    seed=st.integers(0, 100), a=st.integers(1, 40), b=st.integers(1, 40), shares=st.tuples(*[st.floats(0.01, 1)] * 2)
+)
 @settings(max_examples=60, deadline=None)
 def test_a_smaller_share_of_labels_lies_within_a_larger_one(seed, a, b, shares):
     everybody = strata(A=a, B=b)
@@ -139,8 +144,17 @@ def test_a_planted_copy_of_a_scan_under_another_name_is_refused_unless_allowed(s
     everybody = pd.Series(True, index=store.index.index)
 
     def config(**changes):
-        return SegmentConfig.build({"out": "unused", "store": store.path, "split": study.split, "network": "unet",
-                                    "crop": 16, "init": "random", **changes})
+        return SegmentConfig.build(
+            {
+                "out": "unused",
+                "store": store.path,
+                "split": study.split,
+                "network": "unet",
+                "crop": 16,
+                "init": "random",
+                **changes,
+            }
+        )
 
     with pytest.raises(WorkbenchError, match=f"(?s)1 test scans are nearly the same.*{name['test']}.*--allow_dup"):
         assign(store, config(), everybody, None)
@@ -154,9 +168,10 @@ def test_what_pretraining_saw_counts_as_learnt_for_duplicates(parts, monkeypatch
     monkeypatch.setattr(people_module, "near_duplicates", lambda s, learnt, test: asked.append((learnt, test)) or [])
     only_tests = everybody & ~store.index["participant"].isin(list(card.participants)[:3])
     assign(store, config(), only_tests, card)
-    (learnt, test), = asked
-    assert {s for s in store.scan_ids if store.index.set_index("scan_id").loc[s, "participant"] in card.participants
-            } == learnt and not learnt & test
+    ((learnt, test),) = asked
+    assert {
+        s for s in store.scan_ids if store.index.set_index("scan_id").loc[s, "participant"] in card.participants
+    } == learnt and not learnt & test
 
 
 def test_both_sessions_of_a_person_stay_on_one_side(tmp_path):
@@ -172,8 +187,17 @@ def test_both_sessions_of_a_person_stay_on_one_side(tmp_path):
     for seed in range(3):
         split = tmp_path / f"split{seed}"
         run_split(SplitConfig(out=split, cohort=tmp_path / "cohort", fractions=(0.5, 0.0, 0.5), seed=seed))
-        config = SegmentConfig.build({"out": "unused", "store": store.path, "split": split, "network": "unet",
-                                      "crop": 16, "init": "random", "label_fraction": 0.6})
+        config = SegmentConfig.build(
+            {
+                "out": "unused",
+                "store": store.path,
+                "split": split,
+                "network": "unet",
+                "crop": 16,
+                "init": "random",
+                "label_fraction": 0.6,
+            }
+        )
         table = assign(store, config, pd.Series(True, index=store.index.index), None)
         assert (table.groupby("participant")["split"].nunique() == 1).all()
         assert (table.groupby("participant").size() == 2).all() and (table["split"] == "train").sum() == 4

@@ -33,8 +33,13 @@ def config(study=None, out="unused", **changes):
     return ClassifyConfig.build({**base, **changes})
 
 
-PLAIN = [{"mode": "knn"}, {"mode": "cnn", "epochs": 1, "cnn_features": 8, "learning_rate": 1e-3},
-         {"mode": "brain_volume"}, {"mode": "structure_volume"}, {"mode": "pca", "components": 3}]
+PLAIN = [
+    {"mode": "knn"},
+    {"mode": "cnn", "epochs": 1, "cnn_features": 8, "learning_rate": 1e-3},
+    {"mode": "brain_volume"},
+    {"mode": "structure_volume"},
+    {"mode": "pca", "components": 3},
+]
 
 
 @pytest.mark.parametrize("changes", PLAIN, ids=lambda c: c["mode"])
@@ -51,8 +56,11 @@ def test_every_rival_gives_each_scan_a_probability_and_scores_with_intervals(stu
     assert run.provenance["people_by_class"]["train"] == {"F": 3, "M": 3}
 
 
-@pytest.mark.parametrize("changes", [{}, {"mode": "knn"}, {"mode": "brain_volume"},
-                                     {"mode": "full", "epochs": 1}], ids=lambda c: c.get("mode", "linear"))
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"mode": "knn"}, {"mode": "brain_volume"}, {"mode": "full", "epochs": 1}],
+    ids=lambda c: c.get("mode", "linear"),
+)
 def test_age_is_a_number_and_orientation_has_three_classes(study, tmp_path, changes):
     age = run_classify(config(study, tmp_path / "age", target="age", task="regression", **changes))
     table = age.read_table("predictions")
@@ -68,8 +76,13 @@ def test_age_is_a_number_and_orientation_has_three_classes(study, tmp_path, chan
 
 
 def people(counts, sides, scans=1):
-    rows = [(f"p{i}", label, side) for i, (label, side) in enumerate(
-        (label, side) for side in sides for label, n in counts.items() for _ in range(n)) for _ in range(scans)]
+    rows = [
+        (f"p{i}", label, side)
+        for i, (label, side) in enumerate(
+            (label, side) for side in sides for label, n in counts.items() for _ in range(n)
+        )
+        for _ in range(scans)
+    ]
     table = pd.DataFrame(rows, columns=["participant", "sex", "split"])
     return table.assign(scan_id=[f"s{i}" for i in range(len(table))])
 
@@ -108,11 +121,17 @@ def test_people_whose_label_changes_are_found():
     assert changing_people(table, "diagnosis") == {"a"}
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"neighbours": 3}, "neighbours: only for other modes"), ({"mode": "knn", "inverse_penalty": 1.0}, "inverse_pen"),
-    ({"mode": "cnn", "layer_decay": 0.5}, "layer_decay"), ({"mode": "pca", "epochs": 3}, "epochs"),
-    ({"mode": "brain_volume", "init": "pretrained"}, "nothing pretrained"),
-    ({"task": "regression", "balance": False}, "only for classes")])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"neighbours": 3}, "neighbours: only for other modes"),
+        ({"mode": "knn", "inverse_penalty": 1.0}, "inverse_pen"),
+        ({"mode": "cnn", "layer_decay": 0.5}, "layer_decay"),
+        ({"mode": "pca", "epochs": 3}, "epochs"),
+        ({"mode": "brain_volume", "init": "pretrained"}, "nothing pretrained"),
+        ({"task": "regression", "balance": False}, "only for classes"),
+    ],
+)
 def test_settings_that_would_do_nothing_are_refused(changes, said):
     with pytest.raises(WorkbenchError, match=said):
         config(**changes)
@@ -133,8 +152,10 @@ def test_regression_separates_and_its_penalty_and_components_do_something():
     one, many = (regression(features, target, train, config(mode="pca", components=k), 1.0) for k in (1, 10))
     assert not np.allclose(one, many)
     # more components than the training scans have are as many as there are
-    np.testing.assert_allclose(regression(features, target, train, config(mode="pca", components=500), 1.0),
-                               regression(features, target, train, config(mode="pca", components=19), 1.0))
+    np.testing.assert_allclose(
+        regression(features, target, train, config(mode="pca", components=500), 1.0),
+        regression(features, target, train, config(mode="pca", components=19), 1.0),
+    )
 
 
 def test_each_arm_chooses_its_penalty_on_its_training_people():

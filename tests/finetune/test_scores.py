@@ -11,8 +11,9 @@ from workbench.finetune.scores import reliability_table, score_table, sensitivit
 
 
 def predictions(truth, probabilities, classes, people=None):
-    table = pd.DataFrame({"participant": np.arange(len(truth)) if people is None else people,
-                          "truth": np.array(classes)[truth]})
+    table = pd.DataFrame(
+        {"participant": np.arange(len(truth)) if people is None else people, "truth": np.array(classes)[truth]}
+    )
     return table.assign(**{f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)})
 
 
@@ -28,7 +29,8 @@ def test_two_classes_agree_with_sklearn():
     scores = score_table(predictions(truth, p, ["F", "M"]), ["F", "M"], specificity=0.8).set_index("score")
     assert scores.loc["auroc", "estimate"] == pytest.approx(metrics.roc_auc_score(truth, p[:, 1]))
     assert scores.loc["balanced_accuracy", "estimate"] == pytest.approx(
-        metrics.balanced_accuracy_score(truth, p.argmax(1)))
+        metrics.balanced_accuracy_score(truth, p.argmax(1))
+    )
     assert scores.loc["brier", "estimate"] == pytest.approx(metrics.brier_score_loss(truth, p[:, 1]))
     fpr, tpr, _ = metrics.roc_curve(truth, p[:, 1], drop_intermediate=False)
     assert scores.loc["sensitivity_at_80", "estimate"] == pytest.approx(tpr[fpr <= 0.2 + 1e-9].max())

@@ -17,8 +17,19 @@ STRUCTURES = ("left_hippocampus", "right_hippocampus")
 
 
 def config(study, out, **changes):
-    return SegmentConfig.build({"out": out, "store": study.store, "split": study.split, "encoder": study.encoder_run,
-                                "steps": 120, "features": 8, "learning_rate": 3e-3, "accelerator": "cpu", **changes})
+    return SegmentConfig.build(
+        {
+            "out": out,
+            "store": study.store,
+            "split": study.split,
+            "encoder": study.encoder_run,
+            "steps": 120,
+            "features": 8,
+            "learning_rate": 3e-3,
+            "accelerator": "cpu",
+            **changes,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +142,17 @@ def test_scans_without_labels_are_segmented_too_when_all_are_wanted(segmented, s
     run_cohort(CohortConfig(out=tmp_path / "cohort", sources=[source], workers=1))
     run_split(SplitConfig(out=tmp_path / "split", cohort=tmp_path / "cohort", fractions=(0.5, 0.0, 0.5)))
     run_prepare(PrepareConfig(out=tmp_path / "store", cohort=tmp_path / "cohort", spacing=3.0, workers=1))
-    run = run_segment(config(study, tmp_path / "run", store=tmp_path / "store", split=tmp_path / "split", steps=1,
-                             predict="all", init="random"))
+    run = run_segment(
+        config(
+            study,
+            tmp_path / "run",
+            store=tmp_path / "store",
+            split=tmp_path / "split",
+            steps=1,
+            predict="all",
+            init="random",
+        )
+    )
     scores = run.read_table("dice").groupby("scan_id")["dice"].agg(lambda d: d.isna().all())
     assert len(scores) == 12 and scores.sum() == 2
     assert all((run.path / f).is_file() for f in pd.unique(run.read_table("dice")["file"]))

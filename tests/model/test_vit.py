@@ -31,7 +31,7 @@ def test_tokens_keep_their_place():
     before, grid = encoder.tokenise(volume)
     volume[0, 0, 8:, :8, 8:] += 1  # patch (1, 0, 1)
     after, _ = encoder.tokenise(volume)
-    changed = (before != after).any(-1)[0, encoder.first_patch:].view(grid)
+    changed = (before != after).any(-1)[0, encoder.first_patch :].view(grid)
     assert changed.nonzero().tolist() == [[1, 0, 1]]
 
 

@@ -10,15 +10,19 @@ class Report:
 
     def __init__(self, run, made):
         self.run, self.made = run, made
-        self.outputs = [output for cell in nbformat.read(run.path / "notebook.ipynb", 4).cells
-                        for output in cell.get("outputs", [])]
+        self.outputs = [
+            output for cell in nbformat.read(run.path / "notebook.ipynb", 4).cells for output in cell.get("outputs", [])
+        ]
         self.text = "".join(o.text for o in self.outputs if o.output_type == "stream" and o.name == "stdout")
 
     @property
     def figures(self):
         """The HTML of every figure."""
-        return [o["data"]["text/html"] for o in self.outputs
-                if "application/vnd.holoviews_exec.v0+json" in o.get("data", {}) and o["data"].get("text/plain")]
+        return [
+            o["data"]["text/html"]
+            for o in self.outputs
+            if "application/vnd.holoviews_exec.v0+json" in o.get("data", {}) and o["data"].get("text/plain")
+        ]
 
     def table(self, *columns):
         """The table shown that has these columns, every cell as text."""
@@ -35,7 +39,7 @@ class Report:
                     rows, above = [], []
                     for tr in found.select("tbody tr"):
                         cells = [cell.get_text() for cell in tr.select("th, td")]
-                        cells = above[:len(header) - len(cells)] + cells  # an index level that spans several rows
+                        cells = above[: len(header) - len(cells)] + cells  # an index level that spans several rows
                         above = cells
                         rows.append(cells)
                     return pd.DataFrame(rows, columns=header)

@@ -26,7 +26,8 @@ class Kernel:
 
     def __init__(self):
         self.manager, self.client = start_new_kernel(
-            kernel_name="python3", env={**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"})
+            kernel_name="python3", env={**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
+        )
 
     def close(self):
         self.client.stop_channels()
@@ -70,7 +71,8 @@ def cell(config):
 
 
 def test_interrupting_a_cell_stops_the_run_cleanly_says_how_to_resume_and_the_same_cell_goes_on(
-        kernel, study, tmp_path):
+    kernel, study, tmp_path
+):
     code = cell(study.pretrain(tmp_path / "run", epochs=400.0))
     metrics = tmp_path / "run" / "metrics.jsonl"
     started = time.monotonic()
@@ -90,8 +92,10 @@ def test_interrupting_a_cell_stops_the_run_cleanly_says_how_to_resume_and_the_sa
 
 
 def test_where_somebody_looks_on_there_is_a_menu(kernel):
-    text, kinds, error = kernel.run("from workbench.plots.cells import choose, interactive\nprint(interactive())\n"
-                                    "choose(str.upper, ['one', 'two'], 'two')")
+    text, kinds, error = kernel.run(
+        "from workbench.plots.cells import choose, interactive\nprint(interactive())\n"
+        "choose(str.upper, ['one', 'two'], 'two')"
+    )
     assert error is None and text.startswith("True")
     assert "application/vnd.jupyter.widget-view+json" in kinds
 
@@ -99,8 +103,10 @@ def test_where_somebody_looks_on_there_is_a_menu(kernel):
 def test_without_ipywidgets_the_bar_is_text():
     bare = Kernel()
     try:
-        text, kinds, error = bare.run("import sys\nsys.modules['ipywidgets'] = None\nfrom tqdm.auto import tqdm\n"
-                                      "for _ in tqdm(range(3), desc='walk'):\n    pass")
+        text, kinds, error = bare.run(
+            "import sys\nsys.modules['ipywidgets'] = None\nfrom tqdm.auto import tqdm\n"
+            "for _ in tqdm(range(3), desc='walk'):\n    pass"
+        )
     finally:
         bare.close()
     assert error is None and "walk: 100%" in text and "3/3" in text

@@ -10,13 +10,30 @@ import nbformat
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-ROOMS = {"SimulateConfig": "cohort", "CohortConfig": "cohort", "SplitConfig": "cohort", "PrepareConfig": "prepare",
-         "EncoderConfig": "model", "PretrainConfig": "pretrain", "SegmentConfig": "finetune",
-         "ClassifyConfig": "finetune", "EmbedConfig": "analysis", "AttendConfig": "analysis",
-         "TokensConfig": "analysis", "ShiftConfig": "analysis", "WhatifConfig": "analysis", "StudyConfig": "study"}
+ROOMS = {
+    "SimulateConfig": "cohort",
+    "CohortConfig": "cohort",
+    "SplitConfig": "cohort",
+    "PrepareConfig": "prepare",
+    "EncoderConfig": "model",
+    "PretrainConfig": "pretrain",
+    "SegmentConfig": "finetune",
+    "ClassifyConfig": "finetune",
+    "EmbedConfig": "analysis",
+    "AttendConfig": "analysis",
+    "TokensConfig": "analysis",
+    "ShiftConfig": "analysis",
+    "WhatifConfig": "analysis",
+    "StudyConfig": "study",
+}
 # parameters of a notebook itself, which are no setting of a job
-OWN = {"quickstart": {"out", "bids"}, "01_cohort": {"out", "sources", "damage"}, "06_embeddings": {"out", "color"},
-       "07_domain_shift": {"out", "embed"}, "08_compare": {"out", "finished"}}
+OWN = {
+    "quickstart": {"out", "bids"},
+    "01_cohort": {"out", "sources", "damage"},
+    "06_embeddings": {"out", "color"},
+    "07_domain_shift": {"out", "embed"},
+    "08_compare": {"out", "finished"},
+}
 LINE = re.compile(r"(?P<each>each a )?(?P<config>\w+Config)\.(?P<field>\w+) \((?P<default>[^)]*)\): \S")
 
 
@@ -39,8 +56,7 @@ def test_both_forms_say_the_same(source):
         return [(c.cell_type, c.source, c.metadata.get("tags", [])) for c in notebook.cells]
 
     paired = nbformat.read(source.with_suffix(".ipynb"), 4)
-    assert cells(paired) == cells(jupytext.read(source)), \
-        f"run: jupytext --to ipynb --update {source}"
+    assert cells(paired) == cells(jupytext.read(source)), f"run: jupytext --to ipynb --update {source}"
     assert paired.metadata["jupytext"]["formats"] == "ipynb,py:percent"
 
 
@@ -70,8 +86,11 @@ def test_parameters_are_settings_of_the_library_with_their_true_defaults(source)
         assert found["default"] in told(field, value), f"{name}: the default is {told(field, value)}"
         given.setdefault(config, {})[found["field"]] = value[0] if found["each"] else value
     for config, values in given.items():
-        required = {name: "some/path" for name, field in config.model_fields.items()
-                    if field.is_required() or (name == "encoder" and field.default is None)}  # the notebook has one
+        required = {
+            name: "some/path"
+            for name, field in config.model_fields.items()
+            if field.is_required() or (name == "encoder" and field.default is None)
+        }  # the notebook has one
         built = config(**{**required, **values})
         made = {name: as_plain(getattr(built, name)) for name in values}
         for name, value in values.items():
@@ -117,8 +136,9 @@ def typed(value):
 
 def test_every_parameter_is_read_by_a_later_cell(source):
     cells = jupytext.read(source).cells
-    code = [ast.parse(c.source) for c in cells
-            if c.cell_type == "code" and "parameters" not in c.metadata.get("tags", [])]
+    code = [
+        ast.parse(c.source) for c in cells if c.cell_type == "code" and "parameters" not in c.metadata.get("tags", [])
+    ]
     read = {node.id for tree in code for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert {name for name, _, _ in parameters(source)} <= read
 

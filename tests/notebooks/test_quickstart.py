@@ -13,8 +13,16 @@ from workbench.batch import NotebookConfig, run_notebook
 from workbench.runs import Run, find_runs
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
-TINY = ("participants=9", "source_spacing=6", "spacing=6", "image_size=16", "epochs=2", "batch_size=2", "steps=3",
-        "fractions=[0.34, 0.0, 0.66]")  # six test people, two a site
+TINY = (
+    "participants=9",
+    "source_spacing=6",
+    "spacing=6",
+    "image_size=16",
+    "epochs=2",
+    "batch_size=2",
+    "steps=3",
+    "fractions=[0.34, 0.0, 0.66]",
+)  # six test people, two a site
 PEOPLE, TESTED = 9, 6
 
 
@@ -31,10 +39,27 @@ def report(config):
 
 
 def test_every_job_ran_to_its_end_and_is_marked_simulated(report):
-    assert sorted(report.made) == sorted([
-        "bids", "cohort", "split", "store", "pretrain", "hippocampus-pretrained", "hippocampus-random",
-        "diagnosis-pretrained", "diagnosis-random", "diagnosis-volume", "sex-pretrained", "sex-random", "sex-volume",
-        "embed-pretrained", "embed-random", "attend-pretrained", "attend-random"])
+    assert sorted(report.made) == sorted(
+        [
+            "bids",
+            "cohort",
+            "split",
+            "store",
+            "pretrain",
+            "hippocampus-pretrained",
+            "hippocampus-random",
+            "diagnosis-pretrained",
+            "diagnosis-random",
+            "diagnosis-volume",
+            "sex-pretrained",
+            "sex-random",
+            "sex-volume",
+            "embed-pretrained",
+            "embed-random",
+            "attend-pretrained",
+            "attend-random",
+        ]
+    )
     assert all(run.ok and run.simulated for run in report.made.values())
     assert report.run.ok and report.run.simulated
     assert set(report.run.provenance["runs"].values()) == {run.job for run in report.made.values()}
@@ -54,8 +79,9 @@ def test_the_cohort_and_the_split_are_those_on_the_disk(report):
     by_site = report.table("people", "women", "stored")
     assert by_site["people"].astype(int).sum() == PEOPLE
     scans = report.made["cohort"].read_table("scans")
-    assert by_site["women"].astype(int).tolist() == scans.groupby("site")["sex"].apply(lambda s: (s == "F").sum()
-                                                                                       ).tolist()
+    assert (
+        by_site["women"].astype(int).tolist() == scans.groupby("site")["sex"].apply(lambda s: (s == "F").sum()).tolist()
+    )
     split = report.table("site", "test", "train")
     assert (split["test"].astype(int).sum(), split["train"].astype(int).sum()) == (TESTED, PEOPLE - TESTED)
 
@@ -131,8 +157,13 @@ def test_the_report_opens_anywhere(report):
     assert "What these numbers can and cannot show" in html
     assert "Bokeh" in html and "docs_json" in html
     # what a browser would fetch; addresses in text and in code that never runs may stay
-    for pattern in (r"<script[^>]+src=", r"<link[^>]+href=\"?http", r"<img[^>]+src=\"?http", r'"url":\s*"https?:',
-                    r"@import"):
+    for pattern in (
+        r"<script[^>]+src=",
+        r"<link[^>]+href=\"?http",
+        r"<img[^>]+src=\"?http",
+        r'"url":\s*"https?:',
+        r"@import",
+    ):
         assert not re.search(pattern, html), pattern
 
 

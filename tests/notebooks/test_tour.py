@@ -26,8 +26,11 @@ TINY = {
         "pretrain={encoder: {preset: micro, image_size: 16, patch: 8}, objective: {prototypes_cls: 32, "
         "prototypes_patch: 32, head_hidden: 32, head_bottleneck: 16}, epochs: 1, warmup_epochs: 0.5, batch_size: 2}",
         "tasks={hippocampus: {data: scans, segment: {steps: 20, features: 4, learning_rate: 0.02}}, "
-        "sex: {data: scans, classify: {target: sex, mode: linear}}}", "arms={random: null, volta: {pretrain: {}}}",
-        "folds=2", "run_folds=1"],
+        "sex: {data: scans, classify: {target: sex, mode: linear}}}",
+        "arms={random: null, volta: {pretrain: {}}}",
+        "folds=2",
+        "run_folds=1",
+    ],
 }
 PEOPLE = 11
 
@@ -40,8 +43,9 @@ def pages(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reports(pages):
     root = pages[0].parent
-    return {page.stem[:2]: Report(Run(root / "reports" / page.stem), find_runs(root / "runs" / page.stem))
-            for page in pages}
+    return {
+        page.stem[:2]: Report(Run(root / "reports" / page.stem), find_runs(root / "runs" / page.stem)) for page in pages
+    }
 
 
 def noted(report):
@@ -53,9 +57,15 @@ def test_all_ran_in_a_batch_and_made_what_they_say(reports):
     assert set(SMALL) == every == {*TINY, "quickstart"}, "`make docs` leaves none out; the quickstart has its own test"
     made = {number: sorted(report.made) for number, report in reports.items()}
     assert made == {
-        "01": ["bids", "cohort", "split", "store"], "02": ["encoder"], "03": ["pretrained", "random"],
-        "04": ["brain_volume", "pretrained", "random"], "05": ["attend", "tokens"], "06": ["pretrained", "random"],
-        "07": ["shift-pretrained", "shift-random", "whatif"], "08": ["study"]}
+        "01": ["bids", "cohort", "split", "store"],
+        "02": ["encoder"],
+        "03": ["pretrained", "random"],
+        "04": ["brain_volume", "pretrained", "random"],
+        "05": ["attend", "tokens"],
+        "06": ["pretrained", "random"],
+        "07": ["shift-pretrained", "shift-random", "whatif"],
+        "08": ["study"],
+    }
     for report in reports.values():
         assert report.run.ok and noted(report)["simulated"] is True
         assert all(run.ok and run.simulated for run in report.made.values())
@@ -78,8 +88,13 @@ def test_no_menu_in_a_batch(reports):
 def test_the_pages_open_without_a_network(pages):
     for page in pages:
         html = page.read_text()
-        for pattern in (r"<script[^>]+src=", r"<link[^>]+href=\"?http", r"<img[^>]+src=\"?http", r'"url":\s*"https?:',
-                        r"@import"):
+        for pattern in (
+            r"<script[^>]+src=",
+            r"<link[^>]+href=\"?http",
+            r"<img[^>]+src=\"?http",
+            r'"url":\s*"https?:',
+            r"@import",
+        ):
             assert not re.search(pattern, html), f"{page.name}: {pattern}"
         assert "KeyError" not in html and "Traceback" not in html
 
@@ -131,20 +146,24 @@ def test_dice_its_interval_and_the_difference_are_those_of_the_runs(reports):
         interval = bootstrap_interval(values.to_numpy())
         assert int(row["n"]) == len(values) == interval.n
         assert [float(row[name]) for name in ("estimate", "low", "high")] == pytest.approx(
-            [values.mean(), interval.low, interval.high], abs=2e-3)
+            [values.mean(), interval.low, interval.high], abs=2e-3
+        )
     found = bootstrap_interval((a - b).to_numpy())
     assert noted(report)["difference"] == pytest.approx((a - b).mean())
     assert [noted(report)["difference_low"], noted(report)["difference_high"]] == pytest.approx([found.low, found.high])
-    assert "simulated data" in report.text and ("no difference shown" in report.text) == (not found.excludes(0) or
-                                                                                         noted(report)["p"] >= 0.05)
+    assert "simulated data" in report.text and ("no difference shown" in report.text) == (
+        not found.excludes(0) or noted(report)["p"] >= 0.05
+    )
     hd = report.made["pretrained"].read_table("dice").groupby("participant")["hd95_mm"].mean().mean()
     assert float(shown.loc[("hd95_mm", "pretrained"), "estimate"]) == pytest.approx(hd, abs=2e-3)
 
 
 def test_auroc_and_its_differences_are_those_of_the_runs(reports):
     report = reports["04"]
-    tables = {arm: report.made[arm].read_table("predictions").query("split == 'test'").set_index("participant")
-              for arm in ("pretrained", "random", "brain_volume")}
+    tables = {
+        arm: report.made[arm].read_table("predictions").query("split == 'test'").set_index("participant")
+        for arm in ("pretrained", "random", "brain_volume")
+    }
     positive = sorted(set(tables["random"]["truth"]))[1]
     of = {arm: roc_auc_score(rows["truth"] == positive, rows["score"]) for arm, rows in tables.items()}
     assert noted(report)["auroc"] == pytest.approx(of["pretrained"])
@@ -154,8 +173,9 @@ def test_auroc_and_its_differences_are_those_of_the_runs(reports):
     low, high = scores.loc["auroc", ["low", "high"]]
     assert shown.loc["pretrained", "auroc"] == f"{of['pretrained']:.2f} [{low:.2f}, {high:.2f}]"
     rows = report.table("a", "b", "difference", "p (DeLong)").set_index("b")
-    assert float(rows.loc["brain volume", "difference"]) == pytest.approx(of["pretrained"] - of["brain_volume"],
-                                                                         abs=6e-4)
+    assert float(rows.loc["brain volume", "difference"]) == pytest.approx(
+        of["pretrained"] - of["brain_volume"], abs=6e-4
+    )
 
 
 def test_attention_and_tokens_are_those_of_the_runs(reports):
@@ -193,12 +213,14 @@ def test_what_neighbours_share_is_what_they_share(reports):
     row = report.table("column", "weights", "shared", "low", "high").iloc[0]
     found = bootstrap_interval((sites == sites[apart.argmin(axis=1)]).astype(float))
     assert row["column"] == "site" and [float(row[end]) for end in ("low", "high")] == pytest.approx(
-        [found.low, found.high], abs=6e-3)
+        [found.low, found.high], abs=6e-3
+    )
     counts = pd.Series(sites).value_counts()
     assert noted(report)["if_mixed"] == pytest.approx((counts * (counts - 1)).sum() / (PEOPLE * (PEOPLE - 1)))
     quality = report.table("picture", "trustworthiness").set_index("picture")
     assert float(quality.loc["pca", "trustworthiness"]) == pytest.approx(
-        report.made["pretrained"].read_table("quality").set_index("picture").loc["pca", "trustworthiness"], abs=6e-3)
+        report.made["pretrained"].read_table("quality").set_index("picture").loc["pca", "trustworthiness"], abs=6e-3
+    )
 
 
 def test_the_site_is_predicted_as_often_as_the_table_says(reports):

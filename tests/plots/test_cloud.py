@@ -16,8 +16,14 @@ def pixels(image):
 
 def table(n=400, seed=0):
     rng = np.random.default_rng(seed)
-    return pd.DataFrame({"umap_1": rng.uniform(0, 100, n), "umap_2": rng.uniform(0, 50, n),
-                         "site": rng.choice(["B", "A", None], n), "age": rng.uniform(20, 80, n)})
+    return pd.DataFrame(
+        {
+            "umap_1": rng.uniform(0, 100, n),
+            "umap_2": rng.uniform(0, 50, n),
+            "site": rng.choice(["B", "A", None], n),
+            "age": rng.uniform(20, 80, n),
+        }
+    )
 
 
 def cloud_of(rows, color="site"):
@@ -39,8 +45,12 @@ def test_a_category_has_its_colour_in_any_order_and_at_any_zoom(order):
     for index in (0, 7, 100):
         row = rows.iloc[index]
         name = "unknown" if pd.isna(row["site"]) else row["site"]
-        near = {"x_range": (row["umap_1"] - 1e-3, row["umap_1"] + 1e-3),
-                "y_range": (row["umap_2"] - 1e-3, row["umap_2"] + 1e-3), "width": 21, "height": 21}
+        near = {
+            "x_range": (row["umap_1"] - 1e-3, row["umap_1"] + 1e-3),
+            "y_range": (row["umap_2"] - 1e-3, row["umap_2"] + 1e-3),
+            "width": 21,
+            "height": 21,
+        }
         red, green, blue, alpha = pixels(cloud_image(cloud_of(rows), **near))[10, 10]
         assert f"#{red:02x}{green:02x}{blue:02x}" == colors[name].lower() and alpha > 0
 

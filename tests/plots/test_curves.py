@@ -8,8 +8,14 @@ from workbench.plots import run_curves, training_curves
 
 @pytest.fixture
 def metrics():
-    return pd.DataFrame({"step": [1, 2, 3, 3, 2, 3, 4], "loss": [5.0, 4, 3, np.nan, 4.5, 3.5, 2],
-                         "kl": [1.0, 1, 1, np.nan, 1, 1, 1], "alarm": [None, None, None, "why", None, None, None]})
+    return pd.DataFrame(
+        {
+            "step": [1, 2, 3, 3, 2, 3, 4],
+            "loss": [5.0, 4, 3, np.nan, 4.5, 3.5, 2],
+            "kl": [1.0, 1, 1, np.nan, 1, 1, 1],
+            "alarm": [None, None, None, "why", None, None, None],
+        }
+    )
 
 
 def test_a_repeated_step_counts_once_with_its_last_value_and_alarms_are_no_points(metrics):

@@ -11,8 +11,9 @@ from workbench.plots.estimates import by_group, intervals, roc_curves
 
 
 def test_intervals_keep_their_order_and_leave_out_ends_that_are_not_known():
-    table = pd.DataFrame({"arm": ["first", "second"], "estimate": [0.5, 0.7], "low": [0.4, np.nan],
-                          "high": [0.6, np.nan]})
+    table = pd.DataFrame(
+        {"arm": ["first", "second"], "estimate": [0.5, 0.7], "low": [0.4, np.nan], "high": [0.6, np.nan]}
+    )
     drawn = intervals(table, "arm", reference=0.5, quantity="AUROC")
     assert hv.render(drawn, backend="bokeh").xaxis.axis_label == "AUROC"
     (points,) = drawn.traverse(lambda e: e, [hv.Points])

@@ -9,9 +9,17 @@ from workbench.plots.scatter import colorable, is_continuous
 
 @pytest.fixture
 def table():
-    return pd.DataFrame({"scan_id": ["c", "a", "b"], "participant": ["C", "A", "B"], "site": ["Z", "A", None],
-                         "age": [70.0, 20.5, np.nan], "umap_1": [0.0, 1.0, 2.0], "umap_2": [2.0, 1.0, 0.0],
-                         "path": ["/x", "/y", "/z"]})
+    return pd.DataFrame(
+        {
+            "scan_id": ["c", "a", "b"],
+            "participant": ["C", "A", "B"],
+            "site": ["Z", "A", None],
+            "age": [70.0, 20.5, np.nan],
+            "umap_1": [0.0, 1.0, 2.0],
+            "umap_2": [2.0, 1.0, 0.0],
+            "path": ["/x", "/y", "/z"],
+        }
+    )
 
 
 def test_rows_keep_their_order_and_dimensions_have_names(table):
@@ -24,14 +32,18 @@ def test_rows_keep_their_order_and_dimensions_have_names(table):
 
 
 def test_the_legend_shows_how_many_and_is_sorted(table):
-    plot = hv.render(with_ring(embedding_scatter(table, "umap_1", "umap_2", "site"),
-                               case_ring(table, "umap_1", "umap_2", "a")), backend="bokeh")
+    plot = hv.render(
+        with_ring(embedding_scatter(table, "umap_1", "umap_2", "site"), case_ring(table, "umap_1", "umap_2", "a")),
+        backend="bokeh",
+    )
     assert [item.label.value for item in plot.legend[0].items] == ["A (1)", "Z (1)", "unknown (1)"]
 
 
 def test_colors_are_the_same_for_a_part_of_the_plot_options(table):
-    first, again = (embedding_scatter(t, "umap_1", "umap_2", "site").opts.get("style").kwargs["cmap"]
-                    for t in (table, table.iloc[::-1]))
+    first, again = (
+        embedding_scatter(t, "umap_1", "umap_2", "site").opts.get("style").kwargs["cmap"]
+        for t in (table, table.iloc[::-1])
+    )
     assert first == again
 
 
@@ -56,6 +68,14 @@ def test_ring_is_at_the_case_or_nowhere(table):
 
 
 def test_colorable_leaves_out_what_is_no_legend():
-    table = pd.DataFrame({"many": [f"p{i}" for i in range(40)], "few": ["a", "b"] * 20, "age": np.linspace(1, 2, 40),
-                          "vector": [[1, 2]] * 40, "empty": [""] * 40, "none": [None] * 40})
+    table = pd.DataFrame(
+        {
+            "many": [f"p{i}" for i in range(40)],
+            "few": ["a", "b"] * 20,
+            "age": np.linspace(1, 2, 40),
+            "vector": [[1, 2]] * 40,
+            "empty": [""] * 40,
+            "none": [None] * 40,
+        }
+    )
     assert colorable(table) == ["few", "age"]

@@ -77,8 +77,10 @@ def test_one_scale_for_the_three_planes_and_the_same_millimetres_a_pixel():
     for plot in plots:
         mapper = plot.renderers[1].glyph.color_mapper
         assert mapper.high == 7
-        scales = [plot.frame_width / (plot.x_range.end - plot.x_range.start),
-                  plot.frame_height / (plot.y_range.end - plot.y_range.start)]
+        scales = [
+            plot.frame_width / (plot.x_range.end - plot.x_range.start),
+            plot.frame_height / (plot.y_range.end - plot.y_range.start),
+        ]
         assert scales[0] == pytest.approx(scales[1], rel=0.02)
     assert sum(type(item).__name__ == "ColorBar" for plot in plots for item in plot.right) == 1
 

@@ -36,8 +36,9 @@ def store(tmp_path_factory):
 
 
 def sides(store, test):
-    return [s for s in store.scan_ids if not any(t in s for t in test)], [s for s in store.scan_ids
-                                                                         if any(t in s for t in test)]
+    return [s for s in store.scan_ids if not any(t in s for t in test)], [
+        s for s in store.scan_ids if any(t in s for t in test)
+    ]
 
 
 def test_a_planted_copy_under_another_name_is_found_and_nobody_else(store):
@@ -49,8 +50,9 @@ def test_a_planted_copy_under_another_name_is_found_and_nobody_else(store):
 def test_a_copy_of_the_same_person_is_no_finding(store):
     """Scans of one person are kept together by the split; only other names are of interest here."""
     index = store.index.copy()
-    index.loc[index["scan_id"].str.contains("sub-12"), "participant"] = \
-        index.loc[index["scan_id"].str.contains("sub-01"), "participant"].iloc[0]
+    index.loc[index["scan_id"].str.contains("sub-12"), "participant"] = index.loc[
+        index["scan_id"].str.contains("sub-01"), "participant"
+    ].iloc[0]
     again = open_store(store.path)
     again.__dict__["index"] = index
     assert not len(near_duplicates(again, *sides(store, ["sub-12"])))

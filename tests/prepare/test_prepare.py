@@ -166,8 +166,13 @@ def test_a_given_mask_is_used_and_whole_heads_are_named(tmp_path: Path, capsys: 
     assert run.provenance["masks"] == {"given": 2}
     mask = next((tmp_path / "toy" / "derivatives" / "masks").rglob("sub-01*_mask.nii.gz"))
     image = nib.load(mask)
-    nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj) * (np.arange(image.shape[0]) > 12)[:, None, None]
-                             .astype(np.uint8), image.affine), mask)
+    nib.save(
+        nib.Nifti1Image(
+            np.asanyarray(image.dataobj) * (np.arange(image.shape[0]) > 12)[:, None, None].astype(np.uint8),
+            image.affine,
+        ),
+        mask,
+    )
     assert run_prepare(PrepareConfig(out=tmp_path / "a", cohort=cohort, spacing=2, workers=1)).provenance["made"] == 1
     run_prepare(PrepareConfig(out=tmp_path / "b", cohort=cohort, spacing=2, workers=1, mask="head"))
     assert "mask: head (no brain mask given; skull included): 2 scans" in capsys.readouterr().err
@@ -203,15 +208,21 @@ def test_kill_9_in_the_middle_then_the_same_command_gives_the_same_store(tmp_pat
     expected = scan_files(run_prepare(whole))
     killed = whole.model_copy(update={"out": tmp_path / "killed"})
     script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(f"""
+    script.write_text(
+        textwrap.dedent(f"""
         from pathlib import Path
         from workbench.prepare import PrepareConfig, run_prepare
         if __name__ == "__main__":
             run_prepare(PrepareConfig(out=Path({str(killed.out)!r}), cohort=Path({str(cohort)!r}), spacing=1,
                                       workers=2))
-    """))
-    process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True,
-                               env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    """)
+    )
+    process = subprocess.Popen(
+        [sys.executable, script],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
     deadline = time.time() + 120
     while not list(killed.out.glob("scans/*.json")) and process.poll() is None and time.time() < deadline:
         time.sleep(0.01)

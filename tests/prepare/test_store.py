@@ -96,8 +96,13 @@ def test_an_encoder_made_otherwise_is_refused_with_what_to_do(store: Store) -> N
 
 def test_the_fingerprint_is_of_what_changes_voxels_and_of_nothing_else() -> None:
     base = PrepareConfig(out=Path("a"), cohort=Path("b"))
-    changes: list[dict[str, object]] = [{"spacing": 2.0}, {"interpolation": "cubic"}, {"mask": "head"}, {"n4": True},
-                                        {"clip_percentile": 99.0}]
+    changes: list[dict[str, object]] = [
+        {"spacing": 2.0},
+        {"interpolation": "cubic"},
+        {"mask": "head"},
+        {"n4": True},
+        {"clip_percentile": 99.0},
+    ]
     prints = {preparation_fingerprint(base.model_copy(update=c)) for c in [{}, *changes]}
     assert len(prints) == 6
     for same in ({"out": Path("c")}, {"cohort": Path("c")}, {"workers": 7}, {"margin": 9.0}):

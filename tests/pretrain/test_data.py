@@ -25,6 +25,8 @@ def test_another_contrast_is_for_the_student_alone(study, tmp_path):
     first, second = (other.corrupted[view, 0][seen[view, 0]] for view in (0, 1))
     was = [same.corrupted[view, 0][seen[view, 0]] for view in (0, 1)]
     # every view has a curve of its own: equal intensities before are not equal after in both views
-    curves = [np.interp([-1.0, 0.0, 1.0], a.sort().values.numpy(), b[a.argsort()].numpy())
-              for a, b in zip(was, (first, second), strict=True)]
+    curves = [
+        np.interp([-1.0, 0.0, 1.0], a.sort().values.numpy(), b[a.argsort()].numpy())
+        for a, b in zip(was, (first, second), strict=True)
+    ]
     assert np.abs(curves[0] - curves[1]).max() > 0.05

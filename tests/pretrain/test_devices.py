@@ -13,30 +13,76 @@ from workbench.pretrain.train import run_pretrain
 from workbench.runs import Run
 
 # settings that would show a process that counts, draws or centres by itself
-EVERYTHING = {"objective": {"prototypes_cls": 32, "prototypes_patch": 32, "head_hidden": 32, "head_bottleneck": 16,
-                            "patch_tokens": "masked", "weight_koleo": 0.1, "centre_momentum": 0.5},
-              "mask": {"align": 4, "ratio": 0.7}, "views": {"local_crops": 1, "local_size": 8}, "probe": ("site",)}
-SINKHORN = {"objective": {"prototypes_cls": 32, "prototypes_patch": 32, "head_hidden": 32, "head_bottleneck": 16,
-                          "centring": "sinkhorn"}, "accumulate": 2}
+EVERYTHING = {
+    "objective": {
+        "prototypes_cls": 32,
+        "prototypes_patch": 32,
+        "head_hidden": 32,
+        "head_bottleneck": 16,
+        "patch_tokens": "masked",
+        "weight_koleo": 0.1,
+        "centre_momentum": 0.5,
+    },
+    "mask": {"align": 4, "ratio": 0.7},
+    "views": {"local_crops": 1, "local_size": 8},
+    "probe": ("site",),
+}
+SINKHORN = {
+    "objective": {
+        "prototypes_cls": 32,
+        "prototypes_patch": 32,
+        "head_hidden": 32,
+        "head_bottleneck": 16,
+        "centring": "sinkhorn",
+    },
+    "accumulate": 2,
+}
 SIMCLR = {"objective": {"name": "simclr", "projection_hidden": 32, "projection": 16}}
 
 
 def in_two_processes(config, *flags: str) -> Run:
     settings = config.out.with_suffix(".yaml")
     settings.write_text(config.to_yaml())
-    done = subprocess.run([sys.executable, "-m", "workbench.cli", "pretrain", "--config", str(settings), "--workers",
-                           "0", "--accelerator", "cpu", "--devices", "2", *flags], capture_output=True, text=True,
-                          timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "workbench.cli",
+            "pretrain",
+            "--config",
+            str(settings),
+            "--workers",
+            "0",
+            "--accelerator",
+            "cpu",
+            "--devices",
+            "2",
+            *flags,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("pretrain: ok") == 1  # one voice
     return Run(config.out)
 
 
-@pytest.mark.parametrize(("settings", "strategy"), [(EVERYTHING, "ddp"), (SINKHORN, "ddp"), (SIMCLR, "ddp"),
-                                                    (EVERYTHING, "fsdp")], ids=["volta", "sinkhorn", "simclr", "fsdp"])
+@pytest.mark.parametrize(
+    ("settings", "strategy"),
+    [(EVERYTHING, "ddp"), (SINKHORN, "ddp"), (SIMCLR, "ddp"), (EVERYTHING, "fsdp")],
+    ids=["volta", "sinkhorn", "simclr", "fsdp"],
+)
 def test_two_processes_give_the_losses_of_one(study, tmp_path, settings, strategy):
-    both = {"batch_size": 4, "monitor_every": 1, "learning_rate": 0.05, "epochs": 3.0, **settings,
-            "encoder": {**study.encoder, "drop_path": 0.3}}
+    both = {
+        "batch_size": 4,
+        "monitor_every": 1,
+        "learning_rate": 0.05,
+        "epochs": 3.0,
+        **settings,
+        "encoder": {**study.encoder, "drop_path": 0.3},
+    }
     one = run_pretrain(study.pretrain(tmp_path / "one", **both))
     two = in_two_processes(study.pretrain(tmp_path / "two", **both), "--strategy", strategy)
     assert two.provenance["how"]["processes"] == 2

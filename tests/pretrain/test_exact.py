@@ -30,9 +30,14 @@ def lines(path: Path) -> int:
 
 @pytest.fixture
 def zygote():
-    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("zygote.py"))], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                               env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())})
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+    )
     yield process
     process.kill()
     process.wait()
@@ -68,8 +73,10 @@ def test_twenty_kills_at_any_moment_change_nothing(study, tmp_path, zygote):
     assert run.ok and not list((config.out / "checkpoints").glob(".partial-*"))
     timed = ["time", "volumes_per_s", "data_wait", "mfu", "memory_gb"]
     told, expected = (r.metrics().drop(columns=timed) for r in (run, whole))
-    differing = {name: expected["step"][told[name].ne(expected[name]) & ~(told[name].isna() & expected[name].isna())]
-                 for name in expected}
+    differing = {
+        name: expected["step"][told[name].ne(expected[name]) & ~(told[name].isna() & expected[name].isna())]
+        for name in expected
+    }
     assert {name: list(steps) for name, steps in differing.items() if len(steps)} == {}  # each step once, and the same
     again, once = weights(run.path), weights(whole.path)
     assert [k for k, v in once.items() if not np.array_equal(again[k], v)] == []

@@ -28,8 +28,11 @@ def test_operations_are_those_the_run_reports(study, tmp_path):
 
 @pytest.mark.parametrize("recompute", [False, True])
 def test_memory_of_a_batch_grows_with_the_batch_and_shrinks_when_blocks_are_recomputed(recompute):
-    encoder = VoltaSettings(prototypes_cls=8, prototypes_patch=8, head_hidden=16, head_bottleneck=8).build(
-        EncoderConfig(preset="micro", image_size=32, patch=8)).exported.requires_grad_(True)
+    encoder = (
+        VoltaSettings(prototypes_cls=8, prototypes_patch=8, head_hidden=16, head_bottleneck=8)
+        .build(EncoderConfig(preset="micro", image_size=32, patch=8))
+        .exported.requires_grad_(True)
+    )
     encoder.recompute = recompute
 
     def kept(scans: int) -> float:

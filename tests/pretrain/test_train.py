@@ -28,9 +28,22 @@ def start(config) -> subprocess.Popen:
     config.out.parent.mkdir(parents=True, exist_ok=True)
     settings = config.out.with_suffix(".yaml")
     settings.write_text(config.to_yaml())
-    return subprocess.Popen([sys.executable, "-m", "workbench.cli", "pretrain", "--config", str(settings),
-                             "--checkpoint_minutes", "0", "--workers", "0"], stderr=subprocess.PIPE,
-                            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())})
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "workbench.cli",
+            "pretrain",
+            "--config",
+            str(settings),
+            "--checkpoint_minutes",
+            "0",
+            "--workers",
+            "0",
+        ],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+    )
 
 
 def wait_for_step(config, step: int, process: subprocess.Popen) -> None:
@@ -45,8 +58,17 @@ def test_a_run_trains_exports_and_knows_whom_it_saw(study):
     run = Run(study.encoder_run)
     metrics = run.metrics()
     assert run.ok and list(metrics["step"]) == list(range(1, len(metrics) + 1))
-    assert {"loss_cls", "loss_patch", "loss_reconstruction", "cls_entropy", "patch_kl", "cls_rank", "learning_rate",
-            "ema", "volumes_per_s"} <= set(metrics.columns)
+    assert {
+        "loss_cls",
+        "loss_patch",
+        "loss_reconstruction",
+        "cls_entropy",
+        "patch_kl",
+        "cls_rank",
+        "learning_rate",
+        "ema",
+        "volumes_per_s",
+    } <= set(metrics.columns)
     split = load_split(study.split)
     train = set(split.loc[split["split"] == "train", "participant"])
     _, card = load_encoder(study.encoder_run)
@@ -80,8 +102,10 @@ def test_same_seed_same_weights_and_another_seed_others(study, tmp_path):
 def test_bf16_trains_near_float32_and_knows_its_gradients(study, tmp_path, name):
     """Through the whole loop: what Fabric does to the inputs of a model in mixed precision is part of it."""
     objective = {} if name == "volta" else {"objective": {"name": name}}
-    runs = {precision: run_pretrain(study.pretrain(tmp_path / precision, precision=precision, epochs=2, **objective))
-            for precision in ("32-true", "bf16-mixed")}
+    runs = {
+        precision: run_pretrain(study.pretrain(tmp_path / precision, precision=precision, epochs=2, **objective))
+        for precision in ("32-true", "bf16-mixed")
+    }
     exact, rounded = (runs[p].metrics() for p in ("32-true", "bf16-mixed"))
     assert np.allclose(rounded["loss"], exact["loss"], rtol=0.02) and not np.array_equal(rounded["loss"], exact["loss"])
     shares = rounded.filter(like="gradient_share_").dropna()
@@ -91,8 +115,10 @@ def test_bf16_trains_near_float32_and_knows_its_gradients(study, tmp_path, name)
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU needs a C++ compiler")
 def test_compiled_blocks_train_as_eager_ones(study, tmp_path):
-    runs = {compiled: run_pretrain(study.pretrain(tmp_path / str(compiled), epochs=1.0, compile=compiled))
-            for compiled in (False, True)}
+    runs = {
+        compiled: run_pretrain(study.pretrain(tmp_path / str(compiled), epochs=1.0, compile=compiled))
+        for compiled in (False, True)
+    }
     eager, compiled = (runs[c].metrics() for c in (False, True))
     for name in ("loss_cls", "loss_patch", "loss_reconstruction", "gradient_norm"):
         np.testing.assert_allclose(compiled[name], eager[name], rtol=1e-3, err_msg=name)
@@ -162,9 +188,13 @@ def test_a_finished_run_is_not_done_again(study):
 
 def test_collapse_is_written_into_the_run(study, tmp_path, capsys):
     """A student that can only say what the teacher says, of a teacher that says nothing: temperature far too high."""
-    run = run_pretrain(study.pretrain(
-        tmp_path / "flat", epochs=10.0, objective={**study.objective, "teacher_temperature": (5.0, 5.0),
-                                                   "student_temperature": 5.0}))
+    run = run_pretrain(
+        study.pretrain(
+            tmp_path / "flat",
+            epochs=10.0,
+            objective={**study.objective, "teacher_temperature": (5.0, 5.0), "student_temperature": 5.0},
+        )
+    )
     alarm = json.loads((run.path / "provenance.json").read_text())["alarm"]
     assert "uniform" in alarm["why"] and "warning" in capsys.readouterr().err
 

@@ -46,8 +46,9 @@ def test_agrees_with_scipy_for_the_same_matrix(seed):
     volume = rng.normal(size=(12, 14, 10))
     view = draw_view(rng, ViewSettings(scale=(0.2, 0.9), rotation=30), volume.shape, (8, 8, 8))
     ours = crop(volume, view.matrix, (8, 8, 8))
-    theirs = ndimage.affine_transform(volume, view.matrix[:, :3], view.matrix[:, 3], output_shape=(8, 8, 8), order=1,
-                                      mode="grid-constant")
+    theirs = ndimage.affine_transform(
+        volume, view.matrix[:, :3], view.matrix[:, 3], output_shape=(8, 8, 8), order=1, mode="grid-constant"
+    )
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
@@ -63,7 +64,8 @@ def test_agrees_with_monai_for_the_same_parameters(seed):
     affine[:3, :3] = view.matrix[:, :3]
     affine[:3, 3] = view.matrix @ [*((np.array(size) - 1) / 2), 1] - (np.array(volume.shape) - 1) / 2
     theirs = Affine(affine=affine, spatial_size=size, mode="bilinear", padding_mode="zeros", image_only=True)(
-        torch.from_numpy(volume.astype(np.float32))[None])
+        torch.from_numpy(volume.astype(np.float32))[None]
+    )
     np.testing.assert_allclose(crop(volume, view.matrix, size), theirs[0].numpy(), atol=1e-4)
 
 
@@ -87,8 +89,9 @@ def test_both_ways_of_making_views_agree_and_leave_torchs_threads_alone():
     several sizes and in the store's float16."""
     threads = torch.get_num_threads()
     rng = np.random.default_rng(0)
-    params = [draw_view(rng, ViewSettings(scale=(0.9, 1), rotation=40, noise=0), (14, 14, 14), (9, 8, 10))
-              for _ in range(4)]
+    params = [
+        draw_view(rng, ViewSettings(scale=(0.9, 1), rotation=40, noise=0), (14, 14, 14), (9, 8, 10)) for _ in range(4)
+    ]
     assert {p.blur > 0 for p in params} == {True, False}
     boxes = [torch.randn(12, 15, 10 + i, generator=torch.Generator().manual_seed(i)).half() for i in range(4)]
     boxes[1][:, :7] = 0

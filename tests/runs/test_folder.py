@@ -59,8 +59,7 @@ def test_provenance_names_neither_host_nor_user(tmp_path: Path) -> None:
 def test_other_settings_are_refused_with_the_difference(tmp_path: Path) -> None:
     with start_run(Toy(out=tmp_path / "run")):
         pass
-    with pytest.raises(ConfigError, match=r"rate: 0\.5 there, 2\.0 now"), \
-            start_run(Toy(out=tmp_path / "run", rate=2)):
+    with pytest.raises(ConfigError, match=r"rate: 0\.5 there, 2\.0 now"), start_run(Toy(out=tmp_path / "run", rate=2)):
         pass
     assert Run(tmp_path / "run").config["rate"] == 0.5 and Run(tmp_path / "run").ok
     (tmp_path / "run" / "left.txt").touch()

@@ -72,13 +72,19 @@ def batch(cluster, tmp_path):
     (tmp_path / "grid.yaml").write_text(
         "notebook: count.ipynb\nout: b\nexecutor: slurm\ngrid: {seed: [0, 1, 2, 3, 4, 5]}\nparameters: {steps: 60}\n"
         "memory_gb: 0.4\n"
-        "slurm: {partition: low, hours: 0.5}\n")
+        "slurm: {partition: low, hours: 0.5}\n"
+    )
     return tmp_path
 
 
 def command(folder, *more):
-    return subprocess.Popen([sys.executable, "-m", "workbench.cli", "batch", "grid.yaml", *more], cwd=folder,
-                            env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench.cli", "batch", "grid.yaml", *more],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_six_runs_of_which_one_is_preempted_one_out_of_time_and_one_killed(batch):
@@ -127,8 +133,9 @@ def test_six_runs_of_which_one_is_preempted_one_out_of_time_and_one_killed(batch
     for name in (preempted, timed_out):
         assert table["began"][name] > 0 and table["restarts"][name] == 1, "resumed, not begun anew"
     assert table["began"].drop([preempted, timed_out]).eq(0).all()
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "results" / "runs.parquet"), table.reset_index(),
-                                  check_dtype=False)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(folder / "results" / "runs.parquet"), table.reset_index(), check_dtype=False
+    )
     assert list((folder / "slurm").glob("*.json")) and not list(folder.rglob("*.pkl")), "no pickle, not even submitit's"
 
 
@@ -184,8 +191,9 @@ def release():
 
 
 def squeue():
-    return subprocess.run(["squeue", "--noheader", "--array", "--format=%i|%T|%r"], capture_output=True, text=True,
-                          check=True).stdout.splitlines()
+    return subprocess.run(
+        ["squeue", "--noheader", "--array", "--format=%i|%T|%r"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
 
 
 def show(when):

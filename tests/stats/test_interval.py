@@ -74,8 +74,11 @@ def test_too_few_people_and_people_all_alike():
 
 
 def _crossed(rng, seeds, people, sd_seed, sd_person, sd_rest):
-    table = (rng.normal(0, sd_seed, (seeds, 1)) + rng.normal(0, sd_person, (1, people))
-             + rng.normal(0, sd_rest, (seeds, people)))
+    table = (
+        rng.normal(0, sd_seed, (seeds, 1))
+        + rng.normal(0, sd_person, (1, people))
+        + rng.normal(0, sd_rest, (seeds, people))
+    )
     who, which = np.meshgrid(np.arange(people), np.arange(seeds))
     return table.ravel(), who.ravel(), which.ravel()
 

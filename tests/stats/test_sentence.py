@@ -12,15 +12,19 @@ NAMES = {"a": "pretrained", "b": "random", "what": "Dice points"}
 
 def test_the_sentence_of_an_interval_that_includes_zero():
     said = verdict(Interval(0.3, -0.4, 1.1, 24), **NAMES, p=0.41, comparisons=3, detectable=1.2, digits=1)
-    assert said == ("no difference shown: pretrained − random = +0.3 Dice points (95 % interval −0.4 to +1.1, "
-                    "n = 24 people, p = 0.41 (Holm, 3 comparisons)). A true difference of 1.2 would have been found in "
-                    "four of five such samples, a smaller one less often.")
+    assert said == (
+        "no difference shown: pretrained − random = +0.3 Dice points (95 % interval −0.4 to +1.1, "
+        "n = 24 people, p = 0.41 (Holm, 3 comparisons)). A true difference of 1.2 would have been found in "
+        "four of five such samples, a smaller one less often."
+    )
 
 
 def test_the_sentence_of_an_interval_that_excludes_zero():
     said = verdict(Interval(-3.1, -5.0, -1.2, 30, seeds=3), **NAMES, p=0.0004, digits=1, marks=["simulated data"])
-    assert said == ("simulated data: pretrained is lower than random: pretrained − random = −3.1 Dice points (95 % "
-                    "interval −5.0 to −1.2, n = 30 people, 3 pretrainings, p < 0.001).")
+    assert said == (
+        "simulated data: pretrained is lower than random: pretrained − random = −3.1 Dice points (95 % "
+        "interval −5.0 to −1.2, n = 30 people, 3 pretrainings, p < 0.001)."
+    )
 
 
 ends = st.floats(-2, 2, allow_nan=False)

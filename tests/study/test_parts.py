@@ -25,8 +25,17 @@ from workbench.study.pictures import best_plane, case_picture, largest_error
 from workbench.study.timing import reached_table
 from workbench.volumes import Volume
 
-PLACE = {"task": "t", "kind": "classify", "direction": "A → B", "fraction": 1.0, "finetune_seed": 0, "fold": 0,
-         "site": "B", "structure": "mean", "cell": "c"}
+PLACE = {
+    "task": "t",
+    "kind": "classify",
+    "direction": "A → B",
+    "fraction": 1.0,
+    "finetune_seed": 0,
+    "fold": 0,
+    "site": "B",
+    "structure": "mean",
+    "cell": "c",
+}
 
 
 def predictions(classes, n=60, seeds=(0,), skill=1.0):
@@ -37,12 +46,20 @@ def predictions(classes, n=60, seeds=(0,), skill=1.0):
         logits = rng.normal(0, 1, (n, classes)) + skill * np.eye(classes)[truth]
         chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         for i in range(n):
-            own = {"class": truth[i], "correct": float(chances[i].argmax() == truth[i]),
-                   "brier": ((chances[i] - np.eye(classes)[truth[i]]) ** 2).sum()}
-            own |= {"score": chances[i, 1], "truth": truth[i]} if classes == 2 else {
-                f"p_{c}": chances[i, c] for c in range(classes)}
-            rows += [{**PLACE, "arm": "a", "seed": seed, "participant": f"p{i:02}", "metric": k, "value": float(v)}
-                     for k, v in own.items()]
+            own = {
+                "class": truth[i],
+                "correct": float(chances[i].argmax() == truth[i]),
+                "brier": ((chances[i] - np.eye(classes)[truth[i]]) ** 2).sum(),
+            }
+            own |= (
+                {"score": chances[i, 1], "truth": truth[i]}
+                if classes == 2
+                else {f"p_{c}": chances[i, c] for c in range(classes)}
+            )
+            rows += [
+                {**PLACE, "arm": "a", "seed": seed, "participant": f"p{i:02}", "metric": k, "value": float(v)}
+                for k, v in own.items()
+            ]
     return pd.DataFrame(rows)
 
 
@@ -56,7 +73,8 @@ def test_pseudo_values_of_the_balanced_accuracy_are_the_jackknife():
     expected = [9 * whole(everybody) - 8 * whole(np.arange(9) != i) for i in range(9)]
     assert balanced_parts(right, classes) == pytest.approx(expected)
     assert balanced_parts(right, classes).mean() == pytest.approx(
-        balanced_accuracy_score(classes, np.where(right == 1, classes, (classes + 1) % 3)))
+        balanced_accuracy_score(classes, np.where(right == 1, classes, (classes + 1) % 3))
+    )
     assert (balanced_parts(np.ones(9), classes) == 1).all()  # nobody wrong: no variation, whatever the class sizes
 
 
@@ -66,8 +84,9 @@ def test_a_classification_has_its_scores_whatever_the_number_of_classes(classes)
     arms = arm_table(people).set_index("metric")
     wide = people.pivot_table("value", "participant", "metric")
     truth = wide["class"].to_numpy()
-    expected = [auroc(wide[f"p_{c}"], truth == c) for c in range(3)] if classes == 3 else auroc(wide["score"],
-                                                                                              truth == 1)
+    expected = (
+        [auroc(wide[f"p_{c}"], truth == c) for c in range(3)] if classes == 3 else auroc(wide["score"], truth == 1)
+    )
     assert arms.loc["auroc", "estimate"] == pytest.approx(np.mean(expected), abs=0.01)
     assert {"balanced_accuracy", "brier", "correct"} <= set(arms.index)
     assert not {"score", "truth", "class", "p_0"} & set(arms.index)
@@ -84,9 +103,20 @@ def test_sensitivity_is_a_mean_over_pretrainings():
 
 
 def test_too_large_on_the_left_does_not_make_up_for_too_small_on_the_right():
-    table = pd.DataFrame({"participant": "p", "site": "A", "split": "test", "structure": ["left", "right"],
-                          "dice": 0.5, "hd95_mm": 1.0, "surface_dice_1mm": 0.5, "volume_error_ml": [0.4, -0.4],
-                          "volume_error_percent": [20.0, -20.0], "empty": ["", "prediction"]})
+    table = pd.DataFrame(
+        {
+            "participant": "p",
+            "site": "A",
+            "split": "test",
+            "structure": ["left", "right"],
+            "dice": 0.5,
+            "hd95_mm": 1.0,
+            "surface_dice_1mm": 0.5,
+            "volume_error_ml": [0.4, -0.4],
+            "volume_error_percent": [20.0, -20.0],
+            "empty": ["", "prediction"],
+        }
+    )
     long = _segmentation(SimpleNamespace(read_table=lambda name: table))
     mean = long[long["structure"] == "mean"].set_index("metric")["value"]
     assert mean["volume_error"] == 20 and mean["volume_error_percent"] == 0 and mean["missed"] == 0.5
@@ -94,9 +124,22 @@ def test_too_large_on_the_left_does_not_make_up_for_too_small_on_the_right():
 
 def people_of(values):
     """``values``: arm → seed → one number a person."""
-    return pd.DataFrame([{**PLACE, "kind": "segment", "arm": arm, "seed": seed, "participant": f"p{i:02}",
-                          "metric": "dice", "value": v}
-                         for arm, seeds in values.items() for seed, each in seeds.items() for i, v in enumerate(each)])
+    return pd.DataFrame(
+        [
+            {
+                **PLACE,
+                "kind": "segment",
+                "arm": arm,
+                "seed": seed,
+                "participant": f"p{i:02}",
+                "metric": "dice",
+                "value": v,
+            }
+            for arm, seeds in values.items()
+            for seed, each in seeds.items()
+            for i, v in enumerate(each)
+        ]
+    )
 
 
 def test_what_could_have_been_shown_has_the_variation_of_pretrainings_in_it():
@@ -135,9 +178,23 @@ def test_a_picture_that_cannot_be_made_is_a_sentence(tmp_path):
 
 
 def test_the_step_at_which_an_arm_is_there():
-    rows = [{"task": "t", "direction": "d", "fraction": 1.0, "arm": arm, "seed": 0, "fold": 0, "step": step,
-             "seconds": 60.0 * step, "participant": f"p{i}", "dice": min(0.8, speed * step * 0.1) + 0.001 * i}
-            for arm, speed in (("random", 1), ("fast", 2), ("slow", 0.5)) for step in range(1, 9) for i in range(6)]
+    rows = [
+        {
+            "task": "t",
+            "direction": "d",
+            "fraction": 1.0,
+            "arm": arm,
+            "seed": 0,
+            "fold": 0,
+            "step": step,
+            "seconds": 60.0 * step,
+            "participant": f"p{i}",
+            "dice": min(0.8, speed * step * 0.1) + 0.001 * i,
+        }
+        for arm, speed in (("random", 1), ("fast", 2), ("slow", 0.5))
+        for step in range(1, 9)
+        for i in range(6)
+    ]
     found = reached_table(pd.DataFrame(rows), "random").set_index("arm")
     assert found.loc["random", "goal"] == pytest.approx(0.95 * 0.8025)
     assert (found.loc["random", "steps"], found.loc["fast", "steps"]) == (8, 4)
@@ -147,8 +204,9 @@ def test_the_step_at_which_an_arm_is_there():
 
 
 def test_worst_is_least_dice_and_largest_distance():
-    people = pd.concat([people_of({"a": {0: [0.9, 0.2, 0.5]}}),
-                        people_of({"a": {0: [3.0, 1.0, 9.0]}}).assign(metric="hd95_mm")])
+    people = pd.concat(
+        [people_of({"a": {0: [0.9, 0.2, 0.5]}}), people_of({"a": {0: [3.0, 1.0, 9.0]}}).assign(metric="hd95_mm")]
+    )
     assert worst_cases(people, "t", "dice", 2)["participant"].tolist() == ["p01", "p02"]
     assert worst_cases(people, "t", "hd95_mm", 1)["participant"].tolist() == ["p02"]
 
@@ -180,9 +238,15 @@ def test_nothing_found_where_nothing_is_makes_a_picture_too():
 
 def test_who_was_set_aside_is_counted_once_and_by_cause(tmp_path):
     (tmp_path / "results").mkdir()
-    aside = pd.DataFrame({"path": ["/x/a.nii", "/x/b.nii", "/x/c.nii"], "participant": ["d/1", "d/2", "d/3"],
-                          "kind": ["scan", "scan", "segmentation"], "stage": ["cohort", "prepare", "cohort"],
-                          "cause": ["/x/a.nii: too small: 3 mm", "/x/b.nii: too small: 4 mm", "not on the grid: 5"]})
+    aside = pd.DataFrame(
+        {
+            "path": ["/x/a.nii", "/x/b.nii", "/x/c.nii"],
+            "participant": ["d/1", "d/2", "d/3"],
+            "kind": ["scan", "scan", "segmentation"],
+            "stage": ["cohort", "prepare", "cohort"],
+            "cause": ["/x/a.nii: too small: 3 mm", "/x/b.nii: too small: 4 mm", "not on the grid: 5"],
+        }
+    )
     aside.to_parquet(tmp_path / "results" / "set_aside.parquet")
     index = pd.DataFrame({"participant": ["d/3", "d/4", "d/4"], "site": ["A", "A", "A"], "sex": ["F", "M", "M"]})
     plan = SimpleNamespace(stores={"x": SimpleNamespace(index=index, path=tmp_path)}, study=SimpleNamespace(tasks={}))
@@ -194,8 +258,10 @@ def test_who_was_set_aside_is_counted_once_and_by_cause(tmp_path):
 
 
 def test_what_is_left_is_estimated_from_the_nearest_kind_that_has_ended():
-    done = [({"stage": "test", "task": "t", "arm": "a", "kind": "segment"}, 60.0),
-            ({"stage": "test", "task": "t", "arm": "b", "kind": "segment"}, 180.0)]
+    done = [
+        ({"stage": "test", "task": "t", "arm": "a", "kind": "segment"}, 60.0),
+        ({"stage": "test", "task": "t", "arm": "b", "kind": "segment"}, 180.0),
+    ]
     same, near = {**done[0][0], "fold": 3}, {**done[0][0], "arm": "c"}
     assert minutes_left(done, [same, same], 1) == (2.0, 0)
     assert minutes_left(done, [near], 2) == (1.0, 0)  # the mean of the task's other arms, on two processes
@@ -204,8 +270,14 @@ def test_what_is_left_is_estimated_from_the_nearest_kind_that_has_ended():
 
 
 def test_a_matrix_has_a_field_for_every_pair_of_sites():
-    rows = pd.DataFrame([{"direction": f"{a} → {b}", "arm": arm, "estimate": 0.8, "n": 7}
-                         for a in "AB" for b in "AB" for arm in ("random", "volta")])
+    rows = pd.DataFrame(
+        [
+            {"direction": f"{a} → {b}", "arm": arm, "estimate": 0.8, "n": 7}
+            for a in "AB"
+            for b in "AB"
+            for arm in ("random", "volta")
+        ]
+    )
     text = figures.transfer(rows, {d: tuple(d.split(" → ")) for d in rows["direction"]}, 100, 1, "Dice points")
     assert text.count("n = 7") == 8 and text.count("80.0") == 8
     assert {"random", "volta", "A", "B"} <= set(re.findall(r">([^<]+)</text>", text))

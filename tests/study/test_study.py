@@ -26,15 +26,30 @@ from workbench.study.words import caveats, methods
 
 def settings(study, out, **changes):
     return {
-        "out": out, "title": "A tiny study", "data": {"tiny": {"store": str(study.store)}},
-        "pretrain": {"encoder": study.encoder, "objective": study.objective, "epochs": 1, "batch_size": 2,
-                     "warmup_epochs": 0.5},
+        "out": out,
+        "title": "A tiny study",
+        "data": {"tiny": {"store": str(study.store)}},
+        "pretrain": {
+            "encoder": study.encoder,
+            "objective": study.objective,
+            "epochs": 1,
+            "batch_size": 2,
+            "warmup_epochs": 0.5,
+        },
         "arms": {"random": None, "volta": {"pretrain": {}}},
-        "tasks": {"hippocampus": {"data": "tiny", "segment": {"steps": 2, "features": 4, "crop": [16, 16, 16]},
-                                  "directions": [{"within": []}]},
-                  "sex": {"data": "tiny", "classify": {"target": "sex", "mode": "linear"},
-                          "directions": [{"within": []}]}},
-        "folds": 2, "run_folds": 1, "validation": 0.3, **changes}
+        "tasks": {
+            "hippocampus": {
+                "data": "tiny",
+                "segment": {"steps": 2, "features": 4, "crop": [16, 16, 16]},
+                "directions": [{"within": []}],
+            },
+            "sex": {"data": "tiny", "classify": {"target": "sex", "mode": "linear"}, "directions": [{"within": []}]},
+        },
+        "folds": 2,
+        "run_folds": 1,
+        "validation": 0.3,
+        **changes,
+    }
 
 
 def build(study, out, **changes):
@@ -123,16 +138,21 @@ def test_who_was_used_adds_up(done):
         tested = people.loc[people["task"] == task, "participant"].nunique()
         assert flow[f"tested in '{task}'"] == tested
         assert flow[f"in '{task}'"] == 12
-    assert flow["learnt from or chosen on, not tested"].tolist() == [12 - flow["tested in 'hippocampus'"],
-                                                                     12 - flow["tested in 'sex'"]]
+    assert flow["learnt from or chosen on, not tested"].tolist() == [
+        12 - flow["tested in 'hippocampus'"],
+        12 - flow["tested in 'sex'"],
+    ]
 
 
 def test_a_finished_cell_is_not_run_again_unless_its_key_changes(study, done):
     before = ended(done)
     run_study(build(study, done.path))
     assert ended(done) == before
-    changed = build(study, done.path, arms={"random": None, "volta": {"pretrain": {}},
-                                            "mae": {"pretrain": {"objective": {"name": "mae"}}}})
+    changed = build(
+        study,
+        done.path,
+        arms={"random": None, "volta": {"pretrain": {}}, "mae": {"pretrain": {"objective": {"name": "mae"}}}},
+    )
     assert "3 to do" in plan_study(changed)  # pretraining, and the two tasks of the new arm
     run_study(changed)
     after = ended(done)
@@ -152,8 +172,11 @@ def test_what_is_tested_waits_for_its_own_pretraining_and_not_only_for_the_choic
     changed["tasks"]["hippocampus"]["learning_rates"] = [1e-3, 1e-2]
     config = StudyConfig.build(changed)
     plan = Plan(config, plan_all_data(config), write=False)
-    tests = [node for node in plan.nodes.values() if node.about["stage"] == "test" and node.about["arm"] == "volta"
-             and node.about["task"] == "hippocampus"]
+    tests = [
+        node
+        for node in plan.nodes.values()
+        if node.about["stage"] == "test" and node.about["arm"] == "volta" and node.about["task"] == "hippocampus"
+    ]
     assert {node.about["seed"] for node in tests} == {0, 1}
     for node in tests:
         assert [one.endswith(f"volta/s{node.about['seed']}") for one in node.after] == [True], node.after
@@ -166,8 +189,11 @@ def test_an_arm_with_another_setting_is_refused_by_name(study, tmp_path):
         run_study(unfair)
     assert "volta" in str(refused.value.cause) and "epochs" in str(refused.value.cause)
     assert not (tmp_path / "x" / "cells").exists()
-    assert plan_study(build(study, tmp_path / "x", arms=unfair.model_dump()["arms"],
-                            compares=["pretrain.objective", "pretrain.epochs"]))
+    assert plan_study(
+        build(
+            study, tmp_path / "x", arms=unfair.model_dump()["arms"], compares=["pretrain.objective", "pretrain.epochs"]
+        )
+    )
 
 
 def test_a_task_may_run_fewer_of_the_seeds_and_the_report_says_so(study, tmp_path):
@@ -188,8 +214,12 @@ def test_a_task_may_run_fewer_of_the_seeds_and_the_report_says_so(study, tmp_pat
 
 
 def test_a_planted_leak_is_refused(study, tmp_path):
-    leaky = build(study, tmp_path / "x", arms={"random": None, "before": {"encoder": str(study.encoder_run)}},
-                  compares=["encoder"])
+    leaky = build(
+        study,
+        tmp_path / "x",
+        arms={"random": None, "before": {"encoder": str(study.encoder_run)}},
+        compares=["encoder"],
+    )
     with pytest.raises(WorkbenchError, match="has seen"):
         run_study(leaky)
     assert plan_study(leaky.model_copy(update={"transductive": True}))
@@ -198,10 +228,26 @@ def test_a_planted_leak_is_refused(study, tmp_path):
 def people_table(effect, n=40):
     rng = np.random.default_rng(0)
     skill = rng.normal(0.8, 0.05, n)
-    rows = [{"task": "t", "kind": "segment", "direction": "A→B", "fraction": 1.0, "arm": arm, "seed": 0,
-             "finetune_seed": 0, "fold": 0, "participant": f"p{i}", "site": "B", "structure": "mean", "metric": "dice",
-             "value": skill[i] + shift + rng.normal(0, 0.02), "cell": arm}
-            for arm, shift in (("random", 0.0), ("volta", effect)) for i in range(n)]
+    rows = [
+        {
+            "task": "t",
+            "kind": "segment",
+            "direction": "A→B",
+            "fraction": 1.0,
+            "arm": arm,
+            "seed": 0,
+            "finetune_seed": 0,
+            "fold": 0,
+            "participant": f"p{i}",
+            "site": "B",
+            "structure": "mean",
+            "metric": "dice",
+            "value": skill[i] + shift + rng.normal(0, 0.02),
+            "cell": arm,
+        }
+        for arm, shift in (("random", 0.0), ("volta", effect))
+        for i in range(n)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -214,8 +260,10 @@ def test_a_planted_effect_is_found_and_none_where_none_is():
     assert none["low"] < 0 < none["high"] and none["verdict"].startswith("no difference shown")
     half = people_table(0.0).assign(transductive=lambda rows: rows["arm"] == "volta")
     assert difference_table(half, [("volta", "random")]).iloc[0]["verdict"].startswith("transductive: ")
-    assert arm_table(half).query("metric == 'dice'").set_index("arm")["transductive"].to_dict() == {"random": False,
-                                                                                                  "volta": True}
+    assert arm_table(half).query("metric == 'dice'").set_index("arm")["transductive"].to_dict() == {
+        "random": False,
+        "volta": True,
+    }
 
 
 def states(out, words):
@@ -228,20 +276,27 @@ def states(out, words):
 
 
 def preparing(out):
-    return [cell for cell, state in states(out, "prepare").items()
-            if state == "running" and len(list((cell / "scans").glob("*.npy"))) > 1]
+    return [
+        cell
+        for cell, state in states(out, "prepare").items()
+        if state == "running" and len(list((cell / "scans").glob("*.npy"))) > 1
+    ]
 
 
 def pretraining_twice(out):
-    busy = [cell for cell, state in states(out, "pretrain").items()
-            if (cell / "metrics.jsonl").is_file() and (cell / "metrics.jsonl").read_text().count("\n") > 3]
+    busy = [
+        cell
+        for cell, state in states(out, "pretrain").items()
+        if (cell / "metrics.jsonl").is_file() and (cell / "metrics.jsonl").read_text().count("\n") > 3
+    ]
     return len(busy) == 2
 
 
 def killed(command, out, when):
     """Run ``command`` until ``when(out)`` and kill it as nothing can be caught; its cells must end by themselves."""
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True, stderr=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
     until = time.monotonic() + 300
     while not when(out):
         assert process.poll() is None and time.monotonic() < until, process.stderr.read()
@@ -253,15 +308,28 @@ def killed(command, out, when):
 
 def test_killed_in_any_cell_it_goes_on(study, tmp_path):
     out = tmp_path / "study"
-    values = settings(study, str(out), arms={"random": None, "volta": {"pretrain": {}},
-                                             "mae": {"pretrain": {"objective": {"name": "mae"}}}})
+    values = settings(
+        study,
+        str(out),
+        arms={"random": None, "volta": {"pretrain": {}}, "mae": {"pretrain": {"objective": {"name": "mae"}}}},
+    )
     values["data"] = {"tiny": {"cohort": str(study.cohort), "prepare": {"spacing": 1.5}}}
     values["pretrain"]["epochs"] = 60
     values["tasks"].pop("sex")
     asked = tmp_path / "study.yaml"
     asked.write_text(yaml.safe_dump({k: v for k, v in values.items() if k != "out"}))
-    command = [sys.executable, "-m", "workbench.cli", "compare", "--config", str(asked), "--out", str(out), "--workers",
-               "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "workbench.cli",
+        "compare",
+        "--config",
+        str(asked),
+        "--out",
+        str(out),
+        "--workers",
+        "2",
+    ]
     assert [name.split("-")[0] for name in killed(command, out, preparing)] == ["prepare"]
     assert not (out / "report.html").exists()
     stopped = {name.split("-")[2] for name in killed(command, out, pretraining_twice)}

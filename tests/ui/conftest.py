@@ -38,11 +38,25 @@ def serve(tmp_path_factory):
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         log = tmp_path_factory.mktemp("serve") / "log.txt"
-        command = [sys.executable, "-m", "panel", "serve", "apps/explorer.py", "--address", "127.0.0.1",
-                   "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "panel",
+            "serve",
+            "apps/explorer.py",
+            "--address",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         with open(log, "w") as out:
-            process = subprocess.Popen(command + (["--args", str(folder)] if folder else []), cwd=REPO, stdout=out,
-                                       stderr=out, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+            process = subprocess.Popen(
+                command + (["--args", str(folder)] if folder else []),
+                cwd=REPO,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            )
         started.append(process)
         address, patience = f"http://localhost:{port}/explorer", time.monotonic() + 90
         while time.monotonic() < patience:

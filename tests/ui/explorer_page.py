@@ -45,10 +45,13 @@ class ExplorerPage:
 
     def window(self, low: float, high: float) -> None:
         """Grey level window of the scan."""
-        self.view.evaluate("""(e, [low, high]) => {
+        self.view.evaluate(
+            """(e, [low, high]) => {
             const { nv } = e.niftiView
             Object.assign(nv.volumes[0], { cal_min: low, cal_max: high })
-            nv.updateGLVolume() }""", [low, high])
+            nv.updateGLVolume() }""",
+            [low, high],
+        )
 
     def canvas(self) -> dict[str, float]:
         return self.page.locator(".volume-view canvas").bounding_box()

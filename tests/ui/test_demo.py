@@ -35,8 +35,16 @@ def demo(tmp_path_factory):
 
 def test_every_job_of_the_demo_is_done_and_marked_simulated(demo):
     runs = find_runs(demo / "runs")
-    assert {run.job for run in runs.values()} == {"cohort", "split", "prepare", "pretrain", "segment", "classify",
-                                                  "embed", "attend"}
+    assert {run.job for run in runs.values()} == {
+        "cohort",
+        "split",
+        "prepare",
+        "pretrain",
+        "segment",
+        "classify",
+        "embed",
+        "attend",
+    }
     assert all(run.ok and run.simulated for run in runs.values())
 
 

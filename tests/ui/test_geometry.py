@@ -11,8 +11,13 @@ from tests.phantom import MARKER_MM, intensity, phantom, phantom_grid
 from tests.ui.explorer_page import ExplorerPage
 from workbench.volumes import write_volume
 
-STORED = {"fake_sub-00": ("RAS", 0), "fake_sub-01": ("LAS", 0), "fake_sub-02": ("PSR", 0), "fake_sub-03": ("LPI", 0),
-          "fake_sub-04": ("RAS", 15)}
+STORED = {
+    "fake_sub-00": ("RAS", 0),
+    "fake_sub-01": ("LAS", 0),
+    "fake_sub-02": ("PSR", 0),
+    "fake_sub-03": ("LPI", 0),
+    "fake_sub-04": ("RAS", 15),
+}
 
 
 @pytest.fixture(scope="module")

@@ -32,16 +32,28 @@ def planted(tmp_path_factory):
     places[5] = 5, -5
     ids = [f"many_sub-{k:05d}" for k in range(N)]
     with start_run(FakeEmbed(out=root / "runs" / "embed", store=root, encoder=root), simulated=True) as run:
-        run.write_table("scans", pd.DataFrame({
-            "scan_id": ids, "participant": ids, "path": "", "site": rng.choice(["North", "South"], N),
-            "age": rng.normal(50, 15, N).round(1), "simulated": True}))
+        run.write_table(
+            "scans",
+            pd.DataFrame(
+                {
+                    "scan_id": ids,
+                    "participant": ids,
+                    "path": "",
+                    "site": rng.choice(["North", "South"], N),
+                    "age": rng.normal(50, 15, N).round(1),
+                    "simulated": True,
+                }
+            ),
+        )
         run.write_table("projections", pd.DataFrame({"scan_id": ids, "umap_1": places[:, 0], "umap_2": places[:, 1]}))
     return root / "runs", [ids[k] for k in rows], ids[5], places
 
 
 def around(page, x, y, by=1.0):
-    (left, top), (right, bottom) = page.page.evaluate(PLACE, [x - by, y + by]), page.page.evaluate(
-        PLACE, [x + by, y - by])
+    (left, top), (right, bottom) = (
+        page.page.evaluate(PLACE, [x - by, y + by]),
+        page.page.evaluate(PLACE, [x + by, y - by]),
+    )
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
@@ -64,7 +76,7 @@ def test_a_lasso_a_tap_and_a_zoom_among_many(planted, serve, open_page):
     assert before > 20
 
     page.lasso(around(page, 5, 5), takes=PLANTED)
-    assert page.rows() == sorted(cluster)[:len(page.rows())] and len(page.rows()) >= 5
+    assert page.rows() == sorted(cluster)[: len(page.rows())] and len(page.rows()) >= 5
     assert page.case() == cluster[0]
     page.page.wait_for_timeout(1500)
     assert (colored(page, -5, 0) > 150).sum() < 30  # faint now

@@ -108,7 +108,7 @@ def test_the_window_by_number_by_mouse_and_reset_and_the_mosaic(explorer):
     explorer.choose("View", "Mosaic of axial slices")
     explorer.page.wait_for_timeout(1200)
     mosaic = explorer.picture()
-    letters = (mosaic.min(axis=2) > 230)
+    letters = mosaic.min(axis=2) > 230
     assert (np.abs(mosaic - before).max(axis=2) > 40).sum() > 2000
     assert ndimage.label(ndimage.binary_dilation(letters, iterations=2))[1] >= 24  # R, L, A, P of twelve slices
 
@@ -164,7 +164,8 @@ def test_the_same_case_under_two_runs(server, open_page):
     explorer.wait_ready(ALL)
     explorer.page.get_by_text("Scan", exact=True).first.click()
     explorer.page.locator(".bk-input-group:has(label:text('This case under other runs')) select").select_option(
-        "attend-random")
+        "attend-random"
+    )
     other = explorer.page.locator(".volume-view").nth(1)
     other.and_(explorer.page.locator("[data-state='ready'][data-scan='fake_sub-02']")).wait_for()
     assert json.loads(other.get_attribute("data-volumes")) == ["base", "attention", "truth"]

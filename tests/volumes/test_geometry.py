@@ -15,8 +15,9 @@ from workbench.volumes import Grid, Volume, canonical, read_grid, read_volume, r
 
 STORED = [("RAS", 0.0), ("LAS", 0.0), ("LPI", 0.0), ("PSR", 0.0), ("RAS", 12.0), ("PSR", 8.0)]
 stored = pytest.mark.parametrize(("axcodes", "oblique"), STORED)
-any_axcodes = st.permutations(["RL", "AP", "SI"]).flatmap(
-    lambda axes: st.tuples(*map(st.sampled_from, axes))).map("".join)
+any_axcodes = (
+    st.permutations(["RL", "AP", "SI"]).flatmap(lambda axes: st.tuples(*map(st.sampled_from, axes))).map("".join)
+)
 
 
 def marker(volume: Volume) -> np.ndarray:
@@ -108,8 +109,9 @@ def test_flips_and_permutations_are_exact_to_the_edge(axcodes: str, spacing: flo
     shifted = resample(scan, Grid((8, 9, 7), affine), fill=-1).data
     low, high = max(0, crop), min(7, 7 + crop)
     cut = (slice(low, high),) * 3
-    np.testing.assert_allclose(shifted[tuple(slice(low - crop, high - crop) for _ in range(3))], turned.data[cut],
-                               rtol=1e-5)
+    np.testing.assert_allclose(
+        shifted[tuple(slice(low - crop, high - crop) for _ in range(3))], turned.data[cut], rtol=1e-5
+    )
     assert (shifted == -1).sum() == shifted.size - np.prod([n - abs(crop) for n in (8, 9, 7)])
 
 

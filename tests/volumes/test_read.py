@@ -163,14 +163,30 @@ def other_format(folder: Path) -> Path:
 
 
 CAUSES: list[tuple[Callable[[Path], Path], str]] = [
-    (missing, "no such file"), (dangling, "datalad get"), (zero_bytes, "the file is empty"),
-    (text, "not readable as NIfTI"), (not_gzip, "not a gzip file"),
-    (truncated, "truncated"), (truncated_in_header, "truncated"), (without_checksum, "truncated"),
+    (missing, "no such file"),
+    (dangling, "datalad get"),
+    (zero_bytes, "the file is empty"),
+    (text, "not readable as NIfTI"),
+    (not_gzip, "not a gzip file"),
+    (truncated, "truncated"),
+    (truncated_in_header, "truncated"),
+    (without_checksum, "truncated"),
     (flipped_bits, "damaged"),
-    (header_too_large, "does not fit"), (header_too_large_gz, "does not fit"), (header_too_small, "does not fit"),
-    (four_d, "not a 3D scan"), (one_slice, "not a 3D scan"), (empty, "the scan is empty"), (with_nan, "1 of 64"),
-    (with_overflow, "NaN or infinite"), (singular, "singular"), (nan_affine, "singular"), (no_affine, "missing"),
-    (in_metres, "voxel size"), (too_large, "too large"), (rgb, "voxel type"), (other_format, "not a NIfTI"),
+    (header_too_large, "does not fit"),
+    (header_too_large_gz, "does not fit"),
+    (header_too_small, "does not fit"),
+    (four_d, "not a 3D scan"),
+    (one_slice, "not a 3D scan"),
+    (empty, "the scan is empty"),
+    (with_nan, "1 of 64"),
+    (with_overflow, "NaN or infinite"),
+    (singular, "singular"),
+    (nan_affine, "singular"),
+    (no_affine, "missing"),
+    (in_metres, "voxel size"),
+    (too_large, "too large"),
+    (rgb, "voxel type"),
+    (other_format, "not a NIfTI"),
 ]
 
 

@@ -12,9 +12,26 @@ if TYPE_CHECKING:
     from workbench.analysis.tokens import run_tokens
     from workbench.analysis.whatif import run_whatif
 
-__all__ = ["AttendConfig", "EmbedConfig", "ShiftConfig", "TokensConfig", "WhatifConfig", "run_attend", "run_embed",
-           "run_shift", "run_tokens", "run_whatif"]
-__getattr__ = lazy.names(__name__, {
-    **dict.fromkeys(["AttendConfig", "EmbedConfig", "ShiftConfig", "TokensConfig", "WhatifConfig"], "config"),
-    "run_attend": "attention", "run_embed": "embed", "run_shift": "shift", "run_tokens": "tokens",
-    "run_whatif": "whatif"})
+__all__ = [
+    "AttendConfig",
+    "EmbedConfig",
+    "ShiftConfig",
+    "TokensConfig",
+    "WhatifConfig",
+    "run_attend",
+    "run_embed",
+    "run_shift",
+    "run_tokens",
+    "run_whatif",
+]
+__getattr__ = lazy.names(
+    __name__,
+    {
+        **dict.fromkeys(["AttendConfig", "EmbedConfig", "ShiftConfig", "TokensConfig", "WhatifConfig"], "config"),
+        "run_attend": "attention",
+        "run_embed": "embed",
+        "run_shift": "shift",
+        "run_tokens": "tokens",
+        "run_whatif": "whatif",
+    },
+)

@@ -58,15 +58,30 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
     if config.block != "rollout" and not -depth <= config.block < depth:
         raise WorkbenchError(f"block {config.block}: the encoder has {depth}", remedy=f"choose 0 to {depth - 1}, or -1")
     if query.register > encoder.config.registers:
-        raise ConfigError(f"register {query.register}: the encoder has {encoder.config.registers}",
-                          remedy="choose another --query")
-    facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
-             "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated}
+        raise ConfigError(
+            f"register {query.register}: the encoder has {encoder.config.registers}", remedy="choose another --query"
+        )
+    facts = {
+        "seed": config.seed,
+        "store": str(config.store),
+        "encoder": str(config.encoder),
+        "init": config.init,
+        "objective": card.objective,
+        "preparation": store.fingerprint,
+        "simulated": store.simulated,
+    }
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         device = pick_device(config.accelerator)
         chance = fresh_encoder(encoder.config, config.seed + BESIDE) if config.sanity else None
-        job = _Attend(config, store, encoder.to(device), None if chance is None else chance.to(device), query, run.path,
-                      inputs["encoder"])
+        job = _Attend(
+            config,
+            store,
+            encoder.to(device),
+            None if chance is None else chance.to(device),
+            query,
+            run.path,
+            inputs["encoder"],
+        )
         tables = ["attention", "attention_random", "token_norms", "region_mass"]
         over_scans(run, scans, job.scan, [*tables, "cumulated"] if config.cumulated else tables, desc="attend")
         shares = [run.read_table("attention").query("head == 'mean'").assign(weights=config.init)]
@@ -82,26 +97,46 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
 class _Attend:
     """What stays the same from scan to scan."""
 
-    def __init__(self, config: AttendConfig, store: Store, encoder: Encoder, chance: Encoder | None, query: Query,
-                 folder: Path, digest: str) -> None:
+    def __init__(
+        self,
+        config: AttendConfig,
+        store: Store,
+        encoder: Encoder,
+        chance: Encoder | None,
+        query: Query,
+        folder: Path,
+        digest: str,
+    ) -> None:
         self.config, self.store, self.encoder, self.chance = config, store, encoder, chance
         self.query, self.folder = query, folder
-        self.reading = Reading(config.block, config.field, config.overlap, config.merge, config.shifts,
-                               config.interpolation)
+        self.reading = Reading(
+            config.block, config.field, config.overlap, config.merge, config.shifts, config.interpolation
+        )
         depth = encoder.config.depth
         self.block = "rollout" if config.block == "rollout" else config.block % depth
-        reads = {"whole": "one pass over the whole scan, positions interpolated",
-                 "windows": f"windows of {encoder.config.size_xyz} voxels, overlap {config.overlap:g}, weights "
-                            f"{config.merge}"}
-        self.sidecar = {"encoder": str(config.encoder), "encoder_digest": digest, "block": self.block,
-                        "query": str(query), "interpolation": config.interpolation,
-                        "field_of_view": reads[config.field], "shifts": config.shifts, "unit": UNIT,
-                        "patch_mm": [p * store.spacing for p in encoder.config.patch_xyz]}
+        reads = {
+            "whole": "one pass over the whole scan, positions interpolated",
+            "windows": f"windows of {encoder.config.size_xyz} voxels, overlap {config.overlap:g}, weights "
+            f"{config.merge}",
+        }
+        self.sidecar = {
+            "encoder": str(config.encoder),
+            "encoder_digest": digest,
+            "block": self.block,
+            "query": str(query),
+            "interpolation": config.interpolation,
+            "field_of_view": reads[config.field],
+            "shifts": config.shifts,
+            "unit": UNIT,
+            "patch_mm": [p * store.spacing for p in encoder.config.patch_xyz],
+        }
 
     def scan(self, scan: str) -> Rows:
         maps = scan_maps(self.encoder, self.store, scan, self.query, self.reading)
-        rows: Rows = {"attention": self.write(scan, maps, self.config.init, ""),
-                      "token_norms": [self.write_norms(scan, maps)]}
+        rows: Rows = {
+            "attention": self.write(scan, maps, self.config.init, ""),
+            "token_norms": [self.write_norms(scan, maps)],
+        }
         masses = self.masses(scan, maps, self.config.init)
         sets = self.sets(scan, maps, self.config.init, "")
         if self.chance is not None:
@@ -117,11 +152,23 @@ class _Attend:
         if not levels:
             return []
         sets, shares = nested_sets(maps.values.mean(axis=0), self.store.read_brain(scan), levels)
-        file = self.save(scan, f"attnsets{suffix}", sets, "nearest", {
-            "init": weights, "head": "mean", "levels": list(levels), "brain_share": shares,
-            "unit": "smallest share of the attention in the brain whose smallest set holds the voxel; 0: none"})
-        return [{"scan_id": scan, "weights": weights, "level": level, "brain_share": share, "file": file}
-                for level, share in zip(levels, shares, strict=True)]
+        file = self.save(
+            scan,
+            f"attnsets{suffix}",
+            sets,
+            "nearest",
+            {
+                "init": weights,
+                "head": "mean",
+                "levels": list(levels),
+                "brain_share": shares,
+                "unit": "smallest share of the attention in the brain whose smallest set holds the voxel; 0: none",
+            },
+        )
+        return [
+            {"scan_id": scan, "weights": weights, "level": level, "brain_share": share, "file": file}
+            for level, share in zip(levels, shares, strict=True)
+        ]
 
     def write(self, scan: str, maps: Maps, init: str, suffix: str) -> list[dict[str, Any]]:
         """The mean's map, and each head's of the encoder itself; a row for each."""
@@ -135,8 +182,16 @@ class _Attend:
             label = f"attnmean{suffix}" if head == "mean" else f"attnhead{head}{suffix}"
             facts = {"init": init, "head": head, "outside_brain": shares[head], "passes": maps.passes}
             file = self.save(scan, label, values, self.config.interpolation, facts)
-            rows.append({"scan_id": scan, "head": head, "file": file, "block": self.block,
-                         "outside_brain": shares[head], "outside_if_even": maps.outside_if_even})
+            rows.append(
+                {
+                    "scan_id": scan,
+                    "head": head,
+                    "file": file,
+                    "block": self.block,
+                    "outside_brain": shares[head],
+                    "outside_if_even": maps.outside_if_even,
+                }
+            )
         return rows
 
     def write_norms(self, scan: str, maps: Maps) -> dict[str, Any]:
@@ -149,10 +204,19 @@ class _Attend:
         a, b = np.maximum(low, 0), np.minimum(high, values.shape)
         values[tuple(map(slice, a, b))] = z[tuple(map(slice, a - low, b - low))]
         facts = norm_facts(maps.norms, maps.brain)
-        file = self.save(scan, "tokennorm", values, "nearest", {
-            "init": self.config.init,
-            "unit": "robust standard deviations of the norm after the last block, of brain tokens",
-            "outlier": f"above {OUTLIER:g}", "pass": "the first" if maps.passes > 1 else "the only one", **facts})
+        file = self.save(
+            scan,
+            "tokennorm",
+            values,
+            "nearest",
+            {
+                "init": self.config.init,
+                "unit": "robust standard deviations of the norm after the last block, of brain tokens",
+                "outlier": f"above {OUTLIER:g}",
+                "pass": "the first" if maps.passes > 1 else "the only one",
+                **facts,
+            },
+        )
         return {"scan_id": scan, **facts, "file": file}
 
     def masses(self, scan: str, maps: Maps, weights: str) -> list[dict[str, Any]]:

@@ -30,8 +30,9 @@ class Changed:
     labels: np.ndarray | None
 
 
-def change_scan(scan: np.ndarray, labels: np.ndarray | None, change: Change, strength: float, *, seed: int,
-                clip_percentile: float) -> Changed:
+def change_scan(
+    scan: np.ndarray, labels: np.ndarray | None, change: Change, strength: float, *, seed: int, clip_percentile: float
+) -> Changed:
     """Apply a change and normalise again.
 
     Args:
@@ -97,8 +98,9 @@ def ghost(image: np.ndarray, amplitude: float) -> np.ndarray:
     return image + amplitude * np.roll(image, image.shape[1] // 2, axis=1)
 
 
-def rotate(image: np.ndarray, brain: np.ndarray, labels: np.ndarray | None,
-           degrees: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def rotate(
+    image: np.ndarray, brain: np.ndarray, labels: np.ndarray | None, degrees: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """The head turned about the superior axis through the middle of the box; labels by the nearest voxel."""
     from scipy import ndimage
 

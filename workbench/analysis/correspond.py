@@ -95,11 +95,22 @@ class Checker:
                 found.setdefault(source.site, []).append((hit[best], hit[near], wrong[best], away))
             for source_site, results in found.items():
                 mean = np.mean(results, axis=0)
-                rows.append({"scan_id": scan, "participant": participant, "target_site": site,
-                             "source_site": source_site, "structure": structure, "weights": weights,
-                             "sources": len(results), "hit": float(mean[0]), "chance": float(hit.mean()),
-                             "hit_by_position": float(mean[1]), "wrong_side": float(mean[2]),
-                             "distance_mm": float(mean[3])})
+                rows.append(
+                    {
+                        "scan_id": scan,
+                        "participant": participant,
+                        "target_site": site,
+                        "source_site": source_site,
+                        "structure": structure,
+                        "weights": weights,
+                        "sources": len(results),
+                        "hit": float(mean[0]),
+                        "chance": float(hit.mean()),
+                        "hit_by_position": float(mean[1]),
+                        "wrong_side": float(mean[2]),
+                        "distance_mm": float(mean[3]),
+                    }
+                )
         return rows
 
 
@@ -130,11 +141,22 @@ def site_pairs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
         low, high = bootstrap_interval(people["hit"].to_numpy(), seed=seed).ends
         gain = (people["hit"] - people["chance"]).to_numpy()
         gain_low, gain_high = bootstrap_interval(gain, seed=seed).ends
-        rows.append({**dict(zip(("structure", "weights", "source_site", "target_site"), names, strict=True)),
-                     "people": len(people), "hit": people["hit"].mean(), "hit_low": low, "hit_high": high,
-                     "chance": people["chance"].mean(), "above_chance": gain.mean(), "above_chance_low": gain_low,
-                     "above_chance_high": gain_high, "hit_by_position": people["hit_by_position"].mean(),
-                     "wrong_side": people["wrong_side"].mean(), "distance_mm": people["distance_mm"].mean()})
+        rows.append(
+            {
+                **dict(zip(("structure", "weights", "source_site", "target_site"), names, strict=True)),
+                "people": len(people),
+                "hit": people["hit"].mean(),
+                "hit_low": low,
+                "hit_high": high,
+                "chance": people["chance"].mean(),
+                "above_chance": gain.mean(),
+                "above_chance_low": gain_low,
+                "above_chance_high": gain_high,
+                "hit_by_position": people["hit_by_position"].mean(),
+                "wrong_side": people["wrong_side"].mean(),
+                "distance_mm": people["distance_mm"].mean(),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -145,8 +167,9 @@ def weights_paired(table: pd.DataFrame, first: str, second: str, seed: int) -> p
     structure and pair of sites; those with structure ``all`` are means over the structures, and ``within`` and
     ``between`` sites over the pairs too, each person counting once.
     """
-    wide = table.pivot_table(index=["participant", "structure", "source_site", "target_site"], columns="weights",
-                             values="hit")
+    wide = table.pivot_table(
+        index=["participant", "structure", "source_site", "target_site"], columns="weights", values="hit"
+    )
     if not {first, second} <= set(wide.columns):
         return pd.DataFrame()
     wide = wide[[first, second]].dropna().reset_index()
@@ -158,8 +181,18 @@ def weights_paired(table: pd.DataFrame, first: str, second: str, seed: int) -> p
         people = group.groupby("participant")[[first, second]].mean()
         change = (people[first] - people[second]).to_numpy()
         low, high = bootstrap_interval(change, seed=seed).ends
-        rows.append({**dict(zip(("structure", "source_site", "target_site"), names, strict=True)), "first": first,
-                     "second": second, "people": len(people), "hit_first": people[first].mean(),
-                     "hit_second": people[second].mean(), "difference": change.mean(), "low": low, "high": high,
-                     "p_sign_flip": sign_flip_p(change, seed=seed)})
+        rows.append(
+            {
+                **dict(zip(("structure", "source_site", "target_site"), names, strict=True)),
+                "first": first,
+                "second": second,
+                "people": len(people),
+                "hit_first": people[first].mean(),
+                "hit_second": people[second].mean(),
+                "difference": change.mean(),
+                "low": low,
+                "high": high,
+                "p_sign_flip": sign_flip_p(change, seed=seed),
+            }
+        )
     return pd.DataFrame(rows)

@@ -46,19 +46,34 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
         return done
     column_of(config.token, config.regions)
     if len(store) < 3 and known is None:
-        raise WorkbenchError(f"{config.store}: {len(store)} scans are too few to be projected",
-                             remedy="prepare at least three, or place them against a --reference")
-    facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
-             "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated,
-             "pretraining_participants": list(card.participants)}
+        raise WorkbenchError(
+            f"{config.store}: {len(store)} scans are too few to be projected",
+            remedy="prepare at least three, or place them against a --reference",
+        )
+    facts = {
+        "seed": config.seed,
+        "store": str(config.store),
+        "encoder": str(config.encoder),
+        "init": config.init,
+        "objective": card.objective,
+        "preparation": store.fingerprint,
+        "simulated": store.simulated,
+        "pretraining_participants": list(card.participants),
+    }
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         encoder = encoder.to(pick_device(config.accelerator))
-        over_scans(run, store.scan_ids, lambda scan: {"embeddings": [embed_scan(encoder, store, scan, config.regions)]},
-                   ["embeddings"], desc="embed")
+        over_scans(
+            run,
+            store.scan_ids,
+            lambda scan: {"embeddings": [embed_scan(encoder, store, scan, config.regions)]},
+            ["embeddings"],
+            desc="embed",
+        )
         ids, vectors = vectors_of(run, config.token)
         if len(ids) < 3 and known is None:
-            raise WorkbenchError(f"{config.token}: {len(ids)} scans have it, too few to be projected",
-                                 remedy="choose another --token")
+            raise WorkbenchError(
+                f"{config.token}: {len(ids)} scans have it, too few to be projected", remedy="choose another --token"
+            )
         reference = known or make_reference(ids, vectors, config, inputs["encoder"])
         if known is None:
             reference.save(run.path / "reference")
@@ -80,8 +95,10 @@ def column_of(token: str, regions: tuple[str, ...]) -> str:
     kind, _, name = token.partition(":")
     if kind == "region" and name in regions:
         return f"region_{name}"
-    raise ConfigError(f"token '{token}': there is no such embedding",
-                      remedy="choose cls, patch_mean, or region:NAME with one of --regions")
+    raise ConfigError(
+        f"token '{token}': there is no such embedding",
+        remedy="choose cls, patch_mean, or region:NAME with one of --regions",
+    )
 
 
 @torch.no_grad()
@@ -93,8 +110,11 @@ def embed_scan(encoder: Encoder, store: Store, scan: str, regions: tuple[str, ..
     volume = torch.from_numpy(store.read(scan, low, high).astype(np.float32))[None, None]
     tokens = encoder(volume.to(next(encoder.parameters()).device))
     patches_PD = tokens.patches_BPD[0].float()
-    row: dict[str, Any] = {"scan_id": scan, "cls": tokens.cls_BD[0].float().cpu().numpy(),
-                           "patch_mean": patches_PD.mean(0).cpu().numpy()}
+    row: dict[str, Any] = {
+        "scan_id": scan,
+        "cls": tokens.cls_BD[0].float().cpu().numpy(),
+        "patch_mean": patches_PD.mean(0).cpu().numpy(),
+    }
     for region in regions:
         row[f"region_{region}"] = None
         if store.has_seg(scan) and store.codes(scan, region):
@@ -114,8 +134,9 @@ def make_reference(ids: list[str], vectors: np.ndarray, config: EmbedConfig, enc
     return fit_reference([ids[i] for i in take], vectors[take], config, encoder)
 
 
-def write_pictures(run: Run, reference: Reference, ids: list[str], vectors: np.ndarray, store: Store,
-                   config: EmbedConfig) -> None:
+def write_pictures(
+    run: Run, reference: Reference, ids: list[str], vectors: np.ndarray, store: Store, config: EmbedConfig
+) -> None:
     """Coordinates, neighbours in the full space, and how far the pictures can be believed."""
     places = reference.place(ids, vectors)
     run.write_table("projections", places)
@@ -129,5 +150,3 @@ def write_pictures(run: Run, reference: Reference, ids: list[str], vectors: np.n
     run.write_table("neighbours", table)
     if len(ids) >= 5:
         run.write_table("quality", picture_quality(standard, places, config.neighbours, config.seed))
-
-

@@ -23,9 +23,14 @@ def nearest(ids: list[str], vectors: np.ndarray, other_ids: list[str], others: n
     keep = min(k, len(others) - int(bool(itself.any())))
     rows = np.arange(len(ids))[:, None]
     names, distances = names[rows, order][:, :keep], distances[rows, order][:, :keep]
-    return pd.DataFrame({"scan_id": np.repeat(np.array(ids, dtype=object), keep),
-                         "rank": np.tile(np.arange(1, keep + 1), len(ids)), "neighbour": names.ravel(),
-                         "distance": distances.ravel().astype(np.float32)})
+    return pd.DataFrame(
+        {
+            "scan_id": np.repeat(np.array(ids, dtype=object), keep),
+            "rank": np.tile(np.arange(1, keep + 1), len(ids)),
+            "neighbour": names.ravel(),
+            "distance": distances.ravel().astype(np.float32),
+        }
+    )
 
 
 def picture_quality(standard: np.ndarray, places: pd.DataFrame, k: int, seed: int) -> pd.DataFrame:
@@ -39,7 +44,13 @@ def picture_quality(standard: np.ndarray, places: pd.DataFrame, k: int, seed: in
     rows = []
     for name in PICTURES:
         xy, full = places[[f"{name}_1", f"{name}_2"]].to_numpy()[take], standard[take]
-        rows.append({"picture": name, "neighbours": k, "scans": len(take),
-                     "trustworthiness": float(trustworthiness(full, xy, n_neighbors=k)),
-                     "continuity": float(trustworthiness(xy, full, n_neighbors=k))})
+        rows.append(
+            {
+                "picture": name,
+                "neighbours": k,
+                "scans": len(take),
+                "trustworthiness": float(trustworthiness(full, xy, n_neighbors=k)),
+                "continuity": float(trustworthiness(xy, full, n_neighbors=k)),
+            }
+        )
     return pd.DataFrame(rows)

@@ -42,8 +42,9 @@ class Parts:
     def __enter__(self) -> Parts:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.flush()
 
     def add(self, scan: str, rows: Rows) -> None:
@@ -67,8 +68,11 @@ class Parts:
     def collect(self, table: str) -> Path | None:
         """Join the parts into ``results/<table>.parquet``, one part in memory at a time; None if there is none."""
         self.flush()
-        files = [f for n in sorted(self.folder.glob("[0-9]*.json"))
-                 if (f := self.folder / f"{n.stem}-{table}.parquet").is_file()]
+        files = [
+            f
+            for n in sorted(self.folder.glob("[0-9]*.json"))
+            if (f := self.folder / f"{n.stem}-{table}.parquet").is_file()
+        ]
         if not files:
             return None
         # a column that is empty in one part has no type there
@@ -86,13 +90,15 @@ class Parts:
 
 
 def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type)
-               for f in schema]
+    columns = [
+        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type) for f in schema
+    ]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def over_scans(run: Run, scans: Sequence[str], work: Callable[[str], Rows], tables: Iterable[str], *,
-               desc: str) -> None:
+def over_scans(
+    run: Run, scans: Sequence[str], work: Callable[[str], Rows], tables: Iterable[str], *, desc: str
+) -> None:
     """Do ``work`` for each scan that is not done yet and write ``tables`` (and ``set_aside``) at the end.
 
     A scan that cannot be used (WorkbenchError) is set aside with its cause; the others go on.
@@ -107,8 +113,9 @@ def over_scans(run: Run, scans: Sequence[str], work: Callable[[str], Rows], tabl
             try:
                 rows = work(scan)
             except WorkbenchError as error:
-                rows = {"set_aside": [{"scan_id": scan, "what": error.what, "cause": error.cause,
-                                       "remedy": error.remedy}]}
+                rows = {
+                    "set_aside": [{"scan_id": scan, "what": error.what, "cause": error.cause, "remedy": error.remedy}]
+                }
                 tqdm.write(f"set aside: {scan}: {error.what}")
             parts.add(scan, rows)
         wanted = list(tables)
@@ -116,7 +123,9 @@ def over_scans(run: Run, scans: Sequence[str], work: Callable[[str], Rows], tabl
         aside = parts.collect("set_aside")
     if written and written[0] is None:
         cause = pd.read_parquet(aside).iloc[0] if aside else None
-        raise WorkbenchError(f"{run.path}: no scan could be used",
-                             cause="no scans were given" if cause is None else f"for example {cause['scan_id']}: "
-                             f"{cause['what']}", remedy="choose other scans, or another query")
+        raise WorkbenchError(
+            f"{run.path}: no scan could be used",
+            cause="no scans were given" if cause is None else f"for example {cause['scan_id']}: {cause['what']}",
+            remedy="choose other scans, or another query",
+        )
     parts.remove()

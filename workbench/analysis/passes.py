@@ -93,11 +93,11 @@ def scan_maps(encoder: Encoder, store: Store, scan: str, query: Query, reading: 
         if not inside.any():
             continue  # a window of background alone
         seen = look(encoder, volume.to(device), torch.from_numpy(weights)[None], block=reading.block)
-        rows_HP = seen.rows_BHQN[0, :, 0, encoder.first_patch:]
+        rows_HP = seen.rows_BHQN[0, :, 0, encoder.first_patch :]
         share = (rows_HP.cpu().numpy() * (1 - inside)).sum(1) / rows_HP.sum(1).cpu().numpy()
         outside.append((share, float(1 - inside.mean()), held))
         if norms is None:
-            norms = seen.stream_BND[0, encoder.first_patch:].norm(dim=1).cpu().numpy()
+            norms = seen.stream_BND[0, encoder.first_patch :].norm(dim=1).cpu().numpy()
             brain, first = inside, (low, high)
         values = enlarge(rows_HP.unflatten(1, seen.grid_xyz) * rows_HP.shape[1], patch, reading.interpolation)
         merge = "constant" if reading.field == "whole" else reading.merge
@@ -110,8 +110,9 @@ def scan_maps(encoder: Encoder, store: Store, scan: str, query: Query, reading: 
         total[(slice(None), *there)] += values.cpu().numpy()[(slice(None), *here)] * weight[here]
         weight_sum[there] += weight[here]
     if total is None or norms is None or brain is None or first is None:
-        raise ScanError(f"{scan}: nothing was looked at", cause=f"no box of it holds {query}",
-                        remedy="choose another query")
+        raise ScanError(
+            f"{scan}: nothing was looked at", cause=f"no box of it holds {query}", remedy="choose another query"
+        )
     total /= np.maximum(weight_sum, 1e-12)  # voxels that no pass with this query covers stay 0
     each, evens, held_by = zip(*outside, strict=True)
     shares, even = np.average(each, axis=0, weights=held_by), float(np.average(evens, weights=held_by))

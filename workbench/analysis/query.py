@@ -24,14 +24,18 @@ class Query:
     region: str = ""
 
     def __str__(self) -> str:
-        what = {"cls": "", "register": f":{self.register}", "voxel": ":" + ",".join(f"{v:g}" for v in self.mm),
-                "region": f":{self.region}"}[self.kind]
+        what = {
+            "cls": "",
+            "register": f":{self.register}",
+            "voxel": ":" + ",".join(f"{v:g}" for v in self.mm),
+            "region": f":{self.region}",
+        }[self.kind]
         return f"{'CLS' if self.kind == 'cls' else self.kind}{what}"
 
 
 def parse_query(text: str) -> Query:
     """Raises:
-        ConfigError: not one of the forms.
+    ConfigError: not one of the forms.
     """
     kind, _, rest = text.strip().partition(":")
     try:
@@ -58,13 +62,17 @@ def voxel_of(store: Store, scan: str, query: Query) -> np.ndarray:
     """
     voxel = np.rint(store.grid(scan).to_voxel(np.array(query.mm))).astype(int)
     if (voxel < 0).any() or (voxel >= store.shape(scan)).any():
-        raise ScanError(f"{scan}: has nothing at {query.mm} mm", cause="outside the box of its brain",
-                        remedy="world coordinates are the scan's own; look one up in the explorer")
+        raise ScanError(
+            f"{scan}: has nothing at {query.mm} mm",
+            cause="outside the box of its brain",
+            remedy="world coordinates are the scan's own; look one up in the explorer",
+        )
     return voxel
 
 
-def region_mask(store: Store, scan: str, structure: str, low: np.ndarray | None = None,
-                high: np.ndarray | None = None) -> np.ndarray:
+def region_mask(
+    store: Store, scan: str, structure: str, low: np.ndarray | None = None, high: np.ndarray | None = None
+) -> np.ndarray:
     """Voxels of a structure by its canonical name, bool, in the box ``[low, high)``.
 
     Raises:
@@ -73,13 +81,16 @@ def region_mask(store: Store, scan: str, structure: str, low: np.ndarray | None 
     codes = store.codes(scan, structure)
     seg = store.read_seg(scan, low, high)
     if not codes:
-        raise ScanError(f"{scan}: its labels have no '{structure}'",
-                        remedy="results/labels.parquet of the store lists the structures")
+        raise ScanError(
+            f"{scan}: its labels have no '{structure}'",
+            remedy="results/labels.parquet of the store lists the structures",
+        )
     return np.isin(seg, codes)
 
 
-def token_weights(query: Query, store: Store, scan: str, low: np.ndarray, high: np.ndarray, patch: Triple,
-                  registers: int) -> tuple[np.ndarray, float]:
+def token_weights(
+    query: Query, store: Store, scan: str, low: np.ndarray, high: np.ndarray, patch: Triple, registers: int
+) -> tuple[np.ndarray, float]:
     """The query's weights over the tokens of the box ``[low, high)``, ``(N,)`` with sum 1, and which share of the
     query lies in the box (1 for CLS and registers; where it is 0, the weights are 0 too).
 
@@ -107,7 +118,7 @@ def token_weights(query: Query, store: Store, scan: str, low: np.ndarray, high: 
     counts = per_patch(region_mask(store, scan, query.region, low, high), patch)
     inside = float(counts.sum())
     if inside:
-        weights[1 + registers:] = counts / inside
+        weights[1 + registers :] = counts / inside
     return weights, inside / whole
 
 

@@ -50,16 +50,26 @@ class Reference:
         both = np.concatenate([self.umap, self.tsne], axis=1)
         out = np.empty((len(scan_ids), 4), np.float32)
         for start in range(0, len(scan_ids), CHUNK):
-            some = standard[start:start + CHUNK]
+            some = standard[start : start + CHUNK]
             distances = cdist(some, self.vectors)  # pair by pair: no row depends on the others
             near = np.argsort(distances, axis=1, kind="stable")[:, :PLACED_BY]
             weights = 1 / np.maximum(np.take_along_axis(distances, near, axis=1), 1e-6)
-            out[start:start + CHUNK] = (both[near] * weights[:, :, None]).sum(1) / weights.sum(1, keepdims=True)
+            out[start : start + CHUNK] = (both[near] * weights[:, :, None]).sum(1) / weights.sum(1, keepdims=True)
         mine = known >= 0
-        mine[mine] = (np.abs(self.vectors[known[mine]] - standard[mine]).max(axis=1, initial=0) < 1e-3)
+        mine[mine] = np.abs(self.vectors[known[mine]] - standard[mine]).max(axis=1, initial=0) < 1e-3
         out[mine] = both[known[mine]]
-        return pd.DataFrame({"scan_id": scan_ids, "pca_1": pca[:, 0], "pca_2": pca[:, 1], "umap_1": out[:, 0],
-                             "umap_2": out[:, 1], "tsne_1": out[:, 2], "tsne_2": out[:, 3], "in_reference": mine})
+        return pd.DataFrame(
+            {
+                "scan_id": scan_ids,
+                "pca_1": pca[:, 0],
+                "pca_2": pca[:, 1],
+                "umap_1": out[:, 0],
+                "umap_2": out[:, 1],
+                "tsne_1": out[:, 2],
+                "tsne_2": out[:, 3],
+                "in_reference": mine,
+            }
+        )
 
     def require(self, encoder: str, init: str, seed: int, token: str, who: Path) -> None:
         """Refuse a reference that was made with another encoder or of another embedding."""
@@ -67,13 +77,18 @@ class Reference:
         other = {name: self.facts.get(name) for name in mine}
         if mine != other:
             wrong = ", ".join(f"{k}: {other[k]} there, {mine[k]} now" for k in mine if mine[k] != other[k])
-            raise ConfigError(f"{who}: its reference was made otherwise", cause=wrong,
-                              remedy="embed with the encoder and the token of the reference")
+            raise ConfigError(
+                f"{who}: its reference was made otherwise",
+                cause=wrong,
+                remedy="embed with the encoder and the token of the reference",
+            )
 
     def save(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        arrays = {k: np.ascontiguousarray(getattr(self, k), np.float32)
-                  for k in ("vectors", "mean", "scale", "axes", "umap", "tsne")}
+        arrays = {
+            k: np.ascontiguousarray(getattr(self, k), np.float32)
+            for k in ("vectors", "mean", "scale", "axes", "umap", "tsne")
+        }
         with replacing(folder / FACTS) as partial:
             partial.write_text(json.dumps({**self.facts, "scan_ids": self.scan_ids}, indent=1) + "\n")
         with replacing(folder / WEIGHTS) as partial:
@@ -90,11 +105,22 @@ def load_reference(run: Path) -> Reference:
     try:
         arrays = load_file(folder / WEIGHTS)
         facts = json.loads((folder / FACTS).read_text())
-        return Reference(facts.pop("scan_ids"), arrays["vectors"], arrays["mean"], arrays["scale"], arrays["axes"],
-                         arrays["umap"], arrays["tsne"], facts)
+        return Reference(
+            facts.pop("scan_ids"),
+            arrays["vectors"],
+            arrays["mean"],
+            arrays["scale"],
+            arrays["axes"],
+            arrays["umap"],
+            arrays["tsne"],
+            facts,
+        )
     except Exception as error:  # safetensors raises its own kinds
-        raise WorkbenchError(f"{run}: no reference here", cause=f"{type(error).__name__}: {error}"[:200],
-                             remedy="give an embed run that was made without --reference") from error
+        raise WorkbenchError(
+            f"{run}: no reference here",
+            cause=f"{type(error).__name__}: {error}"[:200],
+            remedy="give an embed run that was made without --reference",
+        ) from error
 
 
 def fit_reference(scan_ids: list[str], vectors: np.ndarray, config: EmbedConfig, encoder: str = "") -> Reference:
@@ -108,15 +134,35 @@ def fit_reference(scan_ids: list[str], vectors: np.ndarray, config: EmbedConfig,
     standard = ((vectors - mean) / scale).astype(np.float32)
     axes = PCA(2, random_state=config.seed, svd_solver="full").fit(standard).components_
     neighbours, perplexity = min(config.neighbours, n - 1), min(config.perplexity, (n - 1) / 3)
-    mapped = umap.UMAP(n_neighbors=neighbours, min_dist=config.min_dist, random_state=config.seed, n_jobs=1,
-                       init="spectral" if n > 10 else "random").fit_transform(standard)
+    mapped = umap.UMAP(
+        n_neighbors=neighbours,
+        min_dist=config.min_dist,
+        random_state=config.seed,
+        n_jobs=1,
+        init="spectral" if n > 10 else "random",
+    ).fit_transform(standard)
     # t-SNE of the first 50 components, as its authors do: the rest is noise that costs time
     reduced = PCA(min(50, *standard.shape), svd_solver="full").fit_transform(standard)
-    tsne = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=config.seed,
-                n_jobs=1).fit_transform(reduced)
-    facts = {"token": config.token, "encoder": encoder, "init": config.init, "seed": config.seed,
-             "umap": {"neighbours": neighbours, "min_dist": config.min_dist}, "tsne": {"perplexity": perplexity},
-             "placing": f"PCA exact; UMAP and t-SNE by the {PLACED_BY} nearest reference scans, weights 1 / distance",
-             "versions": {p: importlib.metadata.version(p) for p in ("umap-learn", "scikit-learn", "numpy")}}
-    return Reference(scan_ids, standard, mean.astype(np.float32), scale, axes.astype(np.float32),
-                     np.asarray(mapped, np.float32), np.asarray(tsne, np.float32), facts)
+    tsne = TSNE(
+        perplexity=perplexity, init="pca", learning_rate="auto", random_state=config.seed, n_jobs=1
+    ).fit_transform(reduced)
+    facts = {
+        "token": config.token,
+        "encoder": encoder,
+        "init": config.init,
+        "seed": config.seed,
+        "umap": {"neighbours": neighbours, "min_dist": config.min_dist},
+        "tsne": {"perplexity": perplexity},
+        "placing": f"PCA exact; UMAP and t-SNE by the {PLACED_BY} nearest reference scans, weights 1 / distance",
+        "versions": {p: importlib.metadata.version(p) for p in ("umap-learn", "scikit-learn", "numpy")},
+    }
+    return Reference(
+        scan_ids,
+        standard,
+        mean.astype(np.float32),
+        scale,
+        axes.astype(np.float32),
+        np.asarray(mapped, np.float32),
+        np.asarray(tsne, np.float32),
+        facts,
+    )

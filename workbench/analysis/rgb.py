@@ -49,8 +49,11 @@ class Colours:
             parts.append(grid.unit_PD[brain])
         tokens = np.concatenate(parts)
         if len(tokens) < 4:
-            raise WorkbenchError("too few tokens for colours", cause=f"{len(tokens)} patches of {len(scans)} scans "
-                                 "hold brain", remedy="more --reference_scans, or no --rgb")
+            raise WorkbenchError(
+                "too few tokens for colours",
+                cause=f"{len(tokens)} patches of {len(scans)} scans hold brain",
+                remedy="more --reference_scans, or no --rgb",
+            )
         pca = PCA(3, svd_solver="full").fit(tokens)  # svd_flip in it fixes the signs
         low, high = np.percentile(pca.transform(tokens), ENDS, axis=0)
         return cls(pca.mean_, pca.components_, low, high, pca.explained_variance_ratio_, scans)
@@ -104,5 +107,6 @@ def read_rgb(path: Path) -> list[Volume]:
         data = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
         return [Volume(data[name].astype(np.float32) / 255, image.affine) for name in "RGB"]  # type: ignore[attr-defined]
     except (OSError, nib.filebasedimages.ImageFileError, IndexError, ValueError) as error:
-        raise WorkbenchError(f"{path}: not a volume of colours", cause=str(error)[:200],
-                             remedy="give a *_rgb.nii.gz of a tokens run") from error
+        raise WorkbenchError(
+            f"{path}: not a volume of colours", cause=str(error)[:200], remedy="give a *_rgb.nii.gz of a tokens run"
+        ) from error

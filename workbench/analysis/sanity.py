@@ -24,13 +24,19 @@ def robust_z(norms: np.ndarray, brain: np.ndarray) -> np.ndarray:
 def norm_facts(norms: np.ndarray, brain: np.ndarray) -> dict[str, float]:
     """Of one scan's patch tokens: how many are outliers, and how many of these lie in empty background."""
     outlier = robust_z(norms, brain) > OUTLIER
-    return {"tokens": len(norms), "norm_median": float(np.median(norms)), "norm_largest": float(norms.max()),
-            "outliers": int(outlier.sum()), "outliers_in_background": int((outlier & (brain == 0)).sum()),
-            "background_tokens": int((brain == 0).sum())}
+    return {
+        "tokens": len(norms),
+        "norm_median": float(np.median(norms)),
+        "norm_largest": float(norms.max()),
+        "outliers": int(outlier.sum()),
+        "outliers_in_background": int((outlier & (brain == 0)).sum()),
+        "background_tokens": int((brain == 0).sum()),
+    }
 
 
-def region_mass(values: np.ndarray, region: np.ndarray, brain: np.ndarray, draws: int,
-                rng: np.random.Generator) -> dict[str, float] | None:
+def region_mass(
+    values: np.ndarray, region: np.ndarray, brain: np.ndarray, draws: int, rng: np.random.Generator
+) -> dict[str, float] | None:
     """Attention in a region against the same region moved to random places of the brain: same volume, same shape.
 
     Args:
@@ -84,8 +90,13 @@ def mass_summary(table: pd.DataFrame, participant: dict[str, str], seed: int) ->
         participant: Scan → person; a person's scans are averaged first.
     """
     table = table.assign(participant=table["scan_id"].map(participant), ratio=table["inside"] / table["random"])
-    return pd.DataFrame([{"region": region, **row} for region, group in table.groupby("region")
-                         for row in _over_people(group, ("rank", "ratio"), seed)])
+    return pd.DataFrame(
+        [
+            {"region": region, **row}
+            for region, group in table.groupby("region")
+            for row in _over_people(group, ("rank", "ratio"), seed)
+        ]
+    )
 
 
 def outside_summary(shares: pd.DataFrame, index: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -97,8 +108,13 @@ def outside_summary(shares: pd.DataFrame, index: pd.DataFrame, seed: int) -> pd.
         index: scan_id, participant, site.
     """
     table = shares.merge(index[["scan_id", "participant", "site"]], on="scan_id")
-    return pd.DataFrame([{"site": site, **row} for site, group in [("all", table), *table.groupby("site")]
-                         for row in _over_people(group, ("outside_brain",), seed)])
+    return pd.DataFrame(
+        [
+            {"site": site, **row}
+            for site, group in [("all", table), *table.groupby("site")]
+            for row in _over_people(group, ("outside_brain",), seed)
+        ]
+    )
 
 
 def _over_people(table: pd.DataFrame, names: tuple[str, ...], seed: int) -> list[dict[str, object]]:

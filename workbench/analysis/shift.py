@@ -37,10 +37,16 @@ def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
         inputs["task"] = digest_file(task.path / "results" / f"{_task_table(task)}.parquet")
     if not overwrite and (done := finished(config, inputs)):
         return done
-    units = spaces.make_units(scans, vectors, site=config.site, covariates=config.covariates,
-                              smallest=config.smallest_site)
-    facts = {"seed": config.seed, "embed": str(config.embed), "encoder": embed.config["encoder"],
-             "init": embed.config.get("init", "pretrained"), "simulated": embed.simulated}
+    units = spaces.make_units(
+        scans, vectors, site=config.site, covariates=config.covariates, smallest=config.smallest_site
+    )
+    facts = {
+        "seed": config.seed,
+        "embed": str(config.embed),
+        "encoder": embed.config["encoder"],
+        "init": embed.config.get("init", "pretrained"),
+        "simulated": embed.simulated,
+    }
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         tables: dict[str, list[dict[str, Any]]] = {"shift": [], "mixing": [], "predictions": []}
         pairs: list[pd.DataFrame] = []
@@ -66,8 +72,9 @@ def _task_table(task: Run) -> str:
     return "dice" if task.job == "segment" else "predictions"
 
 
-def chosen_spaces(units: spaces.Units, config: ShiftConfig,
-                  notes: list[str]) -> list[tuple[str, spaces.Units, spaces.Fit]]:
+def chosen_spaces(
+    units: spaces.Units, config: ShiftConfig, notes: list[str]
+) -> list[tuple[str, spaces.Units, spaces.Fit]]:
     """Name, people and transform of each space; people who lack a covariate are only in the first."""
     out = [("as it is", units, spaces.as_it_is(units))]
     some = units
@@ -78,42 +85,55 @@ def chosen_spaces(units: spaces.Units, config: ShiftConfig,
         sizes = pd.Series(units.sites[known]).value_counts()
         large = known & np.isin(units.sites, sizes[sizes >= config.smallest_site].index.to_numpy(str))
         lost = sorted(set(units.sites) - set(units.sites[large]))
-        notes.append(f"{int((~large).sum())} of {len(large)} people lack {' or '.join(config.covariates)} and are left "
-                     "out where these are used" + (f"; all of {', '.join(lost)}" if lost else ""))
+        notes.append(
+            f"{int((~large).sum())} of {len(large)} people lack {' or '.join(config.covariates)} and are left "
+            "out where these are used" + (f"; all of {', '.join(lost)}" if lost else "")
+        )
         some = units.take(np.flatnonzero(large))
     usable = bool(units.names) and len(set(some.sites)) >= 2
     if usable:
         if some is not units:
             out.append(("as it is, people with covariates", some, spaces.as_it_is(some)))
-        out.append((f"without {', '.join(dict.fromkeys(n.split('=')[0] for n in units.names))}", some,
-                    spaces.regressed(some)))
+        out.append(
+            (f"without {', '.join(dict.fromkeys(n.split('=')[0] for n in units.names))}", some, spaces.regressed(some))
+        )
     elif units.names:
         notes.append("fewer than two sites know the covariates: nothing is regressed out")
     if config.combat:
-        target = some if usable else spaces.Units(units.table, units.vectors, np.empty((len(units.table), 0)), (),
-                                                  units.left_out)
+        target = (
+            some
+            if usable
+            else spaces.Units(units.table, units.vectors, np.empty((len(units.table), 0)), (), units.left_out)
+        )
         out.append(("ComBat", target, spaces.combat(target, config.seed)))
         notes.append(f"ComBat keeps: {', '.join(target.names) or 'nothing'}")
     return out
 
 
-def compare(name: str, units: spaces.Units, fit: spaces.Fit, config: ShiftConfig,
-            tables: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
+def compare(
+    name: str, units: spaces.Units, fit: spaces.Fit, config: ShiftConfig, tables: dict[str, list[dict[str, Any]]]
+) -> pd.DataFrame:
     """All measures of one space; rows are added to ``tables``, the pairs of sites returned."""
     folds = spaces.folds_of(units, config.folds, config.seed)
     named, sites = measures.predict_site(units, fit, folds), units.sites
     facts: dict[str, Any] = {"space": name, "people": len(set(units.people)), "sites": len(set(sites))}
     rows = tables["shift"]
 
-    def add(measure: str, value: float, low: float = np.nan, high: float = np.nan, chance: float = np.nan,
-            p: float = np.nan) -> None:
+    def add(
+        measure: str, value: float, low: float = np.nan, high: float = np.nan, chance: float = np.nan, p: float = np.nan
+    ) -> None:
         rows.append({**facts, "measure": measure, "value": value, "low": low, "high": high, "chance": chance, "p": p})
 
     right = named == sites
-    add("site predicted (balanced accuracy)", *measures.balanced_accuracy(right, sites, seed=config.seed),
-        chance=1 / facts["sites"])
-    tables["predictions"] += [{"space": name, "participant": person, "site": site, "named": said}
-                              for person, site, said in zip(units.people, sites, named, strict=True)]
+    add(
+        "site predicted (balanced accuracy)",
+        *measures.balanced_accuracy(right, sites, seed=config.seed),
+        chance=1 / facts["sites"],
+    )
+    tables["predictions"] += [
+        {"space": name, "participant": person, "site": site, "named": said}
+        for person, site, said in zip(units.people, sites, named, strict=True)
+    ]
     vectors = spaces.held_out(units, fit, folds)
     drawn = np.arange(len(vectors))
     rng = stream(config.seed, Purpose.LOOKS, 6)
@@ -126,11 +146,18 @@ def compare(name: str, units: spaces.Units, fit: spaces.Fit, config: ShiftConfig
     from sklearn.metrics import silhouette_samples
 
     silhouette = silhouette_samples(vectors, sites)
-    add("silhouette of sites", float(silhouette.mean()), *bootstrap_interval(silhouette, seed=config.seed).ends,
-        chance=0.0)
+    add(
+        "silhouette of sites",
+        float(silhouette.mean()),
+        *bootstrap_interval(silhouette, seed=config.seed).ends,
+        chance=0.0,
+    )
     same, expected = measures.mixing(vectors, sites, config.neighbours)
-    add(f"same site among {min(config.neighbours, len(vectors) - 1)} nearest", float(same.mean()),
-        *bootstrap_interval(same, seed=config.seed).ends, chance=float(expected.mean()))
-    tables["mixing"] += [{"space": name, **row} for row in
-                         measures.mixing_by_site(same, expected, sites, config.seed)]
+    add(
+        f"same site among {min(config.neighbours, len(vectors) - 1)} nearest",
+        float(same.mean()),
+        *bootstrap_interval(same, seed=config.seed).ends,
+        chance=float(expected.mean()),
+    )
+    tables["mixing"] += [{"space": name, **row} for row in measures.mixing_by_site(same, expected, sites, config.seed)]
     return found.pairs

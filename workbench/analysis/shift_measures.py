@@ -26,8 +26,12 @@ def predict_site(units: Units, fit: Fit, folds: list[Fold]) -> np.ndarray:
     for train, test in folds:
         apply = fit(train)
         components = min(COMPONENTS, len(train) - 1, units.vectors.shape[1])
-        model = make_pipeline(StandardScaler(), PCA(components, svd_solver="full"), StandardScaler(),
-                              LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced"))
+        model = make_pipeline(
+            StandardScaler(),
+            PCA(components, svd_solver="full"),
+            StandardScaler(),
+            LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced"),
+        )
         model.fit(apply(units.vectors, train), units.sites[train])
         named[test] = model.predict(apply(units.vectors, test))
     return named.astype(str)
@@ -59,10 +63,21 @@ def distances(vectors: np.ndarray, sites: np.ndarray, *, permutations: int, rng:
     rows = []
     for a, b in itertools.combinations(levels, 2):
         both = np.flatnonzero((sites == a) | (sites == b))
-        (mmd, energy), (p_mmd, p_energy) = _tested(apart[np.ix_(both, both)], sites[both], np.array([a, b]),
-                                                   permutations, rng)
-        rows.append({"site_a": a, "site_b": b, "people_a": int((sites == a).sum()), "people_b": int((sites == b).sum()),
-                     "mmd2": mmd, "mmd2_p": p_mmd, "energy": energy, "energy_p": p_energy})
+        (mmd, energy), (p_mmd, p_energy) = _tested(
+            apart[np.ix_(both, both)], sites[both], np.array([a, b]), permutations, rng
+        )
+        rows.append(
+            {
+                "site_a": a,
+                "site_b": b,
+                "people_a": int((sites == a).sum()),
+                "people_b": int((sites == b).sum()),
+                "mmd2": mmd,
+                "mmd2_p": p_mmd,
+                "energy": energy,
+                "energy_p": p_energy,
+            }
+        )
     pairs = pd.DataFrame(rows)
     for name in ("mmd2", "energy"):
         pairs[f"{name}_p_holm"] = holm(pairs[f"{name}_p"].to_numpy())
@@ -76,8 +91,9 @@ def pairwise(vectors: np.ndarray) -> np.ndarray:
     return pairwise_distances(vectors).astype(np.float32)
 
 
-def _tested(apart: np.ndarray, sites: np.ndarray, levels: np.ndarray, permutations: int,
-            rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _tested(
+    apart: np.ndarray, sites: np.ndarray, levels: np.ndarray, permutations: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """MMD² and energy distance, mean over pairs of sites, and the p of each."""
     off = apart[~np.eye(len(apart), dtype=bool)]
     width = max(float(np.median(off)), 1e-12)
@@ -108,7 +124,7 @@ def _between(matrix: np.ndarray, one_hot: np.ndarray) -> float:
 def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Energy distance of two samples ``(n, D)``, unbiased: 2 E|X−Y| − E|X−X'| − E|Y−Y'|; may be slightly below 0."""
     one_hot = np.zeros((len(a) + len(b), 2), np.float32)
-    one_hot[:len(a), 0] = one_hot[len(a):, 1] = 1
+    one_hot[: len(a), 0] = one_hot[len(a) :, 1] = 1
     return -_between(pairwise(np.concatenate([a, b])), one_hot)
 
 
@@ -128,6 +144,14 @@ def mixing_by_site(same: np.ndarray, expected: np.ndarray, sites: np.ndarray, se
     for site in np.unique(sites):
         mine = sites == site
         low, high = bootstrap_interval(same[mine], seed=seed).ends
-        rows.append({"site": site, "people": int(mine.sum()), "same_site": float(same[mine].mean()), "low": low,
-                     "high": high, "if_mixed": float(expected[mine].mean())})
+        rows.append(
+            {
+                "site": site,
+                "people": int(mine.sum()),
+                "same_site": float(same[mine].mean()),
+                "low": low,
+                "high": high,
+                "if_mixed": float(expected[mine].mean()),
+            }
+        )
     return rows

@@ -35,20 +35,29 @@ class Units:
         return self.table["participant"].to_numpy(str)
 
     def take(self, rows: np.ndarray) -> Units:
-        return Units(self.table.iloc[rows].reset_index(drop=True), self.vectors[rows], self.covariates[rows],
-                     self.names, self.left_out)
+        return Units(
+            self.table.iloc[rows].reset_index(drop=True),
+            self.vectors[rows],
+            self.covariates[rows],
+            self.names,
+            self.left_out,
+        )
 
 
-def make_units(scans: pd.DataFrame, vectors: np.ndarray, *, site: str, covariates: tuple[str, ...],
-               smallest: int) -> Units:
+def make_units(
+    scans: pd.DataFrame, vectors: np.ndarray, *, site: str, covariates: tuple[str, ...], smallest: int
+) -> Units:
     """Average a person's scans of one site; leave out small sites; standardise every feature, drop constant ones.
 
     Raises:
         WorkbenchError: the site column is not there, or fewer than two sites are large enough.
     """
     if site not in scans:
-        raise WorkbenchError(f"column '{site}': the embedded scans do not have it", cause=f"they have: "
-                             f"{', '.join(map(str, scans.columns))}"[:300], remedy="choose another --site")
+        raise WorkbenchError(
+            f"column '{site}': the embedded scans do not have it",
+            cause=f"they have: {', '.join(map(str, scans.columns))}"[:300],
+            remedy="choose another --site",
+        )
     known = scans[site].notna() & (scans[site].astype(str) != "")
     table = scans[known].assign(site=scans[site].astype(str), row=np.flatnonzero(known))
     have = [c for c in covariates if c in table]
@@ -59,8 +68,11 @@ def make_units(scans: pd.DataFrame, vectors: np.ndarray, *, site: str, covariate
     small = {str(s): int(n) for s, n in sizes[sizes < smallest].items()}
     keep = ~units["site"].isin(list(small)).to_numpy()
     if units.loc[keep, "site"].nunique() < 2:
-        raise WorkbenchError("fewer than two sites to compare", cause=", ".join(f"{s}: {n} people" for s, n in
-                             sizes.items()), remedy="gather more sites, or lower --smallest_site")
+        raise WorkbenchError(
+            "fewer than two sites to compare",
+            cause=", ".join(f"{s}: {n} people" for s, n in sizes.items()),
+            remedy="gather more sites, or lower --smallest_site",
+        )
     units, means = units[keep].reset_index(drop=True), means[keep]
     spread = means.std(axis=0)
     means = (means - means.mean(axis=0))[:, spread > 1e-9] / spread[spread > 1e-9]
@@ -99,11 +111,13 @@ def as_it_is(units: Units) -> Fit:
 
 def regressed(units: Units) -> Fit:
     """Subtract what a linear regression on the covariates says, leaving the mean."""
+
     def fit(rows: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         centre = units.covariates[rows].mean(axis=0)
         design = np.column_stack([np.ones(len(rows)), units.covariates[rows] - centre])
         slopes = np.linalg.lstsq(design, units.vectors[rows], rcond=None)[0][1:]
         return lambda vectors, targets: vectors[targets] - (units.covariates[targets] - centre) @ slopes
+
     return fit
 
 
@@ -125,6 +139,7 @@ def combat(units: Units, seed: int) -> Fit:
         if not np.isfinite(harmonised).all():
             raise np.linalg.LinAlgError("site and covariates cannot be told apart")
         return lambda vectors, targets: harmonised[targets]
+
     return fit
 
 

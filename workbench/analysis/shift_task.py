@@ -35,11 +35,12 @@ class Tested:
 
 def tested_people(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: ShiftConfig) -> Tested:
     """Raises:
-        WorkbenchError: the task is of another kind, or its people are not among the embedded.
+    WorkbenchError: the task is of another kind, or its people are not among the embedded.
     """
     if task.job not in ("segment", "classify"):
-        raise WorkbenchError(f"{task.path}: not a task", cause=f"it is a run of '{task.job}'",
-                             remedy="give a segment or a classify run")
+        raise WorkbenchError(
+            f"{task.path}: not a task", cause=f"it is a run of '{task.job}'", remedy="give a segment or a classify run"
+        )
     scores = task.read_table("dice" if task.job == "segment" else "predictions")
     trained = set(task.provenance.get("participants", {}).get("train", []))
     spread = vectors.std(axis=0)
@@ -47,8 +48,11 @@ def tested_people(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: S
     frame = pd.DataFrame(standard).groupby(scans["participant"].to_numpy(str)).mean()
     known = int(frame.index.isin(trained).sum())
     if known < 2:
-        raise WorkbenchError(f"{task.path}: its training people are not among the embedded ones",
-                             cause=f"{known} of {len(trained)} are", remedy="embed the store it was trained on")
+        raise WorkbenchError(
+            f"{task.path}: its training people are not among the embedded ones",
+            cause=f"{known} of {len(trained)} are",
+            remedy="embed the store it was trained on",
+        )
     site_of = dict(zip(scans["scan_id"], scans[config.site].astype(str), strict=True))
     rows = scores[scores["split"] == "test"].assign(place=lambda t: t["scan_id"].map(site_of)).dropna(subset=["place"])
     if task.job == "classify":
@@ -63,15 +67,25 @@ def task_by_site(tested: Tested, seed: int) -> pd.DataFrame:
     for site, group in tested.rows.groupby("place"):
         if tested.kind == "dice":
             people = group.groupby("participant")["dice"].mean().dropna().to_frame()
-            value, (low, high) = float(people["dice"].mean()), bootstrap_interval(people["dice"].to_numpy(),
-                                                                                   seed=seed).ends
+            value, (low, high) = (
+                float(people["dice"].mean()),
+                bootstrap_interval(people["dice"].to_numpy(), seed=seed).ends,
+            )
         else:
             people = group.groupby("participant").agg(score=("score", "mean"), positive=("positive", "first"))
             value, low, high = auroc(people["score"].to_numpy(), people["positive"].to_numpy(bool), seed)
         mine = tested.vectors[tested.vectors.index.isin(set(people.index) - tested.trained)].to_numpy()
-        rows.append({"site": site, "score": tested.kind, "value": value, "low": low, "high": high,
-                     "people": len(people),
-                     "energy_from_training": energy_distance(mine, tested.reference) if len(mine) > 1 else np.nan})
+        rows.append(
+            {
+                "site": site,
+                "score": tested.kind,
+                "value": value,
+                "low": low,
+                "high": high,
+                "people": len(people),
+                "energy_from_training": energy_distance(mine, tested.reference) if len(mine) > 1 else np.nan,
+            }
+        )
     return pd.DataFrame(rows).sort_values("energy_from_training")
 
 
@@ -93,10 +107,18 @@ def task_by_distance(people: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for site, group in [("all", people), *people.groupby("site")]:
         if len(group) >= FEWEST:
-            found = bootstrap_interval(group[["distance", "score"]].to_numpy(), statistic=_spearman, seed=seed,
-                                       draws=DRAWS)
-            rows.append({"site": site, "correlation": found.estimate, "low": found.low, "high": found.high,
-                         "people": len(group)})
+            found = bootstrap_interval(
+                group[["distance", "score"]].to_numpy(), statistic=_spearman, seed=seed, draws=DRAWS
+            )
+            rows.append(
+                {
+                    "site": site,
+                    "correlation": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                    "people": len(group),
+                }
+            )
     return pd.DataFrame(rows, columns=["site", "correlation", "low", "high", "people"])
 
 
@@ -113,7 +135,8 @@ def auroc(scores: np.ndarray, positive: np.ndarray, seed: int) -> tuple[float, f
         return np.nan, np.nan, np.nan
     wins = (a[:, None] > b) + 0.5 * (a[:, None] == b)
     rng = np.random.default_rng(seed)
-    draws = [wins[np.ix_(rng.integers(len(a), size=len(a)), rng.integers(len(b), size=len(b)))].mean()
-             for _ in range(DRAWS)]
+    draws = [
+        wins[np.ix_(rng.integers(len(a), size=len(a)), rng.integers(len(b), size=len(b)))].mean() for _ in range(DRAWS)
+    ]
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(wins.mean()), float(low), float(high)

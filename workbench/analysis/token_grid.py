@@ -64,4 +64,3 @@ def query_vector(grid: TokenGrid, query: Query, store: Store, scan: str) -> np.n
     if not held or not (length := float(np.linalg.norm(vector))):
         raise ScanError(f"{scan}: has no place for {query}", remedy="choose another query")
     return vector / length
-

@@ -52,23 +52,33 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
     chosen = set(config.scans)
     for scan in (*config.scans, *([config.source] if config.source else [])):
         store.position(scan)
-    facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
-             "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated}
+    facts = {
+        "seed": config.seed,
+        "store": str(config.store),
+        "encoder": str(config.encoder),
+        "init": config.init,
+        "objective": card.objective,
+        "preparation": store.fingerprint,
+        "simulated": store.simulated,
+    }
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         encoder = encoder.to(pick_device(config.accelerator))
         encoders: dict[str, Encoder] = {config.init: encoder}
         if config.sanity and config.structures:
             encoders["random beside"] = fresh_encoder(encoder.config, config.seed + BESIDE).to(
-                pick_device(config.accelerator))
+                pick_device(config.accelerator)
+            )
         checker = Checker.prepare(encoders, store, config, run)
         labelled = set(checker.scans)
         maps = _Maps(config, encoder, store, run)
         mapped = [s for s in store.scan_ids if not chosen or s in chosen]
         wanted = [s for s in store.scan_ids if s in labelled or (s in set(mapped) and maps.any)]
         if not wanted:
-            raise WorkbenchError(f"{config.store}: nothing can be compared",
-                                 cause=f"no two people with labels of {', '.join(config.structures)}",
-                                 remedy="choose other --structures, or ask for maps with --source or --rgb")
+            raise WorkbenchError(
+                f"{config.store}: nothing can be compared",
+                cause=f"no two people with labels of {', '.join(config.structures)}",
+                remedy="choose other --structures, or ask for maps with --source or --rgb",
+            )
 
         def work(scan: str) -> Rows:
             grid = token_grid(encoder, store, scan, config.block)
@@ -77,8 +87,9 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
                 rows["correspondence"] = checker.check(scan, config.init, grid)
                 for weights, other in encoders.items():
                     if weights != config.init:
-                        rows["correspondence"] += checker.check(scan, weights, token_grid(other, store, scan,
-                                                                                          config.block))
+                        rows["correspondence"] += checker.check(
+                            scan, weights, token_grid(other, store, scan, config.block)
+                        )
             return rows
 
         tables = ["maps", "correspondence"] if maps.any else ["correspondence"]
@@ -102,8 +113,12 @@ class _Maps:
         self.any = bool(config.source) or config.rgb
         self.vector: np.ndarray | None = None
         self.colours: Colours | None = None
-        self.sidecar = {"encoder": str(config.encoder), "init": config.init, "block": config.block,
-                        "interpolation": "nearest"}
+        self.sidecar = {
+            "encoder": str(config.encoder),
+            "init": config.init,
+            "block": config.block,
+            "interpolation": "nearest",
+        }
         if config.source:
             grid = token_grid(encoder, store, config.source, config.block)
             self.vector = query_vector(grid, parse_query(config.query), store, config.source)
@@ -123,17 +138,40 @@ class _Maps:
             best = int(np.where(grid.brain >= BRAIN, similar, -np.inf).argmax())
             x, y, z = (round(float(v), 2) for v in own.to_world(grid.centre(best)))
             file = Path("volumes") / f"{scan}_desc-similarity_map.nii.gz"
-            write_volume(self.run.path / file, to_source_space(grid.voxels(similar, own.shape), own, source, order=0),
-                         sidecar={**sidecar, "query": self.config.query, "source": self.config.source,
-                                  "unit": "cosine"})
-            rows.append({"scan_id": scan, "kind": "similarity", "file": str(file), "largest": float(similar[best]),
-                         "x_mm": x, "y_mm": y, "z_mm": z})
+            write_volume(
+                self.run.path / file,
+                to_source_space(grid.voxels(similar, own.shape), own, source, order=0),
+                sidecar={**sidecar, "query": self.config.query, "source": self.config.source, "unit": "cosine"},
+            )
+            rows.append(
+                {
+                    "scan_id": scan,
+                    "kind": "similarity",
+                    "file": str(file),
+                    "largest": float(similar[best]),
+                    "x_mm": x,
+                    "y_mm": y,
+                    "z_mm": z,
+                }
+            )
         if self.colours is not None:
             brain = self.store.read_brain(scan)
             channels = [np.where(brain, grid.voxels(c, own.shape), 0) for c in self.colours.of(grid).T]
             file = Path("volumes") / f"{scan}_desc-tokens_rgb.nii.gz"
-            write_rgb(self.run.path / file, [to_source_space(c, own, source, order=0) for c in channels],
-                      sidecar={**sidecar, "unit": "principal components 1, 2, 3 as red, green, blue"})
-            rows.append({"scan_id": scan, "kind": "rgb", "file": str(file), "largest": float("nan"),
-                         "x_mm": float("nan"), "y_mm": float("nan"), "z_mm": float("nan")})
+            write_rgb(
+                self.run.path / file,
+                [to_source_space(c, own, source, order=0) for c in channels],
+                sidecar={**sidecar, "unit": "principal components 1, 2, 3 as red, green, blue"},
+            )
+            rows.append(
+                {
+                    "scan_id": scan,
+                    "kind": "rgb",
+                    "file": str(file),
+                    "largest": float("nan"),
+                    "x_mm": float("nan"),
+                    "y_mm": float("nan"),
+                    "z_mm": float("nan"),
+                }
+            )
         return rows

@@ -22,8 +22,11 @@ def vectors_of(run: Run, token: str) -> tuple[list[str], np.ndarray]:
     columns = pq.read_schema(path).names if path.is_file() else []
     if column not in columns:
         there = ", ".join(c.replace("region_", "region:") for c in columns[1:])
-        raise ConfigError(f"{run.path}: has no embedding '{token}'", cause=f"it has: {there or 'none'}",
-                          remedy="choose another --token, or embed with --regions")
+        raise ConfigError(
+            f"{run.path}: has no embedding '{token}'",
+            cause=f"it has: {there or 'none'}",
+            remedy="choose another --token, or embed with --regions",
+        )
     table = pq.read_table(path, columns=["scan_id", column])
     table = table.filter(table[column].is_valid())
     vectors = table[column].combine_chunks()
@@ -35,8 +38,11 @@ def open_embed(path: object, token: str) -> tuple[Run, pd.DataFrame, np.ndarray]
     """A finished embed run, the cohort's rows of its scans, and their vectors in the same order."""
     run = Run(str(path)).require_ok()
     if run.job != "embed":
-        raise WorkbenchError(f"{path}: not an embed run", cause=f"it is a run of '{run.job}'",
-                             remedy="give the folder that `workbench embed` wrote")
+        raise WorkbenchError(
+            f"{path}: not an embed run",
+            cause=f"it is a run of '{run.job}'",
+            remedy="give the folder that `workbench embed` wrote",
+        )
     ids, vectors = vectors_of(run, token)
     scans = run.read_table("scans").set_index("scan_id").loc[ids].reset_index()
     return run, scans, vectors

@@ -50,12 +50,20 @@ def run_whatif(config: WhatifConfig, *, overwrite: bool = False) -> Run:
     scans = list(config.scans) or draw_people(store, config.people, config.seed)
     for scan in scans:
         store.position(scan)
-    facts = {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
-             "objective": card.objective, "preparation": store.fingerprint, "simulated": store.simulated}
+    facts = {
+        "seed": config.seed,
+        "store": str(config.store),
+        "encoder": str(config.encoder),
+        "init": config.init,
+        "objective": card.objective,
+        "preparation": store.fingerprint,
+        "simulated": store.simulated,
+    }
     device = pick_device(config.accelerator)
     segmenter = Segmenter(config.segment, store, device) if config.segment is not None else None
-    scorer = Scorer(config.classify, store, embed.read_table("embeddings"), device) \
-        if config.classify is not None else None
+    scorer = (
+        Scorer(config.classify, store, embed.read_table("embeddings"), device) if config.classify is not None else None
+    )
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         scale, unit = spread_within_sites(rows, vectors)
         clip = float(Run(store.path).config["clip_percentile"])
@@ -74,8 +82,11 @@ def check_embed(embed: Run, inputs: dict[str, str], config: WhatifConfig) -> Non
     same = embed.provenance.get("inputs", {}).get("encoder") == inputs["encoder"]
     random = config.init == "random" and embed.config.get("seed") != config.seed
     if not same or embed.config.get("init") != config.init or random:
-        raise WorkbenchError(f"{config.embed}: was made with another encoder", cause="its vectors have another unit",
-                             remedy="embed with the same --encoder, --init and --seed")
+        raise WorkbenchError(
+            f"{config.embed}: was made with another encoder",
+            cause="its vectors have another unit",
+            remedy="embed with the same --encoder, --init and --seed",
+        )
 
 
 def draw_people(store: Store, people: int, seed: int) -> list[str]:

@@ -22,8 +22,17 @@ from workbench.prepare.store import Store
 class Asked:
     """All that is asked of one scan after the other."""
 
-    def __init__(self, encoder: Encoder, store: Store, config: WhatifConfig, scale: np.ndarray, spread: float,
-                 clip: float, segmenter: Segmenter | None, scorer: Scorer | None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        store: Store,
+        config: WhatifConfig,
+        scale: np.ndarray,
+        spread: float,
+        clip: float,
+        segmenter: Segmenter | None,
+        scorer: Scorer | None,
+    ) -> None:
         self.encoder, self.store, self.config, self.scale, self.spread = encoder, store, config, scale, spread
         self.clip, self.segmenter, self.scorer = clip, segmenter, scorer
 
@@ -41,8 +50,14 @@ class Asked:
                     changed = change_scan(image, labels, change, strength, seed=seed, clip_percentile=self.clip)
                     now = self.ask(scan, changed.scan, changed.labels)
                 base = base or now
-                rows.append({"scan_id": scan, "change": change, "strength": strength,
-                             **self.compare(base, now, moved_head=change == "rotation" and strength > 0)})
+                rows.append(
+                    {
+                        "scan_id": scan,
+                        "change": change,
+                        "strength": strength,
+                        **self.compare(base, now, moved_head=change == "rotation" and strength > 0),
+                    }
+                )
         return rows
 
     @torch.no_grad()
@@ -55,15 +70,18 @@ class Asked:
         on_device = volume.to(next(encoder.parameters()).device)
         seen = look(encoder, on_device, one_token(0, token_count(encoder, volume))[None])
         tokens = encoder.norm(seen.stream_BND)[0].float().cpu().numpy()
-        cls, patch_mean = tokens[0], tokens[encoder.first_patch:].mean(axis=0)
-        attention = seen.rows_BHQN[0, :, 0, encoder.first_patch:].mean(0).cpu().numpy()
+        cls, patch_mean = tokens[0], tokens[encoder.first_patch :].mean(axis=0)
+        attention = seen.rows_BHQN[0, :, 0, encoder.first_patch :].mean(0).cpu().numpy()
         out: dict[str, Any] = {"vector": cls if self.config.token == "cls" else patch_mean, "attention": attention}
         if self.scorer is not None:
             out["score"] = self.scorer.score(volume, cls, patch_mean)
         if self.segmenter is not None:
             out["classes"] = self.segmenter.classes(values)
-            out["truth"] = None if labels is None else [np.isin(labels, self.store.codes(scan, s))
-                                                        for s in self.segmenter.structures]
+            out["truth"] = (
+                None
+                if labels is None
+                else [np.isin(labels, self.store.codes(scan, s)) for s in self.segmenter.structures]
+            )
         return out
 
     def compare(self, base: dict[str, Any], now: dict[str, Any], *, moved_head: bool) -> dict[str, float]:

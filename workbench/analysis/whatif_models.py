@@ -56,9 +56,11 @@ class Scorer:
         self.network: nn.Module | None = None
         config = ClassifyConfig.build(_settings(run))
         if config.mode not in ("linear", "full") or "positive" not in run.provenance:
-            raise WorkbenchError(f"{path}: cannot be asked about a changed scan",
-                                 cause=f"mode {config.mode}, classes {', '.join(run.provenance['classes']) or 'none'}",
-                                 remedy="give a classify run of mode linear or full with two classes")
+            raise WorkbenchError(
+                f"{path}: cannot be asked about a changed scan",
+                cause=f"mode {config.mode}, classes {', '.join(run.provenance['classes']) or 'none'}",
+                remedy="give a classify run of mode linear or full with two classes",
+            )
         if config.mode == "linear":
             self._fit_again(run, config, vectors)
             return
@@ -79,12 +81,18 @@ class Scorer:
             raise WorkbenchError(f"{run.path}: some of its scans are not embedded", remedy=remedy)
         features = np.stack([np.concatenate([c, m]) for c, m in zip(table["cls"], table["patch_mean"], strict=True)])
         target = read_target(table.assign(**{config.target: table["truth"]}), config)
-        self.probe = fit_regression(features, target, (table["split"] == "train").to_numpy(), config,
-                                    float(run.provenance["inverse_penalty_used"]))
+        self.probe = fit_regression(
+            features,
+            target,
+            (table["split"] == "train").to_numpy(),
+            config,
+            float(run.provenance["inverse_penalty_used"]),
+        )
         worst = float(np.abs(self.probe.predict_proba(features)[:, 1] - table["score"]).max())
         if worst > TOLERANCE:
-            raise WorkbenchError(f"{run.path}: its scores cannot be made again",
-                                 cause=f"they differ by up to {worst:.3g}", remedy=remedy)
+            raise WorkbenchError(
+                f"{run.path}: its scores cannot be made again", cause=f"they differ by up to {worst:.3g}", remedy=remedy
+            )
 
     @torch.no_grad()
     def score(self, volume_11XYZ: Tensor, cls: np.ndarray, patch_mean: np.ndarray) -> float:
@@ -96,8 +104,11 @@ class Scorer:
 def task_run(path: Path, job: str, store: Store) -> Run:
     run = Run(path).require_ok()
     if run.job != job:
-        raise WorkbenchError(f"{path}: not a {job} run", cause=f"it is a run of '{run.job}'",
-                             remedy=f"give the folder that `workbench {job}` wrote")
+        raise WorkbenchError(
+            f"{path}: not a {job} run",
+            cause=f"it is a run of '{run.job}'",
+            remedy=f"give the folder that `workbench {job}` wrote",
+        )
     store.require_fingerprint(str(run.provenance["preparation"]), str(path))
     return run
 
@@ -110,10 +121,16 @@ def _settings(run: Run) -> dict[str, Any]:
 def _load(model: nn.Module, run: Run) -> None:
     checkpoint = latest_checkpoint(run.path / "checkpoints")
     if checkpoint is None:
-        raise WorkbenchError(f"{run.path}: has no checkpoint", cause="its checkpoints folder is empty",
-                             remedy="run it again with --overwrite")
+        raise WorkbenchError(
+            f"{run.path}: has no checkpoint",
+            cause="its checkpoints folder is empty",
+            remedy="run it again with --overwrite",
+        )
     try:
         model.load_state_dict(load_file(checkpoint / "objective.safetensors"))
     except Exception as error:
-        raise WorkbenchError(f"{checkpoint}: cannot be read", cause=f"{type(error).__name__}: {error}"[:300],
-                             remedy="run it again with --overwrite") from error
+        raise WorkbenchError(
+            f"{checkpoint}: cannot be read",
+            cause=f"{type(error).__name__}: {error}"[:300],
+            remedy="run it again with --overwrite",
+        ) from error

@@ -8,8 +8,16 @@ import pandas as pd
 from workbench.errors import WorkbenchError
 from workbench.stats import bootstrap_interval
 
-MEASURES = ("moved", "cosine", "attention_correlation", "attention_change", "dice", "dice_to_unchanged", "score",
-            "flipped")
+MEASURES = (
+    "moved",
+    "cosine",
+    "attention_correlation",
+    "attention_change",
+    "dice",
+    "dice_to_unchanged",
+    "score",
+    "flipped",
+)
 
 
 def spread_within_sites(scans: pd.DataFrame, vectors: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
@@ -21,15 +29,20 @@ def spread_within_sites(scans: pd.DataFrame, vectors: np.ndarray) -> tuple[np.nd
     by_site = frame.groupby(level=0)
     sizes, middles = by_site.size(), by_site.mean()
     if not (sizes > 1).any():
-        raise WorkbenchError("no site has two people embedded", cause="the spread within sites is not known",
-                             remedy="embed more people")
+        raise WorkbenchError(
+            "no site has two people embedded", cause="the spread within sites is not known", remedy="embed more people"
+        )
     residual = (frame - by_site.transform("mean")).to_numpy()
     free = int((sizes - 1).sum())
     spread = float(np.sqrt((residual**2).sum() / free))
     m = middles.to_numpy()
     gaps = [np.linalg.norm(m[i] - m[j]) for i in range(len(m)) for j in range(i)]
-    return scale, {"spread": spread, "people": len(frame), "sites": len(sizes),
-                   "between_site_means": float(np.mean(gaps)) / spread if gaps else np.nan}
+    return scale, {
+        "spread": spread,
+        "people": len(frame),
+        "sites": len(sizes),
+        "between_site_means": float(np.mean(gaps)) / spread if gaps else np.nan,
+    }
 
 
 def curves(table: pd.DataFrame, participant: dict[str, str], seed: int) -> pd.DataFrame:
@@ -42,8 +55,17 @@ def curves(table: pd.DataFrame, participant: dict[str, str], seed: int) -> pd.Da
             values = people[measure].dropna().to_numpy()
             if len(values):
                 low, high = bootstrap_interval(values, seed=seed).ends
-                rows.append({"change": change, "strength": strength, "measure": measure, "value": values.mean(),
-                             "low": low, "high": high, "people": len(values)})
+                rows.append(
+                    {
+                        "change": change,
+                        "strength": strength,
+                        "measure": measure,
+                        "value": values.mean(),
+                        "low": low,
+                        "high": high,
+                        "people": len(values),
+                    }
+                )
     return pd.DataFrame(rows)
 
 
@@ -60,6 +82,13 @@ def flips(table: pd.DataFrame) -> pd.DataFrame:
             i = crossed[0]
             a, b = margins[i - 1], margins[i]
             at = float(strengths[i - 1] + (strengths[i] - strengths[i - 1]) * (a / (a - b) if a != b else 1.0))
-        rows.append({"scan_id": scan, "change": change, "score_unchanged": margins[0] + 0.5, "flips_at": at,
-                     "strongest": strengths[-1]})
+        rows.append(
+            {
+                "scan_id": scan,
+                "change": change,
+                "score_unchanged": margins[0] + 0.5,
+                "flips_at": at,
+                "strongest": strengths[-1],
+            }
+        )
     return pd.DataFrame(rows, columns=["scan_id", "change", "score_unchanged", "flips_at", "strongest"])

@@ -13,8 +13,26 @@ if TYPE_CHECKING:
     from workbench.batch.report import write_html
     from workbench.batch.results import record
 
-__all__ = ["BatchConfig", "NotebookConfig", "batch_status", "collect_batch", "record", "run_batch", "run_notebook",
-           "write_html"]
-__getattr__ = lazy.names(__name__, {
-    "NotebookConfig": "config", "run_notebook": "notebook", "write_html": "report", "record": "results",
-    "BatchConfig": "batch_config", "run_batch": "batch", "batch_status": "collect", "collect_batch": "collect"})
+__all__ = [
+    "BatchConfig",
+    "NotebookConfig",
+    "batch_status",
+    "collect_batch",
+    "record",
+    "run_batch",
+    "run_notebook",
+    "write_html",
+]
+__getattr__ = lazy.names(
+    __name__,
+    {
+        "NotebookConfig": "config",
+        "run_notebook": "notebook",
+        "write_html": "report",
+        "record": "results",
+        "BatchConfig": "batch_config",
+        "run_batch": "batch",
+        "batch_status": "collect",
+        "collect_batch": "collect",
+    },
+)

@@ -38,16 +38,18 @@ def run_batch(config: BatchConfig, *, overwrite: bool = False) -> Run:
             batch.note(n_ok=int((table["state"] == "ok").sum()), simulated=bool(table["simulated"].any()))
         if failed:
             names = sorted(failed)
-            raise RunsFailed(f"{config.out}: {len(failed)} of {len(runs)} runs failed",
-                             cause="\n          ".join([f"{name}: {failed[name]}" for name in names[:5]]
-                                                       + ["…"] * (len(names) > 5)),
-                             remedy=f"each folder below {config.out / RUNS} holds notebook.html and traceback.txt; the "
-                                    "same command does the failed ones again")
+            raise RunsFailed(
+                f"{config.out}: {len(failed)} of {len(runs)} runs failed",
+                cause="\n          ".join([f"{name}: {failed[name]}" for name in names[:5]] + ["…"] * (len(names) > 5)),
+                remedy=f"each folder below {config.out / RUNS} holds notebook.html and traceback.txt; the "
+                "same command does the failed ones again",
+            )
     return batch
 
 
 def _execute(config: BatchConfig, todo: list[PlannedRun], total: int, failed: dict[str, str]) -> None:
     with tqdm(total=total, initial=total - len(todo), desc="batch", unit="run") as bar:
+
         def told(run: PlannedRun, why: str) -> None:
             if why:
                 failed[run.name] = why

@@ -79,16 +79,28 @@ def told(status: pd.DataFrame) -> str:
 
 
 def _row(planned: PlannedRun, queued: dict[str, str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": planned.name, "folder": f"{RUNS}/{planned.name}", "state": "new", "minutes": None,
-                           "memory_gb": None, "simulated": False, "why": None, "recorded": {}}
+    row: dict[str, Any] = {
+        "run": planned.name,
+        "folder": f"{RUNS}/{planned.name}",
+        "state": "new",
+        "minutes": None,
+        "memory_gb": None,
+        "simulated": False,
+        "why": None,
+        "recorded": {},
+    }
     try:
         run = Run(planned.folder)
         status, facts = run.status, run.provenance
         seconds = status.get("seconds")
-        row |= {"state": status.get("state"), "minutes": None if seconds is None else round(seconds / 60, 2),
-                "memory_gb": facts.get("memory_gb"), "simulated": run.simulated,
-                "why": facts.get("failure") or status.get("why"),
-                "recorded": facts.get("recorded", {}) if status.get("state") == "ok" else {}}
+        row |= {
+            "state": status.get("state"),
+            "minutes": None if seconds is None else round(seconds / 60, 2),
+            "memory_gb": facts.get("memory_gb"),
+            "simulated": run.simulated,
+            "why": facts.get("failure") or status.get("why"),
+            "recorded": facts.get("recorded", {}) if status.get("state") == "ok" else {},
+        }
     except WorkbenchError:
         pass  # not begun
     if row["state"] not in ("ok", "running") and planned.name in queued:
@@ -118,15 +130,20 @@ def _tables(plan: list[PlannedRun], status: pd.DataFrame, table: str) -> pd.Data
                 fresh = {(f"parameter_{n}" if n in rows else n): v for n, v in own.items()}
                 parts.append(rows.assign(**fresh)[[*fresh, *rows.columns]])
     if not parts:
-        raise WorkbenchError(f"no run of this batch has a table '{table}'",
-                             remedy="`workbench runs FOLDER` lists the runs; their tables lie in results/")
+        raise WorkbenchError(
+            f"no run of this batch has a table '{table}'",
+            remedy="`workbench runs FOLDER` lists the runs; their tables lie in results/",
+        )
     return pd.concat(parts, ignore_index=True)
 
 
 def _uniform(values: list[Any]) -> list[Any]:
     """One kind of value a column, as Parquet wants it: numbers, truth values or text; what is mixed becomes JSON."""
-    kinds = {bool if isinstance(v, bool) else float if isinstance(v, int | float) else type(v)
-             for v in values if v is not None}
+    kinds = {
+        bool if isinstance(v, bool) else float if isinstance(v, int | float) else type(v)
+        for v in values
+        if v is not None
+    }
     if len(kinds) > 1 or kinds & {list, dict}:
         return [None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]
     return values

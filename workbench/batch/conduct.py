@@ -36,8 +36,9 @@ class Worker(ForkServer):
         super().__init__("workbench.batch.worker", environment)
 
 
-def conduct(run: Run, work: dict[str, Any], worker: Worker, limits: Limits | None = None,
-            stop: threading.Event | None = None) -> None:
+def conduct(
+    run: Run, work: dict[str, Any], worker: Worker, limits: Limits | None = None, stop: threading.Event | None = None
+) -> None:
     """Run a notebook in ``worker`` to its end, within ``limits``, and note the memory it took.
 
     Args:
@@ -91,12 +92,19 @@ def conduct(run: Run, work: dict[str, Any], worker: Worker, limits: Limits | Non
         run.note(failure=cause)
         (run.path / TRACEBACK).write_text(f"{why}\n{text}".strip() + "\n")
         where = f", cell {told['cell']}" if told.get("cell") else ""
-        raise WorkbenchError(f"{work['output']}: the notebook failed{where}", cause=cause,
-                             remedy="the notebook at this path holds the outputs and the traceback; correct the cause "
-                                    "and run the same command again")
+        raise WorkbenchError(
+            f"{work['output']}: the notebook failed{where}",
+            cause=cause,
+            remedy="the notebook at this path holds the outputs and the traceback; correct the cause "
+            "and run the same command again",
+        )
 
 
 def work_of(run: Run, notebook: Path, values: dict[str, Any], *, log: bool) -> dict[str, Any]:
     """The question to a worker for a run that writes into ``run``."""
-    return {"notebook": str(notebook), "output": str(run.path / "notebook.ipynb"), "values": values,
-            **({"log": str(run.path / LOG)} if log else {})}
+    return {
+        "notebook": str(notebook),
+        "output": str(run.path / "notebook.ipynb"),
+        "values": values,
+        **({"log": str(run.path / LOG)} if log else {}),
+    }

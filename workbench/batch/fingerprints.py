@@ -18,8 +18,10 @@ SKIPPED = {"out"}  # what the run writes is no input
 def template_version(notebook: Path) -> str:
     """Of the cells' kinds, sources and tags: saving a notebook with other outputs does not change it."""
     content = json.loads(notebook.read_text())
-    cells = [(cell.get("cell_type"), "".join(cell.get("source", "")), cell.get("metadata", {}).get("tags", []))
-             for cell in content.get("cells", [])]
+    cells = [
+        (cell.get("cell_type"), "".join(cell.get("source", "")), cell.get("metadata", {}).get("tags", []))
+        for cell in content.get("cells", [])
+    ]
     return digest_text(json.dumps(cells))
 
 

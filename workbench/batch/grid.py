@@ -23,11 +23,19 @@ def expand(config: BatchConfig) -> list[dict[str, Any]]:
     points = [dict(zip(config.grid, values, strict=True)) for values in itertools.product(*config.grid.values())]
     in_rows = {name for row in rows for name in row}
     for name in sorted(in_rows | config.grid.keys() | config.parameters.keys()):
-        places = [place for place, names in (("parameters", config.parameters), ("grid", config.grid),
-                                             ("table" if config.table else "runs", in_rows)) if name in names]
+        places = [
+            place
+            for place, names in (
+                ("parameters", config.parameters),
+                ("grid", config.grid),
+                ("table" if config.table else "runs", in_rows),
+            )
+            if name in names
+        ]
         if len(places) > 1:
-            raise ConfigError(f"parameter {name} is given in {' and in '.join(places)}",
-                              remedy="keep it in one of them")
+            raise ConfigError(
+                f"parameter {name} is given in {' and in '.join(places)}", remedy="keep it in one of them"
+            )
     return [_plain({**config.parameters, **row, **point}) for row in rows for point in points]
 
 
@@ -40,16 +48,21 @@ def read_table(path: Path) -> list[dict[str, Any]]:
         raise ConfigError(f"{path}: cannot be read as a table", cause=str(error), remedy="check the path") from error
     header = [name.strip() for name in lines[0]] if lines else []
     if len(lines) < 2 or len(set(header)) < len(header) or not all(header):
-        raise ConfigError(f"{path}: not a table of parameters",
-                          cause="it needs a first line of different names and at least one line below it",
-                          remedy="write one column a parameter and one line a run")
+        raise ConfigError(
+            f"{path}: not a table of parameters",
+            cause="it needs a first line of different names and at least one line below it",
+            remedy="write one column a parameter and one line a run",
+        )
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         if not any(cell.strip() for cell in line):
             continue
         if len(line) != len(header):
-            raise ConfigError(f"{path}, line {number}: has {len(line)} cells", cause=f"the header has {len(header)}",
-                              remedy="quote cells that hold a comma")
+            raise ConfigError(
+                f"{path}, line {number}: has {len(line)} cells",
+                cause=f"the header has {len(header)}",
+                remedy="quote cells that hold a comma",
+            )
         try:
             rows.append({name: parse_value(cell) for name, cell in zip(header, line, strict=True) if cell.strip()})
         except ValueError as error:
@@ -63,8 +76,9 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"parameter {name}: {value!r} is no plain value",
-                              cause=f"it is a {type(value).__name__}",
-                              remedy="use numbers, true, false, null, text, lists or mappings; quote dates and nan"
-                              ) from error
+            raise ConfigError(
+                f"parameter {name}: {value!r} is no plain value",
+                cause=f"it is a {type(value).__name__}",
+                remedy="use numbers, true, false, null, text, lists or mappings; quote dates and nan",
+            ) from error
     return json.loads(json.dumps(values))

@@ -56,22 +56,31 @@ def environment(config: BatchConfig, place: int) -> dict[str, str]:
     added = share_of_cores(config.processes, config.threads)
     if config.devices:
         each = len(config.devices) // config.processes
-        added["CUDA_VISIBLE_DEVICES"] = ",".join(config.devices[place * each:(place + 1) * each])
+        added["CUDA_VISIBLE_DEVICES"] = ",".join(config.devices[place * each : (place + 1) * each])
     return added
 
 
 def do_run(planned: PlannedRun, worker: Worker, limits: Limits, stop: threading.Event | None = None) -> None:
     """One run of a batch from its start to its record; raises as ``conduct`` does."""
-    with start_run(planned.config, inputs=planned.inputs, parameters=planned.given,
-                   notebook_fingerprint=planned.notebook_fingerprint) as run:
+    with start_run(
+        planned.config,
+        inputs=planned.inputs,
+        parameters=planned.given,
+        notebook_fingerprint=planned.notebook_fingerprint,
+    ) as run:
         out = planned.values.get("out")
         forget(out)
         conduct(run, work_of(run, Path(planned.notebook), planned.values, log=True), worker, limits, stop)
         run.note(**facts_after(out))
 
 
-def _place(worker: Worker, waiting: queue.SimpleQueue[PlannedRun], ended: queue.SimpleQueue[Ended],
-           limits: Limits, stop: threading.Event) -> None:
+def _place(
+    worker: Worker,
+    waiting: queue.SimpleQueue[PlannedRun],
+    ended: queue.SimpleQueue[Ended],
+    limits: Limits,
+    stop: threading.Event,
+) -> None:
     """Take one run after the other until none is waiting. Whatever goes wrong with one, the next is taken."""
     try:
         with worker:

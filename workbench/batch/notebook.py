@@ -33,8 +33,10 @@ def run_notebook(config: NotebookConfig, *, overwrite: bool = False, worker: Wor
     fingerprint = digest_file(config.notebook)
     if not overwrite and (done := finished(config)) and _up_to_date(done, fingerprint):
         return done
-    with start_run(config, overwrite=overwrite, notebook_fingerprint=fingerprint, parameters=config.values) as run, \
-            (nullcontext(worker) if worker is not None else Worker()) as hands:
+    with (
+        start_run(config, overwrite=overwrite, notebook_fingerprint=fingerprint, parameters=config.values) as run,
+        nullcontext(worker) if worker is not None else Worker() as hands,
+    ):
         out = {**defaults, **config.values}.get("out")
         forget(out)
         conduct(run, work_of(run, config.notebook, config.values, log=False), hands)
@@ -51,36 +53,49 @@ def read_parameters(notebook: Path) -> dict[str, Any]:
         ConfigError: not a notebook that Papermill can run.
     """
     if notebook.suffix != ".ipynb" or not notebook.is_file():
-        raise ConfigError(f"{notebook}: not a notebook", cause="it must be an existing .ipynb file",
-                          remedy="check the path; `jupytext --to ipynb` makes one from a .py source")
+        raise ConfigError(
+            f"{notebook}: not a notebook",
+            cause="it must be an existing .ipynb file",
+            remedy="check the path; `jupytext --to ipynb` makes one from a .py source",
+        )
     if importlib.util.find_spec("papermill") is None:
-        raise WorkbenchError("notebooks cannot be run", cause="Papermill is not installed",
-                             remedy="pip install 'volta-workbench[batch,notebooks]'")
+        raise WorkbenchError(
+            "notebooks cannot be run",
+            cause="Papermill is not installed",
+            remedy="pip install 'volta-workbench[batch,notebooks]'",
+        )
     try:
         cells = json.loads(notebook.read_text())["cells"]
         tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
         lines = ast.parse("".join(tagged[0]["source"])).body if tagged else []
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
-        raise ConfigError(f"{notebook}: cannot be read as a notebook", cause=f"{type(error).__name__}: {error}"[:200],
-                          remedy="open it in JupyterLab and save it again; its parameters cell must be plain Python"
-                          ) from error
+        raise ConfigError(
+            f"{notebook}: cannot be read as a notebook",
+            cause=f"{type(error).__name__}: {error}"[:200],
+            remedy="open it in JupyterLab and save it again; its parameters cell must be plain Python",
+        ) from error
     return {name: _literal(value) for line in lines for name, value in _assigned(line)}
 
 
 def check_names(names: Collection[str], defaults: dict[str, Any], notebook: Path) -> None:
     """Refuse parameters that the notebook does not have."""
     if unknown := sorted(set(names) - set(defaults)):
-        raise ConfigError(f"{notebook}: has no parameter {', '.join(unknown)}",
-                          cause=f"its parameters cell has: {', '.join(defaults) or 'nothing'}",
-                          remedy="check the spelling, or add it to the notebook's parameters cell")
+        raise ConfigError(
+            f"{notebook}: has no parameter {', '.join(unknown)}",
+            cause=f"its parameters cell has: {', '.join(defaults) or 'nothing'}",
+            remedy="check the spelling, or add it to the notebook's parameters cell",
+        )
 
 
 def facts_after(folder: Any) -> dict[str, Any]:
     """What there is to know once the notebook has run: the runs below its own ``out`` (path → job), what it recorded
     there, and whether any of it is on simulated data."""
     runs = find_runs(folder) if isinstance(folder, str) else {}
-    return {"runs": {str(run.path.resolve()): run.job for run in runs.values()}, "recorded": recorded(folder),
-            "simulated": any(run.simulated for run in runs.values())}
+    return {
+        "runs": {str(run.path.resolve()): run.job for run in runs.values()},
+        "recorded": recorded(folder),
+        "simulated": any(run.simulated for run in runs.values()),
+    }
 
 
 def made_runs_are_there(run: Run) -> bool:

@@ -77,8 +77,11 @@ def plan_runs(config: BatchConfig) -> list[PlannedRun]:
     rows = expand(config)
     check_names({name for row in rows for name in row}, defaults, config.notebook)
     if any("out" in row for row in rows):
-        raise ConfigError("parameter out is given", cause="the batch sets it, so that each run has a folder of its own",
-                          remedy="leave it away; the runs' folders are in the table that `collect` writes")
+        raise ConfigError(
+            "parameter out is given",
+            cause="the batch sets it, so that each run has a folder of its own",
+            remedy="leave it away; the runs' folders are in the table that `collect` writes",
+        )
     template, fingerprint = template_version(config.notebook), digest_file(config.notebook)
     code, inputs, known = code_version(config.code), Inputs(), _known_folders(config.out / RUNS)
     varying = [name for name in rows[0] if name not in config.parameters] if rows else []
@@ -89,8 +92,11 @@ def plan_runs(config: BatchConfig) -> list[PlannedRun]:
         key = digest_text(json.dumps(complete, sort_keys=True, default=str), json.dumps(read, sort_keys=True))[:12]
         if key in planned:
             first = list(planned).index(key) + 1
-            raise ConfigError(f"{config.notebook}: runs {first} and {number} are the same",
-                              cause=f"both have {row}", remedy="remove one of them")
+            raise ConfigError(
+                f"{config.notebook}: runs {first} and {number} are the same",
+                cause=f"both have {row}",
+                remedy="remove one of them",
+            )
         name = known.get(key) or f"{_slug({n: row[n] for n in varying if n in row})}-{key}"
         folder = config.out.resolve() / RUNS / name
         values = {**row, "out": str(folder / RUNS)} if "out" in defaults else row
@@ -113,8 +119,11 @@ def load_plan(folder: Path) -> list[PlannedRun]:
         entries = json.loads((folder / PLAN).read_text())
         return [PlannedRun(**{**entry, "folder": str(folder.resolve() / RUNS / entry["name"])}) for entry in entries]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"{folder}: not the folder of a batch", cause=f"{PLAN}: {error}"[:200],
-                          remedy="give the --out of `workbench batch`") from error
+        raise ConfigError(
+            f"{folder}: not the folder of a batch",
+            cause=f"{PLAN}: {error}"[:200],
+            remedy="give the --out of `workbench batch`",
+        ) from error
 
 
 def plan_batch(config: BatchConfig) -> str:
@@ -122,8 +131,11 @@ def plan_batch(config: BatchConfig) -> str:
     runs = plan_runs(config)
     todo = [run for run in runs if run.state != "ok"]
     width = max(len(run.name) for run in runs)
-    lines = [f"{run.name:<{width}}  {run.state if run.state != 'ok' else 'done':<11} "
-             + " ".join(f"{name}={json.dumps(value)}" for name, value in run.given.items()) for run in runs]
+    lines = [
+        f"{run.name:<{width}}  {run.state if run.state != 'ok' else 'done':<11} "
+        + " ".join(f"{name}={json.dumps(value)}" for name, value in run.given.items())
+        for run in runs
+    ]
     return "\n".join([*lines, f"{len(runs)} runs, {len(runs) - len(todo)} done, {len(todo)} to do"])
 
 
@@ -137,4 +149,3 @@ def _slug(values: dict[str, Any]) -> str:
     """The parameters in words that every file system takes."""
     words = "_".join(f"{n}-{v if isinstance(v, str) else json.dumps(v)}" for n, v in values.items())
     return re.sub(r"[^A-Za-z0-9._-]+", "-", words)[:60].strip("-._") or "run"
-

@@ -51,9 +51,12 @@ def end_strays(below: Path) -> int:
             if process.pid == os.getpid() or process.uids().real != os.getuid():
                 continue
             environment = process.environ()
-            if (mark := environment.get(MARK)) and Path(mark).is_relative_to(below) \
-                    and environment.get("SLURM_JOB_ID") == os.environ.get("SLURM_JOB_ID") \
-                    and not _is_ancestor(process):
+            if (
+                (mark := environment.get(MARK))
+                and Path(mark).is_relative_to(below)
+                and environment.get("SLURM_JOB_ID") == os.environ.get("SLURM_JOB_ID")
+                and not _is_ancestor(process)
+            ):
                 process.kill()
                 strays.append(process)
     psutil.wait_procs(strays, timeout=5)

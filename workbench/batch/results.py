@@ -57,5 +57,8 @@ def _cell(name: str, value: Any) -> Any:
     if isinstance(value, numbers.Real):
         number = float(value)
         return number if number - number == 0 else None
-    raise WorkbenchError(f"record: {name} is a {type(value).__name__}", cause="a result is one cell of a table",
-                         remedy="record its numbers one by one, or write a table into a run folder")
+    raise WorkbenchError(
+        f"record: {name} is a {type(value).__name__}",
+        cause="a result is one cell of a table",
+        remedy="record its numbers one by one, or write a table into a run folder",
+    )

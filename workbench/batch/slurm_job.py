@@ -50,8 +50,9 @@ class Tasks:
     @classmethod
     def load(cls, path: Path) -> Tasks:
         stored: dict[str, Any] = json.loads(path.read_text())
-        return cls(**{**stored, "runs": [PlannedRun(**run) for run in stored["runs"]],
-                      "limits": Limits(**stored["limits"])})
+        return cls(
+            **{**stored, "runs": [PlannedRun(**run) for run in stored["runs"]], "limits": Limits(**stored["limits"])}
+        )
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -85,8 +86,10 @@ def _queue_again(run: Run, job: str, requeues: int, *, late: bool) -> int:
     times = int(run.provenance.get(OUT_OF_TIME, {}).get(job, 0)) + late
     run.note(**{OUT_OF_TIME: {job: times}})
     if late and times > requeues:
-        why = f"out of time {times} times (slurm.requeues is {requeues}); its state is saved, and the same " \
-              "command goes on with it"
+        why = (
+            f"out of time {times} times (slurm.requeues is {requeues}); its state is saved, and the same "
+            "command goes on with it"
+        )
         run.set_status("interrupted", why=why)
         print(why, file=sys.stderr)
         return 130

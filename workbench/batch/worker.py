@@ -30,8 +30,11 @@ stopping = threading.Event()
 
 
 def main() -> int:
-    return serve(_preload, _begin, lambda work: execute(Path(work["notebook"]), Path(work["output"]), work["values"],
-                                                        bar=not work.get("log")))
+    return serve(
+        _preload,
+        _begin,
+        lambda work: execute(Path(work["notebook"]), Path(work["output"]), work["values"], bar=not work.get("log")),
+    )
 
 
 def _preload() -> None:
@@ -77,11 +80,20 @@ def execute(notebook: Path, output: Path, values: dict[str, Any], *, bar: bool =
     told: dict[str, Any] = {}
     sockets = Path(tempfile.mkdtemp(prefix=f"{SOCKETS}{os.getpid()}-"))
     try:
-        papermill.execute_notebook(str(notebook), str(output), parameters=values, config=private_sockets(sockets),
-                                   progress_bar=bar, on_cell_start=_before_cell)
+        papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters=values,
+            config=private_sockets(sockets),
+            progress_bar=bar,
+            on_cell_start=_before_cell,
+        )
     except papermill.PapermillExecutionError as error:
-        told = {"failed": f"{error.ename}: {error.evalue}".removesuffix(": "), "cell": error.exec_count,
-                "traceback": re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))}
+        told = {
+            "failed": f"{error.ename}: {error.evalue}".removesuffix(": "),
+            "cell": error.exec_count,
+            "traceback": re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)),
+        }
         if error.ename == "KeyboardInterrupt":
             told = {"stopped": True}
     except Exception as error:  # a kernel that does not start or that was killed; the output holds what came before

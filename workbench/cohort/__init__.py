@@ -14,10 +14,32 @@ if TYPE_CHECKING:
     from workbench.cohort.split_job import run_split
     from workbench.cohort.splits import load_split, save_split, split_participants
 
-__all__ = ["Cohort", "CohortConfig", "SimulateConfig", "SplitConfig", "canonical_structure", "load_cohort",
-           "load_split", "run_cohort", "run_simulate", "run_split", "save_split", "split_participants"]
-__getattr__ = lazy.names(__name__, {
-    "CohortConfig": "config", "SplitConfig": "config", "run_cohort": "build", "run_split": "split_job",
-    "SimulateConfig": "simulate_config", "run_simulate": "simulate",
-    "Cohort": "cohort", "load_cohort": "cohort", "canonical_structure": "labels",
-    **dict.fromkeys(["load_split", "save_split", "split_participants"], "splits")})
+__all__ = [
+    "Cohort",
+    "CohortConfig",
+    "SimulateConfig",
+    "SplitConfig",
+    "canonical_structure",
+    "load_cohort",
+    "load_split",
+    "run_cohort",
+    "run_simulate",
+    "run_split",
+    "save_split",
+    "split_participants",
+]
+__getattr__ = lazy.names(
+    __name__,
+    {
+        "CohortConfig": "config",
+        "SplitConfig": "config",
+        "run_cohort": "build",
+        "run_split": "split_job",
+        "SimulateConfig": "simulate_config",
+        "run_simulate": "simulate",
+        "Cohort": "cohort",
+        "load_cohort": "cohort",
+        "canonical_structure": "labels",
+        **dict.fromkeys(["load_split", "save_split", "split_participants"], "splits"),
+    },
+)

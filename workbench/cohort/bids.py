@@ -40,8 +40,11 @@ def read_bids(root: Path, dataset: str, *, prefer: str | None = None) -> Source:
     source = Source(dataset)
     found = sorted(path for pattern in PATTERNS for path in root.glob(pattern) if path.name.endswith(IMAGE_ENDINGS))
     if not found:
-        raise WorkbenchError(f"{root}: no T1w scan found", remedy="name the files as BIDS does, or list them in a CSV",
-                             cause="looked for sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]")
+        raise WorkbenchError(
+            f"{root}: no T1w scan found",
+            remedy="name the files as BIDS does, or list them in a CSV",
+            cause="looked for sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]",
+        )
     people = _participants(root, source)
     simulated = is_simulated(root)
     taken: set[str] = set()
@@ -50,8 +53,12 @@ def read_bids(root: Path, dataset: str, *, prefer: str | None = None) -> Source:
         if candidate is None:
             continue
         if (stem := str(path.parent / stem_of(path))) in taken:
-            source.refuse(path, "the same scan is there as .nii.gz, which is used", "remove one of the two",
-                          participant_id=candidate.participant_id)
+            source.refuse(
+                path,
+                "the same scan is there as .nii.gz, which is used",
+                "remove one of the two",
+                participant_id=candidate.participant_id,
+            )
             continue
         taken.add(stem)
         source.candidates.append(candidate)
@@ -68,8 +75,9 @@ def read_bids(root: Path, dataset: str, *, prefer: str | None = None) -> Source:
     return source
 
 
-def _candidate(path: Path, root: Path, source: Source, people: dict[str, dict[str, Any]],
-               simulated: bool) -> Candidate | None:
+def _candidate(
+    path: Path, root: Path, source: Source, people: dict[str, dict[str, Any]], simulated: bool
+) -> Candidate | None:
     entities, folders = entities_of(path), path.relative_to(root).parts
     person = folders[0]
     session = folders[1] if folders[1].startswith("ses-") else ""
@@ -77,15 +85,22 @@ def _candidate(path: Path, root: Path, source: Source, people: dict[str, dict[st
     if named != (person, session):
         # whose scan it is cannot be told, and a guess could put one person on two sides of a split
         says, lies = (" ".join(both).strip() for both in (named, (person, session)))
-        source.refuse(path, f"the name says {says}, its folder {lies}", "rename the file or move it",
-                      participant_id=person)
+        source.refuse(
+            path, f"the name says {says}, its folder {lies}", "rename the file or move it", participant_id=person
+        )
         return None
     values = {**people.get(person, {}), **_session_values(root / person, session, source)}
     if not any(name.lower().startswith("scanner") for name in values):
         values |= _scanner(path)
-    return Candidate(source.dataset, person, absolute(path), session=session,
-                     entities="_".join(f"{key}-{value}" for key, value in entities.items()), values=values,
-                     simulated=simulated)
+    return Candidate(
+        source.dataset,
+        person,
+        absolute(path),
+        session=session,
+        entities="_".join(f"{key}-{value}" for key, value in entities.items()),
+        values=values,
+        simulated=simulated,
+    )
 
 
 def _participants(root: Path, source: Source) -> dict[str, dict[str, Any]]:

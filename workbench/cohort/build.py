@@ -26,10 +26,32 @@ from workbench.cohort.source import Candidate, Source, plain
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, start_run
 
-COLUMNS = ["scan_id", "participant", "session", "dataset", "path", "seg_path", "mask_path", "site", "scanner", "sex",
-           "age"]
-CHECKED = ["simulated", "x", "y", "z", "sx", "sy", "sz", "axcodes", "fingerprint", "seg_fingerprint",
-           "mask_fingerprint"]
+COLUMNS = [
+    "scan_id",
+    "participant",
+    "session",
+    "dataset",
+    "path",
+    "seg_path",
+    "mask_path",
+    "site",
+    "scanner",
+    "sex",
+    "age",
+]
+CHECKED = [
+    "simulated",
+    "x",
+    "y",
+    "z",
+    "sx",
+    "sy",
+    "sz",
+    "axcodes",
+    "fingerprint",
+    "seg_fingerprint",
+    "mask_fingerprint",
+]
 SET_ASIDE = ["path", "dataset", "participant", "kind", "cause", "remedy"]
 PLACES = ["path", "seg_path", "mask_path"]  # where files lie is no property of the cohort
 
@@ -57,13 +79,20 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
         run.write_table("set_aside", set_aside)
         print(report(table, set_aside, notes), file=sys.stderr)
         if table.empty:
-            raise WorkbenchError("no scan can be used", cause=f"{len(set_aside)} set aside; see above",
-                                 remedy=f"every cause is in {run.path}/results/set_aside.parquet")
+            raise WorkbenchError(
+                "no scan can be used",
+                cause=f"{len(set_aside)} set aside; see above",
+                remedy=f"every cause is in {run.path}/results/set_aside.parquet",
+            )
         run.write_table("scans", table)
         run.write_table("labels", _labels(sources))
-        run.note(cohort_fingerprint=cohort_fingerprint(table), n_scans=len(table),
-                 n_participants=int(table["participant"].nunique()), notes=notes,
-                 simulated=bool(table["simulated"].any()))
+        run.note(
+            cohort_fingerprint=cohort_fingerprint(table),
+            n_scans=len(table),
+            n_participants=int(table["participant"].nunique()),
+            notes=notes,
+            simulated=bool(table["simulated"].any()),
+        )
     return run
 
 
@@ -86,8 +115,11 @@ def _check_all(candidates: list[Candidate], workers: int) -> list[Checked]:
         try:
             return _follow(pool.map(check, files, chunksize=2), bar)
         except BrokenProcessPool as error:
-            raise WorkbenchError("checking scans stopped", cause="a worker process died, perhaps for want of memory",
-                                 remedy="use fewer processes: --workers 1") from error
+            raise WorkbenchError(
+                "checking scans stopped",
+                cause="a worker process died, perhaps for want of memory",
+                remedy="use fewer processes: --workers 1",
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -119,8 +151,12 @@ def _usable(listed: list[tuple[Source, Candidate]], checked: list[Checked]) -> l
         if found.grid is None:
             continue
         if same := contents.get(found.fingerprint):
-            source.refuse(candidate.path, f"the same file content as {same}", participant_id=candidate.participant_id,
-                          remedy="remove one: under two names a person could land on two sides of a split")
+            source.refuse(
+                candidate.path,
+                f"the same file content as {same}",
+                participant_id=candidate.participant_id,
+                remedy="remove one: under two names a person could land on two sides of a split",
+            )
             continue
         row = _row(candidate, found, ids)
         contents[found.fingerprint] = row["scan_id"]
@@ -137,13 +173,27 @@ def _row(candidate: Candidate, found: Checked, ids: set[str]) -> dict[str, Any]:
         scan_id, number = f"{stem}_{number}", number + 1
     ids.add(scan_id)
     (x, y, z), (sx, sy, sz) = found.grid.shape, found.grid.spacing
-    return {"scan_id": scan_id, "participant": f"{candidate.dataset}/{candidate.participant_id}",
-            "session": candidate.session, "dataset": candidate.dataset, "path": str(candidate.path),
-            "seg_path": str(candidate.seg_path) if found.seg_fingerprint else None,
-            "mask_path": str(candidate.mask_path) if found.mask_fingerprint else None, **candidate.values,
-            "simulated": candidate.simulated, "x": x, "y": y, "z": z, "sx": round(sx, 6), "sy": round(sy, 6),
-            "sz": round(sz, 6), "axcodes": found.grid.axcodes, "fingerprint": found.fingerprint,
-            "seg_fingerprint": found.seg_fingerprint, "mask_fingerprint": found.mask_fingerprint}
+    return {
+        "scan_id": scan_id,
+        "participant": f"{candidate.dataset}/{candidate.participant_id}",
+        "session": candidate.session,
+        "dataset": candidate.dataset,
+        "path": str(candidate.path),
+        "seg_path": str(candidate.seg_path) if found.seg_fingerprint else None,
+        "mask_path": str(candidate.mask_path) if found.mask_fingerprint else None,
+        **candidate.values,
+        "simulated": candidate.simulated,
+        "x": x,
+        "y": y,
+        "z": z,
+        "sx": round(sx, 6),
+        "sy": round(sy, 6),
+        "sz": round(sz, 6),
+        "axcodes": found.grid.axcodes,
+        "fingerprint": found.fingerprint,
+        "seg_fingerprint": found.seg_fingerprint,
+        "mask_fingerprint": found.mask_fingerprint,
+    }
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -165,6 +215,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _labels(sources: list[Source]) -> pd.DataFrame:
-    rows = [(source.dataset, code, name, canonical_structure(name)) for source in sources
-            for code, name in source.labels]
+    rows = [
+        (source.dataset, code, name, canonical_structure(name)) for source in sources for code, name in source.labels
+    ]
     return pd.DataFrame(rows, columns=["dataset", "code", "name", "structure"]).astype({"code": int})

@@ -45,8 +45,9 @@ def check(files: tuple[Path, Path | None, Path | None]) -> Checked:
             labels = read_volume(other, labels=True)
             _require_same_grid(other, labels.grid, checked.grid)
             if not labels.data.any():
-                raise ScanError(f"{other}: the {kind} is empty", cause="every voxel is 0",
-                                remedy="make it again, or remove it")
+                raise ScanError(
+                    f"{other}: the {kind} is empty", cause="every voxel is 0", remedy="make it again, or remove it"
+                )
             found = digest_file(other)
         except Exception as error:
             _add(checked, kind, other, error)
@@ -62,16 +63,25 @@ def _require_same_grid(path: Path, grid: Grid, scan: Grid) -> None:
     """A segmentation must lie voxel on voxel on its scan, in the world and in memory."""
     remedy = "put it on the scan's grid with nearest-neighbour interpolation"
     if grid.axcodes != scan.axcodes:
-        raise ScanError(f"{path}: is not on the scan's grid", remedy=remedy,
-                        cause=f"its axes are stored {grid.axcodes}, the scan's {scan.axcodes}")
+        raise ScanError(
+            f"{path}: is not on the scan's grid",
+            remedy=remedy,
+            cause=f"its axes are stored {grid.axcodes}, the scan's {scan.axcodes}",
+        )
     if grid.shape != scan.shape:
-        raise ScanError(f"{path}: is not on the scan's grid", remedy=remedy,
-                        cause=f"its shape is {grid.shape}, the scan's {scan.shape}")
+        raise ScanError(
+            f"{path}: is not on the scan's grid",
+            remedy=remedy,
+            cause=f"its shape is {grid.shape}, the scan's {scan.shape}",
+        )
     corners = np.stack(np.meshgrid(*[(0, n - 1) for n in scan.shape], indexing="ij"), -1).reshape(-1, 3)
     apart = float(np.linalg.norm(grid.to_world(corners) - scan.to_world(corners), axis=1).max())
     if apart > 0.1 * min(scan.spacing):
-        raise ScanError(f"{path}: is not on the scan's grid", remedy=remedy,
-                        cause=f"their affines put the same voxel up to {apart:.1f} mm apart")
+        raise ScanError(
+            f"{path}: is not on the scan's grid",
+            remedy=remedy,
+            cause=f"their affines put the same voxel up to {apart:.1f} mm apart",
+        )
 
 
 def _add(checked: Checked, kind: str, path: Path, error: Exception) -> None:

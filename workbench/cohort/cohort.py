@@ -41,11 +41,17 @@ class Cohort:
         """For a notebook's cell: how much of what came in can be used, and whose it is, by site."""
         people = self.table["participant"].nunique()
         sites = self.table.fillna({"site": "unknown"}).groupby("site")["participant"].nunique()
-        return facts_table(f"Cohort: {len(self.table)} scans of {people} people", {
-            "set aside": f"{len(self.set_aside)} files" if len(self.set_aside) else "nothing",
-            "people by site": ", ".join(f"{site}: {n}" for site, n in sites.items()),
-            "with a segmentation": f"{self.table['seg_path'].notna().sum()} scans",
-            "fingerprint": self.fingerprint, "folder": self.path}, simulated=self.simulated)
+        return facts_table(
+            f"Cohort: {len(self.table)} scans of {people} people",
+            {
+                "set aside": f"{len(self.set_aside)} files" if len(self.set_aside) else "nothing",
+                "people by site": ", ".join(f"{site}: {n}" for site, n in sites.items()),
+                "with a segmentation": f"{self.table['seg_path'].notna().sum()} scans",
+                "fingerprint": self.fingerprint,
+                "folder": self.path,
+            },
+            simulated=self.simulated,
+        )
 
 
 def load_cohort(path: str | Path) -> Cohort:
@@ -56,10 +62,19 @@ def load_cohort(path: str | Path) -> Cohort:
     """
     run = Run(path).require_ok()
     if run.job != "cohort":
-        raise WorkbenchError(f"{path}: not a cohort", cause=f"it is a run of '{run.job}'",
-                             remedy="give the folder that `workbench cohort` wrote")
+        raise WorkbenchError(
+            f"{path}: not a cohort",
+            cause=f"it is a run of '{run.job}'",
+            remedy="give the folder that `workbench cohort` wrote",
+        )
     table = run.read_table("scans")
     for name in OPTIONAL:  # parquet gives NaN (pandas 3) or None (pandas 2); None it is
         table[name] = table[name].astype(object).where(table[name].notna(), None)
-    return Cohort(table, run.read_table("set_aside"), run.read_table("labels"),
-                  str(run.provenance["cohort_fingerprint"]), run.simulated, run.path)
+    return Cohort(
+        table,
+        run.read_table("set_aside"),
+        run.read_table("labels"),
+        str(run.provenance["cohort_fingerprint"]),
+        run.simulated,
+        run.path,
+    )

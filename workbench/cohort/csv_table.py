@@ -24,8 +24,11 @@ def read_csv(path: Path, dataset: str) -> Source:
     """
     rows = read_rows(path, delimiter=_delimiter(path))
     if not any("path" in row for row in rows):
-        raise WorkbenchError(f"{path}: lists no scan", remedy="give one row a scan, with its file in a column 'path'",
-                             cause="no row has a value in a column 'path'")
+        raise WorkbenchError(
+            f"{path}: lists no scan",
+            remedy="give one row a scan, with its file in a column 'path'",
+            cause="no row has a value in a column 'path'",
+        )
     source = Source(dataset)
     person_column = next((n for n in ("participant", "participant_id") if any(n in row for row in rows)), "")
     if not person_column:
@@ -36,17 +39,33 @@ def read_csv(path: Path, dataset: str) -> Source:
         person = row.pop(person_column, "") if person_column else stem_of(where)
         if not where or not person:
             if row or where or person:
-                source.refuse(where or f"{path} line {number}", f"the row has no {'participant' if where else 'path'}",
-                              "fill it in; without it a person could land on two sides of a split", kind="row")
+                source.refuse(
+                    where or f"{path} line {number}",
+                    f"the row has no {'participant' if where else 'path'}",
+                    "fill it in; without it a person could land on two sides of a split",
+                    kind="row",
+                )
             continue
-        scan, seg, mask = (absolute(path.parent / name) if name else None
-                           for name in (where, row.pop("seg_path", ""), row.pop("mask_path", "")))
+        scan, seg, mask = (
+            absolute(path.parent / name) if name else None
+            for name in (where, row.pop("seg_path", ""), row.pop("mask_path", ""))
+        )
         assert scan is not None
         session, said = row.pop("session", ""), row.pop("simulated", "").lower() in ("1", "true", "yes")
         if scan.parent not in simulated:
             simulated[scan.parent] = any(is_simulated(folder) for folder in list(scan.parents)[:6])
-        source.candidates.append(Candidate(dataset, person, scan, session, seg_path=seg, mask_path=mask, values=row,
-                                           simulated=said or simulated[scan.parent]))
+        source.candidates.append(
+            Candidate(
+                dataset,
+                person,
+                scan,
+                session,
+                seg_path=seg,
+                mask_path=mask,
+                values=row,
+                simulated=said or simulated[scan.parent],
+            )
+        )
     tables = [p for p in (path.with_name(f"{path.stem}_dseg.tsv"), path.with_name("dseg.tsv")) if p.is_file()]
     if tables:
         source.labels = read_label_table(tables[0])

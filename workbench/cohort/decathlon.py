@@ -24,20 +24,25 @@ def read_decathlon(root: Path, dataset: str) -> Source:
     try:
         listing = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise WorkbenchError(f"{path}: cannot be read", cause=str(error).splitlines()[0],
-                             remedy="unpack the data set again") from error
+        raise WorkbenchError(
+            f"{path}: cannot be read", cause=str(error).splitlines()[0], remedy="unpack the data set again"
+        ) from error
     cases = [*_list(listing, "training"), *_list(listing, "test")]
     if not cases:
-        raise WorkbenchError(f"{path}: lists no case", cause="it has neither a 'training' nor a 'test' list",
-                             remedy="give a Decathlon dataset.json, or list the scans in a CSV")
+        raise WorkbenchError(
+            f"{path}: lists no case",
+            cause="it has neither a 'training' nor a 'test' list",
+            remedy="give a Decathlon dataset.json, or list the scans in a CSV",
+        )
     source = Source(dataset, labels=_labels(listing))
     for case in cases:
         image, label = (case.get("image"), case.get("label")) if isinstance(case, dict) else (case, None)
         if (scan := _inside(root, image, source)) is None:
             continue
         seg = None if label is None else _inside(root, label, source, kind="segmentation")
-        source.candidates.append(Candidate(dataset, stem_of(scan), scan, seg_path=seg,
-                                           simulated=listing.get("Simulated") is True))
+        source.candidates.append(
+            Candidate(dataset, stem_of(scan), scan, seg_path=seg, simulated=listing.get("Simulated") is True)
+        )
     if source.candidates:
         source.note("a case is a volume, not a person: people cannot be kept apart in splits of this data set")
     standardise(source)
@@ -67,7 +72,12 @@ def _inside(root: Path, name: Any, source: Source, *, kind: str = "scan") -> Pat
         return None
     pure = PurePosixPath(name.replace("\\", "/"))
     if pure.is_absolute() or ".." in pure.parts or ":" in name:
-        source.refuse(name, "dataset.json points outside its own folder", kind=kind, participant_id=stem_of(name),
-                      remedy="do not trust this file; give relative paths without '..'")
+        source.refuse(
+            name,
+            "dataset.json points outside its own folder",
+            kind=kind,
+            participant_id=stem_of(name),
+            remedy="do not trust this file; give relative paths without '..'",
+        )
         return None
     return absolute(root / pure)

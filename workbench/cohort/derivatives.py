@@ -32,8 +32,10 @@ def segmentations(root: Path, source: Source, prefer: str | None) -> None:
     for candidate in source.candidates:
         candidate.seg_path = files.get(candidate.path)
     if others := [f"{name} {v}".strip() for name, v in sorted(found) if (name, v) != (chosen, variant)]:
-        source.note(f"segmentations are taken from derivatives/{chosen}{f' ({variant})' if variant else ''}, "
-                    f"not from: {', '.join(others)}")
+        source.note(
+            f"segmentations are taken from derivatives/{chosen}{f' ({variant})' if variant else ''}, "
+            f"not from: {', '.join(others)}"
+        )
     if missing := len(source.candidates) - len(files):
         source.note(f"{missing} of {len(source.candidates)} scans have no segmentation in derivatives/{chosen}")
     _labels(root / "derivatives" / chosen, variant, files, source)
@@ -41,8 +43,11 @@ def segmentations(root: Path, source: Source, prefer: str | None) -> None:
 
 def brain_masks(root: Path, source: Source) -> None:
     """Set ``mask_path`` of the candidates, from the derivative that has most of them."""
-    found = {key: files for key, files in _find(root, source.candidates, "mask").items()
-             if not _variant_of(key[1], "label") and _variant_of(key[1], "desc") in ("", "brain")}
+    found = {
+        key: files
+        for key, files in _find(root, source.candidates, "mask").items()
+        if not _variant_of(key[1], "label") and _variant_of(key[1], "desc") in ("", "brain")
+    }
     if not found:
         return
     name, variant = chosen = min(found, key=lambda key: (-len(found[key]), "desc-brain" not in key[1], key))

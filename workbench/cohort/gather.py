@@ -24,9 +24,11 @@ def gather(paths: list[Path], *, segmentations: str | None = None) -> list[Sourc
         raise ConfigError("a source is given twice", cause=", ".join(twice), remedy="name each source once")
     there = {folder.name for path in paths for folder in path.glob("derivatives/*/")}
     if segmentations and segmentations not in there:
-        raise ConfigError(f"segmentations: no source has a folder derivatives/{segmentations}",
-                          cause=f"there are: {', '.join(sorted(there)) or 'none'}",
-                          remedy="choose one that is there, or leave the setting out")
+        raise ConfigError(
+            f"segmentations: no source has a folder derivatives/{segmentations}",
+            cause=f"there are: {', '.join(sorted(there)) or 'none'}",
+            remedy="choose one that is there, or leave the setting out",
+        )
     return [_read(path, name, segmentations) for path, name in zip(paths, dataset_names(paths), strict=True)]
 
 
@@ -49,6 +51,9 @@ def _read(path: Path, name: str, segmentations: str | None) -> Source:
     if path.is_dir():
         return read_bids(path, name, prefer=segmentations)
     if path.is_file():
-        raise WorkbenchError(f"{path}: not a source of scans", cause="it is a file, but no .csv or .tsv",
-                             remedy="give a folder, or a table that lists the scans")
+        raise WorkbenchError(
+            f"{path}: not a source of scans",
+            cause="it is a file, but no .csv or .tsv",
+            remedy="give a folder, or a table that lists the scans",
+        )
     raise WorkbenchError(f"{path}: no such folder or table", cause="nothing is there", remedy="check the path")

@@ -9,15 +9,24 @@ from workbench.cohort.source import read_rows
 from workbench.errors import WorkbenchError
 
 _SIDES = {"left": "left", "right": "right", "lh": "left", "rh": "right", "l": "left", "r": "right"}
-_LONG = {"inf": "inferior", "sup": "superior", "lat": "lateral", "vent": "ventricle", "brainstem": "brain_stem",
-         "wm": "white_matter", "gm": "gray_matter"}
+_LONG = {
+    "inf": "inferior",
+    "sup": "superior",
+    "lat": "lateral",
+    "vent": "ventricle",
+    "brainstem": "brain_stem",
+    "wm": "white_matter",
+    "gm": "gray_matter",
+}
 _NOISE = {"proper", "area", "of", "the"}  # "Thalamus Proper" and "Thalamus" are one structure
 
 # Neuromorphometrics: "Right AnG   angular gyrus", "Right OpIFG opercular part of …". The abbreviation is known by
 # the two spaces after it, or by its mixed case before small words; it says no more than the words do
-_ABBREVIATION = re.compile(r"^((?:left |right )?)(?!(?i:left|right)\b)"
-                           r"(?-i:[A-Z]\w*\s{2,}|[A-Z]\w*[a-z]\w*[A-Z]\w*\s+(?=[a-z]+ [a-z]))(?-i:(?=[a-z]))",
-                           re.IGNORECASE)
+_ABBREVIATION = re.compile(
+    r"^((?:left |right )?)(?!(?i:left|right)\b)"
+    r"(?-i:[A-Z]\w*\s{2,}|[A-Z]\w*[a-z]\w*[A-Z]\w*\s+(?=[a-z]+ [a-z]))(?-i:(?=[a-z]))",
+    re.IGNORECASE,
+)
 
 
 def canonical_structure(name: str) -> str:
@@ -51,15 +60,24 @@ def read_label_table(path: Path) -> list[tuple[int, str]]:
         if not row:
             continue
         if "index" not in row or "name" not in row:
-            raise WorkbenchError(f"{path}: not a label table", cause=f"a row has only: {', '.join(row) or 'nothing'}",
-                                 remedy="it needs the columns index and name, separated by tabs (BIDS dseg.tsv)")
+            raise WorkbenchError(
+                f"{path}: not a label table",
+                cause=f"a row has only: {', '.join(row) or 'nothing'}",
+                remedy="it needs the columns index and name, separated by tabs (BIDS dseg.tsv)",
+            )
         try:
             code = int(float(row["index"]))
         except ValueError as error:
-            raise WorkbenchError(f"{path}: not a label table", cause=f"index {row['index']!r} is not a number",
-                                 remedy="write the label code as a whole number") from error
+            raise WorkbenchError(
+                f"{path}: not a label table",
+                cause=f"index {row['index']!r} is not a number",
+                remedy="write the label code as a whole number",
+            ) from error
         if labels.get(code, row["name"]) != row["name"]:
-            raise WorkbenchError(f"{path}: not a label table", remedy="give each code one name",
-                                 cause=f"code {code} is both {labels[code]!r} and {row['name']!r}")
+            raise WorkbenchError(
+                f"{path}: not a label table",
+                remedy="give each code one name",
+                cause=f"code {code} is both {labels[code]!r} and {row['name']!r}",
+            )
         labels[code] = row["name"]
     return list(labels.items())

@@ -9,15 +9,46 @@ from typing import Any
 from workbench.cohort.source import Source
 
 # names a data set may use, best first; compared without regard to case
-NAMES = {"site": ("site", "site_id", "center", "centre"), "scanner": ("scanner", "scanner_id"),
-         "sex": ("sex", "gender"), "age": ("age", "age_at_scan", "age_years")}
+NAMES = {
+    "site": ("site", "site_id", "center", "centre"),
+    "scanner": ("scanner", "scanner_id"),
+    "sex": ("sex", "gender"),
+    "age": ("age", "age_at_scan", "age_years"),
+}
 FEMALE, MALE = {"f", "female", "woman", "girl"}, {"m", "male", "man", "boy"}
 
 # columns that this or a later job writes itself; a data set's own column of that name is kept as "<name>_given"
-RESERVED = {"scan_id", "participant", "participant_id", "session", "dataset", "path", "seg_path", "mask_path",
-            "simulated", "x", "y", "z", "sx", "sy", "sz", "axcodes", "fingerprint", "seg_fingerprint",
-            "mask_fingerprint", "px", "py", "pz", "affine", "source_shape", "source_affine", "has_seg", "key",
-            "split", "fold"}
+RESERVED = {
+    "scan_id",
+    "participant",
+    "participant_id",
+    "session",
+    "dataset",
+    "path",
+    "seg_path",
+    "mask_path",
+    "simulated",
+    "x",
+    "y",
+    "z",
+    "sx",
+    "sy",
+    "sz",
+    "axcodes",
+    "fingerprint",
+    "seg_fingerprint",
+    "mask_fingerprint",
+    "px",
+    "py",
+    "pz",
+    "affine",
+    "source_shape",
+    "source_affine",
+    "has_seg",
+    "key",
+    "split",
+    "fold",
+}
 
 
 def standardise(source: Source, *, sex_levels: dict[str, str] | None = None) -> None:
@@ -35,8 +66,12 @@ def standardise(source: Source, *, sex_levels: dict[str, str] | None = None) -> 
         age = read_age(given := row.get(columns["age"], ""))
         if given and math.isnan(age):
             odd_ages.add(given)
-        values: dict[str, Any] = {"site": row.get(columns["site"], source.dataset),
-                                  "scanner": row.get(columns["scanner"], ""), "sex": sex, "age": age}
+        values: dict[str, Any] = {
+            "site": row.get(columns["site"], source.dataset),
+            "scanner": row.get(columns["scanner"], ""),
+            "sex": sex,
+            "age": age,
+        }
         for name, value in row.items():
             if name not in columns.values():
                 values[f"{name}_given" if name in RESERVED or name in values else name] = value
@@ -51,8 +86,10 @@ def _sexes(given: list[str], levels: dict[str, str], source: Source) -> list[str
     if not codes and used and used <= {"1", "2", "1.0", "2.0"}:
         # ISO/IEC 5218. A column with 0 and 1 is left alone: data sets use it both ways
         codes = {"1": "male", "2": "female", "1.0": "male", "2.0": "female"}
-        source.note("sex is coded 1 and 2: read as 1 = male, 2 = female (ISO/IEC 5218); "
-                    "state Levels in participants.json if that is wrong")
+        source.note(
+            "sex is coded 1 and 2: read as 1 = male, 2 = female (ISO/IEC 5218); "
+            "state Levels in participants.json if that is wrong"
+        )
     # a code that speaks for itself does; else what participants.json says of it ("female: as reported")
     sexes = {value: _sex(value) or _sex(codes.get(value, "")) for value in used}
     if unknown := {value for value, sex in sexes.items() if sex is None}:

@@ -128,8 +128,10 @@ class Anatomy:
     def _fit_levels(self) -> None:
         """Levels at which the shapes have the planted volumes in this person's world (warp and scale included)."""
         radius, left, cell = self._field_in_world("hippocampus", below=2.0)
-        for side, here, volume in (("left", left, self.person.left_hippocampus_mm3),
-                                   ("right", ~left, self.person.right_hippocampus_mm3)):
+        for side, here, volume in (
+            ("left", left, self.person.left_hippocampus_mm3),
+            ("right", ~left, self.person.right_hippocampus_mm3),
+        ):
             self._level_hippocampus[side] = _level(radius[here], volume / cell)
         distance, left, cell = self._field_in_world("ventricle", below=11.0, step=1.5)
         self._level_ventricle = _level(distance, self.person.ventricles_ml * 1000 / cell)

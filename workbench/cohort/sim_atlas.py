@@ -21,15 +21,17 @@ SHARPEN = 2.0  # exponent on the tissue probabilities: a mean of 152 brains is s
 
 # Right hippocampus, MNI mm, head to tail: centre x y z, half width, half height, tilt of the width axis in the
 # coronal plane (degrees, lateral end up). The left one is its mirror image; the template is symmetric.
-HIPPOCAMPUS = np.array([
-    [22.5, -8.5, -21.5, 6.0, 4.6, 0.0],
-    [25.0, -12.0, -19.5, 8.0, 4.9, 0.0],
-    [28.0, -17.0, -16.3, 8.2, 4.6, 4.0],
-    [30.5, -23.0, -13.2, 7.2, 4.2, 14.0],
-    [31.0, -29.0, -10.2, 6.4, 3.8, 0.0],
-    [29.3, -34.5, -6.6, 5.9, 3.6, -24.0],
-    [25.0, -39.0, -1.8, 4.8, 3.4, -35.0],
-])
+HIPPOCAMPUS = np.array(
+    [
+        [22.5, -8.5, -21.5, 6.0, 4.6, 0.0],
+        [25.0, -12.0, -19.5, 8.0, 4.9, 0.0],
+        [28.0, -17.0, -16.3, 8.2, 4.6, 4.0],
+        [30.5, -23.0, -13.2, 7.2, 4.2, 14.0],
+        [31.0, -29.0, -10.2, 6.4, 3.8, 0.0],
+        [29.3, -34.5, -6.6, 5.9, 3.6, -24.0],
+        [25.0, -39.0, -1.8, 4.8, 3.4, -35.0],
+    ]
+)
 HIPPOCAMPUS_RADIUS = 5.0  # mm that one unit of the hippocampus field is worth, on average over the surface
 
 

@@ -45,74 +45,131 @@ def write_dataset_files(config: SimulateConfig, people: list[Person]) -> None:
     """Everything but the scans. Safe to repeat: the content depends on the configuration alone."""
     out, derived = config.out, config.out / "derivatives" / "simulation"
     derived.mkdir(parents=True, exist_ok=True)
-    design = (f"Site and {config.confounded} are confounded by design (confound {config.confound:g})."
-              if config.confound else "Diagnosis and sex are balanced over sites.")
-    design += (" Both diagnoses cover the ages 55-85." if config.age_matched else
-               " Age and diagnosis are confounded: CN covers the ages 20-85, AD 55-85.")
-    _text(out / "README", README.format(notice=NOTICE, n=len(people), sites=config.sites, seed=config.seed,
-                                        design=design))
+    design = (
+        f"Site and {config.confounded} are confounded by design (confound {config.confound:g})."
+        if config.confound
+        else "Diagnosis and sex are balanced over sites."
+    )
+    design += (
+        " Both diagnoses cover the ages 55-85."
+        if config.age_matched
+        else " Age and diagnosis are confounded: CN covers the ages 20-85, AD 55-85."
+    )
+    _text(
+        out / "README", README.format(notice=NOTICE, n=len(people), sites=config.sites, seed=config.seed, design=design)
+    )
     _text(out / ".bidsignore", BIDSIGNORE)
     _json(out / "dataset_description.json", description(config, "Simulated multi-site T1w cohort", "raw"))
-    _json(derived / "dataset_description.json", {
-        **description(config, "Exact labels of the simulated cohort", "derivative"),
-        "SourceDatasets": [{"URL": "../..", "Version": workbench.__version__}]})
-    _table(out / "participants.tsv", pd.DataFrame({
-        "participant_id": [p.participant_id for p in people], "age": [p.age for p in people],
-        "sex": [p.sex for p in people], "diagnosis": [p.diagnosis for p in people],
-        "site": [p.site for p in people], "scanner": [site_by_name(p.site).scanner for p in people]}))
+    _json(
+        derived / "dataset_description.json",
+        {
+            **description(config, "Exact labels of the simulated cohort", "derivative"),
+            "SourceDatasets": [{"URL": "../..", "Version": workbench.__version__}],
+        },
+    )
+    _table(
+        out / "participants.tsv",
+        pd.DataFrame(
+            {
+                "participant_id": [p.participant_id for p in people],
+                "age": [p.age for p in people],
+                "sex": [p.sex for p in people],
+                "diagnosis": [p.diagnosis for p in people],
+                "site": [p.site for p in people],
+                "scanner": [site_by_name(p.site).scanner for p in people],
+            }
+        ),
+    )
     _json(out / "participants.json", data_dictionary())
     _table(derived / "dseg.tsv", pd.DataFrame({"index": CODES.values(), "name": CODES.keys()}))
     planted = ("icv_ml", "left_hippocampus_mm3", "right_hippocampus_mm3", "ventricles_ml", "thinning_mm")
-    _table(derived / "morphometry.tsv", pd.DataFrame(
-        [{"participant_id": p.participant_id, **{name: getattr(p, name) for name in planted}} for p in people]))
-    _json(derived / "morphometry.json", {
-        "icv_ml": {"Description": "Planted volume inside the brain mask", "Units": "mL"},
-        "left_hippocampus_mm3": {"Description": "Planted volume of the left hippocampus", "Units": "mm^3"},
-        "right_hippocampus_mm3": {"Description": "Planted volume of the right hippocampus", "Units": "mm^3"},
-        "ventricles_ml": {"Description": "Planted volume of both lateral ventricles", "Units": "mL"},
-        "thinning_mm": {"Description": "How far the cortex retracts from the template's surface", "Units": "mm"}})
+    _table(
+        derived / "morphometry.tsv",
+        pd.DataFrame(
+            [{"participant_id": p.participant_id, **{name: getattr(p, name) for name in planted}} for p in people]
+        ),
+    )
+    _json(
+        derived / "morphometry.json",
+        {
+            "icv_ml": {"Description": "Planted volume inside the brain mask", "Units": "mL"},
+            "left_hippocampus_mm3": {"Description": "Planted volume of the left hippocampus", "Units": "mm^3"},
+            "right_hippocampus_mm3": {"Description": "Planted volume of the right hippocampus", "Units": "mm^3"},
+            "ventricles_ml": {"Description": "Planted volume of both lateral ventricles", "Units": "mL"},
+            "thinning_mm": {"Description": "How far the cortex retracts from the template's surface", "Units": "mm"},
+        },
+    )
 
 
 def description(config: SimulateConfig, name: str, kind: str) -> dict[str, Any]:
     """``dataset_description.json``; ``Simulated`` and ``GeneratedBy`` are what the cohort recognises it by."""
-    return {"Name": name, "BIDSVersion": BIDS_VERSION, "DatasetType": kind, "Simulated": True, "License": "CC0",
-            "Authors": ["workbench simulate"], "Acknowledgements": NOTICE,
-            "GeneratedBy": [{"Name": "workbench simulate", "Version": workbench.__version__,
-                             "Description": NOTICE, "Seed": config.seed}]}
+    return {
+        "Name": name,
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": kind,
+        "Simulated": True,
+        "License": "CC0",
+        "Authors": ["workbench simulate"],
+        "Acknowledgements": NOTICE,
+        "GeneratedBy": [
+            {"Name": "workbench simulate", "Version": workbench.__version__, "Description": NOTICE, "Seed": config.seed}
+        ],
+    }
 
 
 def data_dictionary() -> dict[str, Any]:
     """``participants.json``: what each variable means and what it does to the anatomy, from the constants used."""
     e = effect
     return {
-        "age": {"Units": "year", "Description": (
-            f"Age. Each hippocampus changes by {e.HIPPOCAMPUS_PER_YEAR_EARLY:g} mm^3 a year up to 55 and by "
-            f"{e.HIPPOCAMPUS_PER_YEAR:g} mm^3 a year after; the lateral ventricles together by "
-            f"+{e.VENTRICLES_PER_YEAR_EARLY:g} mL a year up to 55 and +{e.VENTRICLES_PER_YEAR:g} mL after; the cortex "
-            f"retracts by {e.THINNING_PER_YEAR:g} mm a year from 20. All at an intracranial volume of "
-            f"{e.ICV_REFERENCE:g} mL.")},
-        "sex": {"Levels": {"F": f"female: mean intracranial volume {e.ICV_ML['F']:g} mL",
-                           "M": f"male: mean intracranial volume {e.ICV_ML['M']:g} mL"},
-                "Description": f"Sex. Changes the size of the head only (standard deviation {e.ICV_SD:g} mL); the "
-                               f"hippocampus follows with the power {e.HIPPOCAMPUS_ICV_POWER:g}, the ventricles in "
-                               "proportion."},
-        "diagnosis": {"Levels": {
-            "CN": "cognitively normal: no effect",
-            "AD": f"Alzheimer's disease: each hippocampus {e.HIPPOCAMPUS_AD:g} mm^3, lateral ventricles "
-                  f"+{e.VENTRICLES_AD:g} mL, cortex {e.THINNING_AD:g} mm further back"},
-            "Description": "Simulated diagnosis; changes the anatomy as stated."},
-        "site": {"Description": "Simulated site. Changes the image (contrast, bias field, noise, resolution, "
-                                "orientation, field of view), never the anatomy."},
+        "age": {
+            "Units": "year",
+            "Description": (
+                f"Age. Each hippocampus changes by {e.HIPPOCAMPUS_PER_YEAR_EARLY:g} mm^3 a year up to 55 and by "
+                f"{e.HIPPOCAMPUS_PER_YEAR:g} mm^3 a year after; the lateral ventricles together by "
+                f"+{e.VENTRICLES_PER_YEAR_EARLY:g} mL a year up to 55 and +{e.VENTRICLES_PER_YEAR:g} mL after; the "
+                f"cortex retracts by {e.THINNING_PER_YEAR:g} mm a year from 20. All at an intracranial volume of "
+                f"{e.ICV_REFERENCE:g} mL."
+            ),
+        },
+        "sex": {
+            "Levels": {
+                "F": f"female: mean intracranial volume {e.ICV_ML['F']:g} mL",
+                "M": f"male: mean intracranial volume {e.ICV_ML['M']:g} mL",
+            },
+            "Description": f"Sex. Changes the size of the head only (standard deviation {e.ICV_SD:g} mL); the "
+            f"hippocampus follows with the power {e.HIPPOCAMPUS_ICV_POWER:g}, the ventricles in "
+            "proportion.",
+        },
+        "diagnosis": {
+            "Levels": {
+                "CN": "cognitively normal: no effect",
+                "AD": f"Alzheimer's disease: each hippocampus {e.HIPPOCAMPUS_AD:g} mm^3, lateral ventricles "
+                f"+{e.VENTRICLES_AD:g} mL, cortex {e.THINNING_AD:g} mm further back",
+            },
+            "Description": "Simulated diagnosis; changes the anatomy as stated.",
+        },
+        "site": {
+            "Description": "Simulated site. Changes the image (contrast, bias field, noise, resolution, "
+            "orientation, field of view), never the anatomy."
+        },
         "scanner": {"Description": "Simulated scanner of the site."},
     }
 
 
 def t1w_sidecar(person: Person, site: Site, config: SimulateConfig) -> dict[str, Any]:
     """``_T1w.json``. Participant variables stay in participants.tsv, where BIDS wants them."""
-    return {"Simulated": True, "ImageComments": NOTICE, "Modality": "MR", "Manufacturer": "Simulated",
-            "ManufacturersModelName": site.scanner, "MagneticFieldStrength": site.tesla, "InstitutionName": person.site,
-            "SkullStripped": not config.head, "ConversionSoftware": "workbench simulate",
-            "ConversionSoftwareVersion": workbench.__version__}
+    return {
+        "Simulated": True,
+        "ImageComments": NOTICE,
+        "Modality": "MR",
+        "Manufacturer": "Simulated",
+        "ManufacturersModelName": site.scanner,
+        "MagneticFieldStrength": site.tesla,
+        "InstitutionName": person.site,
+        "SkullStripped": not config.head,
+        "ConversionSoftware": "workbench simulate",
+        "ConversionSoftwareVersion": workbench.__version__,
+    }
 
 
 def _json(path: Path, values: dict[str, Any]) -> None:

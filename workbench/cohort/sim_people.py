@@ -92,8 +92,10 @@ def _site(config: SimulateConfig, number: int, size: int, rng: np.random.Generat
         # one age from each of n equal bands: every group covers the range, however small it is
         bands = rng.permutation(n)
         ages = low + (high - low) * (bands + rng.uniform(size=n)) / max(n, 1)
-        people += [{"site": SITES[number].name, "sex": sex, "diagnosis": diagnosis, "age": round(float(age), 1)}
-                   for sex, age in zip(sexes, ages, strict=True)]
+        people += [
+            {"site": SITES[number].name, "sex": sex, "diagnosis": diagnosis, "age": round(float(age), 1)}
+            for sex, age in zip(sexes, ages, strict=True)
+        ]
     return people
 
 
@@ -108,13 +110,33 @@ def _person(config: SimulateConfig, index: int, participant_id: str, cell: dict[
     early, late = min(age, 55.0) - 20.0, max(age - 55.0, 0.0)
     icv = ICV_ML[cell["sex"]] + ICV_SD * z[0]
     size = icv / ICV_REFERENCE
-    change = (HIPPOCAMPUS_PER_YEAR_EARLY * (early - 35.0) + HIPPOCAMPUS_PER_YEAR * late
-              + HIPPOCAMPUS_AD * ad + HIPPOCAMPUS_SD * z[1])
-    left, right = (max(800.0, (HIPPOCAMPUS_MM3[side] + change + HIPPOCAMPUS_SIDE_SD * z_side)
-                       * size**HIPPOCAMPUS_ICV_POWER) for side, z_side in (("left", z[2]), ("right", z[3])))
-    ventricles = (VENTRICLES_ML + VENTRICLES_PER_YEAR_EARLY * early + VENTRICLES_PER_YEAR * late + VENTRICLES_AD * ad
-                  ) * size * np.exp(VENTRICLES_LOG_SD * z[4])
+    change = (
+        HIPPOCAMPUS_PER_YEAR_EARLY * (early - 35.0)
+        + HIPPOCAMPUS_PER_YEAR * late
+        + HIPPOCAMPUS_AD * ad
+        + HIPPOCAMPUS_SD * z[1]
+    )
+    left, right = (
+        max(800.0, (HIPPOCAMPUS_MM3[side] + change + HIPPOCAMPUS_SIDE_SD * z_side) * size**HIPPOCAMPUS_ICV_POWER)
+        for side, z_side in (("left", z[2]), ("right", z[3]))
+    )
+    ventricles = (
+        (VENTRICLES_ML + VENTRICLES_PER_YEAR_EARLY * early + VENTRICLES_PER_YEAR * late + VENTRICLES_AD * ad)
+        * size
+        * np.exp(VENTRICLES_LOG_SD * z[4])
+    )
     thinning = max(0.0, THINNING_PER_YEAR * (age - 20) + THINNING_AD * ad + THINNING_SD * z[5])
-    return Person(index, participant_id, cell["site"], cell["sex"], age, cell["diagnosis"],
-                  round(float(icv), 1), round(float(left), 1), round(float(right), 1), round(float(ventricles), 2),
-                  round(float(thinning), 3), config.seed)
+    return Person(
+        index,
+        participant_id,
+        cell["site"],
+        cell["sex"],
+        age,
+        cell["diagnosis"],
+        round(float(icv), 1),
+        round(float(left), 1),
+        round(float(right), 1),
+        round(float(ventricles), 2),
+        round(float(thinning), 3),
+        config.seed,
+    )

@@ -60,16 +60,29 @@ def simulate_participant(person: Person, config: SimulateConfig) -> str:
     grid = site.grid(config.spacing, anatomy.centre + rng.normal(0, 2.0, 3))
     look = anatomy.look(grid_points(grid))
     brain = look.brain.reshape(grid.shape)
-    image = acquire(signal(look, site, rng, head=config.head).reshape(grid.shape), brain, grid, site, config.spacing,
-                    head=config.head, rng=rng)
+    image = acquire(
+        signal(look, site, rng, head=config.head).reshape(grid.shape),
+        brain,
+        grid,
+        site,
+        config.spacing,
+        head=config.head,
+        rng=rng,
+    )
     stem = f"{person.participant_id}/anat/{person.participant_id}"
     derived = config.out / "derivatives" / "simulation"
     source = {"Simulated": True, "Description": NOTICE, "Sources": [f"bids::{stem}_T1w.nii.gz"]}
-    write_volume(derived / f"{stem}_dseg.nii.gz", Volume(look.labels.reshape(grid.shape), grid.affine),
-                 sidecar={**source, "Manual": False})
+    write_volume(
+        derived / f"{stem}_dseg.nii.gz",
+        Volume(look.labels.reshape(grid.shape), grid.affine),
+        sidecar={**source, "Manual": False},
+    )
     if config.head:
-        write_volume(derived / f"{stem}_desc-brain_mask.nii.gz", Volume(brain.astype(np.uint8), grid.affine),
-                     sidecar={**source, "Type": "Brain"})
+        write_volume(
+            derived / f"{stem}_desc-brain_mask.nii.gz",
+            Volume(brain.astype(np.uint8), grid.affine),
+            sidecar={**source, "Type": "Brain"},
+        )
     t1w = t1w_path(config, person)
     t1w.parent.mkdir(parents=True, exist_ok=True)
     with replacing(t1w.with_name(f"{person.participant_id}_T1w.json")) as path:

@@ -42,11 +42,20 @@ class Source:
     set_aside: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def refuse(self, path: Path | str, cause: str, remedy: str, *, participant_id: str = "",
-               kind: str = "scan") -> None:
+    def refuse(
+        self, path: Path | str, cause: str, remedy: str, *, participant_id: str = "", kind: str = "scan"
+    ) -> None:
         person = f"{self.dataset}/{participant_id}" if participant_id else ""
-        self.set_aside.append({"path": str(path), "dataset": self.dataset, "participant": person, "kind": kind,
-                               "cause": cause, "remedy": remedy})
+        self.set_aside.append(
+            {
+                "path": str(path),
+                "dataset": self.dataset,
+                "participant": person,
+                "kind": kind,
+                "cause": cause,
+                "remedy": remedy,
+            }
+        )
 
     def note(self, text: str) -> None:
         self.notes.append(f"{self.dataset}: {text}")
@@ -89,13 +98,21 @@ def read_rows(path: Path, *, delimiter: str = "\t") -> list[dict[str, str]]:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         rows = list(reader)
     except (OSError, csv.Error) as error:
-        raise WorkbenchError(f"{path}: cannot be read as a table", cause=str(error).splitlines()[0],
-                             remedy="save it as plain text with a header line") from error
+        raise WorkbenchError(
+            f"{path}: cannot be read as a table",
+            cause=str(error).splitlines()[0],
+            remedy="save it as plain text with a header line",
+        ) from error
     if not reader.fieldnames:
         raise WorkbenchError(f"{path}: cannot be read as a table", cause="it is empty", remedy="add a header line")
-    return [{key.strip(): value.strip() for key, value in row.items()
-             if isinstance(key, str) and isinstance(value, str) and value.strip().lower() not in MISSING}
-            for row in rows]
+    return [
+        {
+            key.strip(): value.strip()
+            for key, value in row.items()
+            if isinstance(key, str) and isinstance(value, str) and value.strip().lower() not in MISSING
+        }
+        for row in rows
+    ]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -111,6 +128,7 @@ def is_simulated(folder: Path) -> bool:
     """Whether the data set's own description says that its scans are simulated."""
     description = read_json(folder / "dataset_description.json")
     made_by = description.get("GeneratedBy")
-    names = [str(step.get("Name", "")) for step in made_by if isinstance(step, dict)] \
-        if isinstance(made_by, list) else []
+    names = (
+        [str(step.get("Name", "")) for step in made_by if isinstance(step, dict)] if isinstance(made_by, list) else []
+    )
     return description.get("Simulated") is True or any("workbench simulate" in name for name in names)

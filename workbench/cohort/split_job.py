@@ -18,15 +18,26 @@ def run_split(config: SplitConfig, *, overwrite: bool = False) -> Run:
     """
     cohort = load_cohort(config.cohort)
     if absent := [name for name in config.stratify if name not in cohort.table]:
-        raise ConfigError(f"{config.cohort}: has no column {', '.join(absent)} to stratify by",
-                          cause=f"it has: {', '.join(cohort.table.columns)}", remedy="check the spelling of --stratify")
+        raise ConfigError(
+            f"{config.cohort}: has no column {', '.join(absent)} to stratify by",
+            cause=f"it has: {', '.join(cohort.table.columns)}",
+            remedy="check the spelling of --stratify",
+        )
     columns = [name for name in config.stratify if cohort.table[name].notna().any()]
-    with start_run(config, overwrite=overwrite, seed=config.seed, cohort_fingerprint=cohort.fingerprint,
-                   stratified_by=columns, simulated=cohort.simulated) as run:
+    with start_run(
+        config,
+        overwrite=overwrite,
+        seed=config.seed,
+        cohort_fingerprint=cohort.fingerprint,
+        stratified_by=columns,
+        simulated=cohort.simulated,
+    ) as run:
         split = split_participants(cohort.table, fractions=config.fractions, seed=config.seed, stratify=columns)
         save_split(run.path / "results" / "split.parquet", split)
         people = cohort.table.drop_duplicates("participant").merge(split, on="participant")
         counts = people.groupby(["site", "split"]).size().unstack(fill_value=0)
-        print(f"people by site and split (stratified by {', '.join(columns) or 'nothing'}):\n{counts.to_string()}",
-              file=sys.stderr)
+        print(
+            f"people by site and split (stratified by {', '.join(columns) or 'nothing'}):\n{counts.to_string()}",
+            file=sys.stderr,
+        )
     return run

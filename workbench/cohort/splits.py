@@ -16,9 +16,14 @@ NAMES = {2: ("train", "test"), 3: ("train", "validation", "test")}
 MAX_LEVELS = 10  # a numeric column with more distinct values is stratified by its quarters
 
 
-def split_participants(table: pd.DataFrame, *, fractions: Sequence[float] = (0.7, 0.15, 0.15),
-                       folds: int | None = None, seed: int,
-                       stratify: Sequence[str] = ("site", "sex")) -> pd.DataFrame:
+def split_participants(
+    table: pd.DataFrame,
+    *,
+    fractions: Sequence[float] = (0.7, 0.15, 0.15),
+    folds: int | None = None,
+    seed: int,
+    stratify: Sequence[str] = ("site", "sex"),
+) -> pd.DataFrame:
     """Divide the people of ``table`` at random, alike in every stratum.
 
     Each stratum (a combination of the ``stratify`` columns) gives every part its share rounded up or down; which
@@ -40,20 +45,28 @@ def split_participants(table: pd.DataFrame, *, fractions: Sequence[float] = (0.7
         WorkbenchError: a column is missing, shares that do not sum to 1, or too few people for a part.
     """
     if missing := [name for name in ("participant", *stratify) if name not in table]:
-        raise WorkbenchError(f"cannot split: no column {', '.join(missing)}", remedy="choose other stratify columns",
-                             cause=f"the table has: {', '.join(map(str, table.columns))}")
+        raise WorkbenchError(
+            f"cannot split: no column {', '.join(missing)}",
+            remedy="choose other stratify columns",
+            cause=f"the table has: {', '.join(map(str, table.columns))}",
+        )
     shares = _shares(fractions, folds)
     people = table.groupby("participant", sort=True)[list(stratify)].first()  # the first value that is known
     if len(people) < sum(share > 0 for share in shares):
-        raise WorkbenchError(f"cannot split {len(people)} people into {sum(share > 0 for share in shares)} parts",
-                             remedy="use fewer parts, or a larger cohort", cause="a part would be empty")
+        raise WorkbenchError(
+            f"cannot split {len(people)} people into {sum(share > 0 for share in shares)} parts",
+            remedy="use fewer parts, or a larger cohort",
+            cause="a part would be empty",
+        )
     levels = [_levels(people[name]) for name in stratify]
     part = _assign(list(zip(*levels, strict=True)) if levels else [()] * len(people), shares, seed)
     names: Sequence[object] = range(len(shares)) if folds else NAMES[len(shares)]
     if empty := [str(name) for i, name in enumerate(names) if shares[i] > 0 and not (part == i).any()]:
-        raise WorkbenchError(f"cannot split {len(people)} people: {', '.join(empty)} would be empty",
-                             cause=f"its share of {len(people)} people is less than one",
-                             remedy="give it a larger share, or use a larger cohort")
+        raise WorkbenchError(
+            f"cannot split {len(people)} people: {', '.join(empty)} would be empty",
+            cause=f"its share of {len(people)} people is less than one",
+            remedy="give it a larger share, or use a larger cohort",
+        )
     return pd.DataFrame({"participant": people.index, "fold" if folds else "split": [names[i] for i in part]})
 
 
@@ -78,14 +91,23 @@ def load_split(path: str | Path) -> pd.DataFrame:
     try:
         split = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise WorkbenchError(f"{path}: cannot be read as a split", cause=str(error).splitlines()[0],
-                             remedy="give the file that save_split wrote") from error
+        raise WorkbenchError(
+            f"{path}: cannot be read as a split",
+            cause=str(error).splitlines()[0],
+            remedy="give the file that save_split wrote",
+        ) from error
     if "participant" not in split or not {"split", "fold"} & set(split.columns):
-        raise WorkbenchError(f"{path}: not a split", cause=f"its columns are {', '.join(map(str, split.columns))}",
-                             remedy="it needs participant, and split or fold")
+        raise WorkbenchError(
+            f"{path}: not a split",
+            cause=f"its columns are {', '.join(map(str, split.columns))}",
+            remedy="it needs participant, and split or fold",
+        )
     if split["participant"].duplicated().any():
-        raise WorkbenchError(f"{path}: a person stands in it twice", remedy="make the split again",
-                             cause=str(split.loc[split["participant"].duplicated(), "participant"].iloc[0]))
+        raise WorkbenchError(
+            f"{path}: a person stands in it twice",
+            remedy="make the split again",
+            cause=str(split.loc[split["participant"].duplicated(), "participant"].iloc[0]),
+        )
     return split
 
 
@@ -97,8 +119,11 @@ def load_sides(path: str | Path) -> pd.DataFrame:
     """
     split = load_split(path)
     if "split" not in split:
-        raise WorkbenchError(f"{path}: divides people into folds", cause="train and test people are needed",
-                             remedy="give the out folder of `workbench split`")
+        raise WorkbenchError(
+            f"{path}: divides people into folds",
+            cause="train and test people are needed",
+            remedy="give the out folder of `workbench split`",
+        )
     return split
 
 
@@ -114,8 +139,11 @@ def _shares(fractions: Sequence[float], folds: int | None) -> np.ndarray:
         return np.full(folds, 1 / folds)
     shares = np.asarray(fractions, dtype=float)
     if len(shares) not in NAMES or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
-        raise WorkbenchError(f"cannot split into {tuple(fractions)}", cause="shares must be 2 or 3 and sum to 1",
-                             remedy="for example 0.8, 0.2 or 0.7, 0.15, 0.15")
+        raise WorkbenchError(
+            f"cannot split into {tuple(fractions)}",
+            cause="shares must be 2 or 3 and sum to 1",
+            remedy="for example 0.8, 0.2 or 0.7, 0.15, 0.15",
+        )
     return shares
 
 

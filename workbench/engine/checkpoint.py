@@ -32,8 +32,10 @@ class State:
 def snapshot(objective: nn.Module, optimiser: torch.optim.Optimizer) -> State:
     """The state of a training. Every process of it must call this: shards are put together."""
     entries = optimiser.state_dict()["state"]
-    return State({name: whole(value) for name, value in objective.state_dict().items()},
-                 {f"{number}.{key}": whole(value) for number, entry in entries.items() for key, value in entry.items()})
+    return State(
+        {name: whole(value) for name, value in objective.state_dict().items()},
+        {f"{number}.{key}": whole(value) for number, entry in entries.items() for key, value in entry.items()},
+    )
 
 
 def whole(value: Tensor) -> Tensor:
@@ -68,9 +70,12 @@ def save_checkpoint(folder: Path, step: int, state: State, facts: dict[str, Any]
     except (OSError, SafetensorError) as error:  # safetensors tells a full disk in an error of its own
         shutil.rmtree(partial, ignore_errors=True)
         kept = latest_checkpoint(folder)
-        raise WorkbenchError(f"{final}: the checkpoint could not be written", cause=str(error),
-                             remedy=f"free some space and run the same command again; it continues from "
-                                    f"{kept.name if kept else 'the start'}") from error
+        raise WorkbenchError(
+            f"{final}: the checkpoint could not be written",
+            cause=str(error),
+            remedy=f"free some space and run the same command again; it continues from "
+            f"{kept.name if kept else 'the start'}",
+        ) from error
     for old in sorted(folder.glob("step-*"))[:-KEEP]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -88,8 +93,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], State]:
         facts = json.loads((path / "checkpoint.json").read_text())
         return facts, State(load_file(path / "objective.safetensors"), load_file(path / "optimiser.safetensors"))
     except Exception as error:  # damaged on disk: name the file, keep the older ones
-        raise WorkbenchError(f"{path}: the checkpoint cannot be read", cause=f"{type(error).__name__}: {error}"[:300],
-                             remedy="remove this folder to continue from the one before it") from error
+        raise WorkbenchError(
+            f"{path}: the checkpoint cannot be read",
+            cause=f"{type(error).__name__}: {error}"[:300],
+            remedy="remove this folder to continue from the one before it",
+        ) from error
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:

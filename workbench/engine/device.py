@@ -10,9 +10,18 @@ import torch
 from workbench.errors import ConfigError, WorkbenchError
 
 # dense matrix FLOP/s of the data sheets, without sparsity: name in the driver's device name -> (bf16, float32)
-PEAKS = {"H200": (989e12, 67e12), "H100 PCIe": (756e12, 51e12), "H100": (989e12, 67e12), "A100": (312e12, 19.5e12),
-         "L40S": (362e12, 91.6e12), "A40": (149.7e12, 37.4e12), "A6000": (154.8e12, 38.7e12), "V100": (125e12, 15.7e12),
-         "4090": (165e12, 82.6e12), "3090": (71e12, 35.6e12)}
+PEAKS = {
+    "H200": (989e12, 67e12),
+    "H100 PCIe": (756e12, 51e12),
+    "H100": (989e12, 67e12),
+    "A100": (312e12, 19.5e12),
+    "L40S": (362e12, 91.6e12),
+    "A40": (149.7e12, 37.4e12),
+    "A6000": (154.8e12, 38.7e12),
+    "V100": (125e12, 15.7e12),
+    "4090": (165e12, 82.6e12),
+    "3090": (71e12, 35.6e12),
+}
 
 
 def pick_device(accelerator: str) -> str:
@@ -46,9 +55,11 @@ def check_convolutions(device: str, precision: str) -> None:
         ConfigError: that is what is asked for.
     """
     if device == "cpu" and precision == "bf16-mixed":
-        raise ConfigError("precision bf16-mixed: not for convolutions on a CPU",
-                          cause="gradients of small 3D convolutions are wrong there, now and then and without a sign",
-                          remedy="use --precision 32-true, or a GPU")
+        raise ConfigError(
+            "precision bf16-mixed: not for convolutions on a CPU",
+            cause="gradients of small 3D convolutions are wrong there, now and then and without a sign",
+            remedy="use --precision 32-true, or a GPU",
+        )
 
 
 def peak_flops(device: torch.device, precision: str) -> tuple[float, str]:

@@ -48,8 +48,12 @@ def _at_edge(box: np.ndarray, x: float, y: float, z: float) -> np.float32:
         for v in range(2):
             for w in range(2):
                 if 0 <= p + u < box.shape[0] and 0 <= q + v < box.shape[1] and 0 <= r + w < box.shape[2]:
-                    value += (box[p + u, q + v, r + w] * (dx if u else np.float32(1) - dx)
-                              * (dy if v else np.float32(1) - dy) * (dz if w else np.float32(1) - dz))
+                    value += (
+                        box[p + u, q + v, r + w]
+                        * (dx if u else np.float32(1) - dx)
+                        * (dy if v else np.float32(1) - dy)
+                        * (dz if w else np.float32(1) - dz)
+                    )
     return value
 
 
@@ -98,8 +102,9 @@ def _resample_row(box: np.ndarray, flat: np.ndarray, m: np.ndarray, i: int, j: i
 
 
 @numba.njit(inline="always")
-def _curve_row(row: np.ndarray, curve: np.ndarray, shift: np.float32, field: float, ratio: float,
-               bend: float, room: np.ndarray) -> None:
+def _curve_row(
+    row: np.ndarray, curve: np.ndarray, shift: np.float32, field: float, ratio: float, bend: float, room: np.ndarray
+) -> None:
     """Gamma by its table, times a bias field: its first value, that value's ratio to the next, and the ratio's own."""
     fields, places = room[1], room[0].view(np.int32)
     for k in range(len(row)):
@@ -138,16 +143,22 @@ def _normal_row(normal: np.ndarray, seed: np.uint64, number: int, room: np.ndarr
 
 
 @numba.njit(inline="always")
-def _noise_row(row: np.ndarray, inside: np.ndarray, normal: np.ndarray, strength: np.float32, seed: np.uint64,
-               number: int, room: np.ndarray) -> None:
+def _noise_row(
+    row: np.ndarray,
+    inside: np.ndarray,
+    normal: np.ndarray,
+    strength: np.float32,
+    seed: np.uint64,
+    number: int,
+    room: np.ndarray,
+) -> None:
     _normal_row(normal, seed, number, room)
     for k in range(len(row)):
         row[k] += strength * room[1, k] if inside[k] != 0 else np.float32(0)
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def replace_by_noise(view: np.ndarray, mask: np.ndarray, out: np.ndarray, normal: np.ndarray,
-                     seed: np.uint64) -> None:
+def replace_by_noise(view: np.ndarray, mask: np.ndarray, out: np.ndarray, normal: np.ndarray, seed: np.uint64) -> None:
     """``out (x, y, z)``: N(0, 1) where ``mask`` is true, ``view`` elsewhere."""
     nx, ny, nz = out.shape
     for i in prange(nx):
@@ -159,8 +170,17 @@ def replace_by_noise(view: np.ndarray, mask: np.ndarray, out: np.ndarray, normal
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath={"contract"})
-def render(box: np.ndarray, m: np.ndarray, out: np.ndarray, curve: np.ndarray, shift: np.float32, bias: np.ndarray,
-           normal: np.ndarray, strength: np.float32, seed: np.uint64) -> None:
+def render(
+    box: np.ndarray,
+    m: np.ndarray,
+    out: np.ndarray,
+    curve: np.ndarray,
+    shift: np.float32,
+    bias: np.ndarray,
+    normal: np.ndarray,
+    strength: np.float32,
+    seed: np.uint64,
+) -> None:
     """Fill one view ``out (x, y, z)`` from ``box (X, Y, Z)``, both float32: resampled, gamma and bias field unless
     ``curve`` is empty, noise of ``strength``; what is 0 after resampling stays 0."""
     nx, ny, nz = out.shape
@@ -177,16 +197,29 @@ def render(box: np.ndarray, m: np.ndarray, out: np.ndarray, curve: np.ndarray, s
                 level = bias[0] + bias[1] * u + bias[2] * v + bias[4] * u * u + bias[5] * v * v + bias[7] * u * v
                 tilt, bow = bias[3] + bias[8] * u + bias[9] * v, bias[6]
                 # exp of a parabola in w, from w = -1 on: each value is the last times a ratio, which has one of its own
-                _curve_row(row, curve, shift, math.exp(level - tilt + bow),
-                           math.exp(tilt * step_w + bow * (step_w * step_w - 2 * step_w)),
-                           math.exp(2 * bow * step_w * step_w), room)
+                _curve_row(
+                    row,
+                    curve,
+                    shift,
+                    math.exp(level - tilt + bow),
+                    math.exp(tilt * step_w + bow * (step_w * step_w - 2 * step_w)),
+                    math.exp(2 * bow * step_w * step_w),
+                    room,
+                )
             if strength > 0:
                 _noise_row(row, row, normal, strength, seed, i * ny + j, room)
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath={"contract"})
-def blur(view: np.ndarray, taps: np.ndarray, middle: np.ndarray, out: np.ndarray, normal: np.ndarray,
-         strength: np.float32, seed: np.uint64) -> None:
+def blur(
+    view: np.ndarray,
+    taps: np.ndarray,
+    middle: np.ndarray,
+    out: np.ndarray,
+    normal: np.ndarray,
+    strength: np.float32,
+    seed: np.uint64,
+) -> None:
     """Separable Gaussian of ``view (x, y, z)`` into ``out`` with ``taps (r + 1,)`` from the centre outwards, zeros
     outside; then noise as in `render`. What is 0 in ``view`` stays 0. ``middle`` is room of the same shape."""
     nx, ny, nz = view.shape

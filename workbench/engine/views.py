@@ -52,8 +52,13 @@ def identity_view(shape: Triple) -> ViewParams:
     return ViewParams(np.eye(3, 4), 0.0, np.zeros(10), 0.0, 0.0, 0)
 
 
-def make_views(boxes: Sequence[Tensor], matrices: np.ndarray, params: Sequence[ViewParams] | None, size: Triple,
-               device: torch.device) -> Tensor:
+def make_views(
+    boxes: Sequence[Tensor],
+    matrices: np.ndarray,
+    params: Sequence[ViewParams] | None,
+    size: Triple,
+    device: torch.device,
+) -> Tensor:
     """Views ``(V, 1, *size)`` float32 on ``device``.
 
     Crop, zoom, rotation and flip are one trilinear interpolation, outside a box is 0; then the intensities change. On
@@ -82,8 +87,13 @@ def crop_by_grid(boxes: Tensor, matrices: Tensor, size: Triple, *, mode: str = "
     scaled = matrices * (2 / extent)[:, None]
     offset = scaled[:, :, 3] + 1 / extent - 1  # (B, 3)
     i, j, k = (axes[a].view([-1 if d == a else 1 for d in range(3)]) for a in range(3))
-    parts = [scaled[:, a, 0].view(-1, 1, 1, 1) * i + scaled[:, a, 1].view(-1, 1, 1, 1) * j
-             + scaled[:, a, 2].view(-1, 1, 1, 1) * k + offset[:, a].view(-1, 1, 1, 1) for a in (2, 1, 0)]
+    parts = [
+        scaled[:, a, 0].view(-1, 1, 1, 1) * i
+        + scaled[:, a, 1].view(-1, 1, 1, 1) * j
+        + scaled[:, a, 2].view(-1, 1, 1, 1) * k
+        + offset[:, a].view(-1, 1, 1, 1)
+        for a in (2, 1, 0)
+    ]
     grid = torch.stack(parts, dim=-1)  # (B, *size, 3)
     return F.grid_sample(boxes.float(), grid, mode=mode, padding_mode="zeros", align_corners=False)
 
@@ -106,8 +116,12 @@ def change_intensities(views: Tensor, params: Sequence[ViewParams]) -> Tensor:
 def seeded_noise(like: Tensor, seeds: Sequence[int]) -> Tensor:
     """N(0, 1) of the shape of ``like (B, …)``, each sample from its own seed, whatever batch it is in."""
     device = like.device
-    return torch.stack([torch.randn(like.shape[1:], generator=torch.Generator(device).manual_seed(seed), device=device)
-                        for seed in seeds])
+    return torch.stack(
+        [
+            torch.randn(like.shape[1:], generator=torch.Generator(device).manual_seed(seed), device=device)
+            for seed in seeds
+        ]
+    )
 
 
 def _gamma_and_bias(views: Tensor, params: Sequence[ViewParams]) -> Tensor:
@@ -119,14 +133,16 @@ def _gamma_and_bias(views: Tensor, params: Sequence[ViewParams]) -> Tensor:
     device = views.device
     exponent = torch.tensor([p.gamma for p in params], dtype=torch.float32, device=device).exp().view(-1, 1, 1, 1, 1)
     coefficients = torch.tensor(np.stack([p.bias for p in params]), dtype=torch.float32, device=device)  # (B, 10)
-    u, v, w = (torch.linspace(-1, 1, n, device=device).view([-1 if d == a else 1 for d in range(3)])
-               for a, n in enumerate(views.shape[2:]))
+    u, v, w = (
+        torch.linspace(-1, 1, n, device=device).view([-1 if d == a else 1 for d in range(3)])
+        for a, n in enumerate(views.shape[2:])
+    )
     one, cu, cv, cw, cuu, cvv, cww, cuv, cuw, cvw = coefficients.T[..., None, None, None]  # each (B, 1, 1, 1)
     # the field is quadratic: its first part does not depend on w, its second is w times what does not
     flat = one + cu * u + cv * v + cuu * u * u + cvv * v * v + cuv * u * v  # (B, X, Y, 1)
     tilt = cw + cuw * u + cvw * v
     x = (views + SHIFT).clamp_min_(0).mul_(1 / (2 * SHIFT)).log_().mul_(exponent)
-    x += (flat.unsqueeze(1) + (1 - exponent) * math.log(0.5) + math.log(2 * SHIFT))
+    x += flat.unsqueeze(1) + (1 - exponent) * math.log(0.5) + math.log(2 * SHIFT)
     x.addcmul_(tilt.unsqueeze(1), w)
     x += (cww * w * w).unsqueeze(1)
     return x.exp_().sub_(SHIFT)

@@ -23,8 +23,9 @@ from workbench.engine.view_rows import SPAN, STEPS, blur, render, replace_by_noi
 from workbench.engine.views import SHIFT, ViewParams, blur_radius
 
 
-def make_views(boxes: Sequence[Tensor], matrices: np.ndarray, params: Sequence[ViewParams] | None,
-               size: tuple[int, int, int]) -> Tensor:
+def make_views(
+    boxes: Sequence[Tensor], matrices: np.ndarray, params: Sequence[ViewParams] | None, size: tuple[int, int, int]
+) -> Tensor:
     """`engine.views.make_views` on a CPU: boxes ``(X, Y, Z)``, each of its own size → ``(V, 1, *size)``."""
     out = torch.empty((len(boxes), *size))
     views = out.numpy()
@@ -39,8 +40,13 @@ def masked_by_noise(views: Tensor, masks: Tensor, seeds: Sequence[int]) -> Tenso
     out = torch.empty(views.shape)
     with _threads_of_torch():
         for view, mask, result, seed in zip(views, masks, out, seeds, strict=True):
-            replace_by_noise(view[0].contiguous().numpy(), mask[0].contiguous().numpy(), result[0].numpy(),
-                             normal_table(), np.uint64(seed))
+            replace_by_noise(
+                view[0].contiguous().numpy(),
+                mask[0].contiguous().numpy(),
+                result[0].numpy(),
+                normal_table(),
+                np.uint64(seed),
+            )
     return out
 
 
@@ -65,8 +71,15 @@ def _one_view(box: np.ndarray, matrix: np.ndarray, params: ViewParams | None, ou
     sharp = _room("sharp", out.shape)
     render(box, matrix, sharp, curve, _SHIFT, params.bias, normal_table(), np.float32(0), seed)
     taps = np.exp(-0.5 * (np.arange(blur_radius(params.blur) + 1) / params.blur) ** 2)
-    blur(sharp, (taps / (2 * taps.sum() - taps[0])).astype(np.float32), _room("middle", out.shape), out,
-         normal_table(), strength, seed)
+    blur(
+        sharp,
+        (taps / (2 * taps.sum() - taps[0])).astype(np.float32),
+        _room("middle", out.shape),
+        out,
+        normal_table(),
+        strength,
+        seed,
+    )
 
 
 _NO_CURVE, _NO_BIAS, _SHIFT = np.empty(0, np.float32), np.zeros(10), np.float32(SHIFT)

@@ -23,8 +23,11 @@ LONGEST = 6000  # characters of a selection: servers and chat programs cut addre
 
 def held(state: ExplorerState) -> list[str]:
     """Names of the parameters that the address holds, in the order in which they are set."""
-    names = [name for name in state.param if name not in ("name", "cohort", "message")
-             and (state.param[name].precedence or 0) >= 0]
+    names = [
+        name
+        for name in state.param
+        if name not in ("name", "cohort", "message") and (state.param[name].precedence or 0) >= 0
+    ]
     return [*(n for n in FIRST if n in names), *(n for n in names if n not in (*FIRST, *LAST)), *LAST]
 
 

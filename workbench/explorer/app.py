@@ -53,9 +53,14 @@ def build(runs_folder: str | Path | None) -> Any:
     except Exception as error:
         log.exception("the explorer could not be opened")
         page = _template(dark=False)
-        page.main.append(text(f"<div class='empty'><h2>The explorer could not be opened</h2><p>This is a fault of the "
-                              f"explorer, not of your data. What it says:</p><pre>{escape(repr(error))}</pre><p>The "
-                              "terminal in which it was started shows where.</p></div>", sizing_mode="stretch_width"))
+        page.main.append(
+            text(
+                f"<div class='empty'><h2>The explorer could not be opened</h2><p>This is a fault of the "
+                f"explorer, not of your data. What it says:</p><pre>{escape(repr(error))}</pre><p>The "
+                "terminal in which it was started shows where.</p></div>",
+                sizing_mode="stretch_width",
+            )
+        )
         return page
 
 
@@ -71,17 +76,31 @@ def _page(runs_folder: str | Path | None) -> Any:
     shade = _header_button("Light" if dark else "Dark")
     shade.js_on_click(code=TURN_THEME)
     body = layout(state)
-    page.header.append(pn.Row(_tabs(state), SummaryView(state), pn.Spacer(sizing_mode="stretch_width"), again, shade,
-                              PageScript(state), sizing_mode="stretch_width", margin=0))
+    page.header.append(
+        pn.Row(
+            _tabs(state),
+            SummaryView(state),
+            pn.Spacer(sizing_mode="stretch_width"),
+            again,
+            shade,
+            PageScript(state),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+    )
     page.main.append(body)
     state.message = "\n".join([*filter(None, [state.message]), *problems])
     return page
 
 
 def _template(dark: bool) -> Any:
-    return pn.template.BootstrapTemplate(title=TITLE, header_background="#1f2d3d", header_color="#ffffff",
-                                         theme="dark" if dark else "default",
-                                         raw_css=[style.DARK if dark else style.LIGHT, style.PAGE])
+    return pn.template.BootstrapTemplate(
+        title=TITLE,
+        header_background="#1f2d3d",
+        header_color="#ffffff",
+        theme="dark" if dark else "default",
+        raw_css=[style.DARK if dark else style.LIGHT, style.PAGE],
+    )
 
 
 def layout(state: ExplorerState) -> pn.Column:
@@ -91,7 +110,10 @@ def layout(state: ExplorerState) -> pn.Column:
     right = pn.Column(
         card("Scan", ScanView(state), "1 1 0", note=lambda: _case_name(state), beside=_stepper(state), **note),
         card("About this scan", DetailsView(state), "0 0 196px"),
-        margin=0, sizing_mode="stretch_both", styles={"gap": "8px", "flex": "14 1 0", "min-width": "0"})
+        margin=0,
+        sizing_mode="stretch_both",
+        styles={"gap": "8px", "flex": "14 1 0", "min-width": "0"},
+    )
     made: dict[str, Any] = {}
 
     def turn(*_: Any) -> None:
@@ -106,13 +128,29 @@ def layout(state: ExplorerState) -> pn.Column:
 
     turn()
     state.param.watch(turn, "view")
-    footer = text('<div class="footer">Research software. <b>Not for diagnosis.</b> Coordinates are world '
-                  'millimetres (RAS+) of the scan itself.</div>', margin=0, sizing_mode="stretch_width")
-    save = pn.widgets.FileDownload(callback=lambda: saved_page(state), filename="explorer.html", label="Save page",
-                                   button_style="outline", height=24, width=110, margin=(-8, 0, 0, 0))
-    return pn.Column(_message(state), pn.Row(left, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}),
-                     pn.Row(footer, save, sizing_mode="stretch_width", margin=0), margin=0, sizing_mode="stretch_both",
-                     styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "800px"})
+    footer = text(
+        '<div class="footer">Research software. <b>Not for diagnosis.</b> Coordinates are world '
+        "millimetres (RAS+) of the scan itself.</div>",
+        margin=0,
+        sizing_mode="stretch_width",
+    )
+    save = pn.widgets.FileDownload(
+        callback=lambda: saved_page(state),
+        filename="explorer.html",
+        label="Save page",
+        button_style="outline",
+        height=24,
+        width=110,
+        margin=(-8, 0, 0, 0),
+    )
+    return pn.Column(
+        _message(state),
+        pn.Row(left, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}),
+        pn.Row(footer, save, sizing_mode="stretch_width", margin=0),
+        margin=0,
+        sizing_mode="stretch_both",
+        styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "800px"},
+    )
 
 
 def _header_button(name: str) -> Any:
@@ -120,14 +158,25 @@ def _header_button(name: str) -> Any:
 
 
 def _tabs(state: ExplorerState) -> Any:
-    tabs: Any = pn.widgets.RadioButtonGroup(options={page.title: page.key for page in PAGES}, value=state.view,
-                                            button_style="outline", button_type="light", margin=(2, 10))
+    tabs: Any = pn.widgets.RadioButtonGroup(
+        options={page.title: page.key for page in PAGES},
+        value=state.view,
+        button_style="outline",
+        button_type="light",
+        margin=(2, 10),
+    )
     tabs.link(state, value="view", bidirectional=True)
     return tabs
 
 
-def serve(runs_folder: str | Path | None, port: int = 5006, address: str = "127.0.0.1", open: bool = False, *,
-          allow_origin: Sequence[str] = ()) -> None:
+def serve(
+    runs_folder: str | Path | None,
+    port: int = 5006,
+    address: str = "127.0.0.1",
+    open: bool = False,
+    *,
+    allow_origin: Sequence[str] = (),
+) -> None:
     """Serve the explorer until interrupted.
 
     Args:
@@ -141,8 +190,15 @@ def serve(runs_folder: str | Path | None, port: int = 5006, address: str = "127.
     url = f"http://{'localhost' if address in ('127.0.0.1', '0.0.0.0') else address}:{port}/explorer"
     print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)
     origins = [f"localhost:{port}", f"127.0.0.1:{port}", f"{address}:{port}", *allow_origin]
-    pn.serve({"explorer": lambda: build(runs_folder)}, port=port, address=address, show=open, title=TITLE,
-             verbose=False, websocket_origin=origins)
+    pn.serve(
+        {"explorer": lambda: build(runs_folder)},
+        port=port,
+        address=address,
+        show=open,
+        title=TITLE,
+        verbose=False,
+        websocket_origin=origins,
+    )
 
 
 def free_port(address: str, wanted: int) -> int:
@@ -159,8 +215,7 @@ def free_port(address: str, wanted: int) -> int:
 
 
 def _stepper(state: ExplorerState) -> pn.Row:
-    buttons = [pn.widgets.Button(name=name, width=86, height=28, margin=(0, 4))
-               for name in ("‹ Previous", "Next ›")]
+    buttons = [pn.widgets.Button(name=name, width=86, height=28, margin=(0, 4)) for name in ("‹ Previous", "Next ›")]
     buttons[0].on_click(lambda _: state.step(-1))
     buttons[1].on_click(lambda _: state.step(1))
     return pn.Row(*buttons, margin=0)

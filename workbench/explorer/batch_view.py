@@ -21,21 +21,36 @@ class BatchView(StateView):
         super().__init__(state, **params)
         self._hint = hint()
         self.table = pn.widgets.Tabulator(
-            pd.DataFrame(), disabled=True, show_index=False, pagination="remote", page_size=5, height=215,
-            sizing_mode="stretch_width", layout="fit_data_fill", margin=(0, 10), theme="simple", stylesheets=[TABLE])
+            pd.DataFrame(),
+            disabled=True,
+            show_index=False,
+            pagination="remote",
+            page_size=5,
+            height=215,
+            sizing_mode="stretch_width",
+            layout="fit_data_fill",
+            margin=(0, 10),
+            theme="simple",
+            stylesheets=[TABLE],
+        )
         state.param.watch(lambda *_: self._fill(), "batch_run")
         self._fill()
 
     def __panel__(self) -> pn.viewable.Viewable:
         chosen = pn.widgets.Select.from_param(self.state.param.batch_run, name="", width=180, height=28, margin=(0, 10))
-        return pn.Column(pn.Row(self._hint, chosen, sizing_mode="stretch_width", margin=0), self.table,
-                         sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            pn.Row(self._hint, chosen, sizing_mode="stretch_width", margin=0),
+            self.table,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
 
     def _fill(self) -> None:
         state = self.state
         if not state.batch_run:
-            self._hint.object = ("No batch among these runs: <code>workbench batch</code> makes one, and its table is "
-                                 "shown here.")
+            self._hint.object = (
+                "No batch among these runs: <code>workbench batch</code> makes one, and its table is shown here."
+            )
             return
         with state.guarded():
             table = state.catalog.table(state.batch_run, "runs")
@@ -45,5 +60,8 @@ class BatchView(StateView):
             self.table.value = shown.where(shown.notna(), None)
             simulated = "simulated" in table and bool(table["simulated"].fillna(False).any())
             counts = table["state"].value_counts() if "state" in table else {}
-            self._hint.object = ((SIMULATED + "&ensp;" if simulated else "") + f"n = {len(table)} runs: "
-                                 + escape(", ".join(f"{n} {s}" for s, n in counts.items())))
+            self._hint.object = (
+                (SIMULATED + "&ensp;" if simulated else "")
+                + f"n = {len(table)} runs: "
+                + escape(", ".join(f"{n} {s}" for s, n in counts.items()))
+            )

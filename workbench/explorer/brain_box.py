@@ -28,8 +28,10 @@ def brain_box(row: dict[str, Any]) -> np.ndarray | None:
         matrix, extent = np.asarray(affine, float).reshape(4, 4), np.array(shape, float)
     except (TypeError, ValueError):
         return None
-    if not (np.isfinite(matrix).all() and np.isfinite(extent).all() and (extent > 0).all()) \
-            or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
+    if (
+        not (np.isfinite(matrix).all() and np.isfinite(extent).all() and (extent > 0).all())
+        or abs(np.linalg.det(matrix[:3, :3])) < 1e-9
+    ):
         return None
     shares = np.diag([*extent, 1.0])
     shares[:3, 3] = -0.5  # voxels are counted from 0 at their centres, and the box ends at their edges

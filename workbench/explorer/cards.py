@@ -12,8 +12,15 @@ from workbench.explorer.state import ExplorerState
 from workbench.explorer.text import text
 
 
-def card(title: str, content: Any, flex: str, *, note: Callable[[], str] | None = None, on: Sequence[Any] = (),
-         beside: Any = None) -> pn.Column:
+def card(
+    title: str,
+    content: Any,
+    flex: str,
+    *,
+    note: Callable[[], str] | None = None,
+    on: Sequence[Any] = (),
+    beside: Any = None,
+) -> pn.Column:
     """A box with a heading.
 
     Args:
@@ -24,22 +31,37 @@ def card(title: str, content: Any, flex: str, *, note: Callable[[], str] | None 
         on: Parameters.
         beside: On the right of the heading.
     """
+
     def heading(*_: Any) -> str:
         return f"<h2>{title}{f'<small>{note()}</small>' if note else ''}</h2>"
 
     head: Any = text(pn.bind(heading, *on) if on else heading(), margin=(0, 10), sizing_mode="stretch_width")
     if beside is not None:
         head = pn.Row(head, beside, sizing_mode="stretch_width", margin=0)
-    return pn.Column(head, content, sizing_mode="stretch_both", margin=0, stylesheets=[style.CARD],
-                     styles={"flex": flex, "min-width": "0", "min-height": "0", "overflow": "hidden"})
+    return pn.Column(
+        head,
+        content,
+        sizing_mode="stretch_both",
+        margin=0,
+        stylesheets=[style.CARD],
+        styles={"flex": flex, "min-width": "0", "min-height": "0", "overflow": "hidden"},
+    )
 
 
-def panels(state: ExplorerState, parameter: str, choice: Mapping[str, tuple[str, Callable[[ExplorerState], Any]]],
-           height: int = 338) -> pn.Column:
+def panels(
+    state: ExplorerState,
+    parameter: str,
+    choice: Mapping[str, tuple[str, Callable[[ExplorerState], Any]]],
+    height: int = 338,
+) -> pn.Column:
     """A row of buttons and the panel that ``state``'s ``parameter`` names; each is made when it is first opened."""
-    buttons: Any = pn.widgets.RadioButtonGroup(options={title: key for key, (title, _) in choice.items()},
-                                               value=getattr(state, parameter), button_style="outline", height=28,
-                                               margin=(2, 10))
+    buttons: Any = pn.widgets.RadioButtonGroup(
+        options={title: key for key, (title, _) in choice.items()},
+        value=getattr(state, parameter),
+        button_style="outline",
+        height=28,
+        margin=(2, 10),
+    )
     buttons.link(state, value=parameter, bidirectional=True)
     stack = pn.Column(margin=0, sizing_mode="stretch_both")
     made: dict[str, Any] = {}
@@ -54,5 +76,11 @@ def panels(state: ExplorerState, parameter: str, choice: Mapping[str, tuple[str,
 
     turn()
     state.param.watch(turn, parameter)
-    return pn.Column(buttons, stack, sizing_mode="stretch_both", margin=0, stylesheets=[style.CARD],
-                     styles={"flex": f"0 0 {height}px", "min-width": "0", "min-height": "0", "overflow": "hidden"})
+    return pn.Column(
+        buttons,
+        stack,
+        sizing_mode="stretch_both",
+        margin=0,
+        stylesheets=[style.CARD],
+        styles={"flex": f"0 0 {height}px", "min-width": "0", "min-height": "0", "overflow": "hidden"},
+    )

@@ -13,9 +13,31 @@ from workbench.errors import WorkbenchError
 from workbench.runs import Run, find_runs, read_yaml
 
 # columns of the cohort table that are for the machine, not for a reader
-INTERNAL = ("path", "seg_path", "mask_path", "x", "y", "z", "sx", "sy", "sz", "px", "py", "pz", "affine",
-            "source_shape", "source_affine", "has_seg", "key", "simulated", "dataset", "fingerprint",
-            "seg_fingerprint", "mask_fingerprint", "mask_kind")
+INTERNAL = (
+    "path",
+    "seg_path",
+    "mask_path",
+    "x",
+    "y",
+    "z",
+    "sx",
+    "sy",
+    "sz",
+    "px",
+    "py",
+    "pz",
+    "affine",
+    "source_shape",
+    "source_affine",
+    "has_seg",
+    "key",
+    "simulated",
+    "dataset",
+    "fingerprint",
+    "seg_fingerprint",
+    "mask_fingerprint",
+    "mask_kind",
+)
 PROJECTIONS = {"UMAP": ("umap_1", "umap_2"), "t-SNE": ("tsne_1", "tsne_2"), "PCA": ("pca_1", "pca_2")}
 COORDINATES = tuple(column for pair in PROJECTIONS.values() for column in pair)
 
@@ -51,8 +73,11 @@ class Catalog:
 
     def run(self, name: str) -> Run:
         if name not in self.finished:
-            raise WorkbenchError(f"'{name[:80]}': no such run", cause=f"not among the finished runs of {self.root}",
-                                 remedy="choose one from the list")
+            raise WorkbenchError(
+                f"'{name[:80]}': no such run",
+                cause=f"not among the finished runs of {self.root}",
+                remedy="choose one from the list",
+            )
         return self.finished[name]
 
     def config(self, name: str) -> dict[str, Any]:
@@ -68,8 +93,11 @@ class Catalog:
         try:
             return _read(path, path.stat().st_mtime_ns)
         except (OSError, ValueError) as error:
-            raise WorkbenchError(f"{path}: cannot be read as a table", cause=str(error).splitlines()[0][:200],
-                                 remedy="run the job again with --overwrite") from error
+            raise WorkbenchError(
+                f"{path}: cannot be read as a table",
+                cause=str(error).splitlines()[0][:200],
+                remedy="run the job again with --overwrite",
+            ) from error
 
     def encoder(self, name: str) -> str:
         """The encoder that the run's configuration asks for, as a comparable string."""
@@ -92,14 +120,17 @@ class Catalog:
         none."""
         encoder, job = self.encoder(run), self.config(run).get("job")
         attend = [name for name in self.of_job("attend") if self.encoder(name) == encoder]
-        return {"segment_run": run if job == "segment" else None,
-                "attend_run": run if job == "attend" else attend[0] if attend else None}
+        return {
+            "segment_run": run if job == "segment" else None,
+            "attend_run": run if job == "attend" else attend[0] if attend else None,
+        }
 
     def shift_runs_for(self, embed_run: str) -> list[str]:
         """Runs of `shift` on this embedding; those of others would be figures of another picture."""
         embedded = self.run(embed_run).path.resolve()
-        return [name for name in self.of_job("shift")
-                if Path(str(self.config(name).get("embed", ""))).resolve() == embedded]
+        return [
+            name for name in self.of_job("shift") if Path(str(self.config(name).get("embed", ""))).resolve() == embedded
+        ]
 
     def store(self, embed_run: str) -> Path:
         """Folder of the prepared store that the embedding was made from; it may be on another machine."""
@@ -111,17 +142,21 @@ class Catalog:
         for table, columns in ((scans, ("scan_id", "participant", "path")), (projections, ("scan_id",))):
             lacking = [column for column in columns if column not in table]
             if lacking:
-                raise WorkbenchError(f"run '{embed_run}': its tables lack {', '.join(lacking)}",
-                                     cause="it was written by another version, or changed",
-                                     remedy="run `workbench embed` again")
+                raise WorkbenchError(
+                    f"run '{embed_run}': its tables lack {', '.join(lacking)}",
+                    cause="it was written by another version, or changed",
+                    remedy="run `workbench embed` again",
+                )
         own = [column for pair in PROJECTIONS.values() for column in pair if column in projections]
         cohort = scans.drop(columns=[c for c in own if c in scans]).merge(
-            projections[["scan_id", *own]].drop_duplicates("scan_id"), on="scan_id", how="inner")
+            projections[["scan_id", *own]].drop_duplicates("scan_id"), on="scan_id", how="inner"
+        )
         cohort = cohort.drop_duplicates("scan_id")
         if segment_run:
             dice = self.dice(segment_run)
-            mean = dice.groupby("scan_id", as_index=False).agg(dice_mean=("dice", "mean"),
-                                                               dice_split=("split", "first"))
+            mean = dice.groupby("scan_id", as_index=False).agg(
+                dice_mean=("dice", "mean"), dice_split=("split", "first")
+            )
             cohort = cohort.merge(mean, on="scan_id", how="left")
         return cohort.reset_index(drop=True)
 
@@ -150,8 +185,11 @@ def _config(path: Path, mtime_ns: int) -> dict[str, Any]:
 
 def readable_columns(cohort: pd.DataFrame) -> list[str]:
     """The columns a person wants to see, the well-known ones first; empty ones are left out."""
-    first = [c for c in ("participant", "session", "site", "sex", "age", "diagnosis", "dice_mean", "dice_split")
-             if c in cohort]
+    first = [
+        c
+        for c in ("participant", "session", "site", "sex", "age", "diagnosis", "dice_mean", "dice_split")
+        if c in cohort
+    ]
     rest = [c for c in cohort.columns if c not in (*first, *INTERNAL, *COORDINATES, "scan_id")]
     return [c for c in (*first, *rest) if _has_content(cohort[c])]
 

@@ -28,8 +28,14 @@ class Changed:
     score_before: float | None
 
 
-def change(catalog: Catalog, embed_run: str, whatif_run: str | None, scan: str, strengths: dict[str, float],
-           step: Callable[[float, str], None]) -> Changed:
+def change(
+    catalog: Catalog,
+    embed_run: str,
+    whatif_run: str | None,
+    scan: str,
+    strengths: dict[str, float],
+    step: Callable[[float, str], None],
+) -> Changed:
     """Apply several changes one after the other and ask what moves.
 
     Args:
@@ -63,8 +69,9 @@ def change(catalog: Catalog, embed_run: str, whatif_run: str | None, scan: str, 
     step(0.7, "Encoding the changed scan …" if asked.segmenter is None else "Encoding and segmenting it …")
     after = asked.ask(scan, now, labels)
     measures = asked.compare(base, after, moved_head="rotation" in order)
-    return Changed(_shown(image, store.grid(scan).affine), _shown(now, store.grid(scan).affine), measures,
-                   base.get("score"))
+    return Changed(
+        _shown(image, store.grid(scan).affine), _shown(now, store.grid(scan).affine), measures, base.get("score")
+    )
 
 
 def _shown(scan: np.ndarray, affine: np.ndarray) -> NiftiFile:
@@ -84,8 +91,14 @@ def _asked(embed: Path, whatif: Path | None, store: Any, encoder: Any) -> Any:
     followed = Run(whatif).config if whatif else {}
     settings = {k: v for k, v in followed.items() if k in ("segment", "classify", "token")}
     of = Run(embed).config
-    config = WhatifConfig.build({"out": embed, "embed": embed, **settings,
-                                 **{k: of[k] for k in ("store", "encoder", "init", "seed") if k in of}})
+    config = WhatifConfig.build(
+        {
+            "out": embed,
+            "embed": embed,
+            **settings,
+            **{k: of[k] for k in ("store", "encoder", "init", "seed") if k in of},
+        }
+    )
     run, rows, vectors = open_embed(embed, config.token)
     scale, unit = spread_within_sites(rows, vectors)
     segmenter = Segmenter(config.segment, store, "cpu") if config.segment is not None else None

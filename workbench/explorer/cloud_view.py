@@ -13,8 +13,9 @@ from workbench.explorer.lasso import rows_inside
 from workbench.explorer.state import ExplorerState
 
 
-def cloud_plot(state: ExplorerState, x: str, y: str, chosen: hv.streams.Counter,
-               tell: Callable[[np.ndarray], None]) -> hv.DynamicMap:
+def cloud_plot(
+    state: ExplorerState, x: str, y: str, chosen: hv.streams.Counter, tell: Callable[[np.ndarray], None]
+) -> hv.DynamicMap:
     """The cohort's cloud, drawn anew for what is zoomed to, and for the selection when ``chosen`` counts on; ``tell``
     is given the rows that an outline holds.
 
@@ -46,8 +47,10 @@ def _listener(cloud: plots.Cloud, tell: Callable[[np.ndarray], None]) -> Any:
 
         def take(event: Any) -> None:
             if event.final:
-                pixel = tuple(abs(r.end - r.start) / max(n or 0, 1) for r, n in
-                              ((figure.x_range, figure.inner_width), (figure.y_range, figure.inner_height)))
+                pixel = tuple(
+                    abs(r.end - r.start) / max(n or 0, 1)
+                    for r, n in ((figure.x_range, figure.inner_width), (figure.y_range, figure.inner_height))
+                )
                 tell(rows_inside(x, y, event.geometry, pixel))
 
         figure.on_event(SelectionGeometry, take)

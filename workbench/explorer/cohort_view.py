@@ -17,8 +17,12 @@ from workbench.explorer.table_view import TableView
 from workbench.explorer.views import StateView
 
 PANELS: dict[str, tuple[str, Callable[[ExplorerState], Any]]] = {
-    "table": ("Table", TableView), "pictures": ("Pictures", PicturesView), "histograms": ("By site", HistogramView),
-    "neighbours": ("Neighbours", NeighboursView), "shift": ("Site shift", ShiftView)}
+    "table": ("Table", TableView),
+    "pictures": ("Pictures", PicturesView),
+    "histograms": ("By site", HistogramView),
+    "neighbours": ("Neighbours", NeighboursView),
+    "shift": ("Site shift", ShiftView),
+}
 
 
 class CohortView(StateView):
@@ -28,7 +32,11 @@ class CohortView(StateView):
         state = self.state
         return pn.Column(
             card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort]),
-            panels(state, "panel", PANELS), margin=0, sizing_mode="stretch_both", styles={"gap": "8px"})
+            panels(state, "panel", PANELS),
+            margin=0,
+            sizing_mode="stretch_both",
+            styles={"gap": "8px"},
+        )
 
     def _source(self) -> str:
         state = self.state

@@ -30,9 +30,19 @@ class ComparisonView(StateView):
         self._told = text(margin=(0, 10), sizing_mode="stretch_width")
         self._head = hint()
         self.table = pn.widgets.Tabulator(
-            pd.DataFrame(), disabled=True, show_index=False, selectable=1, pagination="remote", page_size=6,
-            sizing_mode="stretch_width", height=230, layout="fit_data_fill", margin=(0, 10), theme="simple",
-            stylesheets=[TABLE])
+            pd.DataFrame(),
+            disabled=True,
+            show_index=False,
+            selectable=1,
+            pagination="remote",
+            page_size=6,
+            sizing_mode="stretch_width",
+            height=230,
+            layout="fit_data_fill",
+            margin=(0, 10),
+            theme="simple",
+            stylesheets=[TABLE],
+        )
         self.table.on_click(self._clicked)
         self._scores = pd.DataFrame()
         self._ids: list[str] = []
@@ -46,16 +56,30 @@ class ComparisonView(StateView):
         side.on_click(self._side_by_side)
         controls = pn.Row(
             pn.widgets.MultiSelect.from_param(p.compared, size=5, sizing_mode="stretch_width", min_width=160),
-            pn.Column(pn.widgets.Select.from_param(p.metric, width=190),
-                      pn.widgets.Select.from_param(p.part, width=190), side, margin=0),
-            sizing_mode="stretch_width", margin=0)
-        below: dict[str, tuple[str, Any]] = {"cases": ("Cases, worst first", lambda _: self.table),
-                 "differences": ("Paired differences", lambda _: pn.Column(
-                     self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0)),
-                 "batch": ("Batch", BatchView)}
+            pn.Column(
+                pn.widgets.Select.from_param(p.metric, width=190),
+                pn.widgets.Select.from_param(p.part, width=190),
+                side,
+                margin=0,
+            ),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        below: dict[str, tuple[str, Any]] = {
+            "cases": ("Cases, worst first", lambda _: self.table),
+            "differences": (
+                "Paired differences",
+                lambda _: pn.Column(self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0),
+            ),
+            "batch": ("Batch", BatchView),
+        }
         return pn.Column(
             card("Scores", pn.Column(controls, self._head, self._plot, sizing_mode="stretch_both", margin=0), "1 1 0"),
-            panels(self.state, "below", below, 290), sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
+            panels(self.state, "below", below, 290),
+            sizing_mode="stretch_both",
+            margin=0,
+            styles={"gap": "8px"},
+        )
 
     def _draw(self) -> None:
         with self.state.guarded():
@@ -66,9 +90,12 @@ class ComparisonView(StateView):
         self._plot.object = self._forest.object = None
         self._told.object, self.table.value, self._ids = "", pd.DataFrame(), []
         if not state.metric:
-            self._head.object = ("No run with a score a scan yet: <code>workbench segment</code> and <code>workbench "
-                                 "classify</code> make them; then “Look for runs again”."
-                                 if not scores.scored_runs(state.catalog) else "Choose one run or more.")
+            self._head.object = (
+                "No run with a score a scan yet: <code>workbench segment</code> and <code>workbench "
+                "classify</code> make them; then “Look for runs again”."
+                if not scores.scored_runs(state.catalog)
+                else "Choose one run or more."
+            )
             return
         table = scores.scores(state.catalog, state.compared, state.metric)
         if state.part != "all":
@@ -76,11 +103,16 @@ class ComparisonView(StateView):
         table = table[table["value"].notna()].reset_index(drop=True)
         runs = [run for run in state.compared if (table["run"] == run).any()]
         simulated = any(state.catalog.run(run).simulated for run in runs)
-        who = f"people of the {state.part} part" if state.part != "all" else \
-            "all people, <b>also those that the runs were trained on</b>"
-        self._head.object = ((SIMULATED + "&ensp;" if simulated else "")
-                             + f"n = {table['participant'].nunique()} people, {who}; a point is a scan. Click one to "
-                             "see it with that run's overlays.")
+        who = (
+            f"people of the {state.part} part"
+            if state.part != "all"
+            else "all people, <b>also those that the runs were trained on</b>"
+        )
+        self._head.object = (
+            (SIMULATED + "&ensp;" if simulated else "")
+            + f"n = {table['participant'].nunique()} people, {who}; a point is a scan. Click one to "
+            "see it with that run's overlays."
+        )
         if not len(table):
             self._head.object = f"None of these runs has {escape(state.metric)} of people of the {state.part} part."
             return
@@ -97,8 +129,13 @@ class ComparisonView(StateView):
         names = {f"difference {k}": f"{runs[0]} − {run}" for k, run in enumerate(runs) if k}
         # fixed column names: what is shown above them comes from the data, and is escaped
         columns = {run: f"run {k}" for k, run in enumerate(runs)}
-        titles = {"participant": "Participant", "site": "Site", "split": "Part", **names,
-                  **{f"run {k}": run for k, run in enumerate(runs)}}
+        titles = {
+            "participant": "Participant",
+            "site": "Site",
+            "split": "Part",
+            **names,
+            **{f"run {k}": run for k, run in enumerate(runs)},
+        }
         shown = shown.rename(columns=columns).round(3).astype(object)
         self.table.titles = {c: escape(titles[c]) for c in shown.columns}
         self.table.formatters = {c: {"type": "plaintext"} for c in shown.columns}
@@ -122,7 +159,8 @@ class ComparisonView(StateView):
         self._forest.object = forest.opts(toolbar=None, backend="bokeh")
         self._told.object = (
             "<p class='hint'>95 % bootstrap intervals over the people who have both scores, of these pretrainings only "
-            "and not corrected for the number of comparisons; with fewer than 10 people they are too narrow.</p>")
+            "and not corrected for the number of comparisons; with fewer than 10 people they are too narrow.</p>"
+        )
 
     def _pointed(self, index: list[int]) -> None:
         if index and index[0] < len(self._scores):

@@ -34,15 +34,35 @@ class DetailsView(StateView):
 
 def case_html(row: dict[str, Any], dice: pd.DataFrame) -> str:
     """The details of a case as HTML; everything from data is escaped."""
-    facts = [(TITLES.get(k, k), row[k]) for k in ("participant", "session", "site", "scanner", "sex", "age")
-             if k in row and not _missing(row[k])]
-    known = {*INTERNAL, *COORDINATES, "axcodes", "scan_id", "participant", "session", "site", "scanner", "sex", "age",
-             "dice_mean", "dice_split"}
+    facts = [
+        (TITLES.get(k, k), row[k])
+        for k in ("participant", "session", "site", "scanner", "sex", "age")
+        if k in row and not _missing(row[k])
+    ]
+    known = {
+        *INTERNAL,
+        *COORDINATES,
+        "axcodes",
+        "scan_id",
+        "participant",
+        "session",
+        "site",
+        "scanner",
+        "sex",
+        "age",
+        "dice_mean",
+        "dice_split",
+    }
     facts += [(TITLES.get(k, k), v) for k, v in row.items() if k not in known and not _missing(v)]
     if all(k in row for k in ("x", "y", "z", "sx", "sy", "sz")):
         size = " × ".join(str(row[k]) for k in "xyz")
-        facts.append(("Stored as", f"{size} voxels, {' × '.join(f'{row[k]:.3g}' for k in ('sx', 'sy', 'sz'))} mm"
-                      + (f", {row['axcodes']}" if row.get("axcodes") else "")))
+        facts.append(
+            (
+                "Stored as",
+                f"{size} voxels, {' × '.join(f'{row[k]:.3g}' for k in ('sx', 'sy', 'sz'))} mm"
+                + (f", {row['axcodes']}" if row.get("axcodes") else ""),
+            )
+        )
     facts.append(("Source", row.get("dataset", "")))
     badge = SIMULATED if row.get("simulated") is True or str(row.get("simulated")) == "True" else ""
     cells = "".join(f"<div><dt>{escape(str(k))}</dt><dd>{escape(_text(v))}</dd></div>" for k, v in facts)
@@ -60,11 +80,12 @@ def dice_html(dice: pd.DataFrame) -> str:
         head += f"<th>{escape(str(run))}<br><small>{escape(splits)}</small></th>"
     for structure in dict.fromkeys(dice["structure"]):
         values = [dice.loc[(dice["run"] == r) & (dice["structure"] == structure), "dice"] for r in runs]
-        cells = "".join(f"<td>{v.iloc[0]:.3f}</td>" if len(v) and pd.notna(v.iloc[0]) else "<td>–</td>"
-                        for v in values)
+        cells = "".join(f"<td>{v.iloc[0]:.3f}</td>" if len(v) and pd.notna(v.iloc[0]) else "<td>–</td>" for v in values)
         lines.append(f"<tr><th>{escape(str(structure).replace('_', ' '))}</th>{cells}</tr>")
-    return (f"<table class='dice'><thead><tr><th>Dice of this scan</th>{head}</tr></thead>"
-            f"<tbody>{''.join(lines)}</tbody></table>")
+    return (
+        f"<table class='dice'><thead><tr><th>Dice of this scan</th>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
 
 
 def _missing(value: Any) -> bool:

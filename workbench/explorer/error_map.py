@@ -12,8 +12,12 @@ from workbench.errors import ScanError
 from workbench.volumes import Volume, read_volume
 
 # colours a colour-blind reader can tell apart: green that is light, vermilion, blue, grey
-CLASSES = (("right (TP)", (110, 200, 140)), ("too much (FP)", (230, 97, 0)), ("missed (FN)", (60, 110, 230)),
-           ("wrong structure", (204, 121, 167)))
+CLASSES = (
+    ("right (TP)", (110, 200, 140)),
+    ("too much (FP)", (230, 97, 0)),
+    ("missed (FN)", (60, 110, 230)),
+    ("wrong structure", (204, 121, 167)),
+)
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,11 @@ def error_map(truth: Volume, prediction: Volume, codes: Sequence[Sequence[int]])
         ScanError: the two lie on different grids.
     """
     if truth.data.shape != prediction.data.shape or not np.allclose(truth.affine, prediction.affine, atol=1e-3):
-        raise ScanError("true and predicted segmentation lie on different grids",
-                        cause=f"{truth.data.shape} and {prediction.data.shape} voxels, or other affines",
-                        remedy="run `workbench segment` again: it predicts in the scan's own space")
+        raise ScanError(
+            "true and predicted segmentation lie on different grids",
+            cause=f"{truth.data.shape} and {prediction.data.shape} voxels, or other affines",
+            remedy="run `workbench segment` again: it predicts in the scan's own space",
+        )
     true = np.zeros(truth.data.shape, np.int32)
     for i, some in enumerate(codes):
         true[np.isin(truth.data, list(some))] = i + 1

@@ -39,16 +39,22 @@ def case_row(cohort: pd.DataFrame, scan_id: str) -> dict[str, Any]:
     """The cohort row of one scan; an id that is not in the table is refused."""
     rows = cohort.loc[cohort["scan_id"] == scan_id] if "scan_id" in cohort else cohort
     if len(rows) != 1:
-        raise WorkbenchError(f"'{str(scan_id)[:80]}': no such scan", cause="it is not in the table of this run",
-                             remedy="choose a point in the scatter or a row of the table")
+        raise WorkbenchError(
+            f"'{str(scan_id)[:80]}': no such scan",
+            cause="it is not in the table of this run",
+            remedy="choose a point in the scatter or a row of the table",
+        )
     return {str(k): v for k, v in rows.iloc[0].to_dict().items()}
 
 
 def scan_file(row: dict[str, Any]) -> Path:
     path = row.get("path")
     if path is None or pd.isna(path) or not path:
-        raise WorkbenchError(f"{str(row['scan_id'])[:80]}: no file to show", cause="the table of this run names none",
-                             remedy="run `workbench embed` again on a store whose cohort knows its files")
+        raise WorkbenchError(
+            f"{str(row['scan_id'])[:80]}: no file to show",
+            cause="the table of this run names none",
+            remedy="run `workbench embed` again on a store whose cohort knows its files",
+        )
     return Path(str(path))
 
 
@@ -105,8 +111,11 @@ def inside(run: Run, relative: str) -> Path:
     root = run.path.resolve()
     path = (root / relative).resolve()
     if not path.is_relative_to(root):
-        raise WorkbenchError(f"'{relative[:80]}': refused", cause="the path leads out of the run folder",
-                             remedy="a run's tables name files of the run itself; was the table changed by hand?")
+        raise WorkbenchError(
+            f"'{relative[:80]}': refused",
+            cause="the path leads out of the run folder",
+            remedy="a run's tables name files of the run itself; was the table changed by hand?",
+        )
     return path
 
 
@@ -114,8 +123,11 @@ def read_nifti(path: Path) -> NiftiFile:
     """The file as it is, after its header has passed the reader's checks (3D, size limits, a usable affine)."""
     affine = _rgb_affine(path) if path.name.endswith("_rgb.nii.gz") else read_grid(path).affine
     if path.stat().st_size > MAX_BYTES:
-        raise ScanError(f"{path}: the file is too large to show", cause=f"more than {MAX_BYTES // 1024**2} MiB",
-                        remedy="resample it, or open it in a desktop viewer")
+        raise ScanError(
+            f"{path}: the file is too large to show",
+            cause=f"more than {MAX_BYTES // 1024**2} MiB",
+            remedy="resample it, or open it in a desktop viewer",
+        )
     return NiftiFile(path.read_bytes(), tuple(float(v) for v in affine.ravel()))
 
 
@@ -141,6 +153,7 @@ def read_coarse(path: Path, step: int) -> NiftiFile:
 
 def prepare_coarse(paths: list[Path]) -> None:
     """Read these ahead, aside: the case after this one is often the next that is asked for. Never an error."""
+
     def work(path: Path) -> None:
         with contextlib.suppress(WorkbenchError, OSError):  # told when the file is really wanted
             if (step := coarse_step(path)) > 1:
@@ -178,8 +191,11 @@ def _rgb_affine(path: Path) -> np.ndarray:
         assert isinstance(image, nib.Nifti1Image)
         fits = image.get_data_dtype().itemsize == 3 and len(image.shape) == 3 and np.prod(image.shape) <= 512**3
     except Exception as error:
-        raise ScanError(f"{path}: not readable as NIfTI", cause=str(error).splitlines()[0][:200],
-                        remedy="run `workbench tokens` again") from error
+        raise ScanError(
+            f"{path}: not readable as NIfTI",
+            cause=str(error).splitlines()[0][:200],
+            remedy="run `workbench tokens` again",
+        ) from error
     if not fits:
         raise ScanError(f"{path}: not a volume of colours", remedy="run `workbench tokens` again")
     return np.asarray(image.affine, dtype=float)

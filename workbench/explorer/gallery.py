@@ -42,11 +42,24 @@ def gallery_items(state: ExplorerState, rows: pd.DataFrame, notes: list[str] | N
     colors = category_colors(state.cohort["site"]) if "site" in state.cohort else {}
     sites = as_categories(rows["site"]) if "site" in rows else [""] * len(rows)
     items, began = [], time.monotonic()
-    for k, (scan_id, person, path, site) in enumerate(zip(rows["scan_id"], rows["participant"], rows["path"], sites,
-                                                          strict=True)):
+    for k, (scan_id, person, path, site) in enumerate(
+        zip(rows["scan_id"], rows["participant"], rows["path"], sites, strict=True)
+    ):
         late = time.monotonic() - began > PATIENCE  # files of another machine's disk must not hold up the session
-        src = "" if late else pictures.picture(store, Path(str(path)), str(scan_id), state.plane, state.radiological,
-                                               pictures.changed(Path(str(path))))
-        items.append({"id": str(scan_id), "src": src, "title": str(person), "note": notes[k] if notes else site,
-                      "color": colors.get(site, "")})
+        src = (
+            ""
+            if late
+            else pictures.picture(
+                store, Path(str(path)), str(scan_id), state.plane, state.radiological, pictures.changed(Path(str(path)))
+            )
+        )
+        items.append(
+            {
+                "id": str(scan_id),
+                "src": src,
+                "title": str(person),
+                "note": notes[k] if notes else site,
+                "color": colors.get(site, ""),
+            }
+        )
     return items

@@ -39,23 +39,32 @@ def itk_image(volume: Volume, *, labels: bool = False) -> dict[str, Any]:
     spacing = np.linalg.norm(linear, axis=0)
     direction = linear / spacing
     if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
-        raise WorkbenchError("the scan's axes are not at right angles", cause="its affine shears, and ITK has no "
-                             "word for it", remedy="resample it onto a grid without shear, or look at it in NiiVue")
+        raise WorkbenchError(
+            "the scan's axes are not at right angles",
+            cause="its affine shears, and ITK has no word for it",
+            remedy="resample it onto a grid without shear, or look at it in NiiVue",
+        )
     data = np.ascontiguousarray(np.asarray(volume.data).transpose(2, 1, 0))
     if labels:
         data = data.astype(np.uint16 if data.max(initial=0) > 255 else np.uint8)
     elif data.dtype not in (np.float32, np.float64, np.int16, np.uint8, np.uint16):
         data = data.astype(np.float32)
-    return {"name": "labels" if labels else "scan", "data": data, "size": list(volume.data.shape),
-            "spacing": spacing.tolist(), "origin": (LPS_FROM_RAS @ volume.affine[:3, 3]).tolist(),
-            "direction": direction}
+    return {
+        "name": "labels" if labels else "scan",
+        "data": data,
+        "size": list(volume.data.shape),
+        "spacing": spacing.tolist(),
+        "origin": (LPS_FROM_RAS @ volume.affine[:3, 3]).tolist(),
+        "direction": direction,
+    }
 
 
 def _lps(volume: Volume) -> Volume:
     """The same voxels with axes to the left, the back and the top, so that the direction of a straight scan is the
     identity: itkwidgets 1.0a55 shows spacing and origin and drops the direction, which would mirror a LAS scan."""
-    turn = nib.orientations.ornt_transform(nib.orientations.io_orientation(volume.affine),
-                                           nib.orientations.axcodes2ornt("LPS"))
+    turn = nib.orientations.ornt_transform(
+        nib.orientations.io_orientation(volume.affine), nib.orientations.axcodes2ornt("LPS")
+    )
     data = nib.orientations.apply_orientation(volume.data, turn)
     return Volume(data, volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.data.shape))
 

@@ -47,8 +47,13 @@ def show(run: str | Path | Run, *, height: int = HEIGHT) -> Any:
 def choose(state: Any, run: Run) -> None:
     """Open the state on a run: the selector of its job takes it, and the page that shows it comes first."""
     name = next((n for n, r in state.catalog.finished.items() if r.path.resolve() == run.path.resolve()), None)
-    selector = {"embed": "embed_run", "attend": "attend_run", "segment": "segment_run", "tokens": "tokens_run",
-                "whatif": "whatif_run"}.get(run.job)
+    selector = {
+        "embed": "embed_run",
+        "attend": "attend_run",
+        "segment": "segment_run",
+        "tokens": "tokens_run",
+        "whatif": "whatif_run",
+    }.get(run.job)
     if name is None:
         run.require_ok()
     if selector and name in state.param[selector].objects:

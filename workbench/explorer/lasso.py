@@ -41,6 +41,6 @@ def _inside(x: np.ndarray, y: np.ndarray, geometry: dict[str, Any], pixel: tuple
         return np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))
     if kind == "poly" and len(geometry["x"]) > 2:
         corners = np.column_stack([geometry["x"], geometry["y"]]).astype(float)
-        corners = corners[::-(-len(corners) // MOST_CORNERS)]
+        corners = corners[:: -(-len(corners) // MOST_CORNERS)]
         return np.flatnonzero(Path(corners).contains_points(np.column_stack([x, y])))
     return np.empty(0, np.int64)

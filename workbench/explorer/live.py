@@ -31,8 +31,9 @@ class Live(pn.viewable.Viewer):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self._bar = pn.indicators.Progress(value=0, max=100, sizing_mode="stretch_width", height=14,
-                                          margin=(4, 10, 0, 10))
+        self._bar = pn.indicators.Progress(
+            value=0, max=100, sizing_mode="stretch_width", height=14, margin=(4, 10, 0, 10)
+        )
         self._text = hint()
         self._cancel = pn.widgets.Button(name="Cancel", width=80, height=28, margin=(2, 10))
         self._cancel.on_click(lambda *_: self.stop())
@@ -51,8 +52,12 @@ class Live(pn.viewable.Viewer):
         self._stop.set()
         self._text.object = "Stopping after this step …"
 
-    def start(self, work: Callable[[Callable[[float, str], None]], Any], done: Callable[[Any], None],
-              failed: Callable[[str], None]) -> None:
+    def start(
+        self,
+        work: Callable[[Callable[[float, str], None]], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[str], None],
+    ) -> None:
         """Run ``work(step)`` in a thread; what is running is stopped first and its result dropped.
 
         Args:
@@ -93,8 +98,14 @@ class Live(pn.viewable.Viewer):
     def _show(self, share: float, text: str) -> None:
         self._bar.value, self._text.object = int(100 * share), text
 
-    def _end(self, stop: threading.Event, result: Any, error: str | None, done: Callable[[Any], None],
-             failed: Callable[[str], None]) -> None:
+    def _end(
+        self,
+        stop: threading.Event,
+        result: Any,
+        error: str | None,
+        done: Callable[[Any], None],
+        failed: Callable[[str], None],
+    ) -> None:
         if self._stop is not stop:
             return  # another one was started meanwhile: the bar is its
         self._box.visible = False
@@ -121,8 +132,11 @@ def open_encoder(catalog: Catalog, run: str) -> tuple[Any, Any, Any]:
     store, encoder = (_from_there(Path(str(config[name])), folder) for name in ("store", "encoder"))
     for what, path in (("prepared store", store), ("encoder", encoder)):
         if not path.is_dir():
-            raise WorkbenchError(f"{path}: the {what} is not at hand", cause=f"run '{run}' was made with it, and it is "
-                                 "not on this machine", remedy="copy it there to compute here; stored results stay")
+            raise WorkbenchError(
+                f"{path}: the {what} is not at hand",
+                cause=f"run '{run}' was made with it, and it is not on this machine",
+                remedy="copy it there to compute here; stored results stay",
+            )
     return _open(store.resolve(), encoder.resolve(), str(config.get("init", "pretrained")), int(config.get("seed", 0)))
 
 

@@ -63,19 +63,26 @@ def overlays(state: ExplorerState, row: dict[str, Any], runs: Shown | None = Non
     scan_id = str(row["scan_id"])
     both = {"opacity": state.label_opacity}
     truth, predicted = files.truth_file(row), _prediction(state, runs, scan_id)
-    out = {"base": Overlay(files.scan_file(row), {"title": "Intensity"}),
-           "rgb": _stored(state, scan_id, "rgb", state.show_colours),
-           "attention": _attention(state, runs, scan_id), "beside": _beside(state, runs, scan_id),
-           "similarity": _stored(state, scan_id, "similarity", state.show_similarity)}
-    out["truth"] = Overlay(truth if state.show_truth else None,
-                           {**both, "title": "True", "labels": true_labels(state, row, runs)},
-                           "" if truth else "The cohort has no segmentation of this scan.")
+    out = {
+        "base": Overlay(files.scan_file(row), {"title": "Intensity"}),
+        "rgb": _stored(state, scan_id, "rgb", state.show_colours),
+        "attention": _attention(state, runs, scan_id),
+        "beside": _beside(state, runs, scan_id),
+        "similarity": _stored(state, scan_id, "similarity", state.show_similarity),
+    }
+    out["truth"] = Overlay(
+        truth if state.show_truth else None,
+        {**both, "title": "True", "labels": true_labels(state, row, runs)},
+        "" if truth else "The cohort has no segmentation of this scan.",
+    )
     structures = state.catalog.structures(runs.segment_run)
     colors = label_colors(len(structures), "prediction")
     labels = [{"code": i + 1, "name": name.replace("_", " "), "color": colors[i]} for i, name in enumerate(structures)]
-    out["prediction"] = Overlay(predicted if state.show_prediction and predicted else None,
-                                {**both, "title": "Predicted", "labels": labels or None},
-                                "" if predicted else _no_prediction(runs))
+    out["prediction"] = Overlay(
+        predicted if state.show_prediction and predicted else None,
+        {**both, "title": "Predicted", "labels": labels or None},
+        "" if predicted else _no_prediction(runs),
+    )
     out["error"] = _error(state, row, truth, predicted, structures)
     return out
 
@@ -91,11 +98,16 @@ def _attention(state: ExplorerState, runs: Shown, scan_id: str) -> Overlay:
     title = "Attention (mean of heads)" if state.head == "mean" else f"Attention (head {state.head})"
     facts = sidecar(path)
     if "block" in facts:
-        title += f", rollout of {escape(str(facts.get('query', 'CLS')))}" if facts["block"] == "rollout" else \
-            f", block {facts['block']}"
-    return Overlay(path if state.show_attention else None, {
-        "title": title, "opacity": state.attention_opacity, "mass": state.mass, "unit": str(facts.get("unit", ""))},
-        note)
+        title += (
+            f", rollout of {escape(str(facts.get('query', 'CLS')))}"
+            if facts["block"] == "rollout"
+            else f", block {facts['block']}"
+        )
+    return Overlay(
+        path if state.show_attention else None,
+        {"title": title, "opacity": state.attention_opacity, "mass": state.mass, "unit": str(facts.get("unit", ""))},
+        note,
+    )
 
 
 def _beside(state: ExplorerState, runs: Shown, scan_id: str) -> Overlay:
@@ -104,14 +116,25 @@ def _beside(state: ExplorerState, runs: Shown, scan_id: str) -> Overlay:
         return Overlay()
     if state.beside == RANDOM:
         path, title = _try(state, files.random_attention_file, runs.attend_run, scan_id), "Random weights"
-        note = "" if path else "This run has no map of random weights of this scan: <code>workbench attend --sanity " \
-                               "true</code> makes one."
+        note = (
+            ""
+            if path
+            else "This run has no map of random weights of this scan: <code>workbench attend --sanity "
+            "true</code> makes one."
+        )
     else:
         path = _try(state, files.attention_file, state.beside, scan_id, "mean")
         title, note = str(state.beside), "" if path else "That run has no map of this scan."
-    return Overlay(path if state.show_beside else None, {
-        "title": title, "opacity": state.attention_opacity, "mass": state.mass,
-        "unit": str(sidecar(path).get("unit", ""))}, note)
+    return Overlay(
+        path if state.show_beside else None,
+        {
+            "title": title,
+            "opacity": state.attention_opacity,
+            "mass": state.mass,
+            "unit": str(sidecar(path).get("unit", "")),
+        },
+        note,
+    )
 
 
 def _stored(state: ExplorerState, scan_id: str, kind: str, on: bool) -> Overlay:
@@ -121,13 +144,21 @@ def _stored(state: ExplorerState, scan_id: str, kind: str, on: bool) -> Overlay:
     path = _try(state, files.token_map_file, state.tokens_run, scan_id, kind)
     facts = sidecar(path)
     if kind == "rgb":
-        return Overlay(path if on else None, {"title": "Tokens", "opacity": 0.6, "unit": str(facts.get("unit", ""))},
-                       "Like colours, like tokens; the axes are the same for every scan of the run." if path
-                       else "That run has no colours of this scan.")
-    note = (f"Stored: like {escape(str(facts.get('query', '')))} of {escape(str(facts.get('source', '')))}." if path
-            else "")
-    return Overlay(path if on else None, {"title": "Similarity", "opacity": state.attention_opacity, "unit": "cosine",
-                                          "mass": state.similar}, note)
+        return Overlay(
+            path if on else None,
+            {"title": "Tokens", "opacity": 0.6, "unit": str(facts.get("unit", ""))},
+            "Like colours, like tokens; the axes are the same for every scan of the run."
+            if path
+            else "That run has no colours of this scan.",
+        )
+    note = (
+        f"Stored: like {escape(str(facts.get('query', '')))} of {escape(str(facts.get('source', '')))}." if path else ""
+    )
+    return Overlay(
+        path if on else None,
+        {"title": "Similarity", "opacity": state.attention_opacity, "unit": "cosine", "mass": state.similar},
+        note,
+    )
 
 
 def _prediction(state: ExplorerState, runs: Shown, scan_id: str) -> Path | None:
@@ -135,12 +166,16 @@ def _prediction(state: ExplorerState, runs: Shown, scan_id: str) -> Path | None:
 
 
 def _no_prediction(runs: Shown) -> str:
-    return "This run did not segment this scan." if runs.segment_run else \
-        "No segmentation run yet: <code>workbench segment</code> makes one."
+    return (
+        "This run did not segment this scan."
+        if runs.segment_run
+        else "No segmentation run yet: <code>workbench segment</code> makes one."
+    )
 
 
-def _error(state: ExplorerState, row: dict[str, Any], truth: Path | None, predicted: Path | None,
-           structures: list[str]) -> Overlay:
+def _error(
+    state: ExplorerState, row: dict[str, Any], truth: Path | None, predicted: Path | None, structures: list[str]
+) -> Overlay:
     codes = true_codes(state, row, structures)
     if truth is None or predicted is None or not any(codes):
         return Overlay(note="Needs a true and a predicted segmentation of the same structures.")
@@ -152,10 +187,15 @@ def _error(state: ExplorerState, row: dict[str, Any], truth: Path | None, predic
     except (WorkbenchError, OSError) as error:
         return Overlay(note=escape(str(error)))
     note = "; ".join(f"{name} {ml:.2f} ml" for (name, _), ml in zip(CLASSES, errors.ml, strict=True)) + "."
-    labels = [{"code": i + 1, "name": name, "extra": f"{errors.ml[i]:.2f} ml", "color": list(color)}
-              for i, (name, color) in enumerate(CLASSES)]
-    return Overlay(Made((*stamps, tuple(map(tuple, codes))), lambda: files.nifti_bytes(errors.volume)),
-                   {"title": "Errors", "opacity": state.label_opacity, "labels": labels}, note)
+    labels = [
+        {"code": i + 1, "name": name, "extra": f"{errors.ml[i]:.2f} ml", "color": list(color)}
+        for i, (name, color) in enumerate(CLASSES)
+    ]
+    return Overlay(
+        Made((*stamps, tuple(map(tuple, codes))), lambda: files.nifti_bytes(errors.volume)),
+        {"title": "Errors", "opacity": state.label_opacity, "labels": labels},
+        note,
+    )
 
 
 def true_codes(state: ExplorerState, row: dict[str, Any], structures: list[str]) -> list[list[int]]:
@@ -176,13 +216,17 @@ def true_labels(state: ExplorerState, row: dict[str, Any], runs: Shown) -> list[
     structures = state.catalog.structures(runs.segment_run or state.segment_run)
     if structures and "structure" in table and (named := table[table["structure"].isin(structures)]).shape[0]:
         colors = dict(zip(structures, label_colors(len(structures), "truth"), strict=True))
-        return [{"code": int(r.code), "name": str(r.structure).replace("_", " "), "color": colors[str(r.structure)]}
-                for r in named.itertuples()]
+        return [
+            {"code": int(r.code), "name": str(r.structure).replace("_", " "), "color": colors[str(r.structure)]}
+            for r in named.itertuples()
+        ]
     if not len(table) or pd.isna(table["code"]).any():
         return None
     colors_all = label_colors(len(table), "truth")
-    return [{"code": int(r.code), "name": str(r.name), "color": c}
-            for r, c in zip(table.itertuples(index=False), colors_all, strict=True)]
+    return [
+        {"code": int(r.code), "name": str(r.name), "color": c}
+        for r, c in zip(table.itertuples(index=False), colors_all, strict=True)
+    ]
 
 
 def _label_table(state: ExplorerState, row: dict[str, Any]) -> pd.DataFrame | None:

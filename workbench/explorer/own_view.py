@@ -40,23 +40,40 @@ class OwnView(StateView):
 
     def __panel__(self) -> pn.viewable.Viewable:
         p = self.state.param
-        choose = pn.Row(pn.widgets.Select.from_param(p.embed_run, sizing_mode="stretch_width", min_width=120),
-                        pn.widgets.Select.from_param(p.projection, width=95),
-                        pn.widgets.Select.from_param(p.color, width=150), sizing_mode="stretch_width", margin=0)
+        choose = pn.Row(
+            pn.widgets.Select.from_param(p.embed_run, sizing_mode="stretch_width", min_width=120),
+            pn.widgets.Select.from_param(p.projection, width=95),
+            pn.widgets.Select.from_param(p.color, width=150),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
         left = pn.Column(
-            card("A scan of your own", pn.Column(self.upload, self.live, self._said, sizing_mode="stretch_both",
-                                                 margin=0, scroll="y-auto"), "0 0 345px"),
-            card("Its place in the embedding", pn.Column(choose, self._hint, self._pane, sizing_mode="stretch_both",
-                                                         margin=0), "1 1 0"),
-            margin=0, sizing_mode="stretch_both", styles={"gap": "8px", "flex": "9 1 0", "min-width": "0"})
-        return pn.Row(left, card("Your scan", self.view, "14 1 0"), sizing_mode="stretch_both", margin=0,
-                      styles={"gap": "8px"})
+            card(
+                "A scan of your own",
+                pn.Column(self.upload, self.live, self._said, sizing_mode="stretch_both", margin=0, scroll="y-auto"),
+                "0 0 345px",
+            ),
+            card(
+                "Its place in the embedding",
+                pn.Column(choose, self._hint, self._pane, sizing_mode="stretch_both", margin=0),
+                "1 1 0",
+            ),
+            margin=0,
+            sizing_mode="stretch_both",
+            styles={"gap": "8px", "flex": "9 1 0", "min-width": "0"},
+        )
+        return pn.Row(
+            left, card("Your scan", self.view, "14 1 0"), sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}
+        )
 
     def take(self, own: Own) -> None:
         """Show a scan and place it; the one before is forgotten."""
         self._own = own
-        self.view.param.update(base=own.file.content, caption=f"{own.name} · own scan, in no cohort", looks={
-            "base": {"title": "Intensity", "affine": list(own.file.affine)}})
+        self.view.param.update(
+            base=own.file.content,
+            caption=f"{own.name} · own scan, in no cohort",
+            looks={"base": {"title": "Intensity", "affine": list(own.file.affine)}},
+        )
         self._place()
 
     def _look(self) -> None:
@@ -78,6 +95,7 @@ class OwnView(StateView):
 
         def failed(why: str) -> None:
             self._said.object = f"<div class='message'>{escape(why)}</div>" if why else "Not placed: cancelled."
+
         self.live.start(lambda step: place(own.volume, catalog, run, step), done, failed)
 
     def _draw(self) -> None:
@@ -90,18 +108,26 @@ class OwnView(StateView):
             points = plots.embedding_scatter(state.cohort, x, y, state.color)
             self._pane.object = with_star(points, float(row[x]), float(row[y]), self._own.name)
             self._said.object = placed_html(found, state.catalog.encoder_name(state.embed_run))
-            self._hint.object = (f"★ your scan among n = {len(state.cohort)} scans; placed against the frozen "
-                                 f"reference of {found.n} scans, which do not move.")
+            self._hint.object = (
+                f"★ your scan among n = {len(state.cohort)} scans; placed against the frozen "
+                f"reference of {found.n} scans, which do not move."
+            )
 
 
 def placed_html(found: Placed, encoder: str) -> str:
     """What is known of the place, in words; everything from data is escaped."""
-    near = "".join(f"<tr><td>{escape(str(r.scan_id))}</td><td>{r.distance:.2f}</td></tr>"
-                   for r in found.neighbours.itertuples())
-    warning = "<p><b>Far from all</b>: it is farther from its nearest scan than " \
-              f"{found.farther:.0%} of the reference's scans are from theirs. Its place in UMAP and t-SNE says " \
-              "little.</p>" if found.farther >= 0.95 else \
-              f"<p class='hint'>{found.farther:.0%} of the reference's scans have a nearer nearest scan.</p>"
-    return (f"<p class='hint'>Encoder: {escape(encoder)}. Brain: {escape(found.mask)}.</p>{warning}"
-            "<table class='dice'><thead><tr><th>Nearest in the full space</th><th>distance</th></tr></thead>"
-            f"<tbody>{near}</tbody></table>")
+    near = "".join(
+        f"<tr><td>{escape(str(r.scan_id))}</td><td>{r.distance:.2f}</td></tr>" for r in found.neighbours.itertuples()
+    )
+    warning = (
+        "<p><b>Far from all</b>: it is farther from its nearest scan than "
+        f"{found.farther:.0%} of the reference's scans are from theirs. Its place in UMAP and t-SNE says "
+        "little.</p>"
+        if found.farther >= 0.95
+        else f"<p class='hint'>{found.farther:.0%} of the reference's scans have a nearer nearest scan.</p>"
+    )
+    return (
+        f"<p class='hint'>Encoder: {escape(encoder)}. Brain: {escape(found.mask)}.</p>{warning}"
+        "<table class='dice'><thead><tr><th>Nearest in the full space</th><th>distance</th></tr></thead>"
+        f"<tbody>{near}</tbody></table>"
+    )

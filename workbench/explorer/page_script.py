@@ -13,8 +13,13 @@ from workbench.explorer.state import ExplorerState
 from workbench.explorer.views import MARKS
 
 # key → what it does; "n" and "p" move through the selection, or the cohort where nothing is selected
-KEYS = {"n": "next case", "p": "previous case", "o": "overlays on or off", "+": "overlays more opaque",
-        "-": "overlays less opaque"}
+KEYS = {
+    "n": "next case",
+    "p": "previous case",
+    "o": "overlays on or off",
+    "+": "overlays more opaque",
+    "-": "overlays less opaque",
+}
 OVERLAYS = ("show_attention", "show_truth", "show_prediction")
 _STEP = 0.1
 
@@ -51,5 +56,9 @@ def press(state: ExplorerState, key: Any, memory: PageScript) -> None:
         memory.hidden = shown or memory.hidden
     elif key in ("+", "=", "-"):
         by = -_STEP if key == "-" else _STEP
-        state.param.update(**{name: round(min(max(getattr(state, name) + by, 0.0), 1.0), 3)
-                              for name in ("attention_opacity", "label_opacity")})
+        state.param.update(
+            **{
+                name: round(min(max(getattr(state, name) + by, 0.0), 1.0), 3)
+                for name in ("attention_opacity", "label_opacity")
+            }
+        )

@@ -74,8 +74,13 @@ class Pane:
             if stamp is not None and self._sent.get(slot) == stamp:
                 return _SAME
             step = self._step(source)
-            nifti: NiftiFile = source.make() if isinstance(source, Made) else \
-                files.read_coarse(source, step) if step > 1 else files.read_nifti(source)
+            nifti: NiftiFile = (
+                source.make()
+                if isinstance(source, Made)
+                else files.read_coarse(source, step)
+                if step > 1
+                else files.read_nifti(source)
+            )
         except (WorkbenchError, OSError) as error:
             self.state.message = str(error)
             self._sent[slot] = None

@@ -56,8 +56,11 @@ def place(volume: Volume, catalog: Catalog, run: str, step: Callable[[float, str
     config = catalog.run(run).config
     token = str(config.get("token", "cls"))
     if token not in ("cls", "patch_mean"):
-        raise WorkbenchError(f"run '{run}': its picture is of '{token}'", cause="an own scan has no labels to find it "
-                             "by", remedy="choose an embedding of cls or patch_mean")
+        raise WorkbenchError(
+            f"run '{run}': its picture is of '{token}'",
+            cause="an own scan has no labels to find it by",
+            remedy="choose an embedding of cls or patch_mean",
+        )
     reference = load_reference(catalog.run(run).path)
     step(0.3, "Preparing the scan as the store's …")
     settings = {k: v for k, v in Run(store.path).config.items() if k != "job"}
@@ -87,5 +90,10 @@ def placed(reference: Any, vector: np.ndarray, mask: str) -> Placed:
     near = pd.DataFrame({"scan_id": [reference.scan_ids[i] for i in order], "distance": distance[order]})
     some = reference.vectors[:2000]  # the distances of a reference among itself, bounded
     own = cdist(some, some) + np.diag(np.full(len(some), np.inf))
-    return Placed(reference.place(["own"], vector[None]), near, float((own.min(1) < distance[order[0]]).mean()), mask,
-                  len(reference.scan_ids))
+    return Placed(
+        reference.place(["own"], vector[None]),
+        near,
+        float((own.min(1) < distance[order[0]]).mean()),
+        mask,
+        len(reference.scan_ids),
+    )

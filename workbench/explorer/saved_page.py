@@ -49,14 +49,20 @@ def _written(state: ExplorerState, query: str, lost: str) -> str:
     if page.make is not None:
         row.append(pn.Column(page.make(twin), margin=0, styles={"flex": "9 1 0", "min-width": "0"}, height=HEIGHT))
     if page.make is None or page.beside_scan:
-        row.append(pn.Column(
-            card("Scan", ScanView(twin).viewers, "1 1 0", note=lambda: escape(twin.case)),
-            card("About this scan", DetailsView(twin), "0 0 196px"), margin=0, height=HEIGHT,
-            styles={"gap": "8px", "flex": "14 1 0", "min-width": "0"}))
+        row.append(
+            pn.Column(
+                card("Scan", ScanView(twin).viewers, "1 1 0", note=lambda: escape(twin.case)),
+                card("About this scan", DetailsView(twin), "0 0 196px"),
+                margin=0,
+                height=HEIGHT,
+                styles={"gap": "8px", "flex": "14 1 0", "min-width": "0"},
+            )
+        )
     parts.append(pn.Row(*row, sizing_mode="stretch_width", margin=0, styles={"gap": "8px"}))
     out = io.StringIO()
     pn.Column(*parts, sizing_mode="stretch_width", stylesheets=[style.LIGHT.replace(":root", ":host")]).save(
-        out, title="VolTA workbench, saved page", resources=INLINE)
+        out, title="VolTA workbench, saved page", resources=INLINE
+    )
     return re.sub(r'<link rel="(?:icon|apple-touch-icon)"[^>]*>', "", with_styles(out.getvalue()))  # of Panel's address
 
 
@@ -72,4 +78,7 @@ def _heading(state: ExplorerState, query: str, problems: list[str]) -> Text:
         f"<div class='hint'>{summary_html(state)}</div>"
         f"<p class='hint'>Runs in <code>{escape(str(state.runs_folder))}</code>, state <code>{escape(query)}</code>. "
         "The viewer and the plots work; choosing other scans or runs needs the explorer itself. Research software, not "
-        f"for diagnosis.</p>{said}", css=".summary { color: var(--ink) }", sizing_mode="stretch_width")
+        f"for diagnosis.</p>{said}",
+        css=".summary { color: var(--ink) }",
+        sizing_mode="stretch_width",
+    )

@@ -29,8 +29,9 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
         return kind.from_param(p[name], **{**narrow, **more})
 
     def heading(name: str) -> pn.widgets.Widget:
-        return of(name, pn.widgets.Checkbox, css_classes=["overlay-heading"], stylesheets=[CHECKBOX],
-                  margin=(10, 10, 2, 10))
+        return of(
+            name, pn.widgets.Checkbox, css_classes=["overlay-heading"], stylesheets=[CHECKBOX], margin=(10, 10, 2, 10)
+        )
 
     def only(name: str, *parts: Any) -> pn.Column:
         """Settings of an overlay, seen while it is on: the column is long enough."""
@@ -49,35 +50,59 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
         of("layout", pn.widgets.Select, name="View"),
         of("radiological", pn.widgets.Checkbox, margin=(6, 10)),
         of("every_voxel", pn.widgets.Checkbox, margin=(0, 10, 6, 10), visible=slow),
-        pn.Row(of("window_low", pn.widgets.FloatInput, **number), of("window_high", pn.widgets.FloatInput, **number),
-               margin=0), reset,
+        pn.Row(
+            of("window_low", pn.widgets.FloatInput, **number),
+            of("window_high", pn.widgets.FloatInput, **number),
+            margin=0,
+        ),
+        reset,
         heading("show_attention"),
-        of("attend_run", pn.widgets.Select, name="Run"), of("head", pn.widgets.Select),
+        of("attend_run", pn.widgets.Select, name="Run"),
+        of("head", pn.widgets.Select),
         of("attention_opacity", pn.widgets.FloatSlider, **slider),
         of("mass", pn.widgets.FloatSlider, name="Strongest … % of attention", throttled=True, format="0"),
         notes["attention"],
-        heading("show_beside"), only("show_beside", of("beside", pn.widgets.Select)), notes["beside"],
+        heading("show_beside"),
+        only("show_beside", of("beside", pn.widgets.Select)),
+        notes["beside"],
         heading("show_similarity"),
-        only("show_similarity", of("similar", pn.widgets.FloatSlider, name="Most similar … % of the brain",
-                                   throttled=True, format="0"), notes["similarity"], live),
-        heading("show_colours"), only("show_colours", of("tokens_run", pn.widgets.Select, name="Run"), notes["rgb"]),
-        heading("show_truth"), notes["truth"],
-        heading("show_prediction"), of("segment_run", pn.widgets.Select, name="Run"), notes["prediction"],
-        heading("show_error"), only("show_error", notes["error"]),
+        only(
+            "show_similarity",
+            of("similar", pn.widgets.FloatSlider, name="Most similar … % of the brain", throttled=True, format="0"),
+            notes["similarity"],
+            live,
+        ),
+        heading("show_colours"),
+        only("show_colours", of("tokens_run", pn.widgets.Select, name="Run"), notes["rgb"]),
+        heading("show_truth"),
+        notes["truth"],
+        heading("show_prediction"),
+        of("segment_run", pn.widgets.Select, name="Run"),
+        notes["prediction"],
+        heading("show_error"),
+        only("show_error", notes["error"]),
         of("outline", pn.widgets.Checkbox, margin=(8, 10, 2, 10)),
         of("label_opacity", pn.widgets.FloatSlider, name="Opacity of segmentations", **slider),
         of("flicker", pn.widgets.Checkbox, margin=(8, 10, 2, 10)),
         hint("Attention and what it is held against, while both are on; else truth and prediction."),
-        _beside(state), _other_runs(state),
-        of("linked", pn.widgets.Checkbox), only("linked", of("linked_by", pn.widgets.Select), _box_hint(state)),
-        width=225, sizing_mode="stretch_height", margin=0, css_classes=["controls"], scroll="y-auto")
+        _beside(state),
+        _other_runs(state),
+        of("linked", pn.widgets.Checkbox),
+        only("linked", of("linked_by", pn.widgets.Select), _box_hint(state)),
+        width=225,
+        sizing_mode="stretch_height",
+        margin=0,
+        css_classes=["controls"],
+        scroll="y-auto",
+    )
 
 
 def _beside(state: ExplorerState) -> pn.Column:
     """Choose scans to stand beside the case; the selection's come first."""
     # a plain <select>: its options are text, and ids come from data
-    add = pn.widgets.Select(name=f"Compare with (up to {MOST_BESIDE} scans)", margin=(10, 10, 2, 10),
-                            sizing_mode="stretch_width")
+    add = pn.widgets.Select(
+        name=f"Compare with (up to {MOST_BESIDE} scans)", margin=(10, 10, 2, 10), sizing_mode="stretch_width"
+    )
     none = pn.widgets.Button(name="Compare with none", height=28, margin=(2, 10), button_style="outline")
 
     def offer(*_: Any) -> None:
@@ -105,19 +130,27 @@ def _other_runs(state: ExplorerState) -> pn.Column:
     """Choose runs under which the same case stands beside itself."""
     # a plain <select> again: names of folders are data
     chosen = pn.widgets.MultiSelect.from_param(
-        state.param.runs_beside, name=f"This case under other runs (up to {MOST_BESIDE})", size=3, margin=(6, 10),
-        sizing_mode="stretch_width")
+        state.param.runs_beside,
+        name=f"This case under other runs (up to {MOST_BESIDE})",
+        size=3,
+        margin=(6, 10),
+        sizing_mode="stretch_width",
+    )
     return pn.Column(chosen, sizing_mode="stretch_width", margin=0)
 
 
 def _box_hint(state: ExplorerState) -> Text:
     """What the second way of linking is, and for whom it works; said only when it is chosen."""
+
     def told(by: str, cohort: Any) -> str:
         if by != "box":
             return ""
         known = len(cohort) and {"affine", "px", "py", "pz"} <= set(cohort)
-        return ("No registration: a place is a share of the box around each brain." if known else
-                "This embedding does not know its brains' boxes: linked by mm. Run <code>workbench embed</code> again.")
+        return (
+            "No registration: a place is a share of the box around each brain."
+            if known
+            else "This embedding does not know its brains' boxes: linked by mm. Run <code>workbench embed</code> again."
+        )
 
     return hint(pn.bind(told, state.param.linked_by, state.param.cohort))
 

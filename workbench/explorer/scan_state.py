@@ -17,8 +17,13 @@ class ScanState(param.Parameterized):
     head: Any = param.Selector(default="mean", objects=["mean"], label="Head")
     segment_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Segmentation run")
     tokens_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Tokens run")
-    beside: Any = param.Selector(default=RANDOM, objects=[RANDOM], label="Held against", doc="""
-        Whose attention is held against that of the run: random weights of the same architecture, or another run.""")
+    beside: Any = param.Selector(
+        default=RANDOM,
+        objects=[RANDOM],
+        label="Held against",
+        doc="""
+        Whose attention is held against that of the run: random weights of the same architecture, or another run.""",
+    )
     show_attention = param.Boolean(default=True, label="Attention")
     show_beside = param.Boolean(default=False, label="Attention it is held against")
     show_similarity = param.Boolean(default=False, label="Token similarity")
@@ -33,23 +38,45 @@ class ScanState(param.Parameterized):
     outline = param.Boolean(default=False, label="Outlines only")
     flicker = param.Boolean(default=False, label="Flicker between the two")
     radiological = param.Boolean(default=True, label="Radiological convention")
-    every_voxel = param.Boolean(default=False, label="Every voxel (slow without a GPU)", doc="""
-        A browser without a GPU is sent every second or third voxel of a large scan; here all of them.""")
+    every_voxel = param.Boolean(
+        default=False,
+        label="Every voxel (slow without a GPU)",
+        doc="""
+        A browser without a GPU is sent every second or third voxel of a large scan; here all of them.""",
+    )
     window_low = param.Number(default=None, allow_None=True, label="Black at", doc="None: as the viewer chooses.")
     window_high = param.Number(default=None, allow_None=True, label="White at")
-    layout: Any = param.Selector(default="multiplanar", objects={
-        "3 planes + 3D": "multiplanar", "Axial": "axial", "Coronal": "coronal", "Sagittal": "sagittal", "3D": "render",
-        "Mosaic of axial slices": "mosaic"})
+    layout: Any = param.Selector(
+        default="multiplanar",
+        objects={
+            "3 planes + 3D": "multiplanar",
+            "Axial": "axial",
+            "Coronal": "coronal",
+            "Sagittal": "sagittal",
+            "3D": "render",
+            "Mosaic of axial slices": "mosaic",
+        },
+    )
     scans_beside = param.List(default=[], item_type=str, label="Scans beside this one", doc="scan_ids, at most three.")
     whatif_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="What-if run")
-    whatif_measure: Any = param.Selector(default="moved", label="What moves", objects={
-        "Embedding (people's spread within a site)": "moved", "Embedding (cosine to the unchanged)": "cosine",
-        "Attention (correlation)": "attention_correlation", "Attention (total variation)": "attention_change",
-        "Dice against the labels": "dice", "Dice to the unchanged": "dice_to_unchanged", "Score": "score",
-        "Share of decisions flipped": "flipped"})
+    whatif_measure: Any = param.Selector(
+        default="moved",
+        label="What moves",
+        objects={
+            "Embedding (people's spread within a site)": "moved",
+            "Embedding (cosine to the unchanged)": "cosine",
+            "Attention (correlation)": "attention_correlation",
+            "Attention (total variation)": "attention_change",
+            "Dice against the labels": "dice",
+            "Dice to the unchanged": "dice_to_unchanged",
+            "Score": "score",
+            "Share of decisions flipped": "flipped",
+        },
+    )
     linked = param.Boolean(default=True, label="Crosshairs linked")
-    linked_by: Any = param.Selector(default="mm", label="Linked by", objects={
-        "The same world mm": "mm", "The same share of the brain's box": "box"})
+    linked_by: Any = param.Selector(
+        default="mm", label="Linked by", objects={"The same world mm": "mm", "The same share of the brain's box": "box"}
+    )
     runs_beside: Any = param.ListSelector(default=[], objects=[], label="The case under other runs")
 
     def window(self) -> list[float]:

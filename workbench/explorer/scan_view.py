@@ -85,10 +85,16 @@ class ScanView(StateView):
         row = files.case_row(state.cohort, state.neighbour(1))
         scan_id = str(row["scan_id"])
         truth = files.truth_file(row) if state.show_truth else None
-        shown = files.prediction_file(state.catalog, state.segment_run, scan_id) \
-            if state.show_prediction and state.segment_run else None
-        attention = files.attention_file(state.catalog, state.attend_run, scan_id, state.head) \
-            if state.show_attention and state.attend_run else None
+        shown = (
+            files.prediction_file(state.catalog, state.segment_run, scan_id)
+            if state.show_prediction and state.segment_run
+            else None
+        )
+        attention = (
+            files.attention_file(state.catalog, state.attend_run, scan_id, state.head)
+            if state.show_attention and state.attend_run
+            else None
+        )
         return [path for path in (files.scan_file(row), truth, shown, attention) if path is not None]
 
     def _make_panes(self, n: int) -> None:
@@ -119,12 +125,22 @@ class ScanView(StateView):
                     for slot, note in self.notes.items():
                         note.object = wanted[slot].note if slot in wanted else ""
         finally:
-            pane.show(wanted, radiological=state.radiological, layout=state.layout, outline=state.outline,
-                      window=state.window(), caption=caption, scan=scan_id, linked=state.linked and not alone,
-                      box=[] if box is None else [float(v) for v in box.ravel()],
-                      flicker=_pair(state), pick=main and state.show_similarity,
-                      empty="Click a point or a row of the table to see a scan." if len(state.cohort)
-                      else "No scan to show yet.")
+            pane.show(
+                wanted,
+                radiological=state.radiological,
+                layout=state.layout,
+                outline=state.outline,
+                window=state.window(),
+                caption=caption,
+                scan=scan_id,
+                linked=state.linked and not alone,
+                box=[] if box is None else [float(v) for v in box.ravel()],
+                flicker=_pair(state),
+                pick=main and state.show_similarity,
+                empty="Click a point or a row of the table to see a scan."
+                if len(state.cohort)
+                else "No scan to show yet.",
+            )
 
     def _changed(self, *_: Any) -> None:
         self._update()
@@ -155,7 +171,7 @@ class ScanView(StateView):
         asked, scan, place = self._asked(), state.case, (float(mm[0]), float(mm[1]), float(mm[2]))
         catalog, run = state.catalog, state.embed_run
 
-        targets = [scan, *(i for i in state.scans_beside if i != scan)][:1 + MOST_BESIDE]
+        targets = [scan, *(i for i in state.scans_beside if i != scan)][: 1 + MOST_BESIDE]
 
         def work(step: Any) -> dict[str, Similar]:
             step(0.1, "Loading the encoder …")
@@ -172,6 +188,7 @@ class ScanView(StateView):
 
         def failed(why: str) -> None:
             state.message = why
+
         self.live.start(work, done, failed)
 
     def _add_similar(self, wanted: dict[str, Overlay], scan_id: str) -> None:
@@ -179,8 +196,9 @@ class ScanView(StateView):
         if not state.show_similarity:
             return
         if self._similar is None:
-            wanted["similarity"] = replace(stored, note="Click a voxel: where else does the encoder see this? "
-                                           + stored.note)
+            wanted["similarity"] = replace(
+                stored, note="Click a voxel: where else does the encoder see this? " + stored.note
+            )
             return
         found = self._similar[1].get(scan_id)
         if found is None:
@@ -188,10 +206,16 @@ class ScanView(StateView):
             return
         places = [f"{x:+.0f}, {y:+.0f}, {z:+.0f} mm" for x, y, z in (found.mm, found.best_mm)]
         encoder = escape(state.catalog.encoder_name(state.embed_run))
-        note = (f"Like the token at {places[0]} ({encoder}). Most alike beyond its neighbours: {places[1]}, cosine "
-                f"{found.best:.2f}. Scans beside this one are searched for the same token.")
-        look = {"title": "Similarity" if found.own else "Similarity to the first scan's place", "unit": "cosine",
-                "opacity": state.attention_opacity, "range": found.range(state.similar)}
+        note = (
+            f"Like the token at {places[0]} ({encoder}). Most alike beyond its neighbours: {places[1]}, cosine "
+            f"{found.best:.2f}. Scans beside this one are searched for the same token."
+        )
+        look = {
+            "title": "Similarity" if found.own else "Similarity to the first scan's place",
+            "unit": "cosine",
+            "opacity": state.attention_opacity,
+            "range": found.range(state.similar),
+        }
         wanted["similarity"] = Overlay(Made((scan_id, *self._similar[0], found.mm), lambda: found.file), look, note)
 
 

@@ -42,7 +42,10 @@ class ScatterView(StateView):
             pn.widgets.Select.from_param(p.embed_run, sizing_mode="stretch_width", min_width=120),
             pn.widgets.Select.from_param(p.projection, width=95),
             pn.widgets.Select.from_param(p.color, width=130),
-            pn.widgets.Select.from_param(p.save_as, width=75), sizing_mode="stretch_width", margin=0)
+            pn.widgets.Select.from_param(p.save_as, width=75),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
         return pn.Column(controls, self._hint, self._empty, self._pane, sizing_mode="stretch_both", margin=0)
 
     def _draw(self) -> None:
@@ -94,8 +97,11 @@ class ScatterView(StateView):
     def _count(self) -> None:
         state = self.state
         n, chosen = len(state.cohort), len(state.selection)
-        what = f"<b>{chosen}</b> of n = {n} selected; click beside the points to select all again." if chosen else \
-            f"n = {n} scans, one point each. Click a point, or draw a lasso or a box around some."
+        what = (
+            f"<b>{chosen}</b> of n = {n} selected; click beside the points to select all again."
+            if chosen
+            else f"n = {n} scans, one point each. Click a point, or draw a lasso or a box around some."
+        )
         if self._cloudy():
             what += " Where points lie over each other, their colours mix by number."
         what += f" {escape(state.address_lacks)}" + self._quality()
@@ -110,7 +116,11 @@ class ScatterView(StateView):
         row = table[table["picture"] == PROJECTIONS[state.projection][0].split("_")[0]]
         if not len(row):
             return ""
-        told = ("Trustworthiness: neighbours in the picture are neighbours in the full space; continuity: the other "
-                "way round; 1 is perfect (Venna and Kaski 2001)")
-        return (f' <span title="{told}">Trustworthiness {row["trustworthiness"].iloc[0]:.2f}, continuity '
-                f'{row["continuity"].iloc[0]:.2f}.</span>')
+        told = (
+            "Trustworthiness: neighbours in the picture are neighbours in the full space; continuity: the other "
+            "way round; 1 is perfect (Venna and Kaski 2001)"
+        )
+        return (
+            f' <span title="{told}">Trustworthiness {row["trustworthiness"].iloc[0]:.2f}, continuity '
+            f"{row['continuity'].iloc[0]:.2f}.</span>"
+        )

@@ -46,14 +46,20 @@ def scores(catalog: Catalog, runs: list[str], metric: str) -> pd.DataFrame:
             own = [_prediction_metric(table, str(t)) == metric for t in table["target"]]
             table = table[np.array(own, dtype=bool)]
             right = table["truth"].astype(str) == table["predicted"].astype(str)
-            table = table.assign(value=right.astype(float) if metric.endswith("1 right, 0 wrong") else
-                                 (_numbers(table["predicted"]) - _numbers(table["truth"])).abs())
+            table = table.assign(
+                value=right.astype(float)
+                if metric.endswith("1 right, 0 wrong")
+                else (_numbers(table["predicted"]) - _numbers(table["truth"])).abs()
+            )
         if not {"scan_id", "participant", "split", "value"} <= set(table.columns):
             continue
         table = table.assign(site=table["site"].fillna("unknown").astype(str) if "site" in table else "unknown")
         mean = table.groupby("scan_id", as_index=False).agg(
-            participant=("participant", "first"), site=("site", "first"), split=("split", "first"),
-            value=("value", "mean"))
+            participant=("participant", "first"),
+            site=("site", "first"),
+            split=("split", "first"),
+            value=("value", "mean"),
+        )
         parts.append(mean.assign(run=run))
     columns = ["run", "scan_id", "participant", "site", "split", "value"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -93,8 +99,12 @@ def _difference(part: pd.DataFrame, first: str, other: str) -> Interval:
     a, b = (part[(part["run"] == run) & part["value"].notna()] for run in (first, other))
     if not set(a["participant"]) & set(b["participant"]):
         return Interval(math.nan, math.nan, math.nan, 0)
-    _, mean_a, mean_b = paired_people(a["value"].to_numpy(float), a["participant"].to_numpy(str),
-                                      b["value"].to_numpy(float), b["participant"].to_numpy(str))
+    _, mean_a, mean_b = paired_people(
+        a["value"].to_numpy(float),
+        a["participant"].to_numpy(str),
+        b["value"].to_numpy(float),
+        b["participant"].to_numpy(str),
+    )
     return _interval(tuple((mean_a - mean_b).tolist()))
 
 
@@ -105,8 +115,12 @@ def _interval(values: tuple[float, ...]) -> Interval:
 
 def _prediction_metric(table: pd.DataFrame, target: str) -> str:
     rows = table[table["target"].astype(str) == target]
-    if len(rows) and _numbers(rows["predicted"]).notna().all() and _numbers(rows["truth"]).notna().any() and (
-            rows["predicted"].nunique() > 4):
+    if (
+        len(rows)
+        and _numbers(rows["predicted"]).notna().all()
+        and _numbers(rows["truth"]).notna().any()
+        and (rows["predicted"].nunique() > 4)
+    ):
         return f"absolute error of {target}"
     return f"{target}: 1 right, 0 wrong"
 

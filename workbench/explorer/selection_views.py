@@ -52,17 +52,24 @@ class PicturesView(PanelView):
         self.gallery = Gallery(state.select_case, sizing_mode="stretch_both", margin=(0, 10))
         self._from, self._of = 0, list(state.selection)
         self._shown: tuple[Any, ...] = ()
-        self._buttons = [pn.widgets.Button(name=name, width=40, height=26, margin=(0, 3), button_style="outline")
-                         for name in ("‹", "›")]
+        self._buttons = [
+            pn.widgets.Button(name=name, width=40, height=26, margin=(0, 3), button_style="outline")
+            for name in ("‹", "›")
+        ]
         for button, by in zip(self._buttons, (-MOST, MOST), strict=True):
             button.on_click(functools.partial(self._turn, by))
         self.refresh()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        plane = pn.widgets.RadioButtonGroup.from_param(self.state.param.plane, name="", height=26, margin=(0, 6),
-                                                       button_style="outline")
-        return pn.Column(pn.Row(self.hint, plane, *self._buttons, sizing_mode="stretch_width", margin=0), self.gallery,
-                         sizing_mode="stretch_both", margin=0)
+        plane = pn.widgets.RadioButtonGroup.from_param(
+            self.state.param.plane, name="", height=26, margin=(0, 6), button_style="outline"
+        )
+        return pn.Column(
+            pn.Row(self.hint, plane, *self._buttons, sizing_mode="stretch_width", margin=0),
+            self.gallery,
+            sizing_mode="stretch_both",
+            margin=0,
+        )
 
     def _turn(self, by: int, _: Any) -> None:
         self._from += by
@@ -75,14 +82,18 @@ class PicturesView(PanelView):
         self._from = max(0, min(self._from, (len(rows) - 1) // MOST * MOST)) if len(rows) else 0
         wanted = (self._from, tuple(self._of), id(state.cohort), state.plane, state.radiological)
         if wanted != self._shown:
-            part = rows.iloc[self._from:self._from + MOST]
+            part = rows.iloc[self._from : self._from + MOST]
             self.gallery.items = gallery_items(state, part) if len(part) else []
             self._shown = wanted
         self.gallery.chosen = state.case
         side = "the patient's left on the right" if state.radiological else "the patient's left on the left"
         last = min(self._from + MOST, len(rows))
-        self.hint.object = (f"{self._from + 1}–{last} of {len(rows)} scans, middle slice"
-                            + (f", {side}" if state.plane != "sagittal" else "") if len(rows) else "")
+        self.hint.object = (
+            f"{self._from + 1}–{last} of {len(rows)} scans, middle slice"
+            + (f", {side}" if state.plane != "sagittal" else "")
+            if len(rows)
+            else ""
+        )
         for button in self._buttons:
             button.visible = len(rows) > MOST
 
@@ -108,8 +119,10 @@ class NeighboursView(PanelView):
             self.hint.object = ""
             return
         if "neighbours" not in state.catalog.run(state.embed_run).tables():
-            self.hint.object = ("This embedding was made before neighbours were kept: run <code>workbench embed "
-                                "--overwrite</code> with its settings.")
+            self.hint.object = (
+                "This embedding was made before neighbours were kept: run <code>workbench embed "
+                "--overwrite</code> with its settings."
+            )
             return
         table = state.catalog.table(state.embed_run, "neighbours")
         near = table[table["scan_id"] == state.case].sort_values("rank")
@@ -117,12 +130,16 @@ class NeighboursView(PanelView):
         known = rows["scan_id"].notna().to_numpy()
         near, rows = near[known], rows[known]
         same = near["same_participant"].fillna(False) if "same_participant" in near else [False] * len(near)
-        notes = [f"{n.rank} · {s} · {n.distance:.3g}" + (" · same person" if p else "")
-                 for n, s, p in zip(near.itertuples(), rows.get("site", [""] * len(near)), same, strict=True)]
+        notes = [
+            f"{n.rank} · {s} · {n.distance:.3g}" + (" · same person" if p else "")
+            for n, s, p in zip(near.itertuples(), rows.get("site", [""] * len(near)), same, strict=True)
+        ]
         self.gallery.items = gallery_items(state, rows, notes)
         token = escape(str(state.catalog.run(state.embed_run).config.get("token", "cls")))
-        self.hint.object = (f"The {len(near)} nearest of n = {len(state.cohort)} to <b>{escape(state.case)}</b> in the "
-                            f"full {token} space (standardised, Euclidean): rank · site · distance (no unit).")
+        self.hint.object = (
+            f"The {len(near)} nearest of n = {len(state.cohort)} to <b>{escape(state.case)}</b> in the "
+            f"full {token} space (standardised, Euclidean): rank · site · distance (no unit)."
+        )
 
 
 class HistogramView(PanelView):
@@ -137,10 +154,15 @@ class HistogramView(PanelView):
         self.refresh()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        chosen = pn.widgets.Select.from_param(self.state.param.histogram_of, name="", width=150, height=28,
-                                              margin=(0, 10))
-        return pn.Column(pn.Row(self.hint, chosen, sizing_mode="stretch_width", margin=0), self.pane,
-                         sizing_mode="stretch_both", margin=0)
+        chosen = pn.widgets.Select.from_param(
+            self.state.param.histogram_of, name="", width=150, height=28, margin=(0, 10)
+        )
+        return pn.Column(
+            pn.Row(self.hint, chosen, sizing_mode="stretch_width", margin=0),
+            self.pane,
+            sizing_mode="stretch_both",
+            margin=0,
+        )
 
     def draw(self) -> None:
         state, rows = self.state, self.state.selected()

@@ -60,8 +60,14 @@ def similar_to(store: Any, encoder: Any, scan: str, mm: tuple[float, float, floa
     x, y, z = (float(v) for v in prepared.to_world(grid.centre(best)))
     # outside the brain there is nothing to be similar: -1 keeps it out of every range that is shown
     values = grid.voxels(np.where(brain, cosines, -1.0), prepared.shape)
-    return Similar(nifti_bytes(Volume(values, prepared.affine)), np.sort(cosines[brain]), mm, (x, y, z),
-                   float(cosines[best]), target == scan)
+    return Similar(
+        nifti_bytes(Volume(values, prepared.affine)),
+        np.sort(cosines[brain]),
+        mm,
+        (x, y, z),
+        float(cosines[best]),
+        target == scan,
+    )
 
 
 @functools.lru_cache(maxsize=8)  # the next click in the same scan needs no pass

@@ -32,16 +32,20 @@ class ExplorerState(ScanState):
     projection: Any = param.Selector(default="UMAP", objects=list(PROJECTIONS))
     color: Any = param.Selector(default=None, objects=[], allow_None=True, label="Colour by")
 
-    panel: Any = param.Selector(default="table", objects=["table", "pictures", "histograms", "neighbours", "shift"],
-                                doc="What is open below the scatter.")
+    panel: Any = param.Selector(
+        default="table",
+        objects=["table", "pictures", "histograms", "neighbours", "shift"],
+        doc="What is open below the scatter.",
+    )
     histogram_of: Any = param.Selector(default=None, objects=[], allow_None=True, label="Column")
     plane: Any = param.Selector(default="axial", objects=["axial", "coronal", "sagittal"], label="Plane")
     shift_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Shift run")
     compared: Any = param.ListSelector(default=[], objects=[], label="Runs")
     metric: Any = param.Selector(default=None, objects=[], allow_None=True, label="Score")
     part: Any = param.Selector(default="test", objects=["test", "validation", "train", "all"], label="People of")
-    below: Any = param.Selector(default="cases", objects=["cases", "differences", "batch"],
-                                doc="What is open below the scores.")
+    below: Any = param.Selector(
+        default="cases", objects=["cases", "differences", "batch"], doc="What is open below the scores."
+    )
     batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
     save_as: Any = param.Selector(default="PNG", objects=["PNG", "SVG"], label="Save as")
 
@@ -81,8 +85,9 @@ class ExplorerState(ScanState):
         self._offer_compared()
         self._load_embedding()
         self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
-        self.param["runs_beside"].objects = [run for job in ("segment", "classify", "attend")
-                                             for run in self.catalog.of_job(job)]
+        self.param["runs_beside"].objects = [
+            run for job in ("segment", "classify", "attend") for run in self.catalog.of_job(job)
+        ]
         self.runs_beside = [run for run in self.runs_beside if run in self.param["runs_beside"].objects]
 
     def _offer_compared(self) -> None:
@@ -121,8 +126,10 @@ class ExplorerState(ScanState):
         columns = colorable(cohort.drop(columns=[c for c in _NEVER_A_COLOR if c in cohort])) if len(cohort) else []
         with param.parameterized.batch_call_watchers(self):
             self.cohort = cohort
-            self._offer("projection", [name for name, pair in PROJECTIONS.items()
-                                       if not len(cohort) or set(pair) <= set(cohort)])
+            self._offer(
+                "projection",
+                [name for name, pair in PROJECTIONS.items() if not len(cohort) or set(pair) <= set(cohort)],
+            )
             self._offer("color", sorted(columns, key=lambda c: (c != "site", c)))
             self._offer("histogram_of", sorted(columns, key=lambda c: (c != "age", c)))
             self.selection = [scan_id for scan_id in self.selection if scan_id in known]
@@ -211,7 +218,8 @@ class ExplorerState(ScanState):
     def simulated(self) -> bool:
         """Whether any simulated scan is on the screen."""
         return bool(self.embed_run and self.catalog.run(self.embed_run).simulated) or (
-            "simulated" in self.cohort and bool(self.cohort["simulated"].fillna(False).any()))
+            "simulated" in self.cohort and bool(self.cohort["simulated"].fillna(False).any())
+        )
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -233,6 +241,26 @@ def _first_case(cohort: pd.DataFrame) -> str:
     return str((scored if len(scored) else cohort)["scan_id"].iloc[0])
 
 
-_NEVER_A_COLOR = ("scan_id", "path", "seg_path", "mask_path", *COORDINATES, "affine",
-                  "source_shape", "source_affine", "key", "px", "py", "pz", "x", "y", "z", "simulated", "has_seg",
-                  "fingerprint", "seg_fingerprint", "mask_fingerprint", "participant")
+_NEVER_A_COLOR = (
+    "scan_id",
+    "path",
+    "seg_path",
+    "mask_path",
+    *COORDINATES,
+    "affine",
+    "source_shape",
+    "source_affine",
+    "key",
+    "px",
+    "py",
+    "pz",
+    "x",
+    "y",
+    "z",
+    "simulated",
+    "has_seg",
+    "fingerprint",
+    "seg_fingerprint",
+    "mask_fingerprint",
+    "participant",
+)

@@ -41,15 +41,23 @@ def empty_html(state: ExplorerState) -> str:
         return ""
     if state.runs_folder is None or not state.runs_folder.is_dir():
         lost = f"<p>There is no folder <code>{folder}</code>.</p>" if state.runs_folder else ""
-        return (f"<div class='empty'><h2>No runs folder</h2>{lost}<p>Start the explorer with the folder that your runs "
-                "were written to:</p><pre>workbench explore RUNS_FOLDER</pre></div>")
+        return (
+            f"<div class='empty'><h2>No runs folder</h2>{lost}<p>Start the explorer with the folder that your runs "
+            "were written to:</p><pre>workbench explore RUNS_FOLDER</pre></div>"
+        )
     if not state.catalog.of_job("embed"):
         found = f"It holds finished runs of: {escape(', '.join(jobs))}." if jobs else "It holds no finished run."
-        waiting = "".join(f"<li><code>{escape(name)}</code>: {escape(why)}</li>"
-                          for name, why in sorted(state.catalog.unfinished.items()))
-        return (f"<div class='empty'><h2>No embedding yet in <code>{folder}</code></h2><p>{found}</p>"
-                f"{'<p>Not finished:</p><ul>' + waiting + '</ul>' if waiting else ''}"
-                "<p>Embed the scans of a prepared store, then press “Look for runs again”:</p>"
-                "<pre>workbench embed --store STORE --encoder ENCODER --out RUNS_FOLDER/embed</pre></div>")
-    return "<div class='empty'><h2>This embedding cannot be shown</h2><p>The message on top says why. " \
-           "Choose another one, or run its command again.</p></div>"
+        waiting = "".join(
+            f"<li><code>{escape(name)}</code>: {escape(why)}</li>"
+            for name, why in sorted(state.catalog.unfinished.items())
+        )
+        return (
+            f"<div class='empty'><h2>No embedding yet in <code>{folder}</code></h2><p>{found}</p>"
+            f"{'<p>Not finished:</p><ul>' + waiting + '</ul>' if waiting else ''}"
+            "<p>Embed the scans of a prepared store, then press “Look for runs again”:</p>"
+            "<pre>workbench embed --store STORE --encoder ENCODER --out RUNS_FOLDER/embed</pre></div>"
+        )
+    return (
+        "<div class='empty'><h2>This embedding cannot be shown</h2><p>The message on top says why. "
+        "Choose another one, or run its command again.</p></div>"
+    )

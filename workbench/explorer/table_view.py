@@ -28,9 +28,19 @@ class TableView(StateView):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
         self.table = pn.widgets.Tabulator(
-            pd.DataFrame(), disabled=True, show_index=False, selectable=1, pagination="remote", page_size=PAGE,
-            sizing_mode="stretch_width", height=258, layout="fit_data_fill", margin=(0, 10), theme="simple",
-            stylesheets=[TABLE])
+            pd.DataFrame(),
+            disabled=True,
+            show_index=False,
+            selectable=1,
+            pagination="remote",
+            page_size=PAGE,
+            sizing_mode="stretch_width",
+            height=258,
+            layout="fit_data_fill",
+            margin=(0, 10),
+            theme="simple",
+            stylesheets=[TABLE],
+        )
         self.table.on_click(self._clicked)
         self._hint = hint()
         small: dict[str, Any] = {"button_style": "outline", "height": 26, "margin": (0, 4)}
@@ -38,8 +48,9 @@ class TableView(StateView):
         self._all.on_click(lambda *_: state.select_rows([]))
         self._take = pn.widgets.Button(name="Select filtered", width=110, **small)
         self._take.on_click(lambda *_: self._select_filtered())
-        self._csv = pn.widgets.FileDownload(callback=self._export, filename="selection.csv", label="CSV", width=80,
-                                            **small)
+        self._csv = pn.widgets.FileDownload(
+            callback=self._export, filename="selection.csv", label="CSV", width=80, **small
+        )
         self._whole = pd.DataFrame()  # what the table would show of the whole cohort, made once
         state.param.watch(lambda *_: self._prepare(), ["cohort"])
         state.param.watch(lambda *_: self._fill(), ["selection", "cohort"])
@@ -48,8 +59,12 @@ class TableView(StateView):
         self._fill()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Column(pn.Row(self._hint, self._all, self._take, self._csv, sizing_mode="stretch_width", margin=0),
-                         self.table, sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            pn.Row(self._hint, self._all, self._take, self._csv, sizing_mode="stretch_width", margin=0),
+            self.table,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
 
     def _prepare(self) -> None:
         cohort = self.state.cohort
@@ -63,16 +78,17 @@ class TableView(StateView):
         self.table.titles = {c: escape(TITLES.get(c, c)) for c in columns}
         self.table.formatters = {c: {"type": "plaintext"} for c in columns}
         self.table.header_filters = {
-            c: {"type": "number", "func": ">=", "placeholder": "≥"} if pd.api.types.is_numeric_dtype(cohort[c])
-            and not pd.api.types.is_bool_dtype(cohort[c]) else {"type": "input", "func": "like", "placeholder": "…"}
-            for c in columns}
+            c: {"type": "number", "func": ">=", "placeholder": "≥"}
+            if pd.api.types.is_numeric_dtype(cohort[c]) and not pd.api.types.is_bool_dtype(cohort[c])
+            else {"type": "input", "func": "like", "placeholder": "…"}
+            for c in columns
+        }
 
     def _fill(self) -> None:
         state, rows = self.state, self.state.selected()
         self._ids = [str(i) for i in rows["scan_id"].to_numpy(object)] if len(rows) else []
         self.table.value = self._whole.loc[rows.index].reset_index(drop=True) if len(rows) else pd.DataFrame()
-        self._hint.object = (f"{len(rows)} of n = {len(state.cohort)} scans; click one"
-                             if len(rows) else "")
+        self._hint.object = f"{len(rows)} of n = {len(state.cohort)} scans; click one" if len(rows) else ""
         self._all.disabled = not state.selection  # not hidden: what comes and goes moves the page
         self._take.visible = self._csv.visible = bool(len(rows))
         self._mark()
@@ -104,6 +120,7 @@ class TableView(StateView):
 
 def safe_csv(table: pd.DataFrame) -> str:
     """CSV in which no text from data can act as a formula of a spreadsheet."""
+
     def tame(value: Any) -> Any:
         return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 

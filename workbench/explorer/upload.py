@@ -44,9 +44,11 @@ class Upload(JSComponent):
     def _take(self, data: Any) -> None:
         name, size = show_name(data["name"]), int(data["size"])
         if data["kind"] != "piece" or not 0 < size <= self.max_bytes:
-            raise ScanError(f"{name}: the file is too large" if size > 0 else f"{name}: the file is empty",
-                            cause=f"{size / 1e6:.1f} MB; the limit is {self.max_bytes / 1e6:.0f} MB",
-                            remedy="compress it (.nii.gz), resample it, or copy it again")
+            raise ScanError(
+                f"{name}: the file is too large" if size > 0 else f"{name}: the file is empty",
+                cause=f"{size / 1e6:.1f} MB; the limit is {self.max_bytes / 1e6:.0f} MB",
+                remedy="compress it (.nii.gz), resample it, or copy it again",
+            )
         at, piece = int(data["at"]), data["data"]
         if not isinstance(piece, bytes | bytearray | memoryview):
             raise TypeError("no bytes")
@@ -55,8 +57,11 @@ class Upload(JSComponent):
             self._name, self._size = name, size
             check_start(name, size, bytes(piece), header_of(name, bytes(piece)))  # before more is taken
         if (name, size, at) != (self._name, self._size, len(self._parts)) or at + len(piece) > size or not len(piece):
-            raise ScanError(f"{name}: the pieces do not fit together", cause="another file was begun meanwhile",
-                            remedy="choose it again")
+            raise ScanError(
+                f"{name}: the pieces do not fit together",
+                cause="another file was begun meanwhile",
+                remedy="choose it again",
+            )
         self._parts += piece
         if len(self._parts) < size:
             self.param.update(taken=len(self._parts), said=f"{name}: {len(self._parts) / size:.0%}")
@@ -79,5 +84,8 @@ def header_of(name: str, start: bytes) -> bytes:
     try:
         return zlib.decompressobj(wbits=31).decompress(start, HEADER)
     except zlib.error as error:
-        raise ScanError(f"{name}: not readable as NIfTI", cause="its name ends in .gz, but it is not a gzip file",
-                        remedy="name it .nii if it is not compressed, or copy it again") from error
+        raise ScanError(
+            f"{name}: not readable as NIfTI",
+            cause="its name ends in .gz, but it is not a gzip file",
+            remedy="name it .nii if it is not compressed, or copy it again",
+        ) from error

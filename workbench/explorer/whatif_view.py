@@ -20,13 +20,25 @@ from workbench.explorer.views import SIMULATED, StateView
 from workbench.plots.change_curves import change_curves
 
 # name, what full strength is (analysis.changes)
-CHANGES = {"gamma": "contrast, γ 2", "bias": "bias field, coefficients 0.5", "noise": "Rician noise, 0.5 SD",
-           "blur": "blur, 2 voxels", "thick_slices": "slices 4 × as thick", "ghosting": "ghost of half the amplitude",
-           "rotation": "head turned by 20°"}
-UNITS = {"moved": "distance / people's spread within a site", "cosine": "cosine to the unchanged scan",
-         "attention_correlation": "correlation of attention", "attention_change": "total variation of attention",
-         "dice": "Dice against the labels", "dice_to_unchanged": "Dice to the unchanged scan's", "score": "score",
-         "flipped": "share of decisions flipped"}
+CHANGES = {
+    "gamma": "contrast, γ 2",
+    "bias": "bias field, coefficients 0.5",
+    "noise": "Rician noise, 0.5 SD",
+    "blur": "blur, 2 voxels",
+    "thick_slices": "slices 4 × as thick",
+    "ghosting": "ghost of half the amplitude",
+    "rotation": "head turned by 20°",
+}
+UNITS = {
+    "moved": "distance / people's spread within a site",
+    "cosine": "cosine to the unchanged scan",
+    "attention_correlation": "correlation of attention",
+    "attention_change": "total variation of attention",
+    "dice": "Dice against the labels",
+    "dice_to_unchanged": "Dice to the unchanged scan's",
+    "score": "score",
+    "flipped": "share of decisions flipped",
+}
 
 
 class WhatIfView(StateView):
@@ -37,16 +49,31 @@ class WhatIfView(StateView):
         self._curves = pn.pane.HoloViews(None, sizing_mode="stretch_both", min_height=260, margin=0, linked_axes=False)
         self._flips = text(margin=(4, 10), sizing_mode="stretch_width")
         self._hint = hint()
-        self.sliders = {name: pn.widgets.FloatSlider(
-            name=f"{name.replace('_', ' ')} ({text})", start=0, end=1, step=0.05, value=0, margin=(2, 10),
-            sizing_mode="stretch_width") for name, text in CHANGES.items()}
+        self.sliders = {
+            name: pn.widgets.FloatSlider(
+                name=f"{name.replace('_', ' ')} ({text})",
+                start=0,
+                end=1,
+                step=0.05,
+                value=0,
+                margin=(2, 10),
+                sizing_mode="stretch_width",
+            )
+            for name, text in CHANGES.items()
+        }
         self.compute = pn.widgets.Button(name="Compute for this scan", button_type="primary", height=30, margin=(6, 10))
         self.compute.on_click(lambda *_: self._compute())
         self.live = Live()
         self._result = text(margin=(4, 10), sizing_mode="stretch_width")
         group = uuid4().hex
-        both: dict[str, Any] = {"sizing_mode": "stretch_both", "min_height": 300, "margin": 0, "group": group,
-                                "linked": True, "layout": "axial"}
+        both: dict[str, Any] = {
+            "sizing_mode": "stretch_both",
+            "min_height": 300,
+            "margin": 0,
+            "group": group,
+            "linked": True,
+            "layout": "axial",
+        }
         self.before = NiftiView(empty="Move a slider, then compute.", **both)
         self.after = NiftiView(empty="", **both)
         state.param.watch(lambda *_: self._draw(), ["whatif_run", "whatif_measure", "cohort"])
@@ -57,17 +84,40 @@ class WhatIfView(StateView):
 
     def __panel__(self) -> pn.viewable.Viewable:
         p = self.state.param
-        choose = pn.Row(pn.widgets.Select.from_param(p.whatif_run, width=180),
-                        pn.widgets.Select.from_param(p.whatif_measure, sizing_mode="stretch_width"),
-                        sizing_mode="stretch_width", margin=0)
-        stored = card("Stored: the same people, the acquisition changed", pn.Column(
-            choose, self._hint, self._curves, self._flips, sizing_mode="stretch_both", margin=0, scroll="y-auto"),
-            "9 1 0")
-        live = card("Computed now", pn.Row(
-            pn.Column(*self.sliders.values(), self.compute, self.live, self._result, width=300, margin=0,
-                      sizing_mode="stretch_height", scroll="y-auto"),
-            pn.Row(self.before, self.after, sizing_mode="stretch_both", margin=0, styles={"gap": "4px"}),
-            sizing_mode="stretch_both", margin=0), "14 1 0", note=self._case, on=[p.case])
+        choose = pn.Row(
+            pn.widgets.Select.from_param(p.whatif_run, width=180),
+            pn.widgets.Select.from_param(p.whatif_measure, sizing_mode="stretch_width"),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        stored = card(
+            "Stored: the same people, the acquisition changed",
+            pn.Column(
+                choose, self._hint, self._curves, self._flips, sizing_mode="stretch_both", margin=0, scroll="y-auto"
+            ),
+            "9 1 0",
+        )
+        live = card(
+            "Computed now",
+            pn.Row(
+                pn.Column(
+                    *self.sliders.values(),
+                    self.compute,
+                    self.live,
+                    self._result,
+                    width=300,
+                    margin=0,
+                    sizing_mode="stretch_height",
+                    scroll="y-auto",
+                ),
+                pn.Row(self.before, self.after, sizing_mode="stretch_both", margin=0, styles={"gap": "4px"}),
+                sizing_mode="stretch_both",
+                margin=0,
+            ),
+            "14 1 0",
+            note=self._case,
+            on=[p.case],
+        )
         return pn.Row(stored, live, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
 
     def _case(self) -> str:
@@ -79,8 +129,10 @@ class WhatIfView(StateView):
         state = self.state
         self._curves.object, self._flips.object = None, ""
         if not state.whatif_run:
-            self._hint.object = "No what-if run yet: <code>workbench whatif --store STORE --encoder ENCODER --embed " \
-                                "EMBED --out RUNS_FOLDER/whatif</code> makes one."
+            self._hint.object = (
+                "No what-if run yet: <code>workbench whatif --store STORE --encoder ENCODER --embed "
+                "EMBED --out RUNS_FOLDER/whatif</code> makes one."
+            )
             return
         with state.guarded():
             catalog, run, measure = state.catalog, state.whatif_run, state.whatif_measure
@@ -88,14 +140,18 @@ class WhatIfView(StateView):
             mine = table[table["scan_id"] == state.case]
             badge = SIMULATED + "&ensp;" if catalog.run(run).simulated else ""
             if not (curves["measure"] == measure).any():
-                self._hint.object = f"{badge}This run did not follow it: give <code>workbench whatif</code> a " \
-                                    "--segment or --classify run."
+                self._hint.object = (
+                    f"{badge}This run did not follow it: give <code>workbench whatif</code> a "
+                    "--segment or --classify run."
+                )
                 return
             self._curves.object = change_curves(curves, measure, UNITS[measure], scan=mine if len(mine) else None)
             people = int(curves.loc[curves["measure"] == measure, "people"].max())
-            self._hint.object = (f"{badge}Mean over n = {people} people with 95 % interval; "
-                                 f"{'dashed: this scan; ' if len(mine) else ''}encoder: "
-                                 f"{escape(catalog.encoder_name(run))}.")
+            self._hint.object = (
+                f"{badge}Mean over n = {people} people with 95 % interval; "
+                f"{'dashed: this scan; ' if len(mine) else ''}encoder: "
+                f"{escape(catalog.encoder_name(run))}."
+            )
             if "flips" in catalog.run(run).tables():
                 self._flips.object = flips_html(catalog.table(run, "flips"), state.case)
 
@@ -117,11 +173,16 @@ class WhatIfView(StateView):
             self._result.object = result_html(found, strengths)
             for view, file, caption in ((self.before, found.before, "unchanged"), (self.after, found.after, "changed")):
                 mark = "SIMULATED · " if state.simulated else ""
-                view.param.update(base=file.content, caption=mark + caption, window=[-3.0, 3.0], looks={
-                    "base": {"title": "Intensity", "unit": "SD (−4: not brain)", "affine": list(file.affine)}})
+                view.param.update(
+                    base=file.content,
+                    caption=mark + caption,
+                    window=[-3.0, 3.0],
+                    looks={"base": {"title": "Intensity", "unit": "SD (−4: not brain)", "affine": list(file.affine)}},
+                )
 
         def failed(why: str) -> None:
             self._result.object = f"<div class='message'>{escape(why)}</div>" if why else "Cancelled."
+
         self.live.start(lambda step: change(catalog, run, whatif, scan, strengths, step), done, failed)
 
     def _forget(self) -> None:
@@ -142,8 +203,11 @@ class WhatIfView(StateView):
 def result_html(found: Changed, strengths: dict[str, float]) -> str:
     """The measures of one change in words; numbers and our own names alone."""
     said = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in strengths.items() if value > 0)
-    rows = "".join(f"<tr><td>{UNITS[name]}</td><td>{value:.3f}</td></tr>" for name, value in found.measures.items()
-                   if name in UNITS and name != "flipped" and np.isfinite(value))
+    rows = "".join(
+        f"<tr><td>{UNITS[name]}</td><td>{value:.3f}</td></tr>"
+        for name, value in found.measures.items()
+        if name in UNITS and name != "flipped" and np.isfinite(value)
+    )
     flip = ""
     if found.score_before is not None and np.isfinite(found.measures["score"]):
         turned = "<b>The decision flips.</b>" if found.measures["flipped"] else "The decision stays."
@@ -161,8 +225,12 @@ def flips_html(flips: pd.DataFrame, case: str) -> str:
         turned = group["flips_at"].notna()
         own = mine[mine["change"] == name]
         at = "" if not len(own) else "stays" if own["flips_at"].isna().all() else f"{own['flips_at'].iloc[0]:.2f}"
-        lines.append(f"<tr><th>{escape(str(name)).replace('_', ' ')}</th><td>{int(turned.sum())} of {len(group)}</td>"
-                     f"<td>{at}</td></tr>")
+        lines.append(
+            f"<tr><th>{escape(str(name)).replace('_', ' ')}</th><td>{int(turned.sum())} of {len(group)}</td>"
+            f"<td>{at}</td></tr>"
+        )
     head = "<th>this scan flips at</th>" if len(mine) else "<th></th>"
-    return (f"<table class='dice'><thead><tr><th>Decision flips</th><th>scans</th>{head}</tr></thead>"
-            f"<tbody>{''.join(lines)}</tbody></table>")
+    return (
+        f"<table class='dice'><thead><tr><th>Decision flips</th><th>scans</th>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )

@@ -10,5 +10,7 @@ if TYPE_CHECKING:
     from workbench.finetune.segment import run_segment
 
 __all__ = ["ClassifyConfig", "SegmentConfig", "run_classify", "run_segment"]
-__getattr__ = lazy.names(__name__, {"ClassifyConfig": "config", "SegmentConfig": "config", "run_classify": "classify",
-                                    "run_segment": "segment"})
+__getattr__ = lazy.names(
+    __name__,
+    {"ClassifyConfig": "config", "SegmentConfig": "config", "run_classify": "classify", "run_segment": "segment"},
+)

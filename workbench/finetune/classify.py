@@ -32,24 +32,49 @@ def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
     if not overwrite and (done := finished(config, inputs)):
         return done
     if config.target not in store.index.columns:
-        raise WorkbenchError(f"{config.store}: has no column '{config.target}'",
-                             cause=f"it has: {', '.join(store.index.columns)}", remedy="choose --target from these")
+        raise WorkbenchError(
+            f"{config.store}: has no column '{config.target}'",
+            cause=f"it has: {', '.join(store.index.columns)}",
+            remedy="choose --target from these",
+        )
     usable, left_out = _usable(store, config)
     table = assign(store, config, usable, card, even="site" if config.task == "regression" else config.target)
     target = read_target(table, config)
     positive = {"positive": target.classes[1]} if len(target.classes) == 2 else {}
-    with start_run(config, overwrite=overwrite, inputs=inputs, **facts_of(config, store, table, card), **target.facts,
-                   **positive, classes=list(target.classes), people_left_out=left_out) as run:
+    with start_run(
+        config,
+        overwrite=overwrite,
+        inputs=inputs,
+        **facts_of(config, store, table, card),
+        **target.facts,
+        **positive,
+        classes=list(target.classes),
+        people_left_out=left_out,
+    ) as run:
         device = pick_device(config.accelerator)
         out = _columns(table, target, config, _predict(encoder, store, table, target, config, run, device))
         run.write_table("predictions", out)
         sides = list(out.groupby("split"))
-        run.write_table("scores", pd.concat([
-            score_table(rows, target.classes, specificity=config.specificity, seed=config.seed).assign(split=side)
-            for side, rows in sides], ignore_index=True))
+        run.write_table(
+            "scores",
+            pd.concat(
+                [
+                    score_table(rows, target.classes, specificity=config.specificity, seed=config.seed).assign(
+                        split=side
+                    )
+                    for side, rows in sides
+                ],
+                ignore_index=True,
+            ),
+        )
         if target.classes:
-            run.write_table("reliability", pd.concat([
-                reliability_table(rows, target.classes).assign(split=side) for side, rows in sides], ignore_index=True))
+            run.write_table(
+                "reliability",
+                pd.concat(
+                    [reliability_table(rows, target.classes).assign(split=side) for side, rows in sides],
+                    ignore_index=True,
+                ),
+            )
     return run
 
 
@@ -59,22 +84,35 @@ def _usable(store: Store, config: ClassifyConfig) -> tuple[pd.Series, list[str]]
     usable = store.index[config.target].notna()
     if config.mode == "structure_volume":
         usable &= store.index["has_seg"] & store.index["scan_id"].map(
-            lambda scan: all(store.codes(scan, s) for s in config.structures))
+            lambda scan: all(store.codes(scan, s) for s in config.structures)
+        )
         if not usable.any():
-            raise WorkbenchError(f"{config.store}: no scan has all of {', '.join(config.structures)}",
-                                 remedy="set --structures to names of the cohort's labels.parquet, or another --mode")
+            raise WorkbenchError(
+                f"{config.store}: no scan has all of {', '.join(config.structures)}",
+                remedy="set --structures to names of the cohort's labels.parquet, or another --mode",
+            )
     left_out: set[str] = set()
     if config.task == "classes":
         left_out = changing_people(store.index[usable], config.target)
         usable &= ~store.index["participant"].isin(left_out)
         if left_out:
-            tqdm.write(f"left out: {len(left_out)} people whose {config.target} changes from scan to scan, for example "
-                       f"{min(left_out)}", file=sys.stderr)
+            tqdm.write(
+                f"left out: {len(left_out)} people whose {config.target} changes from scan to scan, for example "
+                f"{min(left_out)}",
+                file=sys.stderr,
+            )
     return usable, sorted(left_out)
 
 
-def _predict(encoder: Encoder | None, store: Store, table: pd.DataFrame, target: Target, config: ClassifyConfig,
-             run: Run, device: str) -> np.ndarray:
+def _predict(
+    encoder: Encoder | None,
+    store: Store,
+    table: pd.DataFrame,
+    target: Target,
+    config: ClassifyConfig,
+    run: Run,
+    device: str,
+) -> np.ndarray:
     if config.mode in ("full", "cnn"):
         return train_and_predict(encoder, store, table, target, config, run, device)
     features = features_of(config.mode, encoder, store, table, config, device)

@@ -12,13 +12,23 @@ from workbench.volumes.volume import Triple
 __all__ = ["ClassifyConfig", "FinetuneConfig", "SegmentConfig"]
 
 # what each network of `segment` and each mode of `classify` would ignore
-SEGMENT_UNREAD = {"unetr": set(), "unet": TRAINING | {"input_skip"}, "swin_unetr": TRAINING | {"input_skip"},
-                  "token_probe": TRAINING | {"input_skip", "features"}}
+SEGMENT_UNREAD = {
+    "unetr": set(),
+    "unet": TRAINING | {"input_skip"},
+    "swin_unetr": TRAINING | {"input_skip"},
+    "token_probe": TRAINING | {"input_skip", "features"},
+}
 LOOP = TRAINING | {"learning_rate", "weight_decay", "batch_size", "epochs", "precision"}
 OWN = {"neighbours", "inverse_penalty", "components", "structures", "cnn_features"}  # each read by some modes only
-CLASSIFY_READ = {"linear": {"inverse_penalty"}, "knn": {"neighbours"}, "full": LOOP,
-                 "cnn": (LOOP - TRAINING) | {"cnn_features"}, "pca": {"inverse_penalty", "components"},
-                 "brain_volume": {"inverse_penalty"}, "structure_volume": {"inverse_penalty", "structures"}}
+CLASSIFY_READ = {
+    "linear": {"inverse_penalty"},
+    "knn": {"neighbours"},
+    "full": LOOP,
+    "cnn": (LOOP - TRAINING) | {"cnn_features"},
+    "pca": {"inverse_penalty", "components"},
+    "brain_volume": {"inverse_penalty"},
+    "structure_volume": {"inverse_penalty", "structures"},
+}
 
 
 class SegmentConfig(FinetuneConfig):

@@ -22,13 +22,17 @@ class DiceCurve:
     """Scores the validation people every so many steps into ``results/time_to_dice.parquet``: a row a step, scan and
     structure, with ``seconds`` of training alone. Never a test person."""
 
-    def __init__(self, store: Store, table: pd.DataFrame, config: SegmentConfig, crop: Triple, device: str,
-                 run: Run) -> None:
+    def __init__(
+        self, store: Store, table: pd.DataFrame, config: SegmentConfig, crop: Triple, device: str, run: Run
+    ) -> None:
         people = table[table["split"] == "validation"].sort_values(["participant", "scan_id"])
         self.scans = people.drop_duplicates("participant").head(config.validation_scans)
         if not len(self.scans):
-            raise WorkbenchError(f"{config.split}: nobody to validate on", cause="validate_every asks for it",
-                                 remedy="make a split with a share for validation, or set --validate_every 0")
+            raise WorkbenchError(
+                f"{config.split}: nobody to validate on",
+                cause="validate_every asks for it",
+                remedy="make a split with a share for validation, or set --validate_every 0",
+            )
         self.store, self.config, self.crop, self.device, self.run = store, config, crop, device, run
 
     def __call__(self, model: nn.Module, step: int, seconds: float) -> None:
@@ -37,13 +41,30 @@ class DiceCurve:
             return
         rows = []
         for scan in self.scans.itertuples():
-            found = probabilities(model, self.store, scan.scan_id, crop=self.crop, overlap=self.config.overlap,
-                                  device=self.device, precision=self.config.precision).argmax(axis=0)
-            truth = to_classes(self.store.read_seg(scan.scan_id),
-                               class_map(self.store, scan.scan_id, self.config.structures))
-            rows += [{"step": step, "seconds": seconds, "scan_id": scan.scan_id, "participant": scan.participant,
-                      "site": scan.site, "structure": name, "dice": dice(found == code, truth == code)}
-                     for code, name in enumerate(self.config.structures, start=1)]
+            found = probabilities(
+                model,
+                self.store,
+                scan.scan_id,
+                crop=self.crop,
+                overlap=self.config.overlap,
+                device=self.device,
+                precision=self.config.precision,
+            ).argmax(axis=0)
+            truth = to_classes(
+                self.store.read_seg(scan.scan_id), class_map(self.store, scan.scan_id, self.config.structures)
+            )
+            rows += [
+                {
+                    "step": step,
+                    "seconds": seconds,
+                    "scan_id": scan.scan_id,
+                    "participant": scan.participant,
+                    "site": scan.site,
+                    "structure": name,
+                    "dice": dice(found == code, truth == code),
+                }
+                for code, name in enumerate(self.config.structures, start=1)
+            ]
         self._keep(pd.DataFrame(rows))
         self.run.log(step=step, seconds=round(seconds, 2), validation_dice=float(np.nanmean([r["dice"] for r in rows])))
 

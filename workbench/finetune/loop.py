@@ -29,8 +29,16 @@ from workbench.runs import Run, stop_on_request
 CLIP = 3.0
 
 
-def fit(model: nn.Module, encoder: Encoder | None, backward: Callable[[int], float], steps: int,
-        config: FinetuneConfig, run: Run, *, after: Callable[[int, float], None] | None = None) -> None:
+def fit(
+    model: nn.Module,
+    encoder: Encoder | None,
+    backward: Callable[[int], float],
+    steps: int,
+    config: FinetuneConfig,
+    run: Run,
+    *,
+    after: Callable[[int, float], None] | None = None,
+) -> None:
     """Train ``model`` for ``steps`` optimiser steps, from the last checkpoint if there is one.
 
     Args:
@@ -72,9 +80,11 @@ def fit(model: nn.Module, encoder: Encoder | None, backward: Callable[[int], flo
             loss = backward(step)
             if not math.isfinite(loss):
                 kept = latest_checkpoint(folder)
-                raise WorkbenchError(f"step {step + 1}: the loss is not finite",
-                                     cause=f"the last good checkpoint is {kept.name if kept else 'none'}",
-                                     remedy="lower --learning_rate")
+                raise WorkbenchError(
+                    f"step {step + 1}: the loss is not finite",
+                    cause=f"the last good checkpoint is {kept.name if kept else 'none'}",
+                    remedy="lower --learning_rate",
+                )
             rate = _set_rates(optimiser, step, steps, config)
             nn.utils.clip_grad_norm_(parameters, CLIP)
             optimiser.step()
@@ -114,8 +124,9 @@ def parameter_groups(model: nn.Module, encoder: Encoder | None, config: Finetune
         if parameter.requires_grad:
             inside = id(parameter) in shares
             share, decay = shares.get(id(parameter), 1.0), config.weight_decay if parameter.ndim > 1 else 0.0
-            group = groups.setdefault((inside, share, decay), {"params": [], "weight_decay": decay, "share": share,
-                                                               "encoder": inside})
+            group = groups.setdefault(
+                (inside, share, decay), {"params": [], "weight_decay": decay, "share": share, "encoder": inside}
+            )
             group["params"].append(parameter)
     return list(groups.values())
 

@@ -53,8 +53,12 @@ def structure_scores(predicted: np.ndarray, truth: np.ndarray, affine: np.ndarra
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     volume, true_volume = float(predicted.sum()) * voxel_ml, float(truth.sum()) * voxel_ml
     out: dict[str, float | str] = {
-        "dice": overlap, "volume_ml": volume, "true_volume_ml": true_volume, "volume_error_ml": volume - true_volume,
-        "volume_error_percent": 100 * (volume - true_volume) / true_volume if true_volume else math.nan}
+        "dice": overlap,
+        "volume_ml": volume,
+        "true_volume_ml": true_volume,
+        "volume_error_ml": volume - true_volume,
+        "volume_error_percent": 100 * (volume - true_volume) / true_volume if true_volume else math.nan,
+    }
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if volume and true_volume:
         hd95, surface = _surface_scores(predicted, truth, spacing)
@@ -79,6 +83,7 @@ def _surface_scores(predicted: np.ndarray, truth: np.ndarray, spacing: np.ndarra
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of MONAI about MONAI
         hd95 = compute_hausdorff_distance(a, b, include_background=True, percentile=95, spacing=step)
-        surface = compute_surface_dice(a, b, class_thresholds=[TOLERANCE_MM], include_background=True, spacing=step,
-                                       use_subvoxels=True)
+        surface = compute_surface_dice(
+            a, b, class_thresholds=[TOLERANCE_MM], include_background=True, spacing=step, use_subvoxels=True
+        )
     return float(hd95[0, 0]), float(surface[0, 0])

@@ -63,16 +63,20 @@ def build_network(config: SegmentConfig, encoder: Encoder | None, crop: Triple) 
 
         _check_multiple(crop, (32, 32, 32), "which SwinUNETR halves five times")
         if crop == (32, 32, 32):
-            raise ConfigError("crop 32x32x32 is too small for SwinUNETR", cause="its deepest level would be one voxel, "
-                              "which has no variance to normalise by", remedy="set --crop 64")
+            raise ConfigError(
+                "crop 32x32x32 is too small for SwinUNETR",
+                cause="its deepest level would be one voxel, which has no variance to normalise by",
+                remedy="set --crop 64",
+            )
         return FromScratch(SwinUNETR(1, classes, feature_size=config.features), classes)
     from monai.networks.nets import UNet
 
     # four halvings, or as many as come out even and leave two voxels along each axis
     levels = max(n for n in range(5) if all(edge % 2**n == 0 and edge >= 2 ** (n + 1) for edge in crop) or n == 0)
     if levels < 1:
-        raise ConfigError(f"crop {'x'.join(map(str, crop))} cannot be halved for the U-Net",
-                          remedy="set --crop to multiples of 16")
+        raise ConfigError(
+            f"crop {'x'.join(map(str, crop))} cannot be halved for the U-Net", remedy="set --crop to multiples of 16"
+        )
     channels = [config.features * 2**level for level in range(levels + 1)]
     return FromScratch(UNet(3, 1, classes, channels, [2] * levels, num_res_units=2), classes)
 
@@ -87,9 +91,11 @@ def crop_of(config: SegmentConfig, encoder: Encoder | None) -> Triple:
 
 def _check_multiple(crop: Triple, step: Triple, why: str) -> None:
     if any(edge < s or edge % s for edge, s in zip(crop, step, strict=True)):
-        raise ConfigError(f"crop {'x'.join(map(str, crop))} does not suit this network",
-                          cause=f"its edges must be multiples of {'x'.join(map(str, step))}, {why}",
-                          remedy="set --crop, or use another network")
+        raise ConfigError(
+            f"crop {'x'.join(map(str, crop))} does not suit this network",
+            cause=f"its edges must be multiples of {'x'.join(map(str, step))}, {why}",
+            remedy="set --crop, or use another network",
+        )
 
 
 def _prior(classes: int) -> Tensor:

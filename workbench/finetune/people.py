@@ -30,15 +30,22 @@ def open_parts(config: FinetuneConfig) -> tuple[Store, Encoder | None, EncoderCa
 
 def facts_of(config: FinetuneConfig, store: Store, table: pd.DataFrame, card: EncoderCard | None) -> dict[str, Any]:
     """Provenance of a fine-tuning: what it was made from, and who was on which side."""
-    return {"seed": config.seed, "store": str(config.store), "encoder": str(config.encoder), "init": config.init,
-            "objective": card.objective if card and config.uses_encoder else "none (no encoder)",
-            "preparation": store.fingerprint, "simulated": store.simulated,
-            "transductive": bool(seen_people(table, card)),
-            "participants": {side: sorted(set(rows["participant"])) for side, rows in table.groupby("split")}}
+    return {
+        "seed": config.seed,
+        "store": str(config.store),
+        "encoder": str(config.encoder),
+        "init": config.init,
+        "objective": card.objective if card and config.uses_encoder else "none (no encoder)",
+        "preparation": store.fingerprint,
+        "simulated": store.simulated,
+        "transductive": bool(seen_people(table, card)),
+        "participants": {side: sorted(set(rows["participant"])) for side, rows in table.groupby("split")},
+    }
 
 
-def assign(store: Store, config: FinetuneConfig, usable: pd.Series, card: EncoderCard | None, *,
-           even: str = "site") -> pd.DataFrame:
+def assign(
+    store: Store, config: FinetuneConfig, usable: pd.Series, card: EncoderCard | None, *, even: str = "site"
+) -> pd.DataFrame:
     """The store's table with a column ``split`` (train, validation, test), only usable scans of the chosen sites, and
     of the training people the chosen share.
 
@@ -57,23 +64,28 @@ def assign(store: Store, config: FinetuneConfig, usable: pd.Series, card: Encode
     table = store.index[usable.to_numpy(bool)].merge(parts[["participant", "split"]], on="participant", how="left")
     unknown = table["split"].isna()
     if unknown.any():
-        raise WorkbenchError(f"{config.split}: does not know {int(unknown.sum())} scans of the store",
-                             cause=f"for example {table.loc[unknown, 'scan_id'].iloc[0]}",
-                             remedy="make the split again from the cohort that the store was prepared from")
+        raise WorkbenchError(
+            f"{config.split}: does not know {int(unknown.sum())} scans of the store",
+            cause=f"for example {table.loc[unknown, 'scan_id'].iloc[0]}",
+            remedy="make the split again from the cohort that the store was prepared from",
+        )
     for sites, sides in ((config.train_sites, ["train", "validation"]), (config.test_sites, ["test"])):
         _check_sites(sites, table, config.store)
         if sites:
             table = table[~table["split"].isin(sides) | table["site"].isin(sites)]
     for side in ("train", "test"):
         if not (table["split"] == side).any():
-            raise WorkbenchError(f"{config.store}: nobody to {side} on",
-                                 cause=f"no usable scan of the split's {side} people at the chosen sites",
-                                 remedy="check labels, --train_sites, --test_sites and the split")
+            raise WorkbenchError(
+                f"{config.store}: nobody to {side} on",
+                cause=f"no usable scan of the split's {side} people at the chosen sites",
+                remedy="check labels, --train_sites, --test_sites and the split",
+            )
     refuse_leak(table, card, config)
     refuse_duplicates(store, table, card, config)
     training = table[table["split"] == "train"]
-    kept = label_subset(training.groupby("participant")[even].first().astype(str), config.label_fraction,
-                        config.label_seed)
+    kept = label_subset(
+        training.groupby("participant")[even].first().astype(str), config.label_fraction, config.label_seed
+    )
     return table[(table["split"] != "train") | table["participant"].isin(kept)].reset_index(drop=True)
 
 
@@ -100,8 +112,11 @@ def label_subset(strata: pd.Series, fraction: float, seed: int) -> set[str]:
 def _check_sites(sites: tuple[str, ...], table: pd.DataFrame, where: Path) -> None:
     missing = sorted(set(sites) - set(table["site"]))
     if missing:
-        raise WorkbenchError(f"{where}: no usable scan of site {', '.join(missing)}",
-                             cause=f"sites there: {', '.join(sorted(set(table['site'])))}", remedy="check the spelling")
+        raise WorkbenchError(
+            f"{where}: no usable scan of site {', '.join(missing)}",
+            cause=f"sites there: {', '.join(sorted(set(table['site'])))}",
+            remedy="check the spelling",
+        )
 
 
 def refuse_leak(table: pd.DataFrame, card: EncoderCard | None, config: FinetuneConfig) -> None:
@@ -109,9 +124,11 @@ def refuse_leak(table: pd.DataFrame, card: EncoderCard | None, config: FinetuneC
     tested = set(table.loc[table["split"] == "test", "participant"])
     seen = seen_people(table, card)
     if seen and not config.transductive:
-        raise WorkbenchError(f"{config.encoder}: has seen {len(seen)} of the {len(tested)} people to be tested on",
-                             cause=f"for example {seen[0]}; a test on them measures memory as well as transfer",
-                             remedy="pretrain with the same --split, or add --transductive to mark every result so")
+        raise WorkbenchError(
+            f"{config.encoder}: has seen {len(seen)} of the {len(tested)} people to be tested on",
+            cause=f"for example {seen[0]}; a test on them measures memory as well as transfer",
+            remedy="pretrain with the same --split, or add --transductive to mark every result so",
+        )
 
 
 def seen_people(table: pd.DataFrame, card: EncoderCard | None) -> list[str]:
@@ -134,11 +151,13 @@ def refuse_duplicates(store: Store, table: pd.DataFrame, card: EncoderCard | Non
     pairs = near_duplicates(store, learnt, set(table.loc[table["split"] == "test", "scan_id"]))
     if len(pairs):
         first = pairs.iloc[0]
-        raise WorkbenchError(f"{config.store}: {len(pairs)} test scans are nearly the same image as one learnt from",
-                             cause=f"for example {first['test']} and {first['learnt']} (correlation "
-                                   f"{first['correlation']:.3f}), under two names",
-                             remedy="give both one participant in the cohort and split again, or add "
-                                    "--allow_duplicates if they are two people after all")
+        raise WorkbenchError(
+            f"{config.store}: {len(pairs)} test scans are nearly the same image as one learnt from",
+            cause=f"for example {first['test']} and {first['learnt']} (correlation "
+            f"{first['correlation']:.3f}), under two names",
+            remedy="give both one participant in the cohort and split again, or add "
+            "--allow_duplicates if they are two people after all",
+        )
 
 
 def inputs_of(store: Store, config: FinetuneConfig) -> dict[str, str]:

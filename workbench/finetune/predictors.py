@@ -27,14 +27,19 @@ FOLDS, FALLBACK = 5, 0.01
 TEMPERATURE = 0.07  # of neighbours' votes (DINO)
 
 
-def features_of(mode: str, encoder: Encoder | None, store: Store, table: pd.DataFrame, config: ClassifyConfig,
-                device: str) -> np.ndarray:
+def features_of(
+    mode: str, encoder: Encoder | None, store: Store, table: pd.DataFrame, config: ClassifyConfig, device: str
+) -> np.ndarray:
     """What the regression sees of each scan ``(scans, features)``."""
     scans = list(table["scan_id"])
     if mode in ("linear", "knn"):
         assert encoder is not None
-        return np.stack([np.concatenate([cls, mean]) for _, cls, mean in
-                         encode_scans(encoder, store, scans, device=device, desc="features")])
+        return np.stack(
+            [
+                np.concatenate([cls, mean])
+                for _, cls, mean in encode_scans(encoder, store, scans, device=device, desc="features")
+            ]
+        )
     if mode == "brain_volume":
         return table[["brain_ml"]].to_numpy(float)
     if mode == "structure_volume":
@@ -60,8 +65,9 @@ def small_picture(scan: np.ndarray) -> np.ndarray:
     return torch.nn.functional.adaptive_avg_pool3d(box, PCA_EDGE).numpy().ravel()
 
 
-def choose_penalty(features: np.ndarray, target: Target, train: np.ndarray, people: np.ndarray,
-                   config: ClassifyConfig) -> float:
+def choose_penalty(
+    features: np.ndarray, target: Target, train: np.ndarray, people: np.ndarray, config: ClassifyConfig
+) -> float:
     """The inverse penalty with the least cross-validated loss over the training people, or as set.
 
     Up to five folds of people, classes spread evenly over them; log loss or squared error, weighed as in training. Of
@@ -95,8 +101,9 @@ def choose_penalty(features: np.ndarray, target: Target, train: np.ndarray, peop
     return PENALTIES[int(np.argmin(losses))]
 
 
-def regression(features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig,
-               inverse_penalty: float) -> np.ndarray:
+def regression(
+    features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig, inverse_penalty: float
+) -> np.ndarray:
     """Penalised regression on standardised features: probabilities ``(scans, classes)``, or numbers ``(scans,)``."""
     model = fit_regression(features, target, train, config, inverse_penalty)
     if target.regression:
@@ -104,8 +111,9 @@ def regression(features: np.ndarray, target: Target, train: np.ndarray, config: 
     return model.predict_proba(features)
 
 
-def fit_regression(features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig,
-                   inverse_penalty: float) -> Pipeline:
+def fit_regression(
+    features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig, inverse_penalty: float
+) -> Pipeline:
     """The regression itself; numbers are learnt as z-scores of the training scans.
 
     ``pca`` standardises, projects on the training scans' components, and standardises those.
@@ -125,8 +133,9 @@ def fit_regression(features: np.ndarray, target: Target, train: np.ndarray, conf
     return model
 
 
-def neighbours(features: np.ndarray, target: Target, train: np.ndarray, people: np.ndarray,
-               config: ClassifyConfig) -> np.ndarray:
+def neighbours(
+    features: np.ndarray, target: Target, train: np.ndarray, people: np.ndarray, config: ClassifyConfig
+) -> np.ndarray:
     """Votes of the nearest training scans by cosine similarity after standardising, weighed by
     exp(similarity / 0.07) (DINO, arXiv 2104.14294) and by class. A training scan's own person does not vote for it.
 

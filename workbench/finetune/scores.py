@@ -27,8 +27,9 @@ def by_person(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame
     return table.groupby("participant").mean()
 
 
-def score_table(predictions: pd.DataFrame, classes: Sequence[str], *, specificity: float = 0.9,
-                seed: int = 0) -> pd.DataFrame:
+def score_table(
+    predictions: pd.DataFrame, classes: Sequence[str], *, specificity: float = 0.9, seed: int = 0
+) -> pd.DataFrame:
     """Every score of one set of people with a 95 % bootstrap interval over people, resampled within classes.
 
     Two classes: AUROC, balanced accuracy (at ½), sensitivity at the given specificity, Brier score, ECE. More: AUROC
@@ -50,16 +51,18 @@ def score_table(predictions: pd.DataFrame, classes: Sequence[str], *, specificit
     values = people.to_numpy(float)  # truth first
     if not classes:
         wanted: dict[str, Callable[[np.ndarray], float]] = {
-            "mae": lambda v: float(np.abs(v[:, 1] - v[:, 0]).mean()), "r": _pearson,
-            "mean_error": lambda v: float((v[:, 1] - v[:, 0]).mean())}
+            "mae": lambda v: float(np.abs(v[:, 1] - v[:, 0]).mean()),
+            "r": _pearson,
+            "mean_error": lambda v: float((v[:, 1] - v[:, 0]).mean()),
+        }
         strata = None
     else:
         strata = values[:, 0]
-        wanted = {"auroc": _auroc, "balanced_accuracy": _balanced_accuracy, "brier": _brier,
-                  "ece": _calibration_error}
+        wanted = {"auroc": _auroc, "balanced_accuracy": _balanced_accuracy, "brier": _brier, "ece": _calibration_error}
         if len(classes) == 2:
-            wanted[f"sensitivity_at_{round(100 * specificity)}"] = lambda v: sensitivity_at(v[:, 2], v[:, 0] == 1,
-                                                                                            specificity)
+            wanted[f"sensitivity_at_{round(100 * specificity)}"] = lambda v: sensitivity_at(
+                v[:, 2], v[:, 0] == 1, specificity
+            )
     counts = np.unique(values[:, 0], return_counts=True)[1] if classes else np.array([len(values)])
     rows = []
     for name, score in wanted.items():
@@ -78,8 +81,16 @@ def reliability_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.D
     people, total, true = _bins(by_person(predictions, classes).to_numpy(float))
     there = np.flatnonzero(people)
     predicted, observed = total[there] / people[there], true[there] / people[there]
-    return pd.DataFrame({"low": there / BINS, "high": (there + 1) / BINS, "n": people[there], "predicted": predicted,
-                         "observed": observed, "gap": np.abs(predicted - observed)})
+    return pd.DataFrame(
+        {
+            "low": there / BINS,
+            "high": (there + 1) / BINS,
+            "n": people[there],
+            "predicted": predicted,
+            "observed": observed,
+            "gap": np.abs(predicted - observed),
+        }
+    )
 
 
 def sensitivity_at(scores: np.ndarray, positive: np.ndarray, specificity: float) -> float:

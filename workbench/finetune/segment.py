@@ -28,8 +28,15 @@ from workbench.runs import Run, finished, start_run
 from workbench.volumes import read_volume, write_volume
 from workbench.volumes.volume import Triple
 
-SCORES = ("dice", "hd95_mm", "surface_dice_1mm", "volume_ml", "true_volume_ml", "volume_error_ml",
-          "volume_error_percent")
+SCORES = (
+    "dice",
+    "hd95_mm",
+    "surface_dice_1mm",
+    "volume_ml",
+    "true_volume_ml",
+    "volume_error_ml",
+    "volume_error_percent",
+)
 
 
 def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
@@ -39,12 +46,15 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
     if not overwrite and (done := finished(config, inputs)):
         return done
     labelled = store.index["has_seg"] & store.index["scan_id"].map(
-        lambda scan: all(store.codes(scan, s) for s in config.structures))
+        lambda scan: all(store.codes(scan, s) for s in config.structures)
+    )
     if not labelled.any():
         known = sorted(set(store.labels["structure"])) if len(store.labels) else []
-        raise WorkbenchError(f"{config.store}: no scan has all of {', '.join(config.structures)}",
-                             cause=f"{len(known)} structures are known: {', '.join(known[:12])} …",
-                             remedy="set --structures to names of the cohort's labels.parquet")
+        raise WorkbenchError(
+            f"{config.store}: no scan has all of {', '.join(config.structures)}",
+            cause=f"{len(known)} structures are known: {', '.join(known[:12])} …",
+            remedy="set --structures to names of the cohort's labels.parquet",
+        )
     table = assign(store, config, labelled, card).assign(labelled=True)
     device = pick_device(config.accelerator)
     check_convolutions(device, config.precision)
@@ -57,14 +67,18 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
         wanted = table[table["split"] == config.predict]
         if config.predict == "all":
             wanted = store.index.assign(labelled=labelled).merge(load_sides(config.split), on="participant")
-        scores = [row for scan in tqdm(wanted.itertuples(), total=len(wanted), desc="segment", unit="scan")
-                  for row in segment_and_score(model, store, scan, config, run.path, device, crop)]
+        scores = [
+            row
+            for scan in tqdm(wanted.itertuples(), total=len(wanted), desc="segment", unit="scan")
+            for row in segment_and_score(model, store, scan, config, run.path, device, crop)
+        ]
         run.write_table("dice", pd.DataFrame(scores))
     return run
 
 
-def train(model: nn.Module, store: Store, table: pd.DataFrame, config: SegmentConfig, run: Run, device: str,
-          crop: Triple) -> None:
+def train(
+    model: nn.Module, store: Store, table: pd.DataFrame, config: SegmentConfig, run: Run, device: str, crop: Triple
+) -> None:
     """DiceCE on crops of the training people."""
     crops = Crops(store, sorted(table.loc[table["split"] == "train", "scan_id"]), config, crop)
     dice_loss = DiceLoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
@@ -82,29 +96,60 @@ def train(model: nn.Module, store: Store, table: pd.DataFrame, config: SegmentCo
     encoder = model.encoder if config.uses_encoder else None
     assert encoder is None or isinstance(encoder, Encoder)
     curve = DiceCurve(store, table, config, crop, device, run) if config.validate_every else None
-    fit(model, encoder, backward, config.steps, config, run,
-        after=None if curve is None else lambda step, seconds: curve(model, step, seconds))
+    fit(
+        model,
+        encoder,
+        backward,
+        config.steps,
+        config,
+        run,
+        after=None if curve is None else lambda step, seconds: curve(model, step, seconds),
+    )
 
 
-def segment_and_score(model: nn.Module, store: Store, scan, config: SegmentConfig, folder: Path, device: str,
-                      crop: Triple) -> list[dict[str, object]]:
+def segment_and_score(
+    model: nn.Module, store: Store, scan, config: SegmentConfig, folder: Path, device: str, crop: Triple
+) -> list[dict[str, object]]:
     """Write one segmentation; a row per structure, scored in the scan's own space against the file's labels."""
-    probs = probabilities(model, store, scan.scan_id, crop=crop, overlap=config.overlap, device=device,
-                          precision=config.precision)
+    probs = probabilities(
+        model, store, scan.scan_id, crop=crop, overlap=config.overlap, device=device, precision=config.precision
+    )
     volume = in_source_space(probs, store, scan.scan_id)
     file = Path("volumes") / f"{scan.scan_id}_dseg.nii.gz"
     names = {name: code for code, name in enumerate(config.structures, start=1)}
-    write_volume(folder / file, volume, sidecar={"codes": names, "network": config.network, "init": config.init,
-                                                 "encoder": str(config.encoder), "source": scan.path,
-                                                 "simulated": bool(scan.simulated)})
+    write_volume(
+        folder / file,
+        volume,
+        sidecar={
+            "codes": names,
+            "network": config.network,
+            "init": config.init,
+            "encoder": str(config.encoder),
+            "source": scan.path,
+            "simulated": bool(scan.simulated),
+        },
+    )
     own = None  # a scan without labels has a segmentation and no scores
     if scan.labelled:
         labels = read_volume(scan.seg_path, labels=True).data
         own = to_classes(labels, class_map(store, scan.scan_id, config.structures))
     rows: list[dict[str, object]] = []
     for name, code in names.items():
-        scores = dict.fromkeys(SCORES, math.nan) | {"empty": ""} if own is None else \
-            structure_scores(volume.data == code, own == code, volume.affine)
-        rows.append({"scan_id": scan.scan_id, "participant": scan.participant, "dataset": scan.dataset,
-                     "site": scan.site, "split": scan.split, "structure": name, "file": str(file), **scores})
+        scores = (
+            dict.fromkeys(SCORES, math.nan) | {"empty": ""}
+            if own is None
+            else structure_scores(volume.data == code, own == code, volume.affine)
+        )
+        rows.append(
+            {
+                "scan_id": scan.scan_id,
+                "participant": scan.participant,
+                "dataset": scan.dataset,
+                "site": scan.site,
+                "split": scan.split,
+                "structure": name,
+                "file": str(file),
+                **scores,
+            }
+        )
     return rows

@@ -76,6 +76,11 @@ class Crops:
         linear = Rotation.from_euler("xyz", rng.uniform(-1, 1, 3) * c.rotation, degrees=True).as_matrix() * zoom
         offset = centre - linear @ ((crop - 1) / 2)
         # no flip: it would make the left hippocampus a right one
-        return ViewParams(np.concatenate([linear, offset[:, None]], axis=1), gamma=rng.uniform(-0.3, 0.3) * c.intensity,
-                          bias=rng.uniform(-1, 1, 10) * 0.05 * c.intensity, noise=rng.uniform(0, 0.1) * c.intensity,
-                          blur=0.0, seed=int(rng.integers(2**62)))
+        return ViewParams(
+            np.concatenate([linear, offset[:, None]], axis=1),
+            gamma=rng.uniform(-0.3, 0.3) * c.intensity,
+            bias=rng.uniform(-1, 1, 10) * 0.05 * c.intensity,
+            noise=rng.uniform(0, 0.1) * c.intensity,
+            blur=0.0,
+            seed=int(rng.integers(2**62)),
+        )

@@ -44,31 +44,47 @@ def read_target(table: pd.DataFrame, config: ClassifyConfig) -> Target:
         values = pd.to_numeric(table[config.target], errors="coerce").to_numpy(float)
         if not np.isfinite(values).all():
             bad = table.loc[~np.isfinite(values), config.target].iloc[0]
-            raise WorkbenchError(f"{config.target}: not a number", cause=f"for example {bad!r}",
-                                 remedy="choose another --target, or --task classes")
+            raise WorkbenchError(
+                f"{config.target}: not a number",
+                cause=f"for example {bad!r}",
+                remedy="choose another --target, or --task classes",
+            )
         if np.ptp(values[train]) == 0:
             raise WorkbenchError(f"{config.target}: the training people are all alike", remedy="use another split")
         return Target((), values, per_person / per_person[train].mean(), {})
     names = table[config.target].astype(str)
     classes = tuple(sorted(set(names)))
     if not 2 <= len(classes) <= config.max_classes:
-        raise WorkbenchError(f"{config.target}: not a label with two to {config.max_classes} classes",
-                             cause=f"it has {len(classes)}: {', '.join(classes[:8])}",
-                             remedy="choose another --target, --task regression for a number, or raise --max_classes")
+        raise WorkbenchError(
+            f"{config.target}: not a label with two to {config.max_classes} classes",
+            cause=f"it has {len(classes)}: {', '.join(classes[:8])}",
+            remedy="choose another --target, --task regression for a number, or raise --max_classes",
+        )
     values = names.map({name: code for code, name in enumerate(classes)}).to_numpy(int)
     if missing := [name for code, name in enumerate(classes) if not (values[train] == code).any()]:
-        alike = "the training people are all alike" if len(classes) - len(missing) == 1 else \
-            f"no training person is {', '.join(missing)}"
-        raise WorkbenchError(f"{config.target}: {alike}",
-                             remedy="use a split stratified by this column, or a larger --label_fraction")
+        alike = (
+            "the training people are all alike"
+            if len(classes) - len(missing) == 1
+            else f"no training person is {', '.join(missing)}"
+        )
+        raise WorkbenchError(
+            f"{config.target}: {alike}", remedy="use a split stratified by this column, or a larger --label_fraction"
+        )
     people = np.array([per_person[train & (values == code)].sum() for code in range(len(classes))])
     share = people.sum() / (len(classes) * people) if config.balance else np.ones(len(classes))
     weights = per_person * share[values]
-    counts = {side: {name: int(rows.loc[rows[config.target].astype(str) == name, "participant"].nunique())
-                     for name in classes} for side, rows in table.groupby("split")}
+    counts = {
+        side: {
+            name: int(rows.loc[rows[config.target].astype(str) == name, "participant"].nunique()) for name in classes
+        }
+        for side, rows in table.groupby("split")
+    }
     weigh = {name: round(float(share[code]), 4) for code, name in enumerate(classes)}
-    tqdm.write(f"{config.target}: training people {counts['train']}, weight of a person {weigh}"
-               + ("" if config.balance else " (not balanced)"), file=sys.stderr)
+    tqdm.write(
+        f"{config.target}: training people {counts['train']}, weight of a person {weigh}"
+        + ("" if config.balance else " (not balanced)"),
+        file=sys.stderr,
+    )
     return Target(classes, values, weights / weights[train].mean(), {"people_by_class": counts, "class_weights": weigh})
 
 

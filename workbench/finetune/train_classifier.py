@@ -33,12 +33,26 @@ def build_classifier(encoder: Encoder | None, outputs: int, config: ClassifyConf
         return Classifier(encoder, outputs)
     from monai.networks.nets import DenseNet
 
-    return DenseNet(3, 1, outputs, init_features=config.cnn_features, growth_rate=config.cnn_features,
-                    block_config=CNN_BLOCKS, norm=("group", {"num_groups": 1}))
+    return DenseNet(
+        3,
+        1,
+        outputs,
+        init_features=config.cnn_features,
+        growth_rate=config.cnn_features,
+        block_config=CNN_BLOCKS,
+        norm=("group", {"num_groups": 1}),
+    )
 
 
-def train_and_predict(encoder: Encoder | None, store: Store, table: pd.DataFrame, target: Target,
-                      config: ClassifyConfig, run: Run, device: str) -> np.ndarray:
+def train_and_predict(
+    encoder: Encoder | None,
+    store: Store,
+    table: pd.DataFrame,
+    target: Target,
+    config: ClassifyConfig,
+    run: Run,
+    device: str,
+) -> np.ndarray:
     """Probabilities ``(scans, classes)`` or numbers ``(scans,)`` after training on whole scans of the training people.
 
     A step accumulates single scans, since their boxes differ in size. Numbers are learnt as z-scores of the training

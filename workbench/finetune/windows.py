@@ -14,16 +14,18 @@ from workbench.volumes.volume import Triple
 
 
 @torch.inference_mode()
-def probabilities(model: nn.Module, store: Store, scan: str, *, crop: Triple, overlap: float, device: str,
-                  precision: str = "32-true") -> np.ndarray:
+def probabilities(
+    model: nn.Module, store: Store, scan: str, *, crop: Triple, overlap: float, device: str, precision: str = "32-true"
+) -> np.ndarray:
     """Class probabilities ``(classes, X, Y, Z)`` on the prepared grid, float32, by overlapping windows of ``crop``."""
     logits = window_logits(model, store.read(scan), crop=crop, overlap=overlap, device=device, precision=precision)
     return logits.softmax(0).cpu().numpy()
 
 
 @torch.inference_mode()
-def window_logits(model: nn.Module, scan: np.ndarray, *, crop: Triple, overlap: float, device: str,
-                  precision: str = "32-true") -> torch.Tensor:
+def window_logits(
+    model: nn.Module, scan: np.ndarray, *, crop: Triple, overlap: float, device: str, precision: str = "32-true"
+) -> torch.Tensor:
     """Logits ``(classes, X, Y, Z)`` of a prepared scan ``(X, Y, Z)``, float32, on ``device``."""
     from monai.inferers import sliding_window_inference
 

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from workbench.model.vit import Encoder, Tokens
 
 __all__ = ["Encoder", "EncoderCard", "EncoderConfig", "Tokens", "fresh_encoder", "load_encoder", "save_encoder"]
-__getattr__ = lazy.names(__name__, {"EncoderConfig": "config", "Encoder": "vit", "Tokens": "vit",
-                                    **dict.fromkeys(["EncoderCard", "fresh_encoder", "load_encoder", "save_encoder"],
-                                                    "export")})
+__getattr__ = lazy.names(
+    __name__,
+    {
+        "EncoderConfig": "config",
+        "Encoder": "vit",
+        "Tokens": "vit",
+        **dict.fromkeys(["EncoderCard", "fresh_encoder", "load_encoder", "save_encoder"], "export"),
+    },
+)

@@ -117,8 +117,9 @@ def rollout(kept: list[Tensor], heads: int, weights_QN: Tensor) -> Tensor:
         next_BQN = r_BQN
         for tokens, a_BHSN in _row_chunks(kept.pop(), heads, wanted, room):
             # rows first and heads in the same sum: the matrix is read once
-            next_BQN = torch.baddbmm(next_BQN, r_BQN[:, :, tokens].repeat(1, 1, heads), a_BHSN.flatten(1, 2),
-                                     alpha=1 / heads)
+            next_BQN = torch.baddbmm(
+                next_BQN, r_BQN[:, :, tokens].repeat(1, 1, heads), a_BHSN.flatten(1, 2), alpha=1 / heads
+            )
         r_BQN = next_BQN.mul_(0.5)
         wanted = None  # attention is nowhere 0: from here on everything has a share
     return r_BQN
@@ -132,8 +133,9 @@ def _room(qkv_BNE: Tensor, heads: int, rows: int) -> Tensor:
     return torch.empty(2, at_once * b * heads * n, device=qkv_BNE.device)
 
 
-def _row_chunks(qkv_BNE: Tensor, heads: int, wanted: Tensor | None,
-                room: Tensor) -> Iterator[tuple[Tensor | slice, Tensor]]:
+def _row_chunks(
+    qkv_BNE: Tensor, heads: int, wanted: Tensor | None, room: Tensor
+) -> Iterator[tuple[Tensor | slice, Tensor]]:
     """``(tokens (S,), their rows (B, H, S, N) in float32)`` of the wanted tokens (all unless given), as many at a time
     as there is room for; a chunk's rows lie where those of the one before did."""
     b, n, _ = qkv_BNE.shape
@@ -147,6 +149,6 @@ def _row_chunks(qkv_BNE: Tensor, heads: int, wanted: Tensor | None,
     for tokens in every if wanted is None else wanted.split(at_once):
         q_GSC = q_BHNC[:, :, tokens].float().flatten(0, 1)
         g, some, c = q_GSC.shape
-        scores_GSN, rows_GSN = room[:, :g * some * n].view(2, g, some, n)
+        scores_GSN, rows_GSN = room[:, : g * some * n].view(2, g, some, n)
         torch.baddbmm(scores_GSN, q_GSC, k_GCN, beta=0, alpha=c**-0.5, out=scores_GSN)
         yield tokens, torch.softmax(scores_GSN, dim=-1, out=rows_GSN).view(b, heads, some, n)

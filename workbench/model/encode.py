@@ -49,8 +49,9 @@ def whole_scan(store: Store, scan: str | int, patch: Triple) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def encode_scans(encoder: Encoder, store: Store, scans: Sequence[str], *,
-                 device: str = "cpu", desc: str = "embed") -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def encode_scans(
+    encoder: Encoder, store: Store, scans: Sequence[str], *, device: str = "cpu", desc: str = "embed"
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield ``(scan_id, cls (D,), mean of patch tokens (D,))`` for each scan, in order, float32."""
     encoder = encoder.eval().to(device)
     for scan in tqdm(scans, desc=desc, unit="scan"):

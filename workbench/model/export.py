@@ -44,19 +44,29 @@ class EncoderCard:
     def _repr_html_(self) -> str:
         """For a notebook's cell: what it is, what it has seen, and what it may be given."""
         c = self.config
-        return facts_table(f"Encoder ({self.init} weights)", {
-            "architecture": f"{c.preset}: width {c.width}, {c.depth} blocks, {c.heads} heads, patch {c.patch}, "
-                            f"crop {c.image_size}, {c.registers} registers",
-            "objective": self.objective, "optimiser steps": f"{self.steps} (seed {self.seed})",
-            "has seen": f"{len(self.participants)} people", "input": f"prepared at {self.spacing:g} mm, preparation "
-                                                                    f"{self.preparation}"}, simulated=self.simulated)
+        return facts_table(
+            f"Encoder ({self.init} weights)",
+            {
+                "architecture": f"{c.preset}: width {c.width}, {c.depth} blocks, {c.heads} heads, patch {c.patch}, "
+                f"crop {c.image_size}, {c.registers} registers",
+                "objective": self.objective,
+                "optimiser steps": f"{self.steps} (seed {self.seed})",
+                "has seen": f"{len(self.participants)} people",
+                "input": f"prepared at {self.spacing:g} mm, preparation {self.preparation}",
+            },
+            simulated=self.simulated,
+        )
 
 
 def save_encoder(folder: Path, weights: dict[str, Tensor], card: EncoderCard) -> Path:
     """Write an encoder (its state dict); the weights last, so that a folder with weights is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {**card.__dict__, "config": card.config.model_dump(mode="json"), "participants": list(card.participants),
-             "scans": list(card.scans)}
+    facts = {
+        **card.__dict__,
+        "config": card.config.model_dump(mode="json"),
+        "participants": list(card.participants),
+        "scans": list(card.scans),
+    }
     with replacing(folder / CONFIG) as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n")
     with replacing(folder / CARD) as partial:
@@ -84,25 +94,35 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
     folder = Path(path)
     folder = folder / "model" if (folder / "model").is_dir() else folder
     if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
-        raise WorkbenchError(f"{path}: no exported encoder here", cause=f"{WEIGHTS} or {CONFIG} is missing",
-                             remedy="give a finished pretraining run; `workbench pretrain` exports at its end")
+        raise WorkbenchError(
+            f"{path}: no exported encoder here",
+            cause=f"{WEIGHTS} or {CONFIG} is missing",
+            remedy="give a finished pretraining run; `workbench pretrain` exports at its end",
+        )
     try:
         facts: dict[str, Any] = json.loads((folder / CONFIG).read_text())
         facts["config"] = EncoderConfig(**facts["config"])
         card = EncoderCard(**{**facts, "participants": tuple(facts["participants"]), "scans": tuple(facts["scans"])})
     except (ValueError, KeyError, TypeError) as error:
-        raise WorkbenchError(f"{folder / CONFIG}: cannot be read", cause=f"{type(error).__name__}: {error}"[:300],
-                             remedy="it is damaged, or of another version: pretrain again") from error
+        raise WorkbenchError(
+            f"{folder / CONFIG}: cannot be read",
+            cause=f"{type(error).__name__}: {error}"[:300],
+            remedy="it is damaged, or of another version: pretrain again",
+        ) from error
     if init == "random":
-        card = EncoderCard(card.config, card.preparation, card.spacing, (), (), "none (random weights)", 0, seed,
-                           False, "random")
+        card = EncoderCard(
+            card.config, card.preparation, card.spacing, (), (), "none (random weights)", 0, seed, False, "random"
+        )
         return fresh_encoder(card.config, seed), card
     encoder = Encoder(card.config)
     try:
         encoder.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     except RuntimeError as error:
-        raise WorkbenchError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}", cause=str(error)[:300],
-                             remedy="export the encoder again") from error
+        raise WorkbenchError(
+            f"{folder / WEIGHTS}: the weights do not fit {CONFIG}",
+            cause=str(error)[:300],
+            remedy="export the encoder again",
+        ) from error
     return encoder.eval(), card
 
 

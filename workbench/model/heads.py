@@ -28,8 +28,9 @@ class ProjectionHead(nn.Module):
 
     def __init__(self, width: int, hidden: int, bottleneck: int, prototypes_cls: int, prototypes_patch: int) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(),
-                                 nn.Linear(hidden, bottleneck))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck)
+        )
         for layer in self.mlp:
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)
@@ -45,8 +46,10 @@ class ProjectionHead(nn.Module):
         the MLP: for a handful of CLS tokens, reading its weights and writing their gradient is all the time there is.
         """
         if self.prototypes_cls is None or self.prototypes_patch is None:
-            return (None if self.prototypes_cls is None else self.cls(cls_BD),
-                    None if self.prototypes_patch is None else self.patches(patches_MD))
+            return (
+                None if self.prototypes_cls is None else self.cls(cls_BD),
+                None if self.prototypes_patch is None else self.patches(patches_MD),
+            )
         cls, patches = self._project(torch.cat([cls_BD, patches_MD])).split([len(cls_BD), len(patches_MD)])
         return self.prototypes_cls(cls), self.prototypes_patch(patches)
 

@@ -25,30 +25,54 @@ class Unetr(nn.Module):
         p, q, r = encoder.config.patch_xyz
         levels = p.bit_length() - 1
         if not (p == q == r and p == 2**levels and levels >= 2):
-            raise ConfigError("the UNETR decoder needs the same patch on each axis: 4, 8, 16 or 32",
-                              cause=f"the encoder has patch {p}x{q}x{r}", remedy="pretrain with such a patch")
+            raise ConfigError(
+                "the UNETR decoder needs the same patch on each axis: 4, 8, 16 or 32",
+                cause=f"the encoder has patch {p}x{q}x{r}",
+                remedy="pretrain with such a patch",
+            )
         self.encoder = encoder
         width, depth = encoder.config.width, encoder.config.depth
         self.taps = [round(depth * level / levels) for level in range(1, levels)]  # level 1 is the shallowest
         self.skips = nn.ModuleList(
-            UnetrPrUpBlock(3, width, features * 2**level, num_layer=levels - level - 1, kernel_size=3, stride=1,
-                           upsample_kernel_size=2, norm_name="instance", conv_block=True, res_block=True)
-            for level in range(1, levels))
+            UnetrPrUpBlock(
+                3,
+                width,
+                features * 2**level,
+                num_layer=levels - level - 1,
+                kernel_size=3,
+                stride=1,
+                upsample_kernel_size=2,
+                norm_name="instance",
+                conv_block=True,
+                res_block=True,
+            )
+            for level in range(1, levels)
+        )
         self.ups = nn.ModuleList(
-            UnetrUpBlock(3, width if level == levels - 1 else features * 2 ** (level + 1), features * 2**level,
-                         kernel_size=3, upsample_kernel_size=2, norm_name="instance", res_block=True)
-            for level in range(1, levels))
+            UnetrUpBlock(
+                3,
+                width if level == levels - 1 else features * 2 ** (level + 1),
+                features * 2**level,
+                kernel_size=3,
+                upsample_kernel_size=2,
+                norm_name="instance",
+                res_block=True,
+            )
+            for level in range(1, levels)
+        )
         self.skip0: nn.Module | None
         self.up0: nn.Module
         if input_skip:
             self.skip0 = UnetrBasicBlock(3, 1, features, kernel_size=3, stride=1, norm_name="instance", res_block=True)
-            self.up0 = UnetrUpBlock(3, features * 2, features, kernel_size=3, upsample_kernel_size=2,
-                                    norm_name="instance", res_block=True)
+            self.up0 = UnetrUpBlock(
+                3, features * 2, features, kernel_size=3, upsample_kernel_size=2, norm_name="instance", res_block=True
+            )
         else:
             self.skip0 = None
             self.up0 = nn.Sequential(
                 nn.ConvTranspose3d(features * 2, features, kernel_size=2, stride=2),
-                UnetrBasicBlock(3, features, features, kernel_size=3, stride=1, norm_name="instance", res_block=True))
+                UnetrBasicBlock(3, features, features, kernel_size=3, stride=1, norm_name="instance", res_block=True),
+            )
         self.out = nn.Conv3d(features, classes, kernel_size=1)
         # Structures are rare: start near background (the prior of RetinaNet, arXiv 1708.02002, 3.3). From even odds the
         # first steps drive all structures to zero, and of two mirrored ones the second comes back late.

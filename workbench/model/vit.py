@@ -33,11 +33,11 @@ class Tokens:
 
     @property
     def registers_BRD(self) -> Tensor:
-        return self.all_BND[:, 1:1 + self.registers]
+        return self.all_BND[:, 1 : 1 + self.registers]
 
     @property
     def patches_BPD(self) -> Tensor:
-        return self.all_BND[:, 1 + self.registers:]
+        return self.all_BND[:, 1 + self.registers :]
 
     def patch_map(self, tokens_BPD: Tensor | None = None) -> Tensor:
         """Patch tokens (or other tokens of the same grid) as a volume of features ``(B, D, x, y, z)``."""
@@ -62,8 +62,9 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block; ``drop_path`` skips a whole residual branch of a sample in training."""
 
-    def __init__(self, width: int, heads: int, *, qkv_bias: bool = True, layer_scale: float = 0.0,
-                 drop_path: float = 0.0) -> None:
+    def __init__(
+        self, width: int, heads: int, *, qkv_bias: bool = True, layer_scale: float = 0.0, drop_path: float = 0.0
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, heads, qkv_bias)
@@ -121,8 +122,10 @@ class Encoder(nn.Module):
         self.cls_position = nn.Parameter(torch.zeros(1, 1, d))
         self.positions = nn.Parameter(torch.zeros(1, d, *config.grid_xyz))
         rates = [config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth)]
-        self.blocks = nn.ModuleList(Block(d, config.heads, qkv_bias=config.qkv_bias, layer_scale=config.layer_scale,
-                                          drop_path=rate) for rate in rates)
+        self.blocks = nn.ModuleList(
+            Block(d, config.heads, qkv_bias=config.qkv_bias, layer_scale=config.layer_scale, drop_path=rate)
+            for rate in rates
+        )
         self.recompute = False  # activation checkpointing: blocks run again in the backward pass instead of being kept
         self.norm = nn.LayerNorm(d, eps=1e-6)
         self._init_weights()
@@ -159,8 +162,14 @@ class Encoder(nn.Module):
             positions = F.interpolate(positions.float(), size=grid_xyz, mode="trilinear", align_corners=False)
         return positions.flatten(2).transpose(1, 2).to(self.positions.dtype)  # (1, P, D)
 
-    def forward(self, volume_B1XYZ: Tensor, *, hidden: Sequence[int] = (), keep: Tensor | None = None,
-                drops: Tensor | None = None) -> Tokens:
+    def forward(
+        self,
+        volume_B1XYZ: Tensor,
+        *,
+        hidden: Sequence[int] = (),
+        keep: Tensor | None = None,
+        drops: Tensor | None = None,
+    ) -> Tokens:
         """Encode a batch.
 
         Args:
@@ -171,8 +180,8 @@ class Encoder(nn.Module):
         """
         x_BND, grid = self.tokenise(volume_B1XYZ)
         if keep is not None:
-            patches = x_BND[:, self.first_patch:].gather(1, keep.unsqueeze(-1).expand(-1, -1, x_BND.shape[2]))
-            x_BND = torch.cat([x_BND[:, :self.first_patch], patches], dim=1)
+            patches = x_BND[:, self.first_patch :].gather(1, keep.unsqueeze(-1).expand(-1, -1, x_BND.shape[2]))
+            x_BND = torch.cat([x_BND[:, : self.first_patch], patches], dim=1)
         states: dict[int, Tensor] = {}
         for number, block in enumerate(self.blocks, start=1):
             drop_B2 = None if drops is None else drops[:, number - 1]
@@ -182,5 +191,5 @@ class Encoder(nn.Module):
             else:
                 x_BND = block(x_BND, drop_B2)
             if number in hidden:
-                states[number] = x_BND[:, self.first_patch:]
+                states[number] = x_BND[:, self.first_patch :]
         return Tokens(self.norm(x_BND), self.config.registers, grid, states)

@@ -11,6 +11,24 @@ from workbench.plots.palette import UNKNOWN, category_colors, label_colors
 from workbench.plots.scatter import MANY, case_ring, embedding_scatter, with_ring
 from workbench.plots.slices import densest_point, slices
 
-__all__ = ["MANY", "UNKNOWN", "Cloud", "case_ring", "category_colors", "cloud_image", "cloud_look", "densest_point",
-           "embedding_cloud", "embedding_scatter", "histograms", "interval_plot", "label_colors",
-           "offline", "run_curves", "scores_by_site", "slices", "training_curves", "with_ring"]
+__all__ = [
+    "MANY",
+    "UNKNOWN",
+    "Cloud",
+    "case_ring",
+    "category_colors",
+    "cloud_image",
+    "cloud_look",
+    "densest_point",
+    "embedding_cloud",
+    "embedding_scatter",
+    "histograms",
+    "interval_plot",
+    "label_colors",
+    "offline",
+    "run_curves",
+    "scores_by_site",
+    "slices",
+    "training_curves",
+    "with_ring",
+]

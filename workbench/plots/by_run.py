@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import holoviews as hv
 
 
-def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: str = "",
-                   svg: bool = False) -> hv.Points:
+def scores_by_site(
+    table: pd.DataFrame, runs: list[str], *, label: str, title: str = "", svg: bool = False
+) -> hv.Points:
     """A column of points for each run within each site, spread sideways by name so that a scan keeps its place.
 
     Args:
@@ -37,14 +38,25 @@ def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: s
     # a scan's place within its column comes from the order of the names, the same in each run
     order = {name: k for k, name in enumerate(sorted(table["scan_id"].unique()))}
     golden = np.array([(order[name] * 0.618034) % 1 for name in table["scan_id"]])
-    x = (table["site"].astype(str).map({s: i * width for i, s in enumerate(sites)}).to_numpy(float)
-         + table["run"].map(place).to_numpy(float) + 0.6 * (golden - 0.5))
+    x = (
+        table["site"].astype(str).map({s: i * width for i, s in enumerate(sites)}).to_numpy(float)
+        + table["run"].map(place).to_numpy(float)
+        + 0.6 * (golden - 0.5)
+    )
     counts = table["run"].value_counts()
-    data = pd.DataFrame({"x": x, "y": table["value"].to_numpy(float),
-                         "legend": [f"{run} ({counts[run]})" for run in table["run"]],
-                         **{c: table[c].astype(str).to_numpy() for c in ("scan_id", "participant", "site", "run")}})
-    points = hv.Points(data, [hv.Dimension("x", label=" "), hv.Dimension("y", label=label)],
-                       ["legend", "scan_id", "participant", "site", "run"])
+    data = pd.DataFrame(
+        {
+            "x": x,
+            "y": table["value"].to_numpy(float),
+            "legend": [f"{run} ({counts[run]})" for run in table["run"]],
+            **{c: table[c].astype(str).to_numpy() for c in ("scan_id", "participant", "site", "run")},
+        }
+    )
+    points = hv.Points(
+        data,
+        [hv.Dimension("x", label=" "), hv.Dimension("y", label=label)],
+        ["legend", "scan_id", "participant", "site", "run"],
+    )
     colors = category_colors(runs)
     middles = [(i * width + (len(runs) - 1) / 2, site) for i, site in enumerate(sites)]
 
@@ -55,7 +67,22 @@ def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: s
         sort_legend(plot, element)
 
     return points.opts(
-        color="legend", cmap={f"{run} ({counts[run]})": colors[run] for run in runs}, size=7, alpha=0.85,
-        line_color="white", line_width=0.5, nonselection_alpha=0.4, show_legend=True, legend_position="bottom",
-        tools=["tap", "hover"], active_tools=["tap"], default_tools=["pan", "wheel_zoom", "reset", "save"],
-        toolbar="above", title=title, xticks=middles, responsive=True, hooks=[finish], backend="bokeh")
+        color="legend",
+        cmap={f"{run} ({counts[run]})": colors[run] for run in runs},
+        size=7,
+        alpha=0.85,
+        line_color="white",
+        line_width=0.5,
+        nonselection_alpha=0.4,
+        show_legend=True,
+        legend_position="bottom",
+        tools=["tap", "hover"],
+        active_tools=["tap"],
+        default_tools=["pan", "wheel_zoom", "reset", "save"],
+        toolbar="above",
+        title=title,
+        xticks=middles,
+        responsive=True,
+        hooks=[finish],
+        backend="bokeh",
+    )

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 MOST_BINS = 30
 
 
-def histograms(table: pd.DataFrame, column: str, *, by: str = "site", colors: pd.Series | None = None,
-               title: str = "") -> hv.Overlay | hv.Bars:
+def histograms(
+    table: pd.DataFrame, column: str, *, by: str = "site", colors: pd.Series | None = None, title: str = ""
+) -> hv.Overlay | hv.Bars:
     """Numbers: one histogram a site, as steps over common bins. Categories: bars side by side.
 
     Args:
@@ -44,8 +45,9 @@ def histograms(table: pd.DataFrame, column: str, *, by: str = "site", colors: pd
         counts = pd.DataFrame({"value": as_categories(values), "site": sites.to_numpy()})
         counts = counts.value_counts().rename("scans").reset_index().sort_values(["value", "site"])
         bars = hv.Bars(counts, [hv.Dimension("value", label=label), hv.Dimension("site", label=by)], "scans")
-        return bars.opts(color="site", cmap=palette, show_legend=True, legend_position="right", tools=["hover"],
-                         **common)
+        return bars.opts(
+            color="site", cmap=palette, show_legend=True, legend_position="right", tools=["hover"], **common
+        )
     numbers = pd.to_numeric(values).to_numpy(float)
     edges = np.histogram_bin_edges(numbers, bins=min(MOST_BINS, max(5, int(np.sqrt(len(numbers)) * 2))))
     steps = []
@@ -54,8 +56,10 @@ def histograms(table: pd.DataFrame, column: str, *, by: str = "site", colors: pd
         counts_of = np.histogram(own, edges)[0]
         # the outline of the bars: two points an edge, down to 0 at both ends
         x, y = np.repeat(edges, 2), np.concatenate([[0], np.repeat(counts_of, 2), [0]])
-        area = hv.Area(pd.DataFrame({"x": x, "scans": y}), hv.Dimension("x", label=label), "scans",
-                       label=f"{name} ({len(own)})")
-        steps.append(area.opts(color=palette[name], fill_alpha=0.25, line_color=palette[name], line_width=2,
-                               backend="bokeh"))
+        area = hv.Area(
+            pd.DataFrame({"x": x, "scans": y}), hv.Dimension("x", label=label), "scans", label=f"{name} ({len(own)})"
+        )
+        steps.append(
+            area.opts(color=palette[name], fill_alpha=0.25, line_color=palette[name], line_width=2, backend="bokeh")
+        )
     return hv.Overlay(steps).opts(legend_position="right", shared_axes=False, **common)

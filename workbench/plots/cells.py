@@ -63,5 +63,7 @@ class Page:
         self.text, self.height = Path(path).read_text(), height
 
     def _repr_html_(self) -> str:
-        return (f'<iframe srcdoc="{escape(self.text)}" sandbox style="width: 100%; height: {self.height}px; '
-                'border: 1px solid #ccc"></iframe>')
+        return (
+            f'<iframe srcdoc="{escape(self.text)}" sandbox style="width: 100%; height: {self.height}px; '
+            'border: 1px solid #ccc"></iframe>'
+        )

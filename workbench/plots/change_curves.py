@@ -39,10 +39,17 @@ def change_curves(curves: pd.DataFrame, measure: str, label: str, *, scan: pd.Da
         band = hv.Area((rows["strength"], rows["low"], rows["high"]), [x], [y, "high"])
         parts.append(band.opts(color=color, alpha=0.12, line_width=0, backend="bokeh"))
         name = f"{str(change).replace('_', ' ')} (n = {n})"
-        parts.append(hv.Curve(rows[["strength", "value"]], [x], [y], label=name).opts(
-            color=color, line_width=2, tools=["hover"], backend="bokeh"))
+        parts.append(
+            hv.Curve(rows[["strength", "value"]], [x], [y], label=name).opts(
+                color=color, line_width=2, tools=["hover"], backend="bokeh"
+            )
+        )
         if scan is not None and len(own := scan[scan["change"] == change].sort_values("strength")):
-            parts.append(hv.Curve((own["strength"], own[measure]), [x], [y]).opts(
-                color=color, line_width=1.5, line_dash="dashed", backend="bokeh"))
-    return hv.Overlay(parts).opts(responsive=True, min_height=260, show_grid=True, legend_position="right",
-                                  shared_axes=False, backend="bokeh")
+            parts.append(
+                hv.Curve((own["strength"], own[measure]), [x], [y]).opts(
+                    color=color, line_width=1.5, line_dash="dashed", backend="bokeh"
+                )
+            )
+    return hv.Overlay(parts).opts(
+        responsive=True, min_height=260, show_grid=True, legend_position="right", shared_axes=False, backend="bokeh"
+    )

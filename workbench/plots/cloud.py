@@ -48,15 +48,29 @@ def embedding_cloud(table: pd.DataFrame, x: str, y: str, color: str) -> Cloud:
         color: Column that gives the colour: categories by name, numbers on a continuous scale.
     """
     colors = {} if is_continuous(table[color]) else category_colors(table[color])
-    values = pd.Categorical(as_categories(table[color]), categories=list(colors)) if colors else \
-        pd.to_numeric(table[color]).to_numpy(np.float32)
-    points = pd.DataFrame({"x": pd.to_numeric(table[x]).to_numpy(np.float32),
-                           "y": pd.to_numeric(table[y]).to_numpy(np.float32), "color": values})
+    values = (
+        pd.Categorical(as_categories(table[color]), categories=list(colors))
+        if colors
+        else pd.to_numeric(table[color]).to_numpy(np.float32)
+    )
+    points = pd.DataFrame(
+        {
+            "x": pd.to_numeric(table[x]).to_numpy(np.float32),
+            "y": pd.to_numeric(table[y]).to_numpy(np.float32),
+            "color": values,
+        }
+    )
     return Cloud(points, colors, (axis_label(x), axis_label(y), color))
 
 
-def cloud_image(cloud: Cloud, chosen: np.ndarray | None = None, x_range: Range | None = None,
-                y_range: Range | None = None, width: int | None = None, height: int | None = None) -> hv.RGB:
+def cloud_image(
+    cloud: Cloud,
+    chosen: np.ndarray | None = None,
+    x_range: Range | None = None,
+    y_range: Range | None = None,
+    width: int | None = None,
+    height: int | None = None,
+) -> hv.RGB:
     """Draw a part of a cloud.
 
     A pixel has the mean colour of its categories (or the colour of its mean value), and is the more opaque the more
@@ -110,11 +124,16 @@ def _shade(cloud: Cloud, canvas: Any, points: pd.DataFrame) -> Any:
     from datashader import transfer_functions as tf
 
     if cloud.colors:
-        image = tf.shade(canvas.points(points, "x", "y", ds.count_cat("color")), color_key=list(cloud.colors.values()),
-                         how="eq_hist", min_alpha=SPARSE_ALPHA)
+        image = tf.shade(
+            canvas.points(points, "x", "y", ds.count_cat("color")),
+            color_key=list(cloud.colors.values()),
+            how="eq_hist",
+            min_alpha=SPARSE_ALPHA,
+        )
     else:  # a colour is a value at any zoom
-        image = tf.shade(canvas.points(points, "x", "y", ds.mean("color")), cmap=list(Cividis256), how="linear",
-                         span=_span(cloud))
+        image = tf.shade(
+            canvas.points(points, "x", "y", ds.mean("color")), cmap=list(Cividis256), how="linear", span=_span(cloud)
+        )
     return tf.dynspread(tf.spread(image, px=1), threshold=0.8, max_px=2)  # 3 pixels wide, or more
 
 
@@ -125,6 +144,7 @@ def _bytes(image: Any) -> np.ndarray:
 
 def _color_bar(cloud: Cloud) -> Any:
     """The scale that the image itself does not carry."""
+
     def add(plot: Any, element: Any) -> None:
         from bokeh.models import LinearColorMapper
         from bokeh.models.annotations import ColorBar

@@ -14,8 +14,18 @@ if TYPE_CHECKING:
     import holoviews as hv
 
 
-def intervals(table: pd.DataFrame, label: str, *, estimate: str = "estimate", low: str = "low", high: str = "high",
-              quantity: str = "", reference: float | None = None, title: str = "", width: int = 420) -> hv.Overlay:
+def intervals(
+    table: pd.DataFrame,
+    label: str,
+    *,
+    estimate: str = "estimate",
+    low: str = "low",
+    high: str = "high",
+    quantity: str = "",
+    reference: float | None = None,
+    title: str = "",
+    width: int = 420,
+) -> hv.Overlay:
     """One line a row: a point, and the interval around it (none where its ends are NaN).
 
     Args:
@@ -42,17 +52,34 @@ def intervals(table: pd.DataFrame, label: str, *, estimate: str = "estimate", lo
     room = 0.08 * (high_end - low_end or 1.0)
     parts: list[Any] = [
         hv.Segments(bars.dropna(), [across, up, "x1", "y1"]).opts(color=CATEGORIES[0], line_width=3, backend="bokeh"),
-        hv.Points(points.dropna(), [across, up]).opts(color=CATEGORIES[0], size=9, tools=["hover"], backend="bokeh")]
+        hv.Points(points.dropna(), [across, up]).opts(color=CATEGORIES[0], size=9, tools=["hover"], backend="bokeh"),
+    ]
     if reference is not None:
         parts.insert(0, hv.VLine(reference).opts(color="gray", line_dash="dashed", line_width=1, backend="bokeh"))
     return hv.Overlay(parts).opts(
-        frame_width=width, frame_height=30 * len(names) + 30, title=title, yticks=list(zip(rows, names, strict=True)),
-        xlim=(low_end - room, high_end + room), ylim=(-0.7, len(names) - 0.3), toolbar=None,
-        xlabel=quantity or estimate, ylabel=" ", backend="bokeh")  # else those of the line, which knows no quantity
+        frame_width=width,
+        frame_height=30 * len(names) + 30,
+        title=title,
+        yticks=list(zip(rows, names, strict=True)),
+        xlim=(low_end - room, high_end + room),
+        ylim=(-0.7, len(names) - 0.3),
+        toolbar=None,
+        xlabel=quantity or estimate,
+        ylabel=" ",
+        backend="bokeh",
+    )  # else those of the line, which knows no quantity
 
 
-def by_group(table: pd.DataFrame, value: str, group: str, *, quantity: str = "", title: str = "",
-             width: int = 300, height: int = 240) -> hv.Overlay:
+def by_group(
+    table: pd.DataFrame,
+    value: str,
+    group: str,
+    *,
+    quantity: str = "",
+    title: str = "",
+    width: int = 300,
+    height: int = 240,
+) -> hv.Overlay:
     """Every row as a point above the name of its group, and a line at the median of each group.
 
     Args:
@@ -78,13 +105,26 @@ def by_group(table: pd.DataFrame, value: str, group: str, *, quantity: str = "",
         # beside each other rather than at random: the same table gives the same picture
         at = place + 0.25 * np.resize([0.0, -1.0, 1.0, -0.5, 0.5], len(mine))
         middle = float(np.median(mine))
-        parts += [hv.Points(np.stack([at, mine], axis=1), [across, up]).opts(
-            color=color, size=6, alpha=0.8, tools=["hover"], backend="bokeh"),
+        parts += [
+            hv.Points(np.stack([at, mine], axis=1), [across, up]).opts(
+                color=color, size=6, alpha=0.8, tools=["hover"], backend="bokeh"
+            ),
             hv.Segments([(place - 0.4, middle, place + 0.4, middle)], [across, up, "x1", "y1"]).opts(
-                color="black", line_width=2, backend="bokeh")]
-    return hv.Overlay(parts).opts(frame_width=width, frame_height=height, title=title, toolbar=None, show_grid=True,
-                                  xticks=list(enumerate(colors)), xlim=(-0.6, len(colors) - 0.4), xrotation=30,
-                                  shared_axes=False, backend="bokeh")
+                color="black", line_width=2, backend="bokeh"
+            ),
+        ]
+    return hv.Overlay(parts).opts(
+        frame_width=width,
+        frame_height=height,
+        title=title,
+        toolbar=None,
+        show_grid=True,
+        xticks=list(enumerate(colors)),
+        xlim=(-0.6, len(colors) - 0.4),
+        xrotation=30,
+        shared_axes=False,
+        backend="bokeh",
+    )
 
 
 def roc_curves(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: str = "", size: int = 300) -> hv.Overlay:
@@ -100,13 +140,27 @@ def roc_curves(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: st
 
     across = hv.Dimension("x", label="1 − specificity")
     up = hv.Dimension("y", label="sensitivity")
-    parts: list[Any] = [hv.Curve([(0, 0), (1, 1)], across, up, label="guessing").opts(
-        color="gray", line_dash="dashed", line_width=1, backend="bokeh")]
+    parts: list[Any] = [
+        hv.Curve([(0, 0), (1, 1)], across, up, label="guessing").opts(
+            color="gray", line_dash="dashed", line_width=1, backend="bokeh"
+        )
+    ]
     for number, (name, (score, positive)) in enumerate(scores.items()):
         score, positive = np.asarray(score, float), np.asarray(positive, bool)
         cuts = [np.inf, *np.unique(score)[::-1]]
         curve = [((score[~positive] >= cut).mean(), (score[positive] >= cut).mean()) for cut in cuts]
-        parts.append(hv.Curve(curve, across, up, label=name).opts(
-            color=CATEGORIES[number % len(CATEGORIES)], line_width=2, backend="bokeh"))
-    return hv.Overlay(parts).opts(frame_width=size, frame_height=size, title=title, legend_position="right",
-                                  xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), toolbar=None, backend="bokeh")
+        parts.append(
+            hv.Curve(curve, across, up, label=name).opts(
+                color=CATEGORIES[number % len(CATEGORIES)], line_width=2, backend="bokeh"
+            )
+        )
+    return hv.Overlay(parts).opts(
+        frame_width=size,
+        frame_height=size,
+        title=title,
+        legend_position="right",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        toolbar=None,
+        backend="bokeh",
+    )

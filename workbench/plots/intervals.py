@@ -12,8 +12,17 @@ if TYPE_CHECKING:
     import holoviews as hv
 
 
-def interval_plot(table: pd.DataFrame, *, name: str, value: str = "value", low: str = "low", high: str = "high",
-                  reference: float | None = None, label: str = "", title: str = "") -> hv.Overlay:
+def interval_plot(
+    table: pd.DataFrame,
+    *,
+    name: str,
+    value: str = "value",
+    low: str = "low",
+    high: str = "high",
+    reference: float | None = None,
+    label: str = "",
+    title: str = "",
+) -> hv.Overlay:
     """A forest plot: a point and a bar for each row, from top to bottom.
 
     Args:
@@ -27,18 +36,28 @@ def interval_plot(table: pd.DataFrame, *, name: str, value: str = "value", low: 
     import holoviews as hv
     import holoviews.plotting.bokeh  # registers the backend that the options below are for
 
-    data = pd.DataFrame({"name": table[name].astype(str), "value": pd.to_numeric(table[value]),
-                         "low": pd.to_numeric(table[low]), "high": pd.to_numeric(table[high])})
+    data = pd.DataFrame(
+        {
+            "name": table[name].astype(str),
+            "value": pd.to_numeric(table[value]),
+            "low": pd.to_numeric(table[low]),
+            "high": pd.to_numeric(table[high]),
+        }
+    )
     data = data[data["value"].notna()].iloc[::-1]
     bars = data[data["low"].notna() & data["high"].notna()]
     axes = {"kdims": [hv.Dimension("value", label=label or value), hv.Dimension("name", label=" ")]}
     layers: list[Any] = [
-        hv.Segments(bars[["low", "name", "high", "name"]].set_axis(["low", "name", "high", "name_end"], axis=1),
-                    [hv.Dimension("low", label=label or value), hv.Dimension("name", label=" "), "high", "name_end"]
-                    ).opts(color=CATEGORIES[0], line_width=3, backend="bokeh"),
-        hv.Points(data, axes["kdims"], ["low", "high"]).opts(color=CATEGORIES[0], size=9, tools=["hover"],
-                                                             backend="bokeh")]
+        hv.Segments(
+            bars[["low", "name", "high", "name"]].set_axis(["low", "name", "high", "name_end"], axis=1),
+            [hv.Dimension("low", label=label or value), hv.Dimension("name", label=" "), "high", "name_end"],
+        ).opts(color=CATEGORIES[0], line_width=3, backend="bokeh"),
+        hv.Points(data, axes["kdims"], ["low", "high"]).opts(
+            color=CATEGORIES[0], size=9, tools=["hover"], backend="bokeh"
+        ),
+    ]
     if reference is not None:
         layers.append(hv.VLine(reference).opts(color="#9AA0A6", line_dash="dashed", line_width=1.5, backend="bokeh"))
-    return hv.Overlay(layers).opts(responsive=True, title=title, show_legend=False, toolbar="above",
-                                   shared_axes=False, backend="bokeh")
+    return hv.Overlay(layers).opts(
+        responsive=True, title=title, show_legend=False, toolbar="above", shared_axes=False, backend="bokeh"
+    )

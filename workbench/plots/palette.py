@@ -8,8 +8,22 @@ from typing import Any
 import pandas as pd
 
 # Okabe and Ito (2008) without black, in an order whose first ones differ most; then Paul Tol's "muted" set
-CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442",
-              "#332288", "#882255", "#999933", "#44AA99", "#AA4499", "#117733", "#DDCC77")
+CATEGORIES = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#F0E442",
+    "#332288",
+    "#882255",
+    "#999933",
+    "#44AA99",
+    "#AA4499",
+    "#117733",
+    "#DDCC77",
+)
 UNKNOWN, UNKNOWN_COLOR = "unknown", "#9AA0A6"
 
 # two ends per source: the hue says whose labels they are, the lightness which structure

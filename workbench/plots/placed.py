@@ -17,5 +17,6 @@ def with_star(points: hv.Element, x: float, y: float, label: str) -> hv.Overlay:
 
     a, b = (d.name for d in points.kdims[:2])
     star = hv.Points(pd.DataFrame({a: [x], b: [y], "scan": [label]}), [a, b], ["scan"])
-    return points * star.opts(marker="star", size=24, color="#000000", line_color="#ffffff", line_width=1.5,
-                              tools=["hover"], backend="bokeh")
+    return points * star.opts(
+        marker="star", size=24, color="#000000", line_color="#ffffff", line_width=1.5, tools=["hover"], backend="bokeh"
+    )

@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 14  # a column of text or whole numbers with more values than this is no legend
 HOVER = ("scan_id", "participant", "site", "sex", "age")
-FRAME: dict[str, Any] = {"default_tools": ["pan", "wheel_zoom", "reset", "save"],
-                         "active_tools": ["lasso_select", "tap"], "toolbar": "above", "xticks": 4, "yticks": 4,
-                         "responsive": True}  # of a scatter of the embedding, whoever draws it
+FRAME: dict[str, Any] = {
+    "default_tools": ["pan", "wheel_zoom", "reset", "save"],
+    "active_tools": ["lasso_select", "tap"],
+    "toolbar": "above",
+    "xticks": 4,
+    "yticks": 4,
+    "responsive": True,
+}  # of a scatter of the embedding, whoever draws it
 MANY = 5000  # points; beyond, numbers alone go to the browser, and WebGL draws them
 
 
-def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: float = 8, title: str = "",
-                      svg: bool = False) -> hv.Points:
+def embedding_scatter(
+    table: pd.DataFrame, x: str, y: str, color: str, *, size: float = 8, title: str = "", svg: bool = False
+) -> hv.Points:
     """Scatter of two projection columns, one row of ``table`` a point, in the order of the rows.
 
     Args:
@@ -53,25 +59,40 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
     legend = {name: f"{name} ({counts[name]})" for name in colors}
     if many and not numeric:
         values = values.map({name: i for i, name in enumerate(colors)}).astype(np.float32)
-    data = pd.DataFrame({
-        "x": pd.to_numeric(table[x]).to_numpy(), "y": pd.to_numeric(table[y]).to_numpy(), "color": values,
-        **({} if numeric or many else {"legend": [legend[v] for v in values]}),
-        **{column: _shown(table[column]) for column in hover},
-    })
+    data = pd.DataFrame(
+        {
+            "x": pd.to_numeric(table[x]).to_numpy(),
+            "y": pd.to_numeric(table[y]).to_numpy(),
+            "color": values,
+            **({} if numeric or many else {"legend": [legend[v] for v in values]}),
+            **{column: _shown(table[column]) for column in hover},
+        }
+    )
     if many:
         data = data.astype(np.float32)
     by_name = "legend" in data
-    points = hv.Points(data, [hv.Dimension("x", label=axis_label(x)), hv.Dimension("y", label=axis_label(y))],
-                       [hv.Dimension("color", label=color), *(["legend"] if by_name else []), *hover])
+    points = hv.Points(
+        data,
+        [hv.Dimension("x", label=axis_label(x)), hv.Dimension("y", label=axis_label(y))],
+        [hv.Dimension("color", label=color), *(["legend"] if by_name else []), *hover],
+    )
     shades: dict[str, Any]
     if numeric:
         shades = {"cmap": "cividis", "colorbar": True, "clabel": color, "colorbar_opts": {"width": 10}}
     elif by_name:
-        shades = {"cmap": {legend[v]: c for v, c in colors.items()}, "show_legend": True, "legend_position": "right",
-                  "hooks": [sort_legend]}
+        shades = {
+            "cmap": {legend[v]: c for v, c in colors.items()},
+            "show_legend": True,
+            "legend_position": "right",
+            "hooks": [sort_legend],
+        }
     else:
-        shades = {"cmap": list(colors.values()), "clim": (-0.5, len(colors) - 0.5), "color_levels": len(colors),
-                  "hooks": [named_legend({legend[v]: c for v, c in colors.items()})]}
+        shades = {
+            "cmap": list(colors.values()),
+            "clim": (-0.5, len(colors) - 0.5),
+            "color_levels": len(colors),
+            "hooks": [named_legend({legend[v]: c for v, c in colors.items()})],
+        }
     shades["hooks"] = [*shades.get("hooks", []), _drawn_by("webgl" if many else "svg" if svg else "canvas")]
     tools = select_tools()
     if hover:
@@ -82,9 +103,18 @@ def embedding_scatter(table: pd.DataFrame, x: str, y: str, color: str, *, size: 
         tools.append(tooltip)
     edge = {"line_color": None} if many else {"line_color": "white", "line_width": 0.5}
     return points.opts(
-        color="legend" if by_name else "color", size=3 if many else size, alpha=0.6 if many else 0.9,
-        selection_alpha=1.0, nonselection_alpha=0.05 if many else 0.15, tools=tools,
-        title=title, backend="bokeh", **FRAME, **edge, **shades)
+        color="legend" if by_name else "color",
+        size=3 if many else size,
+        alpha=0.6 if many else 0.9,
+        selection_alpha=1.0,
+        nonselection_alpha=0.05 if many else 0.15,
+        tools=tools,
+        title=title,
+        backend="bokeh",
+        **FRAME,
+        **edge,
+        **shades,
+    )
 
 
 def select_tools() -> list[Any]:
@@ -101,8 +131,7 @@ def case_ring(table: pd.DataFrame, x: str, y: str, scan_id: str) -> hv.Points:
 
     rows = table.loc[table["scan_id"] == scan_id]
     points = hv.Points(pd.DataFrame({"x": rows[x].to_numpy(), "y": rows[y].to_numpy()}), ["x", "y"])
-    return points.opts(size=18, fill_alpha=0, line_color="#D81B60", line_width=2.5, tools=[],
-                       backend="bokeh")
+    return points.opts(size=18, fill_alpha=0, line_color="#D81B60", line_width=2.5, tools=[], backend="bokeh")
 
 
 def with_ring(points: hv.Points, ring: Any) -> hv.Overlay:
@@ -148,12 +177,14 @@ def sort_legend(plot: Any, element: Any) -> None:
             continue
         names = list(renderers[0].data_source.data["legend"])
         order = sorted(set(names), key=lambda name: (name.startswith(f"{UNKNOWN} ("), name))
-        legend.items = [LegendItem(label={"value": name}, renderers=renderers[:1], index=names.index(name))
-                        for name in order]
+        legend.items = [
+            LegendItem(label={"value": name}, renderers=renderers[:1], index=names.index(name)) for name in order
+        ]
 
 
 def named_legend(colors: dict[str, str]) -> Any:
     """A legend of names that the points themselves do not carry."""
+
     def add(plot: Any, element: Any) -> None:
         from bokeh.models import ColumnDataSource, Scatter
         from bokeh.models.annotations import Legend, LegendItem
@@ -162,9 +193,17 @@ def named_legend(colors: dict[str, str]) -> Any:
         if any(getattr(legend, "name", "") == "named" for legend in figure.legend):
             return
         nowhere = {"x": [float("nan")], "y": [float("nan")]}  # a legend draws the first of the points, if there is one
-        items = [LegendItem(label={"value": name}, renderers=[figure.add_glyph(
-            ColumnDataSource(nowhere), Scatter(x="x", y="y", fill_color=c, line_color=None, size=8))])
-            for name, c in colors.items()]
+        items = [
+            LegendItem(
+                label={"value": name},
+                renderers=[
+                    figure.add_glyph(
+                        ColumnDataSource(nowhere), Scatter(x="x", y="y", fill_color=c, line_color=None, size=8)
+                    )
+                ],
+            )
+            for name, c in colors.items()
+        ]
         figure.add_layout(Legend(items=items, name="named"), "right")
 
     return add

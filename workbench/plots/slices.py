@@ -20,10 +20,21 @@ WAYS = ("right", "anterior", "superior")
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # plane → the world axis it is perpendicular to
 
 
-def slices(volume: Volume, overlay: Volume | None = None, *, value: str = "intensity", overlay_value: str = "overlay",
-           codes: Mapping[str, int] | None = None, source: str = "prediction", at: Sequence[float] | None = None,
-           limit: float | None = None, colours: Sequence[Volume] = (), opacity: float = 0.6, title: str = "",
-           height: int = 230) -> hv.Layout:
+def slices(
+    volume: Volume,
+    overlay: Volume | None = None,
+    *,
+    value: str = "intensity",
+    overlay_value: str = "overlay",
+    codes: Mapping[str, int] | None = None,
+    source: str = "prediction",
+    at: Sequence[float] | None = None,
+    limit: float | None = None,
+    colours: Sequence[Volume] = (),
+    opacity: float = 0.6,
+    title: str = "",
+    height: int = 230,
+) -> hv.Layout:
     """Sagittal, coronal and axial slice through one point, upright, left of the patient on the left of the picture.
 
     Both volumes are sampled at the same world positions, whatever the order and direction of their stored axes, so
@@ -59,19 +70,40 @@ def slices(volume: Volume, overlay: Volume | None = None, *, value: str = "inten
     plots = []
     for plane, normal in PLANES.items():
         cut, bar = slice_grid(grid, normal, float(point[normal])), plane == "axial"  # one colour bar for all three
-        layers = [_image(hv, sample(volume, cut, normal, order=1, outside=np.nan), cut, normal, value,
-                         colorbar=bar and overlay is None, **scan_look)]
+        layers = [
+            _image(
+                hv,
+                sample(volume, cut, normal, order=1, outside=np.nan),
+                cut,
+                normal,
+                value,
+                colorbar=bar and overlay is None,
+                **scan_look,
+            )
+        ]
         if overlay is not None:
             data = sample(overlay, cut, normal, order=0, outside=0)
-            layers.append(_image(hv, _numbered(data, codes) if codes else data, cut, normal, overlay_value,
-                                 colorbar=bar, **over_look))
+            layers.append(
+                _image(
+                    hv, _numbered(data, codes) if codes else data, cut, normal, overlay_value, colorbar=bar, **over_look
+                )
+            )
         if colours:
             shares = np.stack([sample(channel, cut, normal, order=0, outside=0) for channel in colours], axis=-1)
             layers.append(_colours(hv, shares, cut, normal, opacity))
         across, up = (round(cut.shape[a] * cut.spacing[a] * scale) for a in range(3) if a != normal)
-        plots.append(hv.Overlay([*layers, _marks(hv, cut, normal)]).opts(
-            title=f"{plane}, {AXES[normal]} = {point[normal]:.0f} mm", frame_width=across, frame_height=up,
-            shared_axes=False, toolbar=None, xticks=4, yticks=4, backend="bokeh"))
+        plots.append(
+            hv.Overlay([*layers, _marks(hv, cut, normal)]).opts(
+                title=f"{plane}, {AXES[normal]} = {point[normal]:.0f} mm",
+                frame_width=across,
+                frame_height=up,
+                shared_axes=False,
+                toolbar=None,
+                xticks=4,
+                yticks=4,
+                backend="bokeh",
+            )
+        )
     return hv.Layout(plots).cols(3).opts(title=title, shared_axes=False, toolbar=None, backend="bokeh")
 
 
@@ -106,8 +138,10 @@ def default_point(volume: Volume, overlay: Volume | None, codes: Mapping[str, in
     weight = np.abs(volume.data - np.median(volume.data[[0, -1]])).astype(float)  # the outer faces are background
     if not weight.any():
         weight = np.ones(volume.data.shape)
-    centre = [np.average(np.arange(n), weights=weight.sum(axis=tuple({0, 1, 2} - {axis})))
-              for axis, n in enumerate(volume.data.shape)]
+    centre = [
+        np.average(np.arange(n), weights=weight.sum(axis=tuple({0, 1, 2} - {axis})))
+        for axis, n in enumerate(volume.data.shape)
+    ]
     return volume.grid.to_world(np.array(centre))
 
 
@@ -131,8 +165,9 @@ def _scan_look(volume: Volume, value: str) -> dict[str, Any]:
     return {"cmap": "gray", "clim": (float(low), float(max(high, low + 1e-6))), "clabel": value}
 
 
-def _overlay_look(overlay: Volume, value: str, codes: Mapping[str, int] | None, source: str, limit: float | None,
-                  opacity: float) -> dict[str, Any]:
+def _overlay_look(
+    overlay: Volume, value: str, codes: Mapping[str, int] | None, source: str, limit: float | None, opacity: float
+) -> dict[str, Any]:
     bar: dict[str, Any] = {"width": 12}
     look = {"alpha": opacity, "clipping_colors": {"min": "rgba(0, 0, 0, 0)"}, "colorbar_opts": bar}
     if not codes:  # 0, where nothing was said, lies below the scale and is not drawn
@@ -182,8 +217,12 @@ def _marks(hv: Any, cut: Grid, normal: int) -> hv.Labels:
     (left, bottom), (right, top) = _corners(cut, across, up)
     middle, level = (left + right) / 2, (bottom + top) / 2
     inset = 0.03 * (right - left), 0.04 * (top - bottom)
-    rows = [(left + inset[0], level, ENDS[across][0]), (right - inset[0], level, ENDS[across][1]),
-            (middle, bottom + inset[1], ENDS[up][0]), (middle, top - inset[1], ENDS[up][1])]
+    rows = [
+        (left + inset[0], level, ENDS[across][0]),
+        (right - inset[0], level, ENDS[across][1]),
+        (middle, bottom + inset[1], ENDS[up][0]),
+        (middle, top - inset[1], ENDS[up][1]),
+    ]
     marks = hv.Labels(rows, kdims=[_axis(hv, across), _axis(hv, up)], vdims="direction")
     return marks.opts(text_color="#ffd166", text_font_size="11pt", text_font_style="bold", backend="bokeh")
 

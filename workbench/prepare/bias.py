@@ -31,10 +31,16 @@ def correct_bias(scan: Volume, brain: np.ndarray) -> Volume:
         n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(used, shrink))
         field = np.exp(sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image))).transpose(2, 1, 0)
     except RuntimeError as error:
-        raise ScanError("N4 failed", cause=str(error).strip().splitlines()[-1][:200],
-                        remedy="look at the scan and its mask, or prepare without n4") from error
+        raise ScanError(
+            "N4 failed",
+            cause=str(error).strip().splitlines()[-1][:200],
+            remedy="look at the scan and its mask, or prepare without n4",
+        ) from error
     corrected = scan.data / np.maximum(field, 1e-3)
     if not np.isfinite(corrected).all():
-        raise ScanError("N4 failed", cause="the bias field is not finite",
-                        remedy="look at the scan and its mask, or prepare without n4")
+        raise ScanError(
+            "N4 failed",
+            cause="the bias field is not finite",
+            remedy="look at the scan and its mask, or prepare without n4",
+        )
     return Volume(corrected.astype(np.float32), scan.affine)

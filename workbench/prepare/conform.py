@@ -50,14 +50,21 @@ def conform(scan: Volume, config: PrepareConfig, *, seg: Volume | None = None, m
     brain = regrid(Volume(brain_source.data.astype(np.float32), brain_source.affine), grid, order=1).data >= 0.5
     voxels = int(brain.sum())
     if voxels < MIN_BRAIN:
-        raise ScanError("too little brain", cause=f"{voxels} voxels of {config.spacing:g} mm (mask: {KINDS[kind]})",
-                        remedy="look at the scan and its mask; use a smaller --spacing")
+        raise ScanError(
+            "too little brain",
+            cause=f"{voxels} voxels of {config.spacing:g} mm (mask: {KINDS[kind]})",
+            remedy="look at the scan and its mask; use a smaller --spacing",
+        )
     image = regrid(scan, grid, order=ORDERS[config.interpolation])
     if config.n4:
         image = correct_bias(image, brain)
     values, facts = normalise(image.data, brain, config.clip_percentile)
-    facts |= {"mask": kind, "mask_said": KINDS[kind], "brain_voxels": voxels,
-              "brain_ml": round(voxels * config.spacing**3 / 1000, 1)}
+    facts |= {
+        "mask": kind,
+        "mask_said": KINDS[kind],
+        "brain_voxels": voxels,
+        "brain_ml": round(voxels * config.spacing**3 / 1000, 1),
+    }
     labels = None
     if seg is not None:
         labels, facts["seg_kept"] = conform_labels(seg, grid)
@@ -71,12 +78,18 @@ def brain_grid(source: Grid, brain: Volume, config: PrepareConfig) -> Grid:
     corners = source.to_world(np.argwhere(np.ones((2, 2, 2))) * (np.array(source.shape) - 1))
     low, high = np.maximum(low, corners.min(axis=0)), np.minimum(high, corners.max(axis=0))
     if (low > high).any():
-        raise ScanError("the brain mask lies outside the scan", cause="the two do not overlap in world coordinates",
-                        remedy="check the affines of the scan and of its mask")
+        raise ScanError(
+            "the brain mask lies outside the scan",
+            cause="the two do not overlap in world coordinates",
+            remedy="check the affines of the scan and of its mask",
+        )
     grid = spaced_grid(source, config.spacing, (low, high))
     if int(np.prod(grid.shape, dtype=np.int64)) > MAX_VOXELS:
-        raise ScanError("the prepared scan would be too large", cause=f"{grid.shape} voxels of {config.spacing:g} mm",
-                        remedy="use a larger --spacing, or a brain mask")
+        raise ScanError(
+            "the prepared scan would be too large",
+            cause=f"{grid.shape} voxels of {config.spacing:g} mm",
+            remedy="use a larger --spacing, or a brain mask",
+        )
     return grid
 
 
@@ -107,8 +120,11 @@ def normalise(image: np.ndarray, brain: np.ndarray, clip_percentile: float) -> t
     inside = np.clip(inside, low, high)
     mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
     if not std > 1e-6 * max(abs(mean), abs(high), 1e-30):
-        raise ScanError("no contrast in the brain", cause=f"every voxel in the mask is about {mean:g}",
-                        remedy="look at the scan and its mask")
+        raise ScanError(
+            "no contrast in the brain",
+            cause=f"every voxel in the mask is about {mean:g}",
+            remedy="look at the scan and its mask",
+        )
     z = ((inside - mean) / std).astype(np.float16)
     z[z == 0] = TINY
     out = np.zeros(image.shape, np.float16)
@@ -121,12 +137,18 @@ def conform_labels(seg: Volume, grid: Grid) -> tuple[Volume, float]:
     limits = np.iinfo(np.int16)
     low, high = int(seg.data.min()), int(seg.data.max())
     if low < limits.min or high > limits.max:
-        raise ScanError("label codes do not fit", cause=f"they run from {low} to {high}; int16 is what the store holds",
-                        remedy="renumber the labels, or leave this segmentation out of the cohort")
+        raise ScanError(
+            "label codes do not fit",
+            cause=f"they run from {low} to {high}; int16 is what the store holds",
+            remedy="renumber the labels, or leave this segmentation out of the cohort",
+        )
     labels = regrid(Volume(seg.data.astype(np.int16), seg.affine), grid, order=0)
     before = np.count_nonzero(seg.data) * abs(np.linalg.det(seg.affine[:3, :3]))
     after = np.count_nonzero(labels.data) * abs(np.linalg.det(grid.affine[:3, :3]))
     if before and not after:
-        raise ScanError("the segmentation lies outside the brain", cause="scan and labels do not overlap in world "
-                        "coordinates", remedy="check the affines of the scan and of its segmentation")
+        raise ScanError(
+            "the segmentation lies outside the brain",
+            cause="scan and labels do not overlap in world coordinates",
+            remedy="check the affines of the scan and of its segmentation",
+        )
     return labels, round(float(after / before), 4) if before else 1.0

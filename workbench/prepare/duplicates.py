@@ -33,8 +33,9 @@ def thumbnails(store: Store) -> np.ndarray:
     return np.stack([decode(known[s]) if s in known else thumbnail(store.read(s)).ravel() for s in scans])
 
 
-def near_duplicates(store: Store, learnt: Collection[str], test: Collection[str], *,
-                    alike: float = ALIKE) -> pd.DataFrame:
+def near_duplicates(
+    store: Store, learnt: Collection[str], test: Collection[str], *, alike: float = ALIKE
+) -> pd.DataFrame:
     """Pairs of scans across a split that are nearly one image though two names are given for their persons.
 
     Measured on 124 real scans of four data sets at 2 mm: copies with another margin or noise correlate 1.00 with their
@@ -61,8 +62,11 @@ def near_duplicates(store: Store, learnt: Collection[str], test: Collection[str]
     people = store.index["participant"].to_numpy()
     found = []
     for start in range(0, len(b), 1000):  # 1,000 × 10,000 correlations at a time: 40 MB
-        rows = b[start:start + 1000]
+        rows = b[start : start + 1000]
         table = pictures[rows] @ pictures[a].T
-        found += [(ids[a[j]], ids[rows[i]], float(table[i, j])) for i, j in np.argwhere(table >= alike)
-                  if people[a[j]] != people[rows[i]]]
+        found += [
+            (ids[a[j]], ids[rows[i]], float(table[i, j]))
+            for i, j in np.argwhere(table >= alike)
+            if people[a[j]] != people[rows[i]]
+        ]
     return pd.DataFrame(found, columns=columns).sort_values("correlation", ascending=False, ignore_index=True)

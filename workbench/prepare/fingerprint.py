@@ -20,8 +20,16 @@ def preparation_fingerprint(config: PrepareConfig) -> str:
     The margin is left out: it moves the border of the box and no voxel in the brain. So are the cohort and the
     workers.
     """
-    return _digest({"recipe": RECIPE, "spacing": config.spacing, "interpolation": config.interpolation,
-                    "mask": config.mask, "n4": config.n4, "clip_percentile": config.clip_percentile})
+    return _digest(
+        {
+            "recipe": RECIPE,
+            "spacing": config.spacing,
+            "interpolation": config.interpolation,
+            "mask": config.mask,
+            "n4": config.n4,
+            "clip_percentile": config.clip_percentile,
+        }
+    )
 
 
 def settings_key(config: PrepareConfig) -> str:
@@ -43,8 +51,11 @@ def file_digest(path: str | Path) -> str:
     try:
         return digest_file(Path(path))
     except OSError as error:
-        raise ScanError(f"{path}: cannot be read", cause=error.strerror or str(error),
-                        remedy="check the path and its permissions, then make the cohort again") from error
+        raise ScanError(
+            f"{path}: cannot be read",
+            cause=error.strerror or str(error),
+            remedy="check the path and its permissions, then make the cohort again",
+        ) from error
 
 
 def _digest(values: dict[str, Any]) -> str:

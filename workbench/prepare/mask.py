@@ -38,8 +38,11 @@ def find_mask(scan: Volume, choice: MaskChoice, given: Volume | None) -> tuple[V
         ScanError: no mask of the kind asked for can be made.
     """
     if choice == "given" and given is None:
-        raise ScanError("no brain mask", cause="mask is 'given' and the cohort has no mask file for this scan",
-                        remedy="add a mask_path to the cohort, or use --mask auto")
+        raise ScanError(
+            "no brain mask",
+            cause="mask is 'given' and the cohort has no mask file for this scan",
+            remedy="add a mask_path to the cohort, or use --mask auto",
+        )
     if given is not None and choice in ("auto", "given"):
         whole = np.array_equal(given.data, np.rint(given.data))
         return _checked(Volume(given.data > 0 if whole else given.data >= 0.5, given.affine), "given")
@@ -134,8 +137,11 @@ def _fill_holes(mask: np.ndarray, plane: int | None = None) -> np.ndarray:
 
 def _checked(mask: Volume, kind: str) -> tuple[Volume, str]:
     if not mask.data.any():
-        raise ScanError("the brain mask is empty", cause=f"mask: {KINDS[kind]}",
-                        remedy="look at the scan and its mask file; give a mask, or use another --mask")
+        raise ScanError(
+            "the brain mask is empty",
+            cause=f"mask: {KINDS[kind]}",
+            remedy="look at the scan and its mask file; give a mask, or use another --mask",
+        )
     return mask, kind
 
 

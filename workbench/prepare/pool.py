@@ -26,8 +26,9 @@ def available_cpus() -> int:
         return os.cpu_count() or 1
 
 
-def in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers: int,
-                 name: Callable[[Item], str]) -> Iterator[Result]:
+def in_processes(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int, name: Callable[[Item], str]
+) -> Iterator[Result]:
     """``work`` on every item, the results as they come. One worker means this very process.
 
     Exactly as many items are handed out as there are workers, so that a death can be told with the items it concerns.
@@ -65,12 +66,17 @@ def in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers:
 
 
 def _death(names: list[str], workers: int, came: int) -> WorkbenchError:
-    remedy = (f"run it again with --workers {max(1, workers // 2)}; what is done is kept. If the same scan is named "
-              "each time, leave it out of the cohort")
+    remedy = (
+        f"run it again with --workers {max(1, workers // 2)}; what is done is kept. If the same scan is named "
+        "each time, leave it out of the cohort"
+    )
     if not came:
-        remedy += ". Called from a script of your own? It needs `if __name__ == \"__main__\":` around the call"
-    return WorkbenchError("a worker process was killed", cause="most often the machine ran out of memory; in work: "
-                          + ", ".join(names), remedy=remedy)
+        remedy += '. Called from a script of your own? It needs `if __name__ == "__main__":` around the call'
+    return WorkbenchError(
+        "a worker process was killed",
+        cause="most often the machine ran out of memory; in work: " + ", ".join(names),
+        remedy=remedy,
+    )
 
 
 def _start_worker() -> None:

@@ -46,8 +46,13 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
     """
     cohort = _load(config)
     # no early return for a finished run: the source files may have changed since
-    with start_run(config, overwrite=overwrite, cohort_fingerprint=cohort.fingerprint,
-                   preparation=preparation_fingerprint(config), simulated=bool(cohort.simulated)) as run:
+    with start_run(
+        config,
+        overwrite=overwrite,
+        cohort_fingerprint=cohort.fingerprint,
+        preparation=preparation_fingerprint(config),
+        simulated=bool(cohort.simulated),
+    ) as run:
         folder = run.path / "scans"
         folder.mkdir(exist_ok=True)
         _clear_partials(run.path)
@@ -56,9 +61,11 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
         run.note(workers=_workers(config), **_counts(outcomes))
         tqdm.write(describe(run), file=sys.stderr)
         if not any(o.sidecar for o in outcomes):
-            raise WorkbenchError(f"{config.cohort}: no scan could be prepared",
-                                 cause=outcomes[0].cause if outcomes else "the cohort is empty",
-                                 remedy=f"see {run.path / 'results' / 'set_aside.parquet'}")
+            raise WorkbenchError(
+                f"{config.cohort}: no scan could be prepared",
+                cause=outcomes[0].cause if outcomes else "the cohort is empty",
+                remedy=f"see {run.path / 'results' / 'set_aside.parquet'}",
+            )
     return run
 
 
@@ -79,19 +86,23 @@ def plan_prepare(config: PrepareConfig) -> str:
         voxels += float(np.prod(box / config.spacing)) * (2 if source.seg_path else 1)
     megabytes = (2 * voxels + done_bytes) / 1e6
     size = f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
-    return "\n".join([
-        f"prepare {len(table)} scans of {table['participant'].nunique()} participants from {config.cohort}",
-        f"  into {config.out} at {config.spacing:g} mm, about {size} in all (a whole head takes more)",
-        f"  {done} are there with these settings (their source files are checked when it runs), "
-        f"{len(table) - done} to do, {_workers(config)} at a time",
-    ])
+    return "\n".join(
+        [
+            f"prepare {len(table)} scans of {table['participant'].nunique()} participants from {config.cohort}",
+            f"  into {config.out} at {config.spacing:g} mm, about {size} in all (a whole head takes more)",
+            f"  {done} are there with these settings (their source files are checked when it runs), "
+            f"{len(table) - done} to do, {_workers(config)} at a time",
+        ]
+    )
 
 
 def describe(run: Run) -> str:
     """The outcome of a prepare run in a few lines: counts, kinds of masks, what was set aside."""
     facts = run.provenance
-    lines = [f"prepared {facts['n']} scans ({facts['made']} now, {facts['kept']} were up to date)"
-             + (", simulated" if facts.get("simulated") else "")]
+    lines = [
+        f"prepared {facts['n']} scans ({facts['made']} now, {facts['kept']} were up to date)"
+        + (", simulated" if facts.get("simulated") else "")
+    ]
     lines += [f"  mask: {KINDS[kind]}: {n} scans" for kind, n in facts["masks"].items()]
     if facts["set_aside"]:
         lines.append(f"  set aside: {facts['set_aside']} (why: {run.path / 'results' / 'set_aside.parquet'})")
@@ -104,12 +115,16 @@ def _load(config: PrepareConfig) -> Cohort:
     cohort = load_cohort(config.cohort)
     bad = [s for s in cohort.table["scan_id"] if not safe_id(s)]
     if bad:
-        raise ConfigError(f"{config.cohort}: scan ids that cannot be file names", cause=", ".join(bad[:5]),
-                          remedy="use only A-Z a-z 0-9 . _ - in scan_id")
+        raise ConfigError(
+            f"{config.cohort}: scan ids that cannot be file names",
+            cause=", ".join(bad[:5]),
+            remedy="use only A-Z a-z 0-9 . _ - in scan_id",
+        )
     twice = cohort.table["scan_id"][cohort.table["scan_id"].duplicated()].tolist()
     if twice:
-        raise ConfigError(f"{config.cohort}: scan ids that occur twice", cause=", ".join(twice[:5]),
-                          remedy="a scan_id names one scan")
+        raise ConfigError(
+            f"{config.cohort}: scan ids that occur twice", cause=", ".join(twice[:5]), remedy="a scan_id names one scan"
+        )
     return cohort
 
 
@@ -145,21 +160,33 @@ def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:
     usable = table[[bool(by_id[s].sidecar) for s in table["scan_id"]]].reset_index(drop=True)
     sidecars = [by_id[s].sidecar for s in usable["scan_id"]]
     shapes = np.array([s["shape"] for s in sidecars], dtype=np.int64).reshape(-1, 3)
-    added = {"px": shapes[:, 0], "py": shapes[:, 1], "pz": shapes[:, 2],
-             "affine": [np.ravel(s["affine"]).tolist() for s in sidecars],
-             "source_shape": [list(s["source_shape"]) for s in sidecars],
-             "source_affine": [np.ravel(s["source_affine"]).tolist() for s in sidecars],
-             "has_seg": np.array([s["has_seg"] for s in sidecars], dtype=bool),
-             "mask_kind": [s["mask"] for s in sidecars], "brain_ml": [float(s["brain_ml"]) for s in sidecars],
-             "key": [s["key"] for s in sidecars]}
+    added = {
+        "px": shapes[:, 0],
+        "py": shapes[:, 1],
+        "pz": shapes[:, 2],
+        "affine": [np.ravel(s["affine"]).tolist() for s in sidecars],
+        "source_shape": [list(s["source_shape"]) for s in sidecars],
+        "source_affine": [np.ravel(s["source_affine"]).tolist() for s in sidecars],
+        "has_seg": np.array([s["has_seg"] for s in sidecars], dtype=bool),
+        "mask_kind": [s["mask"] for s in sidecars],
+        "brain_ml": [float(s["brain_ml"]) for s in sidecars],
+        "key": [s["key"] for s in sidecars],
+    }
     usable = usable.rename(columns={c: f"cohort_{c}" for c in added})  # should somebody's participants.tsv have a "key"
     run.write_table("index", pd.concat([usable, pd.DataFrame(added)], axis=1))
     run.write_table("labels", cohort.labels)
     pictures = {s["scan_id"]: s["thumbnail"] for s in sidecars if "thumbnail" in s}  # none of an earlier version
     run.write_table("thumbnails", pd.DataFrame({"scan_id": list(pictures), "thumbnail": list(pictures.values())}))
     aside = [by_id[s] for s in table["scan_id"] if not by_id[s].sidecar]
-    now = pd.DataFrame({"scan_id": [o.scan_id for o in aside], "cause": [o.cause for o in aside],
-                        "remedy": [o.remedy for o in aside], "stage": "prepare", "kind": "scan"})
+    now = pd.DataFrame(
+        {
+            "scan_id": [o.scan_id for o in aside],
+            "cause": [o.cause for o in aside],
+            "remedy": [o.remedy for o in aside],
+            "stage": "prepare",
+            "kind": "scan",
+        }
+    )
     now = now.merge(table[["scan_id", "path", "dataset", "participant"]], on="scan_id")
     columns = ["scan_id", "path", "dataset", "participant", "kind", "cause", "remedy", "stage"]
     before = cohort.set_aside.assign(stage="cohort").reindex(columns=columns)
@@ -169,8 +196,13 @@ def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:
 
 def _counts(outcomes: list[Outcome]) -> dict[str, Any]:
     usable = [o for o in outcomes if o.sidecar]
-    return {"n": len(usable), "made": sum(not o.kept for o in usable), "kept": sum(o.kept for o in usable),
-            "set_aside": len(outcomes) - len(usable), "masks": dict(Counter(o.sidecar["mask"] for o in usable))}
+    return {
+        "n": len(usable),
+        "made": sum(not o.kept for o in usable),
+        "kept": sum(o.kept for o in usable),
+        "set_aside": len(outcomes) - len(usable),
+        "masks": dict(Counter(o.sidecar["mask"] for o in usable)),
+    }
 
 
 def _clear_partials(folder: Path) -> None:

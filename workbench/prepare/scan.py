@@ -78,24 +78,44 @@ def prepare_scan(source: Source, config: PrepareConfig, folder: Path) -> Outcome
         if sidecar and sidecar["key"] == key and files_complete(folder, sidecar):
             return Outcome(source.scan_id, sidecar, kept=True)
         scan = read_volume(source.path)
-        done = conform(scan, config, seg=read_volume(source.seg_path, labels=True) if source.seg_path else None,
-                       mask=read_volume(source.mask_path) if "mask" in digests and source.mask_path else None)
+        done = conform(
+            scan,
+            config,
+            seg=read_volume(source.seg_path, labels=True) if source.seg_path else None,
+            mask=read_volume(source.mask_path) if "mask" in digests and source.mask_path else None,
+        )
     except ScanError as error:
         return Outcome(source.scan_id, cause=_cause(error), remedy=error.remedy)
     except MemoryError as error:
-        raise WorkbenchError(f"{source.path}: out of memory", cause="the scans of all workers together need more than "
-                             "there is", remedy="run it again with fewer --workers; what is done is kept") from error
+        raise WorkbenchError(
+            f"{source.path}: out of memory",
+            cause="the scans of all workers together need more than there is",
+            remedy="run it again with fewer --workers; what is done is kept",
+        ) from error
     except Exception as error:  # a defect of ours, or a file stranger than we thought: never lose the night's run
-        return Outcome(source.scan_id, cause=f"unexpected {type(error).__name__}: {str(error)[:200]}",
-                       remedy="please report it: a scan should never end like this")
-    sidecar = {"key": key, "settings": settings_key(config), "preparation": preparation_fingerprint(config),
-               "scan_id": source.scan_id, "sources": digests, "thumbnail": encode(thumbnail(done.scan.data)),
-               **_geometry(done, scan.grid), **done.facts}
+        return Outcome(
+            source.scan_id,
+            cause=f"unexpected {type(error).__name__}: {str(error)[:200]}",
+            remedy="please report it: a scan should never end like this",
+        )
+    sidecar = {
+        "key": key,
+        "settings": settings_key(config),
+        "preparation": preparation_fingerprint(config),
+        "scan_id": source.scan_id,
+        "sources": digests,
+        "thumbnail": encode(thumbnail(done.scan.data)),
+        **_geometry(done, scan.grid),
+        **done.facts,
+    }
     try:
         return Outcome(source.scan_id, _write(folder, source.scan_id, done, sidecar))
     except OSError as error:
-        raise WorkbenchError(f"{folder}: cannot be written", cause=error.strerror or str(error),
-                             remedy="make room, or choose another disk; run it again, what is done is kept") from error
+        raise WorkbenchError(
+            f"{folder}: cannot be written",
+            cause=error.strerror or str(error),
+            remedy="make room, or choose another disk; run it again, what is done is kept",
+        ) from error
 
 
 def read_sidecar(folder: Path, scan_id: str) -> dict[str, Any] | None:
@@ -125,9 +145,15 @@ def _digests(source: Source, config: PrepareConfig) -> dict[str, str]:
 
 
 def _geometry(done: Conformed, source: Grid) -> dict[str, Any]:
-    return {"shape": list(done.scan.grid.shape), "affine": done.scan.affine.tolist(), "dtype": "float16",
-            "source_shape": list(source.shape), "source_affine": source.affine.tolist(),
-            "source_axcodes": source.axcodes, "has_seg": done.seg is not None}
+    return {
+        "shape": list(done.scan.grid.shape),
+        "affine": done.scan.affine.tolist(),
+        "dtype": "float16",
+        "source_shape": list(source.shape),
+        "source_affine": source.affine.tolist(),
+        "source_axcodes": source.axcodes,
+        "has_seg": done.seg is not None,
+    }
 
 
 def _write(folder: Path, scan_id: str, done: Conformed, sidecar: dict[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,11 @@ class Store:
     def __init__(self, path: Path) -> None:
         run = Run(path).require_ok()
         if run.job != "prepare":
-            raise WorkbenchError(f"{path}: not a prepared store", cause=f"it is a run of the job '{run.job}'",
-                                 remedy="give the folder that `workbench prepare` wrote")
+            raise WorkbenchError(
+                f"{path}: not a prepared store",
+                cause=f"it is a run of the job '{run.job}'",
+                remedy="give the folder that `workbench prepare` wrote",
+            )
         config, facts = run.config, run.provenance
         self.path = path
         self.spacing = float(config["spacing"])
@@ -101,8 +104,11 @@ class Store:
         key = scan.encode()
         i = int(np.searchsorted(self._ids, key))
         if i == len(self._ids) or self._ids[i] != key:
-            raise WorkbenchError(f"{self.path}: has no scan '{scan}'", cause="not in the cohort, or set aside",
-                                 remedy="see results/index.parquet and results/set_aside.parquet there")
+            raise WorkbenchError(
+                f"{self.path}: has no scan '{scan}'",
+                cause="not in the cohort, or set aside",
+                remedy="see results/index.parquet and results/set_aside.parquet there",
+            )
         return i
 
     def scan_id(self, scan: str | int) -> str:
@@ -158,8 +164,11 @@ class Store:
         """Label codes of the crop ``[low, high)`` as int16, 0 outside the scan; see ``codes`` for what they mean."""
         i = self.position(scan)
         if not self._has_seg[i]:
-            raise WorkbenchError(f"{self.scan_id(i)}: has no segmentation", cause="the cohort gives none for this scan",
-                                 remedy="choose scans with has_seg in results/index.parquet")
+            raise WorkbenchError(
+                f"{self.scan_id(i)}: has no segmentation",
+                cause="the cohort gives none for this scan",
+                remedy="choose scans with has_seg in results/index.parquet",
+            )
         return self._crop(seg_file(self._folder, self._ids[i].decode()), np.int16, i, low, high)
 
     def read_brain(self, scan: str | int, low: Corner | None = None, high: Corner | None = None) -> np.ndarray:
@@ -175,8 +184,9 @@ class Store:
         except (OSError, ValueError) as error:
             raise self._damaged(path, str(error)) from error
         if array.shape != tuple(shape) or array.dtype != dtype:
-            raise self._damaged(path, f"it is {array.dtype} {array.shape}, the index says {np.dtype(dtype)} "
-                                      f"{tuple(shape.tolist())}")
+            raise self._damaged(
+                path, f"it is {array.dtype} {array.shape}, the index says {np.dtype(dtype)} {tuple(shape.tolist())}"
+            )
         inner_a, inner_b = np.clip(a, 0, shape), np.clip(b, 0, shape)
         x, y, z = (slice(p, q) for p, q in zip(inner_a, inner_b, strict=True))
         if (inner_a == a).all() and (inner_b == b).all():
@@ -188,8 +198,11 @@ class Store:
         return out
 
     def _damaged(self, path: Path, cause: str) -> WorkbenchError:
-        return WorkbenchError(f"{path}: the store is damaged", cause=cause.splitlines()[0][:200],
-                              remedy="run the same `workbench prepare` again; it makes only what is missing")
+        return WorkbenchError(
+            f"{path}: the store is damaged",
+            cause=cause.splitlines()[0][:200],
+            remedy="run the same `workbench prepare` again; it makes only what is missing",
+        )
 
     # what belongs together ------------------------------------------------------------------------------------
 
@@ -199,9 +212,10 @@ class Store:
             raise WorkbenchError(
                 f"{who}: was made on scans prepared otherwise than {self.path}",
                 cause=f"it needs preparation {fingerprint}, the store has {self.fingerprint} "
-                      f"({self.spacing:g} mm; the other settings are in its config.yaml)",
+                f"({self.spacing:g} mm; the other settings are in its config.yaml)",
                 remedy="prepare the cohort with the settings of the store it was made on (spacing, interpolation, "
-                       "mask, n4, clip_percentile), or make it again on this store")
+                "mask, n4, clip_percentile), or make it again on this store",
+            )
 
 
 def open_store(path: str | Path) -> Store:

@@ -82,7 +82,8 @@ class PretrainConfig(JobConfig):
     encoder: EncoderConfig = EncoderConfig()
     """The encoder's architecture."""
     objective: SerializeAsAny[ObjectiveSettings] = Field(
-        default_factory=lambda: ObjectiveSettings.variants()["volta"]())
+        default_factory=lambda: ObjectiveSettings.variants()["volta"]()
+    )
     """The objective."""
     views: ViewSettings = ViewSettings()
     """How views are drawn."""

@@ -78,8 +78,9 @@ def _order(count: int, seed: int, epoch: int) -> np.ndarray:
 class MicroBatches(Dataset[RawBatch]):
     """Micro-batch ``i`` of one rank: views of ``size`` scans, read as the boxes they need and no more."""
 
-    def __init__(self, store: Store, scans: np.ndarray, config: PretrainConfig, *, size: int, rank: int = 0,
-                 ranks: int = 1) -> None:
+    def __init__(
+        self, store: Store, scans: np.ndarray, config: PretrainConfig, *, size: int, rank: int = 0, ranks: int = 1
+    ) -> None:
         # scans are positions in the store (int32): names of 100,000 scans would cost each process 8 MB
         self.store, self.scans, self.config = store, scans, config
         self.size, self.rank, self.ranks = size, rank, ranks
@@ -92,20 +93,30 @@ class MicroBatches(Dataset[RawBatch]):
         first = (index * self.ranks + self.rank) * self.size
         places = range(first, first + self.size)
         chosen = [int(self.scans[scan_at(place, len(self.scans), seed)]) for place in places]
-        masks = [draw_mask(stream(seed, Purpose.MASKS, place, view), c.mask, c.mask_ratio, crop, patch)
-                 for view in range(VIEWS) for place in places]
-        fills = [int(stream(seed, Purpose.FILL, place, view).integers(2**62))
-                 for view in range(VIEWS) for place in places]
+        masks = [
+            draw_mask(stream(seed, Purpose.MASKS, place, view), c.mask, c.mask_ratio, crop, patch)
+            for view in range(VIEWS)
+            for place in places
+        ]
+        fills = [
+            int(stream(seed, Purpose.FILL, place, view).integers(2**62)) for view in range(VIEWS) for place in places
+        ]
         local = None
         if c.views.local_crops:
-            local = self._read(Purpose.LOCAL, c.views.local_crops, places, chosen, c.views.local_xyz(c.encoder),
-                               c.views.local_scale)
-        return RawBatch([self.store.scan_id(scan) for scan in chosen],
-                        self._read(Purpose.VIEWS, VIEWS, places, chosen, crop, c.views.scale),
-                        torch.from_numpy(np.stack(masks)), fills, local)
+            local = self._read(
+                Purpose.LOCAL, c.views.local_crops, places, chosen, c.views.local_xyz(c.encoder), c.views.local_scale
+            )
+        return RawBatch(
+            [self.store.scan_id(scan) for scan in chosen],
+            self._read(Purpose.VIEWS, VIEWS, places, chosen, crop, c.views.scale),
+            torch.from_numpy(np.stack(masks)),
+            fills,
+            local,
+        )
 
-    def _read(self, purpose: Purpose, views: int, places: range, chosen: list[int], size: Triple,
-              scale: tuple[float, float]) -> Crops:
+    def _read(
+        self, purpose: Purpose, views: int, places: range, chosen: list[int], size: Triple, scale: tuple[float, float]
+    ) -> Crops:
         params, matrices, reads, drops, curves = [], [], [], [], []
         contrast = self.config.views.contrast
         for view in range(views):
@@ -121,8 +132,13 @@ class MicroBatches(Dataset[RawBatch]):
                 if contrast:
                     rng = stream(self.config.seed, Purpose.CONTRAST, int(purpose), place, view)
                     curves.append(draw_curve(rng, contrast))
-        return Crops(reads, np.stack(matrices), params, torch.from_numpy(np.stack(drops)),
-                     torch.from_numpy(np.stack(curves)) if curves else None)
+        return Crops(
+            reads,
+            np.stack(matrices),
+            params,
+            torch.from_numpy(np.stack(drops)),
+            torch.from_numpy(np.stack(curves)) if curves else None,
+        )
 
 
 def read_box(store: Store, scan: int, view: ViewParams, size: Triple) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +160,9 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
     if raw.local is None:
         return batch
     crops = (config.views.local_crops, -1)
-    local = make_views(raw.local.boxes, raw.local.matrices, raw.local.params, config.views.local_xyz(config.encoder),
-                       device)
+    local = make_views(
+        raw.local.boxes, raw.local.matrices, raw.local.params, config.views.local_xyz(config.encoder), device
+    )
     if raw.local.curves is not None:
         local = remap(local, raw.local.curves)
     return replace(batch, local=local.unflatten(0, crops), local_drops=raw.local.drops.to(device).unflatten(0, crops))
@@ -163,7 +180,14 @@ def _as_it_is(batch: Any) -> Any:
 
 def loader(batches: MicroBatches, first: int, last: int, *, workers: int, pin: bool) -> DataLoader[RawBatch]:
     """Micro-batches ``first … last - 1`` in order, read ahead by ``workers`` processes."""
-    return DataLoader(batches, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
-                      prefetch_factor=2 if workers else None, collate_fn=_as_it_is,
-                      worker_init_fn=_leave_signals_to_the_parent,
-                      multiprocessing_context="forkserver" if workers else None)
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=2 if workers else None,
+        collate_fn=_as_it_is,
+        worker_init_fn=_leave_signals_to_the_parent,
+        multiprocessing_context="forkserver" if workers else None,
+    )

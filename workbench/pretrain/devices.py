@@ -28,12 +28,17 @@ def launch(config: PretrainConfig) -> lightning_fabric.Fabric:
     """
     ranks = config.devices * config.nodes
     if config.batch_size % (ranks * config.accumulate):
-        raise ConfigError(f"batch_size {config.batch_size} cannot be shared out",
-                          cause=f"{ranks} devices x {config.accumulate} accumulated parts",
-                          remedy="make it a multiple of devices x nodes x accumulate")
+        raise ConfigError(
+            f"batch_size {config.batch_size} cannot be shared out",
+            cause=f"{ranks} devices x {config.accumulate} accumulated parts",
+            remedy="make it a multiple of devices x nodes x accumulate",
+        )
     if ranks > 1 and not hasattr(sys.modules["__main__"], "__file__"):
-        raise ConfigError("several devices need processes of their own", cause="this is a notebook or a prompt",
-                          remedy="run `workbench pretrain --devices N` in a terminal, or use devices=1")
+        raise ConfigError(
+            "several devices need processes of their own",
+            cause="this is a notebook or a prompt",
+            remedy="run `workbench pretrain --devices N` in a terminal, or use devices=1",
+        )
     strategy: Strategy | str = "auto"
     if ranks > 1 and config.strategy == "ddp":
         # the teacher and the centres are moved alike everywhere, so no buffer has to be sent around
@@ -43,8 +48,9 @@ def launch(config: PretrainConfig) -> lightning_fabric.Fabric:
     # one process beside a Slurm that did not start it is what was asked for
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     # no precision: Fabric's own refuses frozen inputs and the backward passes of gradient shares; `arithmetic` is ours
-    fabric = lightning_fabric.Fabric(accelerator=pick_device(config.accelerator), devices=config.devices,
-                                     num_nodes=config.nodes, strategy=strategy)
+    fabric = lightning_fabric.Fabric(
+        accelerator=pick_device(config.accelerator), devices=config.devices, num_nodes=config.nodes, strategy=strategy
+    )
     fabric.launch()
     return fabric
 
@@ -63,8 +69,9 @@ def _shard(model: nn.Module, mesh: Any) -> nn.Module:
 
 
 @contextmanager
-def shared_run(fabric: lightning_fabric.Fabric, config: PretrainConfig,
-               start: Callable[[], AbstractContextManager[Run]]) -> Iterator[Run]:
+def shared_run(
+    fabric: lightning_fabric.Fabric, config: PretrainConfig, start: Callable[[], AbstractContextManager[Run]]
+) -> Iterator[Run]:
     """The run folder, started by the first process; the others wait for it, and end quietly if it was refused."""
     with ExitStack() as stack:
         if not fabric.is_global_zero:

@@ -15,8 +15,9 @@ from workbench.pretrain.config import MaskSettings
 from workbench.volumes.volume import Triple
 
 
-def draw_mask(rng: np.random.Generator, settings: MaskSettings, ratio: float, size: Triple,
-              patch: Triple) -> np.ndarray:
+def draw_mask(
+    rng: np.random.Generator, settings: MaskSettings, ratio: float, size: Triple, patch: Triple
+) -> np.ndarray:
     """Draw one mask on cells of ``settings.align`` voxels (the patch by default): bool, True = replaced.
 
     Blocks with edges uniform in [one cell, ``largest`` · axis] are laid until ``ratio`` of the volume is covered; of
@@ -38,7 +39,7 @@ def draw_mask(rng: np.random.Generator, settings: MaskSettings, ratio: float, si
         low = rng.integers(0, shape - edges + 1)
         block = tuple(slice(a, a + e) for a, e in zip(low, edges, strict=True))
         fresh = np.argwhere(~mask[block])
-        for cell_index in fresh[:wanted - covered]:
+        for cell_index in fresh[: wanted - covered]:
             mask[tuple(low + cell_index)] = True
         covered += min(len(fresh), wanted - covered)
     return mask

@@ -27,8 +27,10 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     def decays(name: str, parameter: Tensor) -> bool:
         return parameter.ndim > 1 and name.rsplit(".", 1)[-1] not in UNDECAYED
 
-    return [{"params": [p for n, p in trained if decays(n, p)], "decays": True},
-            {"params": [p for n, p in trained if not decays(n, p)], "decays": False}]
+    return [
+        {"params": [p for n, p in trained if decays(n, p)], "decays": True},
+        {"params": [p for n, p in trained if not decays(n, p)], "decays": False},
+    ]
 
 
 def rates(config: PretrainConfig, now: Moment) -> tuple[float, float]:

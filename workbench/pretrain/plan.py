@@ -40,8 +40,11 @@ def plan_pretrain(config: PretrainConfig) -> str:
     store = open_store(config.store)
     scans, participants = training_scans(store, None if config.split is None else load_sides(config.split))
     steps = max(1, math.ceil(config.epochs * len(scans) / config.batch_size))
-    head = [f"{len(scans)} scans of {len(participants)} people at {store.spacing:g} mm"
-            f"{' (simulated)' if store.simulated else ''}", config.objective.describe()]
+    head = [
+        f"{len(scans)} scans of {len(participants)} people at {store.spacing:g} mm"
+        f"{' (simulated)' if store.simulated else ''}",
+        config.objective.describe(),
+    ]
     if len(scans) < config.batch_size:
         return "\n".join(["", *head, f"refused: fewer scans than one batch of {config.batch_size}"])
     device = torch.device(pick_device(config.accelerator))
@@ -54,22 +57,30 @@ def plan_pretrain(config: PretrainConfig) -> str:
     there = _memory(device)
     largest = max(0, int((HEADROOM * there - cost.fixed) / cost.a_scan))
     trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
+    exported = sum(p.numel() for p in objective.exported.parameters())
     whole = cost.seconds * config.accumulate * steps
-    return "\n".join(["", *head,
-        f"{sum(p.numel() for p in objective.exported.parameters()):,} parameters in the encoder, {trained:,} trained; "
-        f"{math.prod(config.encoder.grid_xyz)} patch tokens a view",
-        f"{steps} steps of {config.batch_size} scans, {flops / 1e9:,.1f} GFLOP each",
-        f"about {cost.seconds * config.accumulate:.2f} s a step ({MEASURED} measured on this {device.type}, data "
-        f"included, one process), {timedelta(seconds=round(whole))} in all; "
-        f"{flops / config.accumulate / config.devices / config.nodes / cost.seconds / peak:.0%} of {peak / 1e12:.3g} "
-        f"TFLOP/s ({source})",
-        f"about {(cost.fixed + part * cost.a_scan) / 1e9:.2f} GB at {part} scans a backward pass "
-        f"({cost.fixed / 1e9:.2f} GB + {cost.a_scan / 1e6:.0f} MB a scan); {there / 1e9:.0f} GB are free, so "
-        f"the largest batch without accumulation is about {largest} a device"])
+    used = flops / config.accumulate / config.devices / config.nodes / cost.seconds / peak
+    return "\n".join(
+        [
+            "",
+            *head,
+            f"{exported:,} parameters in the encoder, {trained:,} trained; "
+            f"{math.prod(config.encoder.grid_xyz)} patch tokens a view",
+            f"{steps} steps of {config.batch_size} scans, {flops / 1e9:,.1f} GFLOP each",
+            f"about {cost.seconds * config.accumulate:.2f} s a step ({MEASURED} measured on this {device.type}, data "
+            f"included, one process), {timedelta(seconds=round(whole))} in all; "
+            f"{used:.0%} of {peak / 1e12:.3g} "
+            f"TFLOP/s ({source})",
+            f"about {(cost.fixed + part * cost.a_scan) / 1e9:.2f} GB at {part} scans a backward pass "
+            f"({cost.fixed / 1e9:.2f} GB + {cost.a_scan / 1e6:.0f} MB a scan); {there / 1e9:.0f} GB are free, so "
+            f"the largest batch without accumulation is about {largest} a device",
+        ]
+    )
 
 
-def measure(config: PretrainConfig, objective: Objective, batches: MicroBatches, device: torch.device,
-            steps: int) -> Cost:
+def measure(
+    config: PretrainConfig, objective: Objective, batches: MicroBatches, device: torch.device, steps: int
+) -> Cost:
     """Run a few steps with the real data and look at what they take."""
     for module in objective.modules():
         if isinstance(module, Encoder):

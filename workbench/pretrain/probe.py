@@ -49,15 +49,17 @@ class Probe:
         self.store, self.size = store, config.encoder.size_xyz
         table = store.index.iloc[scans]
         first = table.drop_duplicates("participant")  # one scan a person
-        order = stream(config.seed, Purpose.PROBE_SCANS).permutation(len(first))[:config.probe_scans]
+        order = stream(config.seed, Purpose.PROBE_SCANS).permutation(len(first))[: config.probe_scans]
         self.table = first.iloc[np.sort(order)]
         self.columns = [_column(self.table, name) for name in config.probe]
 
     def take(self, encoder: Encoder, device: torch.device) -> dict[str, float]:
         """``probe_<column>``: balanced accuracy for classes, Pearson's r for numbers."""
         embedded = self._embed(encoder, device)
-        return {f"probe_{column.name}": knn_score(embedded[column.known], column.values[column.known], column.classes)
-                for column in self.columns}
+        return {
+            f"probe_{column.name}": knn_score(embedded[column.known], column.values[column.known], column.classes)
+            for column in self.columns
+        }
 
     @torch.no_grad()
     def _embed(self, encoder: Encoder, device: torch.device) -> np.ndarray:
@@ -66,24 +68,39 @@ class Probe:
         rows = []
         positions = self.table.index.to_numpy()
         for start in range(0, len(positions), CHUNK):
-            read = [read_box(self.store, int(i), whole_view(self.store.shape(int(i)), self.size), self.size)
-                    for i in positions[start:start + CHUNK]]
-            views = make_views([torch.from_numpy(box) for box, _ in read], np.stack([matrix for _, matrix in read]),
-                               None, self.size, device)
+            read = [
+                read_box(self.store, int(i), whole_view(self.store.shape(int(i)), self.size), self.size)
+                for i in positions[start : start + CHUNK]
+            ]
+            views = make_views(
+                [torch.from_numpy(box) for box, _ in read],
+                np.stack([matrix for _, matrix in read]),
+                None,
+                self.size,
+                device,
+            )
             rows.append(encoder(views).cls_BD.float().cpu().numpy())
         encoder.train(trained)
         return np.concatenate(rows)
 
     def sentence(self, step: int, scores: dict[str, float]) -> str:
         """The scores as a line on the console."""
-        told = (f"{c.name} {scores[f'probe_{c.name}']:.3f} (chance {c.chance:.2f}, n = {c.people})"
-                for c in self.columns)
+        told = (
+            f"{c.name} {scores[f'probe_{c.name}']:.3f} (chance {c.chance:.2f}, n = {c.people})" for c in self.columns
+        )
         return f"probe after step {step}: {', '.join(told)}"
 
     def describe(self) -> dict[str, dict[str, object]]:
         """What stands behind each number, for the run's provenance."""
-        return {c.name: {"people": c.people, "chance": c.chance, "neighbours": NEIGHBOURS,
-                         "score": "balanced accuracy" if c.classes else "Pearson's r"} for c in self.columns}
+        return {
+            c.name: {
+                "people": c.people,
+                "chance": c.chance,
+                "neighbours": NEIGHBOURS,
+                "score": "balanced accuracy" if c.classes else "Pearson's r",
+            }
+            for c in self.columns
+        }
 
 
 def knn_score(rows: np.ndarray, values: np.ndarray, classes: bool) -> float:
@@ -100,7 +117,7 @@ def knn_score(rows: np.ndarray, values: np.ndarray, classes: bool) -> float:
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True).clip(1e-12)
     alike = unit @ unit.T
     np.fill_diagonal(alike, -np.inf)
-    nearest = np.argsort(-alike, axis=1, kind="stable")[:, :min(NEIGHBOURS, len(rows) - 1)]
+    nearest = np.argsort(-alike, axis=1, kind="stable")[:, : min(NEIGHBOURS, len(rows) - 1)]
     weight = np.exp(np.take_along_axis(alike, nearest, axis=1) / 0.07)
     if not classes:
         said = (weight * values[nearest].astype(float)).sum(axis=1) / weight.sum(axis=1)
@@ -113,13 +130,19 @@ def knn_score(rows: np.ndarray, values: np.ndarray, classes: bool) -> float:
 
 def _column(table: pd.DataFrame, name: str) -> Column:
     if name not in table:
-        raise ConfigError(f"probe: the cohort has no column '{name}'",
-                          cause=f"it has {', '.join(map(str, table.columns))}", remedy="name one of these, or none")
+        raise ConfigError(
+            f"probe: the cohort has no column '{name}'",
+            cause=f"it has {', '.join(map(str, table.columns))}",
+            remedy="name one of these, or none",
+        )
     values = table[name]
     known = values.notna().to_numpy()
     numeric = pd.api.types.is_numeric_dtype(values) and values.nunique() > 5
     if known.sum() < FEWEST or values[known].nunique() < 2:
-        raise ConfigError(f"probe: the column '{name}' says too little", cause=f"{int(known.sum())} people have a "
-                          f"value, {values[known].nunique()} different ones", remedy="name another column, or none")
+        raise ConfigError(
+            f"probe: the column '{name}' says too little",
+            cause=f"{int(known.sum())} people have a value, {values[known].nunique()} different ones",
+            remedy="name another column, or none",
+        )
     shown = values.to_numpy(float) if numeric else values.astype(str).to_numpy()
     return Column(name, shown, known, not numeric, int(known.sum()))

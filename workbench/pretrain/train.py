@@ -56,10 +56,19 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
         return done
     scans, participants = training_scans(store, split)
     if len(scans) < config.batch_size:
-        raise WorkbenchError(f"{config.store}: {len(scans)} scans are fewer than one batch",
-                             cause=f"batch_size is {config.batch_size}", remedy="lower --batch_size or add scans")
-    facts = {"seed": config.seed, "store": str(config.store), "preparation": store.fingerprint, "scans": len(scans),
-             "participants": participants, "simulated": store.simulated}
+        raise WorkbenchError(
+            f"{config.store}: {len(scans)} scans are fewer than one batch",
+            cause=f"batch_size is {config.batch_size}",
+            remedy="lower --batch_size or add scans",
+        )
+    facts = {
+        "seed": config.seed,
+        "store": str(config.store),
+        "preparation": store.fingerprint,
+        "scans": len(scans),
+        "participants": participants,
+        "simulated": store.simulated,
+    }
     fabric = launch(config)
     start = partial(start_run, config, overwrite=overwrite, inputs=inputs, **facts)
     with shared_run(fabric, config, start) as run:
@@ -86,15 +95,17 @@ def step_flops(config: PretrainConfig, objective: Objective) -> float:
     """Floating-point operations of one optimiser step, over all processes."""
     local = config.views.local_xyz(config.encoder)
     tokens = math.prod(n // p for n, p in zip(local, config.encoder.patch_xyz, strict=True))
-    return config.batch_size * objective.flops(config.encoder, masked=config.mask_ratio,
-                                               local=(config.views.local_crops, tokens))
+    return config.batch_size * objective.flops(
+        config.encoder, masked=config.mask_ratio, local=(config.views.local_crops, tokens)
+    )
 
 
 class Trainer:
     """Holds what lives as long as the training. The only state that matters is in the checkpoint."""
 
-    def __init__(self, config: PretrainConfig, run: Run, fabric: lightning_fabric.Fabric, store: Store,
-                 scans: np.ndarray) -> None:
+    def __init__(
+        self, config: PretrainConfig, run: Run, fabric: lightning_fabric.Fabric, store: Store, scans: np.ndarray
+    ) -> None:
         self.config, self.run, self.fabric, self.store, self.scans = config, run, fabric, store, scans
         self.folder = run.path / "checkpoints"
         self.steps_per_epoch = len(scans) / config.batch_size
@@ -123,16 +134,29 @@ class Trainer:
             self.step = before[0]["step"]
             self.tell(f"continuing after step {self.step} of {self.steps}")
             if before[0].get("ranks", 1) != self.fabric.world_size:
-                self.tell(f"{before[0]['ranks']} processes began this run, {self.fabric.world_size} go on: the same "
-                          f"data in the same order, but sums are rounded otherwise")
+                self.tell(
+                    f"{before[0]['ranks']} processes began this run, {self.fabric.world_size} go on: the same "
+                    f"data in the same order, but sums are rounded otherwise"
+                )
 
     def train(self) -> None:
         """From the step it stands at to the end."""
         c, ranks = self.config, self.fabric.world_size
-        batches = MicroBatches(self.store, self.scans, c, size=c.batch_size // (c.accumulate * ranks),
-                               rank=self.fabric.global_rank, ranks=ranks)
-        source = loader(batches, self.step * c.accumulate, self.steps * c.accumulate, workers=c.workers,
-                        pin=self.fabric.device.type == "cuda")
+        batches = MicroBatches(
+            self.store,
+            self.scans,
+            c,
+            size=c.batch_size // (c.accumulate * ranks),
+            rank=self.fabric.global_rank,
+            ranks=ranks,
+        )
+        source = loader(
+            batches,
+            self.step * c.accumulate,
+            self.steps * c.accumulate,
+            workers=c.workers,
+            pin=self.fabric.device.type == "cuda",
+        )
         self.watch = Watch(self.run, self.objective, self.step, self.steps) if self.fabric.is_global_zero else None
         peak, self.peak_from = peak_flops(self.fabric.device, c.precision)
         self.flops_share = step_flops(c, self.objective) / (peak * ranks)
@@ -177,8 +201,9 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"], group["weight_decay"] = rate, decay if group["decays"] else 0.0
         self.objective.before_step(now)
-        norm = self.fabric.clip_gradients(self.model, self.optimiser, max_norm=c.clip or math.inf,
-                                          error_if_nonfinite=False)
+        norm = self.fabric.clip_gradients(
+            self.model, self.optimiser, max_norm=c.clip or math.inf, error_if_nonfinite=False
+        )
         assert isinstance(norm, Tensor)
         self.optimiser.step()
         more = self.objective.after_step(now)
@@ -189,10 +214,18 @@ class Trainer:
         values = dict(zip(told, torch.stack(list(told.values())).tolist(), strict=True))
         self.check_finite(values, scans)
         seconds = time.monotonic() - started
-        return values | more | {
-            "learning_rate": rate, "weight_decay": decay, "volumes_per_s": c.batch_size / seconds,
-            "data_wait": waited / seconds, "mfu": self.flops_share / seconds,
-            "memory_gb": memory_gb(self.fabric.device)}
+        return (
+            values
+            | more
+            | {
+                "learning_rate": rate,
+                "weight_decay": decay,
+                "volumes_per_s": c.batch_size / seconds,
+                "data_wait": waited / seconds,
+                "mfu": self.flops_share / seconds,
+                "memory_gb": memory_gb(self.fabric.device),
+            }
+        )
 
     def backward(self, raw: RawBatch, now: Moment, *, last: bool) -> dict[str, Tensor]:
         """Forward and backward of one micro-batch; gradients add up over the micro-batches of a step."""
@@ -204,8 +237,12 @@ class Trainer:
             if now.monitored and not self.sharded:  # the hooks of shards expect one backward pass
                 shares = losses.gradient_shares()
             self.fabric.backward(losses.total / self.config.accumulate)
-        return {"loss": losses.total.detach(), **{f"loss_{k}": v.detach() for k, v in losses.terms.items()},
-                **{f"gradient_share_{k}": v for k, v in shares.items()}, **losses.monitors}
+        return {
+            "loss": losses.total.detach(),
+            **{f"loss_{k}": v.detach() for k, v in losses.terms.items()},
+            **{f"gradient_share_{k}": v for k, v in shares.items()},
+            **losses.monitors,
+        }
 
     def check_finite(self, values: dict[str, float], scans: list[str]) -> None:
         """Raise if a loss or the gradient is not finite in any process, with the scans of those where it is not."""
@@ -219,17 +256,22 @@ class Trainer:
         if bad:
             kept = latest_checkpoint(self.folder)
             told = ", ".join(f"{k} {v:g}" for k, v in values.items() if k.startswith(("loss", "gradient_n")))
-            raise WorkbenchError(f"step {self.step + 1}: the loss is not finite",
-                                 cause=f"{told}; scans: {', '.join(bad)}",
-                                 remedy=f"the last good checkpoint is {kept.name if kept else 'none'}; lower "
-                                        f"--learning_rate or --clip, or use --precision 32-true")
+            raise WorkbenchError(
+                f"step {self.step + 1}: the loss is not finite",
+                cause=f"{told}; scans: {', '.join(bad)}",
+                remedy=f"the last good checkpoint is {kept.name if kept else 'none'}; lower "
+                f"--learning_rate or --clip, or use --precision 32-true",
+            )
 
     def agree(self, asked: bool, due: bool, values: dict[str, float]) -> tuple[bool, bool, dict[str, float]]:
         """What every process does next, and the mean of what each of them saw."""
         if self.fabric.world_size == 1:
             return asked, due, values
-        seen = torch.tensor([float(asked), float(due and self.fabric.is_global_zero), *values.values()],
-                            dtype=torch.float64, device=self.fabric.device)
+        seen = torch.tensor(
+            [float(asked), float(due and self.fabric.is_global_zero), *values.values()],
+            dtype=torch.float64,
+            device=self.fabric.device,
+        )
         asked_by, due_at, *means = (total(seen) / self.fabric.world_size).tolist()
         return asked_by > 0, due_at > 0, dict(zip(values, means, strict=True))
 
@@ -257,16 +299,28 @@ class Trainer:
     def how(self) -> dict[str, Any]:
         """What is not part of the configuration's identity, and where the reported numbers come from."""
         c = self.config
-        return {"device": str(self.fabric.device), "processes": self.fabric.world_size, "strategy": c.strategy,
-                "threads": torch.get_num_threads(), "compile": c.compile, "workers": c.workers,
-                "activation_checkpointing": c.activation_checkpointing, "flops_a_step": step_flops(c, self.objective),
-                "peak": self.peak_from, "probe": self.probe.describe() if self.probe else {}}
+        return {
+            "device": str(self.fabric.device),
+            "processes": self.fabric.world_size,
+            "strategy": c.strategy,
+            "threads": torch.get_num_threads(),
+            "compile": c.compile,
+            "workers": c.workers,
+            "activation_checkpointing": c.activation_checkpointing,
+            "flops_a_step": step_flops(c, self.objective),
+            "peak": self.peak_from,
+            "probe": self.probe.describe() if self.probe else {},
+        }
 
     def save(self) -> None:
         state = snapshot(self.objective, self.optimiser.optimizer)
         if self.fabric.is_global_zero:
-            save_checkpoint(self.folder, self.step, state, {"steps": self.steps, "threads": torch.get_num_threads(),
-                                                            "ranks": self.fabric.world_size})
+            save_checkpoint(
+                self.folder,
+                self.step,
+                state,
+                {"steps": self.steps, "threads": torch.get_num_threads(), "ranks": self.fabric.world_size},
+            )
         self.fabric.barrier()
 
     def export(self, participants: list[str]) -> None:
@@ -274,8 +328,17 @@ class Trainer:
         if self.fabric.is_global_zero:
             c = self.config
             images = sorted(self.store.columns("fingerprint")["fingerprint"].iloc[self.scans])
-            card = EncoderCard(c.encoder, self.store.fingerprint, self.store.spacing, tuple(participants),
-                               tuple(images), c.objective.describe(), self.step, c.seed, self.store.simulated)
+            card = EncoderCard(
+                c.encoder,
+                self.store.fingerprint,
+                self.store.spacing,
+                tuple(participants),
+                tuple(images),
+                c.objective.describe(),
+                self.step,
+                c.seed,
+                self.store.simulated,
+            )
             save_encoder(self.run.path / "model", weights, card)
         self.fabric.barrier()
 

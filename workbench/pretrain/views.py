@@ -10,8 +10,13 @@ from workbench.pretrain.config import ViewSettings
 from workbench.volumes.volume import Triple
 
 
-def draw_view(rng: np.random.Generator, settings: ViewSettings, shape: Triple, size: Triple,
-              scale: tuple[float, float] | None = None) -> ViewParams:
+def draw_view(
+    rng: np.random.Generator,
+    settings: ViewSettings,
+    shape: Triple,
+    size: Triple,
+    scale: tuple[float, float] | None = None,
+) -> ViewParams:
     """Draw one view of a scan of ``shape`` voxels for a crop of ``size`` voxels.
 
     The field of view is a box with the proportions of the crop that covers a share ``scale`` of the scan's box

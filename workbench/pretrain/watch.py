@@ -33,8 +33,9 @@ class Watch:
         values = {k: float(f"{v:.6g}") for k, v in values.items()}
         self.write(step, epoch=round(step / now.steps_per_epoch, 3), **values)
         self.bar.update()
-        self.bar.set_postfix({k.removeprefix("loss_"): f"{v:.3f}" for k, v in values.items() if k.startswith("loss_")},
-                             refresh=False)
+        self.bar.set_postfix(
+            {k.removeprefix("loss_"): f"{v:.3f}" for k, v in values.items() if k.startswith("loss_")}, refresh=False
+        )
         if now.monitored:
             self._look(values, now)
 

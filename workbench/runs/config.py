@@ -34,8 +34,11 @@ class JobConfig(Settings):
             return cls(**values)
         except ValidationError as error:
             lines = [f"{'.'.join(str(p) for p in e['loc']) or cls.job}: {e['msg']}" for e in error.errors()]
-            raise ConfigError(f"settings of '{cls.job}' are not valid", cause="; ".join(lines),
-                              remedy=f"`workbench {cls.job} --help` lists every setting with its bounds") from error
+            raise ConfigError(
+                f"settings of '{cls.job}' are not valid",
+                cause="; ".join(lines),
+                remedy=f"`workbench {cls.job} --help` lists every setting with its bounds",
+            ) from error
 
     def to_yaml(self) -> str:
         return yaml.safe_dump({"job": self.job, **self.model_dump(mode="json")}, sort_keys=False)
@@ -46,8 +49,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML", cause=str(error).splitlines()[0],
-                          remedy="check the path and the indentation") from error
+        raise ConfigError(
+            f"{path}: cannot be read as YAML",
+            cause=str(error).splitlines()[0],
+            remedy="check the path and the indentation",
+        ) from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: not a mapping of settings", remedy="write one `name: value` a line")
     return values

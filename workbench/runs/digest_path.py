@@ -18,8 +18,11 @@ def digest_path(path: Path) -> str:
         run = Run(path)
         settings = {k: v for k, v in run.config.items() if k != "out"}
         files = [f for part in ("results", "model") for f in sorted((path / part).glob("*")) if f.is_file()]
-        return digest_text(json.dumps(settings, default=str), run.status["state"],
-                           *(part for f in files for part in (f.name, digest_file(f))))
+        return digest_text(
+            json.dumps(settings, default=str),
+            run.status["state"],
+            *(part for f in files for part in (f.name, digest_file(f))),
+        )
     entries = []
     for file in sorted(path.rglob("*")):
         if file.is_file():

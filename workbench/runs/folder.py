@@ -30,8 +30,11 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "status.json").is_file():
-            raise WorkbenchError(f"{self.path}: not a run folder", cause="it has no status.json",
-                                 remedy="give the folder that a `workbench` job wrote with --out")
+            raise WorkbenchError(
+                f"{self.path}: not a run folder",
+                cause="it has no status.json",
+                remedy="give the folder that a `workbench` job wrote with --out",
+            )
 
     @property
     def name(self) -> str:
@@ -70,22 +73,34 @@ class Run:
         """This run, or an error that says how it ended."""
         status = self.status
         if status["state"] != "ok":
-            raise WorkbenchError(f"{self.path}: this run is not finished", cause=f"its state is {status['state']}"
-                                 + (f" ({status['why']})" if status.get("why") else ""),
-                                 remedy="run its command again; it continues where it stopped")
+            raise WorkbenchError(
+                f"{self.path}: this run is not finished",
+                cause=f"its state is {status['state']}" + (f" ({status['why']})" if status.get("why") else ""),
+                remedy="run its command again; it continues where it stopped",
+            )
         return self
 
     def _repr_html_(self) -> str:
         """For a notebook's cell: what it is, how it ended, what it holds."""
         status, config = self.status, self.config
-        settings = ", ".join(f"{k}={v}" for k, v in config.items()
-                             if k not in ("job", "out") and v is not None and not isinstance(v, dict))
+        settings = ", ".join(
+            f"{k}={v}"
+            for k, v in config.items()
+            if k not in ("job", "out") and v is not None and not isinstance(v, dict)
+        )
         seconds = status.get("seconds")
-        return facts_table(f"{self.job}: {self.name}", {
-            "state": status.get("state"), "why": status.get("why"),
-            "took": None if seconds is None else f"{seconds:g} s", "folder": self.path,
-            "tables": ", ".join(self.tables()), "settings": settings[:400] + "…" * (len(settings) > 400),
-        }, simulated=self.simulated)
+        return facts_table(
+            f"{self.job}: {self.name}",
+            {
+                "state": status.get("state"),
+                "why": status.get("why"),
+                "took": None if seconds is None else f"{seconds:g} s",
+                "folder": self.path,
+                "tables": ", ".join(self.tables()),
+                "settings": settings[:400] + "…" * (len(settings) > 400),
+            },
+            simulated=self.simulated,
+        )
 
     # results -------------------------------------------------------------------------------------------------
 
@@ -95,8 +110,11 @@ class Run:
     def read_table(self, name: str) -> pd.DataFrame:
         path = self.path / "results" / f"{name}.parquet"
         if name not in self.tables():
-            raise WorkbenchError(f"{self.path}: has no table '{name}'", cause=f"it has: {', '.join(self.tables())}",
-                                 remedy="was the run finished? see its status.json")
+            raise WorkbenchError(
+                f"{self.path}: has no table '{name}'",
+                cause=f"it has: {', '.join(self.tables())}",
+                remedy="was the run finished? see its status.json",
+            )
         import pandas as pd
 
         return pd.read_parquet(path)
@@ -146,8 +164,9 @@ class Run:
 
 
 @contextmanager
-def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, str] | None = None,
-              **facts: Any) -> Iterator[Run]:
+def start_run(
+    config: JobConfig, *, overwrite: bool = False, inputs: dict[str, str] | None = None, **facts: Any
+) -> Iterator[Run]:
     """Make or continue the run folder ``config.out`` and keep its status true to the end.
 
     An unfinished folder with the same configuration is continued (what that means is the job's business); a
@@ -165,19 +184,28 @@ def start_run(config: JobConfig, *, overwrite: bool = False, inputs: dict[str, s
     if (path / "status.json").is_file():
         status = Run(path).status
         if status["state"] == "running" and status.get("pid") != os.getpid():
-            raise WorkbenchError(f"{path}: is being written by another process", cause="its status says running",
-                                 remedy="wait for it, or stop it, and try again")
+            raise WorkbenchError(
+                f"{path}: is being written by another process",
+                cause="its status says running",
+                remedy="wait for it, or stop it, and try again",
+            )
     if overwrite and path.exists() and any(path.iterdir()):
         _remove_run(path)
     if (path / "config.yaml").is_file() and not config.extends:
         old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
         changed = [line for line in differing(old, new) if not line.startswith("out: ")]
         if changed:
-            raise ConfigError(f"{path}: holds a run with other settings", cause="; ".join(changed),
-                              remedy="choose another --out, or add --overwrite to replace it")
+            raise ConfigError(
+                f"{path}: holds a run with other settings",
+                cause="; ".join(changed),
+                remedy="choose another --out, or add --overwrite to replace it",
+            )
         if moved := _changed_inputs(path, inputs):
-            raise ConfigError(f"{path}: holds a run made from other inputs", cause=f"changed since: {', '.join(moved)}",
-                              remedy="choose another --out, or add --overwrite to make it again from what is there now")
+            raise ConfigError(
+                f"{path}: holds a run made from other inputs",
+                cause=f"changed since: {', '.join(moved)}",
+                remedy="choose another --out, or add --overwrite to make it again from what is there now",
+            )
     elif path.exists() and any(path.iterdir()) and not (path / "status.json").is_file():
         raise ConfigError(f"{path}: exists and is not a run folder", remedy="choose another --out")
     path.mkdir(parents=True, exist_ok=True)
@@ -267,6 +295,7 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
     """SIGTERM (a batch system's polite stop) ends a run the way Ctrl-C does."""
+
     def stop(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
@@ -318,8 +347,13 @@ def _began(pid: int) -> str | None:
 def _who() -> dict[str, Any]:
     """This process, so that a reader can tell whether it still runs."""
     slurm = _slurm()
-    return {"pid": os.getpid(), "began": _began(os.getpid()), "boot": _boot_id(), "updated": _now(),
-            **({"slurm": slurm} if slurm else {})}
+    return {
+        "pid": os.getpid(),
+        "began": _began(os.getpid()),
+        "boot": _boot_id(),
+        "updated": _now(),
+        **({"slurm": slurm} if slurm else {}),
+    }
 
 
 def _slurm() -> dict[str, str] | None:

@@ -43,8 +43,14 @@ class ForkServer:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         # a session of its own: a Ctrl-C in the terminal reaches us alone, and we pass it on
-        return subprocess.Popen(self.command, stdin=subprocess.PIPE, bufsize=0,
-                                stdout=subprocess.PIPE, start_new_session=True, env=self.environment)
+        return subprocess.Popen(
+            self.command,
+            stdin=subprocess.PIPE,
+            bufsize=0,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env=self.environment,
+        )
 
     def __enter__(self) -> Self:
         return self

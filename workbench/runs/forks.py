@@ -24,8 +24,9 @@ PARENT_GONE = 3
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(preload: Callable[[], None], begin: Callable[[dict[str, Any]], None],
-          do: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+def serve(
+    preload: Callable[[], None], begin: Callable[[dict[str, Any]], None], do: Callable[[dict[str, Any]], dict[str, Any]]
+) -> int:
     """Answer questions on stdin until it ends.
 
     Args:
@@ -81,13 +82,21 @@ def _answer_of(fork: int, read: int, asked: int) -> str | None:
     _, status = os.waitpid(fork, 0)
     if said:
         return said.decode().strip()
-    how = f"was killed by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else \
-        f"ended with status {os.waitstatus_to_exitcode(status)}"
+    how = (
+        f"was killed by signal {os.WTERMSIG(status)}"
+        if os.WIFSIGNALED(status)
+        else f"ended with status {os.waitstatus_to_exitcode(status)}"
+    )
     return json.dumps({"failed": f"its process {how}"})
 
 
-def _run_as_fork(begin: Callable[[dict[str, Any]], None], do: Callable[[dict[str, Any]], dict[str, Any]],
-                 work: dict[str, Any], answer: Any, leave: tuple[int, ...]) -> None:
+def _run_as_fork(
+    begin: Callable[[dict[str, Any]], None],
+    do: Callable[[dict[str, Any]], dict[str, Any]],
+    work: dict[str, Any],
+    answer: Any,
+    leave: tuple[int, ...],
+) -> None:
     """In the fork: do the work, answer, and leave without what the worker wanted to do at its own end."""
     status, worker = 1, os.getppid()
     try:

@@ -12,8 +12,20 @@ from typing import Any
 
 import workbench
 
-PACKAGES = ("torch", "monai", "numpy", "scipy", "nibabel", "pandas", "scikit-learn", "umap-learn", "nilearn",
-            "lightning-fabric", "safetensors", "panel")
+PACKAGES = (
+    "torch",
+    "monai",
+    "numpy",
+    "scipy",
+    "nibabel",
+    "pandas",
+    "scikit-learn",
+    "umap-learn",
+    "nilearn",
+    "lightning-fabric",
+    "safetensors",
+    "panel",
+)
 
 
 def collect() -> dict[str, Any]:
@@ -39,8 +51,13 @@ def _git_state(folder: Path) -> dict[str, Any] | None:
     """Commit and whether the working tree differs from it; None for an installed package."""
     try:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
-        dirty = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=folder,
-                               capture_output=True, text=True, check=True)
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": commit.stdout.strip(), "modified": bool(dirty.stdout.strip())}

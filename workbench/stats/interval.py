@@ -37,11 +37,17 @@ class Interval:
         return self.low > value or self.high < value
 
 
-def bootstrap_interval(values: np.ndarray, people: Sequence[object] | np.ndarray | None = None, *,
-                       statistic: Callable[[np.ndarray], float] | None = None,
-                       strata: Sequence[object] | np.ndarray | None = None,
-                       method: Literal["percentile", "BCa"] = "percentile", seed: int = 0, draws: int = DRAWS,
-                       level: float = 0.95) -> Interval:
+def bootstrap_interval(
+    values: np.ndarray,
+    people: Sequence[object] | np.ndarray | None = None,
+    *,
+    statistic: Callable[[np.ndarray], float] | None = None,
+    strata: Sequence[object] | np.ndarray | None = None,
+    method: Literal["percentile", "BCa"] = "percentile",
+    seed: int = 0,
+    draws: int = DRAWS,
+    level: float = 0.95,
+) -> Interval:
     """Interval of a statistic by resampling people (Efron & Tibshirani 1993, ch. 13 and 14; scipy does the drawing).
 
     Args:
@@ -64,15 +70,26 @@ def bootstrap_interval(values: np.ndarray, people: Sequence[object] | np.ndarray
         return Interval(_estimate(means, statistic), math.nan, math.nan, len(names), level)
     groups = _groups(values, people, strata, names)
     if statistic is None:
+
         def of_indices(*parts: np.ndarray, axis: int = -1) -> np.ndarray:
             return means[np.concatenate(parts, axis=axis)].mean(axis=axis)
     else:
+
         def of_indices(*parts: np.ndarray) -> float:  # type: ignore[misc]
             return statistic(means[np.concatenate(parts)])
+
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # told by equal ends
-        result = stats.bootstrap(groups, of_indices, vectorized=statistic is None, n_resamples=draws, batch=1000,
-                                 method=method, confidence_level=level, rng=np.random.default_rng(seed))
+        result = stats.bootstrap(
+            groups,
+            of_indices,
+            vectorized=statistic is None,
+            n_resamples=draws,
+            batch=1000,
+            method=method,
+            confidence_level=level,
+            rng=np.random.default_rng(seed),
+        )
     low, high = (float(end) for end in result.confidence_interval)
     if np.ptp(result.bootstrap_distribution) == 0:
         low = high = float(result.bootstrap_distribution[0])
@@ -85,8 +102,12 @@ def _estimate(means: np.ndarray, statistic: Callable[[np.ndarray], float] | None
     return float(means.mean() if statistic is None else statistic(means))
 
 
-def _groups(values: np.ndarray, people: Sequence[object] | np.ndarray | None,
-            strata: Sequence[object] | np.ndarray | None, names: np.ndarray) -> list[np.ndarray]:
+def _groups(
+    values: np.ndarray,
+    people: Sequence[object] | np.ndarray | None,
+    strata: Sequence[object] | np.ndarray | None,
+    names: np.ndarray,
+) -> list[np.ndarray]:
     """Positions in ``names`` that are resampled together. A stratum of one person cannot vary: it is refused."""
     if strata is None:
         return [np.arange(len(names))]
@@ -102,9 +123,16 @@ def _groups(values: np.ndarray, people: Sequence[object] | np.ndarray | None,
     return groups
 
 
-def two_level_interval(values: np.ndarray, people: Sequence[object] | np.ndarray,
-                       seeds: Sequence[object] | np.ndarray, *, method: Literal["bootstrap", "t"] = "bootstrap",
-                       seed: int = 0, draws: int = DRAWS, level: float = 0.95) -> Interval:
+def two_level_interval(
+    values: np.ndarray,
+    people: Sequence[object] | np.ndarray,
+    seeds: Sequence[object] | np.ndarray,
+    *,
+    method: Literal["bootstrap", "t"] = "bootstrap",
+    seed: int = 0,
+    draws: int = DRAWS,
+    level: float = 0.95,
+) -> Interval:
     """Interval of a mean over pretraining seeds × people, both resampled, since both would be others next time.
 
     Seeds and people are crossed (every person is tested under every pretraining), so each draw resamples seeds and,
@@ -145,8 +173,9 @@ def two_level_interval(values: np.ndarray, people: Sequence[object] | np.ndarray
     return Interval(estimate, float(low), float(high), p, level, s)
 
 
-def _satterthwaite(mean: float, by_seed: np.ndarray, by_person: np.ndarray, rest: np.ndarray,
-                   level: float) -> tuple[float, float]:
+def _satterthwaite(
+    mean: float, by_seed: np.ndarray, by_person: np.ndarray, rest: np.ndarray, level: float
+) -> tuple[float, float]:
     s, p = rest.shape
     ms_s, ms_p = p * (by_seed**2).sum() / (s - 1), s * (by_person**2).sum() / (p - 1)
     ms_e = (rest**2).sum() / ((s - 1) * (p - 1))

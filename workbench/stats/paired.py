@@ -27,9 +27,15 @@ def sign_flip_p(differences: np.ndarray, *, seed: int = 0, draws: int = 20_000) 
         return 1.0
     # the sum in place of the mean, rounded: patterns that are equal must not differ by the last bit
     scale = np.abs(d).max()
-    result = stats.permutation_test((d / scale,), lambda x, axis: np.round(x.sum(axis=axis), 9), vectorized=True,
-                                    permutation_type="samples", batch=4096,
-                                    n_resamples=2**EXACT if len(d) <= EXACT else draws, rng=np.random.default_rng(seed))
+    result = stats.permutation_test(
+        (d / scale,),
+        lambda x, axis: np.round(x.sum(axis=axis), 9),
+        vectorized=True,
+        permutation_type="samples",
+        batch=4096,
+        n_resamples=2**EXACT if len(d) <= EXACT else draws,
+        rng=np.random.default_rng(seed),
+    )
     return min(float(result.pvalue), 1.0)
 
 

@@ -29,8 +29,9 @@ def person_means(values: np.ndarray, people: Sequence[object] | np.ndarray | Non
     return found, sums / counts
 
 
-def paired_people(a: np.ndarray, people_a: Sequence[object] | np.ndarray, b: np.ndarray,
-                  people_b: Sequence[object] | np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def paired_people(
+    a: np.ndarray, people_a: Sequence[object] | np.ndarray, b: np.ndarray, people_b: Sequence[object] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """People measured under both arms: their names, and each arm's mean ``(people,)`` in that order."""
     names_a, means_a = person_means(a, people_a)
     names_b, means_b = person_means(b, people_b)

@@ -36,18 +36,34 @@ class Comparison:
     def _repr_html_(self) -> str:
         """For a notebook's cell: the difference with its interval, and what it rests on."""
         found, level = self.interval, f"{100 * self.interval.level:g} % interval"
-        return facts_table("Comparison: a minus b, by person", {
-            "difference": f"{found.estimate:+.3f}", level: f"{found.low:+.3f} to {found.high:+.3f}",
-            "people": found.n, "pretrainings": found.seeds, "mean of a": f"{self.mean_a:.3f}",
-            "mean of b": f"{self.mean_b:.3f}", f"p ({self.test}, not corrected)": f"{self.p:.3g}",
-            "effect size dz": f"{self.dz:+.2f}", "rank-biserial correlation": f"{self.rank_biserial:+.2f}",
-            "found in four of five such samples": f"a difference of {self.detectable:.3f}"})
+        return facts_table(
+            "Comparison: a minus b, by person",
+            {
+                "difference": f"{found.estimate:+.3f}",
+                level: f"{found.low:+.3f} to {found.high:+.3f}",
+                "people": found.n,
+                "pretrainings": found.seeds,
+                "mean of a": f"{self.mean_a:.3f}",
+                "mean of b": f"{self.mean_b:.3f}",
+                f"p ({self.test}, not corrected)": f"{self.p:.3g}",
+                "effect size dz": f"{self.dz:+.2f}",
+                "rank-biserial correlation": f"{self.rank_biserial:+.2f}",
+                "found in four of five such samples": f"a difference of {self.detectable:.3f}",
+            },
+        )
 
 
-def compare(a: np.ndarray, people_a: Sequence[object] | np.ndarray, b: np.ndarray,
-            people_b: Sequence[object] | np.ndarray, *, seeds_a: Sequence[object] | np.ndarray | None = None,
-            seeds_b: Sequence[object] | np.ndarray | None = None,
-            test: Literal["permutation", "wilcoxon"] = "permutation", seed: int = 0) -> Comparison:
+def compare(
+    a: np.ndarray,
+    people_a: Sequence[object] | np.ndarray,
+    b: np.ndarray,
+    people_b: Sequence[object] | np.ndarray,
+    *,
+    seeds_a: Sequence[object] | np.ndarray | None = None,
+    seeds_b: Sequence[object] | np.ndarray | None = None,
+    test: Literal["permutation", "wilcoxon"] = "permutation",
+    seed: int = 0,
+) -> Comparison:
     """Paired comparison of two arms; rows of a person (scans, folds) are averaged first.
 
     Args:
@@ -67,8 +83,9 @@ def compare(a: np.ndarray, people_a: Sequence[object] | np.ndarray, b: np.ndarra
         values, who, which = _differences_by_seed(a, people_a, seeds_a, b, people_b, seeds_b)
         interval = two_level_interval(values, who, which, method="t", seed=seed)
     p = sign_flip_p(d, seed=seed) if test == "permutation" else wilcoxon_p(d)
-    return Comparison(interval, _mean(mean_a), _mean(mean_b), p, test, cohens_dz(d), rank_biserial(d),
-                      detectable_difference(d))
+    return Comparison(
+        interval, _mean(mean_a), _mean(mean_b), p, test, cohens_dz(d), rank_biserial(d), detectable_difference(d)
+    )
 
 
 def _mean(values: np.ndarray) -> float:
@@ -83,17 +100,32 @@ def _differences_by_seed(a, people_a, seeds_a, b, people_b, seeds_b) -> tuple[np
         raise ValueError("the arms do not have the same seeds: differences of other pretrainings are not paired")
     values, who, which = [], [], []
     for one in shared:
-        names, x, y = paired_people(a[seeds_a == one], np.asarray(people_a)[seeds_a == one],
-                                    b[seeds_b == one], np.asarray(people_b)[seeds_b == one])
+        names, x, y = paired_people(
+            a[seeds_a == one],
+            np.asarray(people_a)[seeds_a == one],
+            b[seeds_b == one],
+            np.asarray(people_b)[seeds_b == one],
+        )
         values.append(x - y)
         who.append(names)
         which.append(np.full(len(names), one))
     return np.concatenate(values), np.concatenate(who), np.concatenate(which)
 
 
-def verdict(interval: Interval, *, a: str, b: str, what: str, p: float | None = None, comparisons: int = 1,
-            detectable: float | None = None, scale: float = 1.0, digits: int = 3, alpha: float = 0.05,
-            marks: Sequence[str] = ()) -> str:
+def verdict(
+    interval: Interval,
+    *,
+    a: str,
+    b: str,
+    what: str,
+    p: float | None = None,
+    comparisons: int = 1,
+    detectable: float | None = None,
+    scale: float = 1.0,
+    digits: int = 3,
+    alpha: float = 0.05,
+    marks: Sequence[str] = (),
+) -> str:
     """What may be said of ``a − b``, from its interval; never more than the interval says.
 
     A difference is called shown only if the interval excludes 0 and p, where given, is below ``alpha``.
@@ -108,6 +140,7 @@ def verdict(interval: Interval, *, a: str, b: str, what: str, p: float | None = 
         scale: Multiplies every number shown (100 for Dice points).
         marks: What must stand beside every number ("simulated data", "transductive").
     """
+
     def number(value: float, sign: str = "+") -> str:
         text = f"{value * scale:{sign}.{digits}f}"
         return ("±" + text[1:] if float(text) == 0 and text[0] in "+-" else text).replace("-", "−")
@@ -117,9 +150,13 @@ def verdict(interval: Interval, *, a: str, b: str, what: str, p: float | None = 
     if not math.isfinite(interval.low) or not math.isfinite(interval.high):
         return f"{head}nothing can be said of {what} ({a} − {b}): {people}, which leaves no interval."
     p_text = "" if p is None else f", p {_p(p)}" + (f" (Holm, {comparisons} comparisons)" if comparisons > 1 else "")
-    numbers = (f"{a} − {b} = {number(interval.estimate)} {what} ({100 * interval.level:g} % interval "
-               f"{number(interval.low)} to {number(interval.high)}, {people}"
-               + (f", {interval.seeds} pretrainings" if interval.seeds > 1 else "") + p_text + ")")
+    numbers = (
+        f"{a} − {b} = {number(interval.estimate)} {what} ({100 * interval.level:g} % interval "
+        f"{number(interval.low)} to {number(interval.high)}, {people}"
+        + (f", {interval.seeds} pretrainings" if interval.seeds > 1 else "")
+        + p_text
+        + ")"
+    )
     rejected = p is None or p < alpha
     if interval.excludes(0.0) and rejected:
         higher = "higher" if interval.estimate > 0 else "lower"
@@ -127,11 +164,14 @@ def verdict(interval: Interval, *, a: str, b: str, what: str, p: float | None = 
     elif interval.excludes(0.0):
         said = f"no difference shown: {numbers}; the interval excludes 0, the test does not reject."
     else:
-        said = f"no difference shown: {numbers}" + ("; p is small, but the interval includes 0."
-                                                    if p is not None and rejected else ".")
+        said = f"no difference shown: {numbers}" + (
+            "; p is small, but the interval includes 0." if p is not None and rejected else "."
+        )
         if detectable is not None and math.isfinite(detectable) and float(f"{detectable * scale:.{digits}f}"):
-            said += (f" A true difference of {number(detectable, '')} would have been found in four of five such "
-                     "samples, a smaller one less often.")
+            said += (
+                f" A true difference of {number(detectable, '')} would have been found in four of five such "
+                "samples, a smaller one less often."
+            )
     if interval.n < FEW:
         said += f" With fewer than {FEW} people the interval is too narrow to be trusted."
     return head + said

@@ -15,7 +15,8 @@ def architecture(root: Path, config: EncoderConfig, store: Store, *, write: bool
     key = digest_text(config.model_dump_json(), store.fingerprint)[:12]
     folder = (root / "architectures" / key).resolve()
     if write and not (folder / "model" / WEIGHTS).is_file():
-        card = EncoderCard(config, store.fingerprint, store.spacing, (), (), "none (random weights)", 0, 0,
-                           store.simulated, "random")
+        card = EncoderCard(
+            config, store.fingerprint, store.spacing, (), (), "none (random weights)", 0, 0, store.simulated, "random"
+        )
         save_encoder(folder / "model", fresh_encoder(config, 0).state_dict(), card)
     return folder, key

@@ -63,5 +63,5 @@ def svg(figure: Any, label: str) -> str:
     with matplotlib.rc_context(LOOK):
         figure.savefig(text, format="svg", metadata={"Date": None})
     found = text.getvalue()
-    found = re.sub(r"<metadata>.*?</metadata>", "", found[found.index("<svg"):], flags=re.DOTALL)
+    found = re.sub(r"<metadata>.*?</metadata>", "", found[found.index("<svg") :], flags=re.DOTALL)
     return found.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)

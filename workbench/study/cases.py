@@ -34,22 +34,27 @@ def worst_cases(people: pd.DataFrame, task: str, metric: str, count: int) -> pd.
     return worse.groupby("arm", sort=False).head(count).reset_index(drop=True)
 
 
-def case_figures(people: pd.DataFrame, worst: pd.DataFrame, task: str, root: Path,
-                 store: Store) -> Iterator[str]:
+def case_figures(people: pd.DataFrame, worst: pd.DataFrame, task: str, root: Path, store: Store) -> Iterator[str]:
     """One ``<figure>`` a person of ``worst`` (a segmentation's), with a panel an arm; a file that is gone is told."""
     arms = list(dict.fromkeys(people["arm"]))
     for (person, direction), one in worst.groupby(["participant", "direction"], sort=False):
-        rows = people[(people["task"] == task) & (people["participant"] == person)
-                      & (people["direction"] == direction) & (people["structure"] == MEAN)
-                      & (people["metric"] == "dice")]
+        rows = people[
+            (people["task"] == task)
+            & (people["participant"] == person)
+            & (people["direction"] == direction)
+            & (people["structure"] == MEAN)
+            & (people["metric"] == "dice")
+        ]
         rows = rows[rows["fraction"] == rows["fraction"].max()].sort_values(["seed", "finetune_seed", "fold"])
         rows = rows.drop_duplicates("arm").set_index("arm")
         first = str(one["arm"].iloc[0])
         there = [arm for arm in arms if arm in rows.index]
         kept = [first, *[arm for arm in there if arm != first]][:PANELS]
         shown = [arm for arm in there if arm in kept]
-        told = (f"{person}, {one['site'].iloc[0]}; {direction}; among the worst of {', '.join(one['arm'])}; the slice "
-                f"goes through the largest error of {first}")
+        told = (
+            f"{person}, {one['site'].iloc[0]}; {direction}; among the worst of {', '.join(one['arm'])}; the slice "
+            f"goes through the largest error of {first}"
+        )
         mark = "<b>simulated data</b>: " if store.simulated else ""
         try:
             picture = _picture(rows, shown, first, root, store)

@@ -68,8 +68,9 @@ def make_cell(root: Path, config: JobConfig, inputs: Mapping[str, str], words: s
     settings = {k: v for k, v in yaml.safe_load(config.to_yaml()).items() if k != "out"}
     for name in inputs:
         settings.pop(name, None)
-    key = digest_text(workbench.__version__, json.dumps(settings, sort_keys=True),
-                      json.dumps(dict(inputs), sort_keys=True))[:KEY]
+    key = digest_text(
+        workbench.__version__, json.dumps(settings, sort_keys=True), json.dumps(dict(inputs), sort_keys=True)
+    )[:KEY]
     folder = root / CELLS
     there = [p.name for p in folder.glob(f"*-{key}")] if folder.is_dir() else []
     name = there[0] if there else f"{_slug(words)}-{key}"

@@ -60,10 +60,12 @@ def plan_data(name: str, settings: DataSettings, root: Path, workers: int) -> Da
             simulate = SimulateConfig.build({**settings.simulate, "out": NOWHERE, "workers": workers})
             cells.append(make_cell(root, simulate, {}, f"simulate {name}", {"stage": "data", "data": name}))
             sources, key = [cells[-1].folder], [cells[-1].key]
-        config = CohortConfig.build({"out": NOWHERE, "sources": sources, "segmentations": settings.segmentations,
-                                     "workers": workers})
-        cells.append(make_cell(root, config, {"sources": " ".join(key)}, f"cohort {name}",
-                               {"stage": "data", "data": name}))
+        config = CohortConfig.build(
+            {"out": NOWHERE, "sources": sources, "segmentations": settings.segmentations, "workers": workers}
+        )
+        cells.append(
+            make_cell(root, config, {"sources": " ".join(key)}, f"cohort {name}", {"stage": "data", "data": name})
+        )
         cohort, cohort_key = cells[-1].folder, cells[-1].key
     prepare = PrepareConfig.build({**settings.prepare, "out": NOWHERE, "cohort": cohort, "workers": workers})
     cells.append(make_cell(root, prepare, {"cohort": cohort_key}, f"prepare {name}", {"stage": "data", "data": name}))
@@ -84,12 +86,16 @@ def usable_scans(store: Store, job: str, settings: dict, where: str) -> pd.Serie
     if job == "segment":
         structures = tuple(settings.get("structures", ("left_hippocampus", "right_hippocampus")))
         usable = store.index["has_seg"] & store.index["scan_id"].map(
-            lambda scan: all(store.codes(scan, s) for s in structures))
+            lambda scan: all(store.codes(scan, s) for s in structures)
+        )
     else:
         target = settings.get("target", "sex")
         if target not in store.index:
-            raise ConfigError(f"{where}: there is no column {target!r}",
-                              cause=f"there are: {', '.join(store.index.columns)}", remedy="correct target")
+            raise ConfigError(
+                f"{where}: there is no column {target!r}",
+                cause=f"there are: {', '.join(store.index.columns)}",
+                remedy="correct target",
+            )
         usable = store.index[target].notna()
     if not usable.any():
         raise WorkbenchError(f"{where}: no scan has the labels of this task", remedy="check structures or target")

@@ -39,8 +39,11 @@ def expand(wanted: Sequence[DirectionSettings], sites: Sequence[str], where: str
     for one in wanted:
         named = [*(one.within or ()), *one.train, *one.test, *(one.leave_one_out or ()), *(one.matrix or ())]
         if missing := sorted(set(named) - set(sites)):
-            raise WorkbenchError(f"{where}: no usable scan of site {', '.join(missing)}",
-                                 cause=f"sites there: {', '.join(sites)}", remedy="check directions and pretrain_sites")
+            raise WorkbenchError(
+                f"{where}: no usable scan of site {', '.join(missing)}",
+                cause=f"sites there: {', '.join(sites)}",
+                remedy="check directions and pretrain_sites",
+            )
         if one.within is not None:
             pooled = tuple(sorted(one.within or sites))
             found.append(Direction(pooled, pooled))
@@ -57,8 +60,17 @@ def expand(wanted: Sequence[DirectionSettings], sites: Sequence[str], where: str
     return list(dict.fromkeys(found))
 
 
-def sides(index: pd.DataFrame, direction: Direction, *, fold: int, folds: int, validation: float, seed: int,
-          stratify: Sequence[str], pretrain_sites: Sequence[str] = ()) -> pd.DataFrame:
+def sides(
+    index: pd.DataFrame,
+    direction: Direction,
+    *,
+    fold: int,
+    folds: int,
+    validation: float,
+    seed: int,
+    stratify: Sequence[str],
+    pretrain_sites: Sequence[str] = (),
+) -> pd.DataFrame:
     """Everybody of a store on one side: ``participant``, ``split``. The same for every task on these sites.
 
     Within sites, fold ``fold`` is tested and a share of the others chooses settings. Between sites everybody of the

@@ -10,8 +10,9 @@ KINDS = (("stage", "task", "data", "arm"), ("stage", "task", "data"), ("stage", 
 """Which cells are of a kind: alike in these, the finest first of which one has ended."""
 
 
-def minutes_left(done: Sequence[tuple[Mapping[str, Any], float]], left: Sequence[Mapping[str, Any]],
-                 workers: int) -> tuple[float, int]:
+def minutes_left(
+    done: Sequence[tuple[Mapping[str, Any], float]], left: Sequence[Mapping[str, Any]], workers: int
+) -> tuple[float, int]:
     """Minutes of the cells ``left``, and how many of them nothing can be said of.
 
     Args:

@@ -50,8 +50,9 @@ def _parts(people: pd.DataFrame) -> Iterator[pd.DataFrame]:
         codes = range(len(chances)) if chances else [1]
         area = np.mean([auroc_parts(s, truth == code) for s, code in zip(scores, codes, strict=True)], axis=0)
         for metric, parts in (("auroc", area), ("balanced_accuracy", balanced_parts(wide["correct"], truth))):
-            yield pd.DataFrame({"participant": wide.index, "metric": metric, "value": parts,
-                                **dict(zip(place, names, strict=True))})
+            yield pd.DataFrame(
+                {"participant": wide.index, "metric": metric, "value": parts, **dict(zip(place, names, strict=True))}
+            )
 
 
 def arm_table(people: pd.DataFrame, specificity: Mapping[str, float] | None = None) -> pd.DataFrame:
@@ -69,8 +70,9 @@ def arm_table(people: pd.DataFrame, specificity: Mapping[str, float] | None = No
         if place["metric"] == "auroc" and any(same):
             rows.append({**place, **_told(_auroc_interval(scores[same], one))})
             limit = (specificity or {}).get(place["task"], 0.9)
-            rows.append({**place, "metric": f"{SENSITIVITY}{round(100 * limit)}",
-                         **_told(sensitivity(scores[same], limit))})
+            rows.append(
+                {**place, "metric": f"{SENSITIVITY}{round(100 * limit)}", **_told(sensitivity(scores[same], limit))}
+            )
         else:
             rows.append({**place, **_told(_interval(one))})
     rows = [{**row, **marks_of(people, row, (row["arm"],))} for row in rows]
@@ -130,10 +132,41 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.D
                 continue
             x, y = x.merge(both), y.merge(both)
             same = np.logical_and.reduce([scores[k] == place[k] for k in GROUP]) if len(scores) else None
-            rows.append({**place, "a": a, "b": b, **marks_of(people, place, (a, b)), **_difference(
-                x, y, scores[same & scores["arm"].isin([a, b])].merge(both) if place["metric"] == "auroc" else None)})
-    table = pd.DataFrame(rows, columns=[*GROUP, "metric", "a", "b", "mean_a", "mean_b", "difference", "low", "high",
-                                        "n", "seeds", "test", "p", "dz", "rank_biserial", "detectable", *MARKS])
+            rows.append(
+                {
+                    **place,
+                    "a": a,
+                    "b": b,
+                    **marks_of(people, place, (a, b)),
+                    **_difference(
+                        x,
+                        y,
+                        scores[same & scores["arm"].isin([a, b])].merge(both) if place["metric"] == "auroc" else None,
+                    ),
+                }
+            )
+    table = pd.DataFrame(
+        rows,
+        columns=[
+            *GROUP,
+            "metric",
+            "a",
+            "b",
+            "mean_a",
+            "mean_b",
+            "difference",
+            "low",
+            "high",
+            "n",
+            "seeds",
+            "test",
+            "p",
+            "dz",
+            "rank_biserial",
+            "detectable",
+            *MARKS,
+        ],
+    )
     table = _inside(table, lambda metric: -measure(metric).most)
     family = table.groupby(["task", "metric"])["p"]
     table["p_holm"] = family.transform(lambda p: holm(p.to_numpy())) if len(table) else []
@@ -145,8 +178,13 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.D
 def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -> dict[str, object]:
     repeated = x["seed"].nunique() > 1
     seeds = {"seeds_a": x["seed"].to_numpy(), "seeds_b": y["seed"].to_numpy()} if repeated else {}
-    found = compare(x["value"].to_numpy(), x["participant"].to_numpy(str), y["value"].to_numpy(),
-                    y["participant"].to_numpy(str), **seeds)
+    found = compare(
+        x["value"].to_numpy(),
+        x["participant"].to_numpy(str),
+        y["value"].to_numpy(),
+        y["participant"].to_numpy(str),
+        **seeds,
+    )
     interval, p, test = found.interval, found.p, found.test
     mean_a, mean_b, detectable = found.mean_a, found.mean_b, found.detectable
     if scores is not None and not repeated:
@@ -159,9 +197,20 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
             p, test, mean_a, mean_b = area.p, "DeLong", area.a, area.b
     if repeated:  # of the people alone it would leave out that another pretraining gives another difference
         detectable = WHOLE_POWER * (interval.high - interval.low) / 2
-    return {"mean_a": mean_a, "mean_b": mean_b, "difference": interval.estimate, "low": interval.low,
-            "high": interval.high, "n": interval.n, "seeds": interval.seeds, "test": test, "p": p, "dz": found.dz,
-            "rank_biserial": found.rank_biserial, "detectable": detectable}
+    return {
+        "mean_a": mean_a,
+        "mean_b": mean_b,
+        "difference": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "n": interval.n,
+        "seeds": interval.seeds,
+        "test": test,
+        "p": p,
+        "dz": found.dz,
+        "rank_biserial": found.rank_biserial,
+        "detectable": detectable,
+    }
 
 
 def clear(row) -> bool:
@@ -173,10 +222,22 @@ def _sentence(row) -> str:
     shown = measure(row.metric)
     marks = [*(["simulated data"] if row.simulated else []), *(["transductive"] if row.transductive else [])]
     possible = not row.detectable > shown.most
-    said = verdict(Interval(row.difference, row.low, row.high, row.n, seeds=row.seeds), a=row.a, b=row.b,
-                   what=shown.words, p=row.p_holm, comparisons=int(row.comparisons),
-                   detectable=row.detectable if possible else None, scale=shown.scale, digits=shown.digits, marks=marks)
+    said = verdict(
+        Interval(row.difference, row.low, row.high, row.n, seeds=row.seeds),
+        a=row.a,
+        b=row.b,
+        what=shown.words,
+        p=row.p_holm,
+        comparisons=int(row.comparisons),
+        detectable=row.detectable if possible else None,
+        scale=shown.scale,
+        digits=shown.digits,
+        marks=marks,
+    )
     if row.seeds == 1 and clear(row):
         said += " Each arm was trained from one seed; with another the difference may be another."
-    return said + ("" if possible else " Not even the largest difference there can be would have been found in four of "
-                   "five such samples.")
+    return said + (
+        ""
+        if possible
+        else " Not even the largest difference there can be would have been found in four of five such samples."
+    )

@@ -41,6 +41,7 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
     by_key: dict[str, dict[str, Cell]] = {}  # nodes of a running cell: several may stand for the same one
     (root / "logs").mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(waiting), desc=desc, unit="cell", file=sys.stderr, smoothing=0) as bar:
+
         def end(node: str, why: str = "", cell: Cell | None = None) -> None:
             if why:
                 outcome.failed[node] = why

@@ -24,11 +24,17 @@ def forest(rows: pd.DataFrame, scale: float, unit: str, better: str) -> str:
         axis.plot([row.low * scale, row.high * scale], [y, y], color=colour, lw=2)
         axis.plot(row.difference * scale, y, "o", color=colour, mfc=colour if shown else "white")
     axis.axvline(0, color="#888", lw=1, ls="--")
-    axis.set_yticks(range(len(rows)), [f"{r.a} − {r.b}, {r.direction}, {100 * r.fraction:g} % (n = {r.n})"
-                                       for r in rows.iloc[::-1].itertuples()], fontsize=8)
+    axis.set_yticks(
+        range(len(rows)),
+        [f"{r.a} − {r.b}, {r.direction}, {100 * r.fraction:g} % (n = {r.n})" for r in rows.iloc[::-1].itertuples()],
+        fontsize=8,
+    )
     axis.set_ylim(-0.7, len(rows) - 0.3)
-    figure.supxlabel(f"difference, {unit}, 95 % interval ({'right' if better == 'higher' else 'left'} of 0: "
-                     "the first arm is better)", fontsize=9)  # an axis' own label is cut off where it is wider
+    figure.supxlabel(
+        f"difference, {unit}, 95 % interval ({'right' if better == 'higher' else 'left'} of 0: "
+        "the first arm is better)",
+        fontsize=9,
+    )  # an axis' own label is cut off where it is wider
     return svg(figure, "Forest plot of the paired differences")
 
 
@@ -44,8 +50,9 @@ def by_fraction(rows: pd.DataFrame, scale: float, unit: str, colours: Mapping[st
             one = one.sort_values("fraction")
             x = 100 * one["fraction"] * 1.03 ** (i - (count - 1) / 2)  # beside each other, or they hide each other
             spread = np.stack([one["estimate"] - one["low"], one["high"] - one["estimate"]]) * scale
-            axis.errorbar(x, one["estimate"] * scale, yerr=spread, marker="o", ms=4, capsize=3, color=colours[arm],
-                          label=str(arm))
+            axis.errorbar(
+                x, one["estimate"] * scale, yerr=spread, marker="o", ms=4, capsize=3, color=colours[arm], label=str(arm)
+            )
         axis.set_title(direction, fontsize=9)
         axis.set_xscale("log")
         axis.set_xticks(shares, [f"{share:g}" for share in shares])
@@ -80,13 +87,20 @@ def transfer(rows: pd.DataFrame, sites: Mapping[str, tuple[str, str]], scale: fl
         for (y, x), value in np.ndenumerate(grid):
             if np.isfinite(value):
                 dark = value < low + 0.6 * (top - low)
-                axis.text(x, y, f"{value:.{digits}f}\nn = {people[y, x]}", ha="center", va="center", fontsize=7.5,
-                          color="white" if dark else "black")
+                axis.text(
+                    x,
+                    y,
+                    f"{value:.{digits}f}\nn = {people[y, x]}",
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="white" if dark else "black",
+                )
         axis.set_title(arm, fontsize=9)
         slant = {"rotation": 20, "ha": "right"} if max(map(len, tested)) > 8 else {}
         axis.set_xticks(range(len(tested)), tested, fontsize=8, **slant)
         axis.set_yticks(range(len(trained)), trained, fontsize=8)
-    for axis in axes[len(arms):]:
+    for axis in axes[len(arms) :]:
         axis.set_visible(False)
     figure.supylabel("trained on", fontsize=9)
     figure.supxlabel(f"tested on ({unit})", fontsize=9)

@@ -25,8 +25,17 @@ def flow_table(plan: Plan, people: pd.DataFrame, cells: Sequence[Cell]) -> pd.Da
     rows: list[dict[str, object]] = []
 
     def add(kind: str, what: str, who: pd.DataFrame, task: str = "", direction: str = "") -> None:
-        rows.append({"data": name, "task": task, "direction": direction, "kind": kind, "what": what,
-                     "people": who["participant"].nunique(), "scans": len(who)})
+        rows.append(
+            {
+                "data": name,
+                "task": task,
+                "direction": direction,
+                "kind": kind,
+                "what": what,
+                "people": who["participant"].nunique(),
+                "scans": len(who),
+            }
+        )
 
     for name, store in plan.stores.items():
         aside = set_aside(store)

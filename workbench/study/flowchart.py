@@ -13,10 +13,15 @@ from workbench.study.page import counted, folded, table
 def flowchart(rows: pd.DataFrame) -> str:
     """Of the rows of one of the study's data in ``flow.flow_table``: a box a stage, who was left out beside the arrow
     to the next one; below what all tasks share, a branch a task."""
-    branches = [f"<div class=flow>{''.join(_column(one, 'box task', first=False))}</div>"
-                for task, one in rows.groupby("task", sort=False) if task]
-    return (f"<div class=flow>{''.join(_column(rows[rows['task'] == ''], 'box', first=True))}</div>"
-            f"<div class=branches>{''.join(branches)}</div>")
+    branches = [
+        f"<div class=flow>{''.join(_column(one, 'box task', first=False))}</div>"
+        for task, one in rows.groupby("task", sort=False)
+        if task
+    ]
+    return (
+        f"<div class=flow>{''.join(_column(rows[rows['task'] == ''], 'box', first=True))}</div>"
+        f"<div class=branches>{''.join(branches)}</div>"
+    )
 
 
 def _column(rows: pd.DataFrame, kind: str, *, first: bool) -> Iterator[str]:
@@ -37,9 +42,12 @@ def _column(rows: pd.DataFrame, kind: str, *, first: bool) -> Iterator[str]:
 
 def _sides(rows: pd.DataFrame) -> str:
     """How many were on each side of each direction."""
-    told = [f"<br><small>{escape(str(direction))}: " + ", ".join(
-        f"{row.people} {escape(row.what)}" for row in one.itertuples()) + "</small>"
-        for direction, one in rows[rows["kind"] == "side"].groupby("direction", sort=False)]
+    told = [
+        f"<br><small>{escape(str(direction))}: "
+        + ", ".join(f"{row.people} {escape(row.what)}" for row in one.itertuples())
+        + "</small>"
+        for direction, one in rows[rows["kind"] == "side"].groupby("direction", sort=False)
+    ]
     return "".join(told)
 
 

@@ -28,15 +28,18 @@ class Measure:
         return ("±" + text[1:] if float(text) == 0 else text).replace("-", "−")
 
 
-SHOWN = {"dice": Measure("Dice points", 100, 1, most=1), "auroc": Measure("AUROC", 1, 3, most=1),
-         "balanced_accuracy": Measure("points of balanced accuracy", 100, 1, most=1),
-         "hd95_mm": Measure("mm HD95", 1, 2, "lower"),
-         "surface_dice_1mm": Measure("points of surface Dice at 1 mm", 100, 1, most=1),
-         "volume_error": Measure("% absolute volume error", 1, 1, "lower"),
-         "missed": Measure("% of structures missed", 100, 1, "lower", most=1),
-         "correct": Measure("points of accuracy", 100, 1, most=1),
-         "brier": Measure("Brier score", 1, 3, "lower"),
-         "absolute_error": Measure("mean absolute error", 1, 2, "lower")}
+SHOWN = {
+    "dice": Measure("Dice points", 100, 1, most=1),
+    "auroc": Measure("AUROC", 1, 3, most=1),
+    "balanced_accuracy": Measure("points of balanced accuracy", 100, 1, most=1),
+    "hd95_mm": Measure("mm HD95", 1, 2, "lower"),
+    "surface_dice_1mm": Measure("points of surface Dice at 1 mm", 100, 1, most=1),
+    "volume_error": Measure("% absolute volume error", 1, 1, "lower"),
+    "missed": Measure("% of structures missed", 100, 1, "lower", most=1),
+    "correct": Measure("points of accuracy", 100, 1, most=1),
+    "brier": Measure("Brier score", 1, 3, "lower"),
+    "absolute_error": Measure("mean absolute error", 1, 2, "lower"),
+}
 PRIMARY = ("dice", "auroc", "absolute_error", "correct")
 """The measure of a task that verdicts and figures are about: the first of these that it has."""
 SENSITIVITY = "sensitivity_at_"

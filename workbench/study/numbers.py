@@ -39,8 +39,9 @@ def _segmentation(run: Run) -> pd.DataFrame:
     table = run.read_table("dice")
     table = table[table["split"] == "test"]
     # without its sign before any mean: too large on the left must not make up for too small on the right
-    table = table.assign(volume_error=table["volume_error_percent"].abs(),
-                         missed=(table["empty"] == "prediction").astype(float))
+    table = table.assign(
+        volume_error=table["volume_error_percent"].abs(), missed=(table["empty"] == "prediction").astype(float)
+    )
     by = table.groupby(["participant", "site", "structure"])[list(METRICS)].mean().reset_index()
     every = by.groupby(["participant", "site"])[list(METRICS)].mean().reset_index().assign(structure=MEAN)
     long = pd.concat([every, by], ignore_index=True)

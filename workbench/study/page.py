@@ -33,8 +33,10 @@ grid-template-columns:minmax(11rem,14rem) 1fr;align-content:start}.box small{col
 
 
 def page(title: str, parts: Iterable[str]) -> str:
-    return (f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
-            f"<title>{escape(title)}</title><style>{STYLE}</style><body>{''.join(parts)}</body></html>\n")
+    return (
+        f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
+    )
 
 
 def table(rows: pd.DataFrame, empty: str = "none", kind: str = "") -> str:
@@ -50,5 +52,5 @@ def paragraph(text: str, kind: str = "") -> str:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """"1 person", "3 people"."""
+    """ "1 person", "3 people"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -86,8 +86,12 @@ class DirectionSettings(Settings):
 
     @model_validator(mode="after")
     def _one_kind(self) -> DirectionSettings:
-        kinds = [self.within is not None, bool(self.train or self.test), self.leave_one_out is not None,
-                 self.matrix is not None]
+        kinds = [
+            self.within is not None,
+            bool(self.train or self.test),
+            self.leave_one_out is not None,
+            self.matrix is not None,
+        ]
         if sum(kinds) != 1 or bool(self.train) != bool(self.test):
             raise ValueError("give one of: within; train and test; leave_one_out; matrix")
         if both := set(self.train) & set(self.test):

@@ -45,8 +45,7 @@ def best_plane(voxels: np.ndarray, grid: Grid) -> tuple[str, float]:
     return plane, position
 
 
-def case_picture(scan: Volume, truth: Volume, found: Mapping[str, Volume], worst: str,
-                 told: Mapping[str, str]) -> str:
+def case_picture(scan: Volume, truth: Volume, found: Mapping[str, Volume], worst: str, told: Mapping[str, str]) -> str:
     """An ``<img>`` with a panel an arm, all of the slice on which the arm ``worst`` errs most.
 
     Args:
@@ -78,10 +77,15 @@ def case_picture(scan: Volume, truth: Volume, found: Mapping[str, Volume], worst
         for volume, colour, width in ((truth, TRUTH, 2.6), (labels, FOUND, 1.0)):  # where they agree both are seen
             _outline(axis, volume, cut, normal, x, y, colour, width)
         axis.set(xlim=sides[0], ylim=sides[1])
-        for place, (side, end) in {(0.03, 0.5): (across, 0), (0.97, 0.5): (across, 1), (0.5, 0.05): (up, 0),
-                                   (0.5, 0.95): (up, 1)}.items():
-            axis.text(*place, ENDS[side][end], transform=axis.transAxes, color="white", fontsize=7, ha="center",
-                      va="center")
+        for place, (side, end) in {
+            (0.03, 0.5): (across, 0),
+            (0.97, 0.5): (across, 1),
+            (0.5, 0.05): (up, 0),
+            (0.5, 0.95): (up, 1),
+        }.items():
+            axis.text(
+                *place, ENDS[side][end], transform=axis.transAxes, color="white", fontsize=7, ha="center", va="center"
+            )
         axis.set_title(f"{arm}\n{told.get(arm, '')}", fontsize=7.5)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -90,8 +94,11 @@ def case_picture(scan: Volume, truth: Volume, found: Mapping[str, Volume], worst
 
 def scan_picture(scan: Volume) -> str:
     """An ``<img>`` of a sagittal, a coronal and an axial slice through the middle of what is not 0."""
-    there = scan.grid.to_world(np.argwhere(scan.data != 0)) if scan.data.any() else scan.grid.to_world(
-        np.array([[n // 2 for n in scan.data.shape]]))
+    there = (
+        scan.grid.to_world(np.argwhere(scan.data != 0))
+        if scan.data.any()
+        else scan.grid.to_world(np.array([[n // 2 for n in scan.data.shape]]))
+    )
     middle = (there.min(axis=0) + there.max(axis=0)) / 2
     grid = spaced_grid(scan.grid, min(scan.spacing))
     low, high = np.percentile(scan.data, [0.5, 99.5])
@@ -99,8 +106,14 @@ def scan_picture(scan: Volume) -> str:
     figure = blank(6.6, 2.3)
     for axis, normal in zip(figure.subplots(1, len(PLANES)), PLANES.values(), strict=True):
         cut = slice_grid(grid, normal, float(middle[normal]))
-        axis.imshow(sample(scan, cut, normal, order=1, outside=low).T, cmap="gray", origin="lower", vmin=low, vmax=high,
-                    extent=_extent(cut, normal))
+        axis.imshow(
+            sample(scan, cut, normal, order=1, outside=low).T,
+            cmap="gray",
+            origin="lower",
+            vmin=low,
+            vmax=high,
+            extent=_extent(cut, normal),
+        )
         axis.set_axis_off()
     return _img(figure, "the middle slices of the scan; left of the person is on the left")
 
@@ -112,8 +125,9 @@ def _extent(cut: Grid, normal: int) -> list[float]:
     return [float(first[a] + (at - 0.5) * step[a]) for a in (across, up) for at in (0, cut.shape[a])]
 
 
-def _outline(axis, volume: Volume, cut: Grid, normal: int, x: np.ndarray, y: np.ndarray, colour: str,
-             width: float) -> None:
+def _outline(
+    axis, volume: Volume, cut: Grid, normal: int, x: np.ndarray, y: np.ndarray, colour: str, width: float
+) -> None:
     """Of every class by itself, so that neighbours have a line between them."""
     for code in np.unique(volume.data[volume.data > 0]):
         mask = Volume((volume.data == code).astype(np.float32), volume.affine)

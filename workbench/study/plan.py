@@ -64,9 +64,16 @@ class Plan:
         folds = task.folds or self.study.folds
         for direction in self.directions[name]:
             for fold in range(min(self.study.run_folds or folds, folds)):
-                split = sides(store.index, direction, fold=fold, folds=folds, validation=self.study.validation,
-                              seed=self.study.split_seed, stratify=self.study.stratify,
-                              pretrain_sites=data.settings.pretrain_sites)
+                split = sides(
+                    store.index,
+                    direction,
+                    fold=fold,
+                    folds=folds,
+                    validation=self.study.validation,
+                    seed=self.study.split_seed,
+                    stratify=self.study.stratify,
+                    pretrain_sites=data.settings.pretrain_sites,
+                )
                 path, split_key = keep_split(self.root, split, write=self.write)
                 place = _Place(name, task, direction, fold, path, split_key)
                 for arm_name, arm in self.study.each_arm().items():
@@ -76,42 +83,88 @@ class Plan:
 
     def _plan_arm(self, place: _Place, arm_name: str, arm: ArmSettings) -> None:
         for fraction in place.task.fractions:
-            about = {"task": place.name, "kind": place.task.job, "direction": place.direction.name, "fold": place.fold,
-                     "arm": arm_name, "fraction": fraction}
+            about = {
+                "task": place.name,
+                "kind": place.task.job,
+                "direction": place.direction.name,
+                "fold": place.fold,
+                "arm": arm_name,
+                "fraction": fraction,
+            }
             rates = place.task.learning_rates
             seeds = self.study.seeds_of(place.name)
             first = (seeds[0], self.study.finetune_seeds[0])
             tuning = []
             if len(rates) > 1:
-                tuning = [self._finetune(place, arm_name, arm, *first, rate, {**about, "stage": "tune"}) for rate in
-                          rates]
+                tuning = [
+                    self._finetune(place, arm_name, arm, *first, rate, {**about, "stage": "tune"}) for rate in rates
+                ]
             for seed in seeds:
                 for again in self.study.finetune_seeds:
-                    self._finetune(place, arm_name, arm, seed, again, rates[0] if len(rates) == 1 else None,
-                                   {**about, "stage": "test"}, tuning=tuple(tuning))
+                    self._finetune(
+                        place,
+                        arm_name,
+                        arm,
+                        seed,
+                        again,
+                        rates[0] if len(rates) == 1 else None,
+                        {**about, "stage": "test"},
+                        tuning=tuple(tuning),
+                    )
 
-    def _finetune(self, place: _Place, arm_name: str, arm: ArmSettings, seed: int, again: int, rate: float | None,
-                  about: dict[str, Any], tuning: tuple[str, ...] = ()) -> str:
+    def _finetune(
+        self,
+        place: _Place,
+        arm_name: str,
+        arm: ArmSettings,
+        seed: int,
+        again: int,
+        rate: float | None,
+        about: dict[str, Any],
+        tuning: tuple[str, ...] = (),
+    ) -> str:
         about = {**about, "seed": seed, "finetune_seed": again, **({} if rate is None else {"learning_rate": rate})}
         settings, root = self.data[place.task.data], self.root
         encoder = self._encoder(place, arm_name, arm, seed)
-        node = "/".join([about["stage"], place.name, about["direction"], str(place.fold), arm_name,
-                         f"{about['fraction']:g}", f"s{seed}.{again}", *([] if rate is None else [f"lr{rate:g}"])])
+        node = "/".join(
+            [
+                about["stage"],
+                place.name,
+                about["direction"],
+                str(place.fold),
+                arm_name,
+                f"{about['fraction']:g}",
+                f"s{seed}.{again}",
+                *([] if rate is None else [f"lr{rate:g}"]),
+            ]
+        )
 
         def make() -> Cell:
             path, key = encoder.where()
             chosen = choose_rate([self.cell(one) for one in tuning]) if tuning else rate
             config = finetune_config(
-                self.study, place.task, arm, store=settings.path, split=place.split, encoder=path,
-                init="pretrained" if encoder.pretrained else "random", train_sites=place.direction.train,
-                test_sites=place.direction.test, label_fraction=about["fraction"], seed=seed_of(seed, again),
+                self.study,
+                place.task,
+                arm,
+                store=settings.path,
+                split=place.split,
+                encoder=path,
+                init="pretrained" if encoder.pretrained else "random",
+                train_sites=place.direction.train,
+                test_sites=place.direction.test,
+                label_fraction=about["fraction"],
+                seed=seed_of(seed, again),
                 **({} if chosen is None else {"learning_rate": chosen}),
-                **({"predict": "validation"} if about["stage"] == "tune" and place.task.job == "segment" else {}))
-            words = f"{about['stage']} {place.name} {about['direction']} f{place.fold} {arm_name} " \
-                    f"{100 * about['fraction']:g} s{seed}"
+                **({"predict": "validation"} if about["stage"] == "tune" and place.task.job == "segment" else {}),
+            )
+            words = (
+                f"{about['stage']} {place.name} {about['direction']} f{place.fold} {arm_name} "
+                f"{100 * about['fraction']:g} s{seed}"
+            )
             told = about if chosen is None else {**about, "learning_rate": chosen}
-            return make_cell(root, config, {"store": settings.fingerprint, "split": place.split_key, "encoder": key},
-                             words, told)
+            return make_cell(
+                root, config, {"store": settings.fingerprint, "split": place.split_key, "encoder": key}, words, told
+            )
 
         # classify scores every side at once, so that its candidates are the cells that are tested, too
         self.nodes[node] = Node(node, encoder.after, make, about, one_of=tuning)
@@ -124,24 +177,35 @@ class Plan:
             path, key = arm.encoder.resolve(), digest_path(arm.encoder)
             return _Encoder((), lambda: (path, key), True)
         if arm.pretrain is None or not config.uses_encoder:
-            made = architecture(self.root, pretrain_config(self.study, place.task.data, None).encoder,
-                                self.stores[place.task.data], write=self.write)
+            made = architecture(
+                self.root,
+                pretrain_config(self.study, place.task.data, None).encoder,
+                self.stores[place.task.data],
+                write=self.write,
+            )
             return _Encoder((), lambda: made, False)
         if sites := data.settings.pretrain_sites:
-            split, split_key = keep_split(self.root, pretrain_sides(self.stores[place.task.data].index, sites),
-                                          write=self.write)
+            split, split_key = keep_split(
+                self.root, pretrain_sides(self.stores[place.task.data].index, sites), write=self.write
+            )
         else:
             split, split_key = place.split, place.split_key
         node = f"pretrain/{place.task.data}/{split_key[:8]}/{arm_name}/s{seed}"
         if node not in self.nodes:
+
             def make() -> Cell:
                 full = pretrain_config(self.study, place.task.data, arm, store=data.path, split=split, seed=seed)
-                return make_cell(self.root, full, {"store": data.fingerprint, "split": split_key},
-                                 f"pretrain {place.task.data} {arm_name} s{seed}",
-                                 {"stage": "pretrain", "data": place.task.data, "arm": arm_name, "seed": seed})
+                return make_cell(
+                    self.root,
+                    full,
+                    {"store": data.fingerprint, "split": split_key},
+                    f"pretrain {place.task.data} {arm_name} s{seed}",
+                    {"stage": "pretrain", "data": place.task.data, "arm": arm_name, "seed": seed},
+                )
 
-            self.nodes[node] = Node(node, (), make, {"stage": "pretrain", "data": place.task.data, "arm": arm_name,
-                                                     "seed": seed})
+            self.nodes[node] = Node(
+                node, (), make, {"stage": "pretrain", "data": place.task.data, "arm": arm_name, "seed": seed}
+            )
         return _Encoder((node,), lambda: (self.cell(node).folder, self.cell(node).key), True)
 
     def _refuse_leak(self, name: str, arm: ArmSettings, store: Store, split: Any, direction: Direction) -> None:
@@ -151,10 +215,11 @@ class Plan:
         _, card = load_encoder(arm.encoder)
         table = store.index.merge(split, on="participant")
         if seen := seen_people(table[table["site"].isin(direction.test)], card):
-            raise WorkbenchError(f"arm {name}: {arm.encoder} has seen {len(seen)} people who are tested in "
-                                 f"'{direction.name}'", cause=f"for example {seen[0]}; a test on them measures memory "
-                                 "as well as transfer", remedy="pretrain without them, or set transductive: true, "
-                                 "which marks every number so")
+            raise WorkbenchError(
+                f"arm {name}: {arm.encoder} has seen {len(seen)} people who are tested in '{direction.name}'",
+                cause=f"for example {seen[0]}; a test on them measures memory as well as transfer",
+                remedy="pretrain without them, or set transductive: true, which marks every number so",
+            )
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ def choose_rate(candidates: list[Cell]) -> float:
     scores = {cell.about["learning_rate"]: validation_score(cell) for cell in candidates if cell.done}
     scores = {rate: score for rate, score in scores.items() if math.isfinite(score)}
     if not scores:
-        raise WorkbenchError("no candidate of the learning rate gave a validation score",
-                             remedy="see why these cells failed; a larger `validation` share may be needed")
+        raise WorkbenchError(
+            "no candidate of the learning rate gave a validation score",
+            remedy="see why these cells failed; a larger `validation` share may be needed",
+        )
     return min(scores, key=lambda rate: (-scores[rate], rate))
 
 
@@ -41,6 +43,9 @@ def validation_score(cell: Cell) -> float:
 def chosen_rates(cells: list[Cell]) -> pd.DataFrame:
     """What each tested cell of the plan learnt with: GROUP, fold, arm, seed, learning_rate."""
     columns = [*GROUP, "fold", "arm", "seed", "learning_rate"]
-    rows = [{name: cell.about[name] for name in columns} for cell in cells
-            if cell.about.get("stage") == "test" and "learning_rate" in cell.about]
+    rows = [
+        {name: cell.about[name] for name in columns}
+        for cell in cells
+        if cell.about.get("stage") == "test" and "learning_rate" in cell.about
+    ]
     return pd.DataFrame(rows, columns=columns).drop_duplicates(ignore_index=True)

@@ -30,17 +30,26 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
     """``report.html`` and ``results.md``, from the tables of ``run`` and the plan."""
     study, tables = plan.study, {name: run.read_table(name) for name in run.tables()}
     tasks = [_tables_of(name, run, plan, tables) for name in study.tasks]
-    parts = [f"<h1>{escape(study.title)}</h1>",
-             *(f"<p><span class=badge>{escape(badge)}</span></p>" for badge in badges(run, tasks)),
-             paragraph(lead(plan, tables["people"]), "lead"),
-             "<p class=note>" + " · ".join(f"<b>{escape(name)}</b>: {escape(told)}" for name, told in arm_words(plan))
-             + "</p>"]
+    parts = [
+        f"<h1>{escape(study.title)}</h1>",
+        *(f"<p><span class=badge>{escape(badge)}</span></p>" for badge in badges(run, tasks)),
+        paragraph(lead(plan, tables["people"]), "lead"),
+        "<p class=note>"
+        + " · ".join(f"<b>{escape(name)}</b>: {escape(told)}" for name, told in arm_words(plan))
+        + "</p>",
+    ]
     if outcome.failed:
-        parts.append(f"<p><b>{len(outcome.failed)} of {len(plan.nodes)} cells failed; the rest is reported.</b></p>"
-                     + table(pd.DataFrame({"cell": outcome.failed.keys(), "why": outcome.failed.values()})))
+        parts.append(
+            f"<p><b>{len(outcome.failed)} of {len(plan.nodes)} cells failed; the rest is reported.</b></p>"
+            + table(pd.DataFrame({"cell": outcome.failed.keys(), "why": outcome.failed.values()}))
+        )
     parts += _found(tasks)
-    parts += ["<ul class=note>", *(f"<li>{escape(told)}</li>" for told in caveats(plan, tables["arms"])),
-              "</ul>", _contents(tasks)]
+    parts += [
+        "<ul class=note>",
+        *(f"<li>{escape(told)}</li>" for told in caveats(plan, tables["arms"])),
+        "</ul>",
+        _contents(tasks),
+    ]
     for one in tasks:
         parts += section(one, list(study.arms), study.worst)
     parts.append('<h2 id="who">Who was used, who was not, and why</h2>')
@@ -55,28 +64,50 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
     with replacing(run.path / "report.html") as partial:
         partial.write_text(page(study.title, parts))
     with replacing(run.path / "results.md") as partial:
-        partial.write_text(as_markdown(study.title, badges(run, tasks), lead(plan, tables["people"]),
-                                       dict(arm_words(plan)), list(caveats(plan, tables["arms"])), tasks,
-                                       tables["flow"], methods(plan), facts(run, plan)))
+        partial.write_text(
+            as_markdown(
+                study.title,
+                badges(run, tasks),
+                lead(plan, tables["people"]),
+                dict(arm_words(plan)),
+                list(caveats(plan, tables["arms"])),
+                tasks,
+                tables["flow"],
+                methods(plan),
+                facts(run, plan),
+            )
+        )
 
 
 def badges(run: Run, tasks: list[TaskTables]) -> Iterator[str]:
     simulated = [one.name for one in tasks if one.store.simulated]
     where = "" if len(simulated) == len(tasks) else f" in {', '.join(simulated)}"
-    for name, on in ((f"SIMULATED DATA{where}", simulated), ("TRANSDUCTIVE: pretraining has seen people who are tested",
-                                                             run.provenance.get("transductive"))):
+    for name, on in (
+        (f"SIMULATED DATA{where}", simulated),
+        ("TRANSDUCTIVE: pretraining has seen people who are tested", run.provenance.get("transductive")),
+    ):
         if on:
             yield name
 
 
 def _tables_of(name: str, run: Run, plan: Plan, tables: dict[str, pd.DataFrame]) -> TaskTables:
-    mine = {key: table[table["task"] == name] for key, table in tables.items()
-            if key in ("people", "arms", "differences", "reached", "rates", "flow")}
+    mine = {
+        key: table[table["task"] == name]
+        for key, table in tables.items()
+        if key in ("people", "arms", "differences", "reached", "rates", "flow")
+    }
     times = tables["time_to_dice"]
     task = plan.study.tasks[name]
-    return TaskTables(name, task, {d.name: d for d in plan.directions[name]}, times=times[times["task"] == name],
-                      root=run.path, store=plan.stores[task.data],
-                      classes=_classes(run, mine["people"]), **mine)
+    return TaskTables(
+        name,
+        task,
+        {d.name: d for d in plan.directions[name]},
+        times=times[times["task"] == name],
+        root=run.path,
+        store=plan.stores[task.data],
+        classes=_classes(run, mine["people"]),
+        **mine,
+    )
 
 
 def _classes(run: Run, people: pd.DataFrame) -> tuple[str, ...]:
@@ -92,19 +123,26 @@ def _found(tasks: list[TaskTables]) -> Iterator[str]:
         yield paragraph("There is nothing to compare: no pair of arms has ended in the same place.")
     else:
         found = sum(clear(row) for row in main.itertuples())
-        yield paragraph(f"{found} of {counted(len(main), 'comparison')} {'shows' if found == 1 else 'show'} a "
-                        "difference (the interval excludes 0 and the corrected test rejects).")
+        yield paragraph(
+            f"{found} of {counted(len(main), 'comparison')} {'shows' if found == 1 else 'show'} a "
+            "difference (the interval excludes 0 and the corrected test rejects)."
+        )
     for one in tasks:
         if len(one.main):
-            yield (f"<h3>{escape(one.name)}, {escape(measure(str(one.metric)).words)}</h3>"
-                   + (sentences(one.main) if len(main) <= SENTENCES else table(short_rows(one.main))))
+            yield (
+                f"<h3>{escape(one.name)}, {escape(measure(str(one.metric)).words)}</h3>"
+                + (sentences(one.main) if len(main) <= SENTENCES else table(short_rows(one.main)))
+            )
     yield "</div>"
 
 
 def _contents(tasks: list[TaskTables]) -> str:
     names = [(f"task-{one.name}", one.name) for one in tasks] + [
-        ("who", "who was used"), ("methods", "methods"), ("fair", "what the arms share"),
-        ("again", "how to run it again")]
+        ("who", "who was used"),
+        ("methods", "methods"),
+        ("fair", "what the arms share"),
+        ("again", "how to run it again"),
+    ]
     return "<nav>" + "".join(f'<a href="#{escape(anchor)}">{escape(told)}</a>' for anchor, told in names) + "</nav>"
 
 
@@ -117,17 +155,30 @@ def _by_seed(people: pd.DataFrame) -> pd.DataFrame:
 
 def _fairness(fair: list[Setting]) -> Iterator[str]:
     def rows(of: list[Setting]) -> str:
-        return table(pd.DataFrame([{"job": s.group, "setting": s.name, "shared": _value(s.shared),
-                                    **{a: _value(v) for a, v in s.arms.items()}} for s in of]).fillna("as shared"),
-                     "none: what sets the arms apart is whether they were pretrained")
+        return table(
+            pd.DataFrame(
+                [
+                    {
+                        "job": s.group,
+                        "setting": s.name,
+                        "shared": _value(s.shared),
+                        **{a: _value(v) for a, v in s.arms.items()},
+                    }
+                    for s in of
+                ]
+            ).fillna("as shared"),
+            "none: what sets the arms apart is whether they were pretrained",
+        )
 
     other = [s for s in fair if s.arms]
     both = [s for s in other if s.shared is not None and None not in s.arms.values()]
     yield rows(both)
     if len(other) > len(both):
         yield folded("Settings that only some of the arms have", rows([s for s in other if s not in both]))
-    yield folded("All shared settings", table(pd.DataFrame(
-        [{"job": s.group, "setting": s.name, "value": str(s.shared)} for s in fair if not s.arms])))
+    yield folded(
+        "All shared settings",
+        table(pd.DataFrame([{"job": s.group, "setting": s.name, "value": str(s.shared)} for s in fair if not s.arms])),
+    )
 
 
 def _value(value: object) -> str:
@@ -139,20 +190,25 @@ def facts(run: Run, plan: Plan) -> dict[str, str]:
     made, cells, study = run.provenance, run.read_table("cells"), plan.study
     minutes = pd.to_numeric(cells["seconds"], errors="coerce").sum() / 60
     code = made["code"] if isinstance(made["code"], dict) else {"commit": made["code"]}
-    return {"command": f"workbench compare --config {run.path.name}/config.yaml --out {run.path.name}",
-            "code": f"workbench {made['workbench']}, commit {code.get('commit')}"
-                    + (", with changes that are not committed" if code.get("modified") else ""),
-            "Python": made["python"], "packages": ", ".join(f"{k} {v}" for k, v in made["packages"].items()),
-            "machine": f"{platform.machine()}, " + ", ".join(f"{k} {v}" for k, v in made["machine"].items()),
-            "seeds": f"pretraining {', '.join(map(str, study.seeds))}; fine-tuning "
-                     f"{', '.join(map(str, study.finetune_seeds))}; split {study.split_seed}",
-            "work": f"{counted(len(cells), 'cell')}, {minutes:.1f} minutes of work in all"}
+    return {
+        "command": f"workbench compare --config {run.path.name}/config.yaml --out {run.path.name}",
+        "code": f"workbench {made['workbench']}, commit {code.get('commit')}"
+        + (", with changes that are not committed" if code.get("modified") else ""),
+        "Python": made["python"],
+        "packages": ", ".join(f"{k} {v}" for k, v in made["packages"].items()),
+        "machine": f"{platform.machine()}, " + ", ".join(f"{k} {v}" for k, v in made["machine"].items()),
+        "seeds": f"pretraining {', '.join(map(str, study.seeds))}; fine-tuning "
+        f"{', '.join(map(str, study.finetune_seeds))}; split {study.split_seed}",
+        "work": f"{counted(len(cells), 'cell')}, {minutes:.1f} minutes of work in all",
+    }
 
 
 def _provenance(run: Run, plan: Plan) -> Iterator[str]:
     told, cells = facts(run, plan), run.read_table("cells")
-    yield paragraph("Every number of this page, and every person's, is in results/ beside it, as CSV and as parquet: "
-                    "people, arms, differences, time_to_dice, reached, rates, flow, cells.")
+    yield paragraph(
+        "Every number of this page, and every person's, is in results/ beside it, as CSV and as parquet: "
+        "people, arms, differences, time_to_dice, reached, rates, flow, cells."
+    )
     yield table(pd.DataFrame({"": told.keys(), "what": list(told.values())}))
     yield f"<details><summary>Configuration</summary><pre>{escape((run.path / 'config.yaml').read_text())}</pre>"
     yield "</details>" + folded("Cells", table(cells))

@@ -17,8 +17,10 @@ def sentences(rows: pd.DataFrame) -> str:
     for row in rows.itertuples():
         better = (row.difference > 0) == (measure(row.metric).better == "higher")
         kind = ("better" if better else "worse") if clear(row) else "none"
-        items.append(f"<li class={kind}><span class=place>{escape(row.direction)}, {100 * row.fraction:g} % of the "
-                     f"labels.</span> {_bold(row.verdict)}</li>")
+        items.append(
+            f"<li class={kind}><span class=place>{escape(row.direction)}, {100 * row.fraction:g} % of the "
+            f"labels.</span> {_bold(row.verdict)}</li>"
+        )
     return f"<ul class=says>{''.join(items)}</ul>"
 
 
@@ -37,8 +39,9 @@ def arm_rows(rows: pd.DataFrame) -> pd.DataFrame:
         rows = rows[rows["metric"] != "missed"]
     rows["arm"] += np.where(rows["transductive"].astype(bool), " (transductive)", "")
     rows["told"] = [interval(r.metric, r.estimate, r.low, r.high) for r in rows.itertuples()]
-    rows["metric"] = [measure(m).words + (", less is better" if measure(m).better == "lower" else "")
-                      for m in rows["metric"]]
+    rows["metric"] = [
+        measure(m).words + (", less is better" if measure(m).better == "lower" else "") for m in rows["metric"]
+    ]
     rows["fraction"] = rows["fraction"].map(lambda f: f"{100 * f:g} %")
     place = [*GROUP[1:], "arm"]
     wide = rows.pivot_table("told", place, "metric", aggfunc="first", sort=False)
@@ -63,11 +66,24 @@ def interval(metric: str, estimate: float, low: float, high: float, *, signed: b
 
 def short_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The verdicts as a table, where there are too many for sentences."""
-    return pd.DataFrame([{
-        "direction": r.direction, "labels": f"{100 * r.fraction:g} %", "comparison": f"{r.a} − {r.b}",
-        "difference [95 % interval]": interval(r.metric, r.difference, r.low, r.high, signed=True), "people": r.n,
-        "p (Holm)": _p(r.p_holm), "verdict": "no difference shown" if not clear(r) else
-        f"▲ {r.a} is higher" if r.difference > 0 else f"▼ {r.a} is lower"} for r in rows.itertuples()])
+    return pd.DataFrame(
+        [
+            {
+                "direction": r.direction,
+                "labels": f"{100 * r.fraction:g} %",
+                "comparison": f"{r.a} − {r.b}",
+                "difference [95 % interval]": interval(r.metric, r.difference, r.low, r.high, signed=True),
+                "people": r.n,
+                "p (Holm)": _p(r.p_holm),
+                "verdict": "no difference shown"
+                if not clear(r)
+                else f"▲ {r.a} is higher"
+                if r.difference > 0
+                else f"▼ {r.a} is lower",
+            }
+            for r in rows.itertuples()
+        ]
+    )
 
 
 def _effect(value: float) -> str:
@@ -80,23 +96,47 @@ def _p(value: float) -> str:
 
 def difference_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """For reading: every comparison with its test and effect sizes."""
-    return pd.DataFrame([{
-        "measure": measure(r.metric).words, "comparison": f"{r.a} − {r.b}", "direction": r.direction,
-        "labels": f"{100 * r.fraction:g} %", "difference": interval(r.metric, r.difference, r.low, r.high, signed=True),
-        "people": r.n, "pretrainings": r.seeds, "test": r.test, "p": _p(r.p),
-        "p (Holm)": f"{_p(r.p_holm)} (of {int(r.comparisons)})", "Cohen's dz": _effect(r.dz),
-        "rank-biserial": _effect(r.rank_biserial),
-        "detectable": "none" if r.detectable > measure(r.metric).most else
-        measure(r.metric).number(r.detectable) if np.isfinite(r.detectable) else ""}
-        for r in rows.itertuples() if is_shown(r.metric)])
+    return pd.DataFrame(
+        [
+            {
+                "measure": measure(r.metric).words,
+                "comparison": f"{r.a} − {r.b}",
+                "direction": r.direction,
+                "labels": f"{100 * r.fraction:g} %",
+                "difference": interval(r.metric, r.difference, r.low, r.high, signed=True),
+                "people": r.n,
+                "pretrainings": r.seeds,
+                "test": r.test,
+                "p": _p(r.p),
+                "p (Holm)": f"{_p(r.p_holm)} (of {int(r.comparisons)})",
+                "Cohen's dz": _effect(r.dz),
+                "rank-biserial": _effect(r.rank_biserial),
+                "detectable": "none"
+                if r.detectable > measure(r.metric).most
+                else measure(r.metric).number(r.detectable)
+                if np.isfinite(r.detectable)
+                else "",
+            }
+            for r in rows.itertuples()
+            if is_shown(r.metric)
+        ]
+    )
 
 
 def reached_rows(rows: pd.DataFrame) -> pd.DataFrame:
     def say(value: float) -> str:
         return f"{value:,.0f}" if np.isfinite(value) else "not reached"
 
-    return pd.DataFrame([{
-        "arm": r.arm, "Dice at the end": f"{r.final:.3f}", f"steps to Dice {r.goal:.3f}": say(r.steps),
-        "95 % interval": "" if np.isnan(r.steps_low) else f"{say(r.steps_low)} to {say(r.steps_high)}",
-        "minutes": f"{r.minutes:.1f}" if np.isfinite(r.minutes) else "", "validation people": r.n}
-        for r in rows.itertuples()])
+    return pd.DataFrame(
+        [
+            {
+                "arm": r.arm,
+                "Dice at the end": f"{r.final:.3f}",
+                f"steps to Dice {r.goal:.3f}": say(r.steps),
+                "95 % interval": "" if np.isnan(r.steps_low) else f"{say(r.steps_low)} to {say(r.steps_high)}",
+                "minutes": f"{r.minutes:.1f}" if np.isfinite(r.minutes) else "",
+                "validation people": r.n,
+            }
+            for r in rows.itertuples()
+        ]
+    )

@@ -71,8 +71,10 @@ def section(of: TaskTables, arms: list[str], count: int) -> Iterator[str]:
     yield "<p class=note>Estimate [95 % interval]; every arm of a direction is measured on the same people.</p>"
     if len(of.main):
         yield "<h3>Paired differences</h3>" + figures.forest(of.main, shown.scale, shown.words, shown.better)
-        yield folded("Every comparison and measure: effect sizes, tests, detectable differences",
-                     table(difference_rows(of.differences)))
+        yield folded(
+            "Every comparison and measure: effect sizes, tests, detectable differences",
+            table(difference_rows(of.differences)),
+        )
     rows = of.arms[of.arms["metric"] == metric]
     if rows["fraction"].nunique() > 1:
         yield "<h3>By share of the labels</h3>" + figures.by_fraction(rows, shown.scale, shown.words, colours)
@@ -92,11 +94,14 @@ def section(of: TaskTables, arms: list[str], count: int) -> Iterator[str]:
 
 
 def _what(of: TaskTables) -> str:
-    settings = ", ".join(f"{k}: {', '.join(map(str, v)) if isinstance(v, list | tuple) else v}"
-                         for k, v in of.task.settings.items())
+    settings = ", ".join(
+        f"{k}: {', '.join(map(str, v)) if isinstance(v, list | tuple) else v}" for k, v in of.task.settings.items()
+    )
     sides = of.flow[(of.flow["task"] == of.name) & (of.flow["kind"] == "side")]
-    who = "; ".join(f"{direction}: " + ", ".join(f"{row.people} {row.what}" for row in one.itertuples())
-                    for direction, one in sides.groupby("direction", sort=False))
+    who = "; ".join(
+        f"{direction}: " + ", ".join(f"{row.people} {row.what}" for row in one.itertuples())
+        for direction, one in sides.groupby("direction", sort=False)
+    )
     return f"{of.task.job} ({settings}). People by direction: {who}."
 
 
@@ -110,14 +115,17 @@ def _folded_after(named: list[tuple[str, str]]) -> Iterator[str]:
 def _people(of: TaskTables, metric: str, colours: Mapping[str, str]) -> str:
     values, shown = measured(of.people), measure(metric)
     rows = values[(values["metric"] == metric) & (values["fraction"] == values["fraction"].max())]
-    return (figures.people(rows, shown.scale, shown.words, list(of.directions), colours)
-            + "<p class=note>With the most labels. A point a person, a grey line the same person under each arm, a "
-            "black line the mean.</p>")
+    return (
+        figures.people(rows, shown.scale, shown.words, list(of.directions), colours)
+        + "<p class=note>With the most labels. A point a person, a grey line the same person under each arm, a "
+        "black line the mean.</p>"
+    )
 
 
 def _truths(of: TaskTables) -> pd.DataFrame:
-    rows = of.people[(of.people["fraction"] == of.people["fraction"].max())
-                     & of.people["metric"].isin(["score", "truth"])]
+    rows = of.people[
+        (of.people["fraction"] == of.people["fraction"].max()) & of.people["metric"].isin(["score", "truth"])
+    ]
     return rows.pivot_table("value", ["direction", "arm", "participant"], "metric", aggfunc="mean").reset_index()
 
 
@@ -126,12 +134,18 @@ def _time(of: TaskTables, colours: Mapping[str, str]) -> Iterator[str]:
     for (direction, fraction), one in of.times.groupby(["direction", "fraction"], sort=False):
         reached = of.reached[(of.reached["direction"] == direction) & (of.reached["fraction"] == fraction)]
         goal = float(reached["goal"].iloc[0]) if len(reached) else np.nan
-        blocks.append((f"Time to Dice: {direction}, {100 * float(fraction):g} % of the labels",
-                       figures.time_to_dice(one, colours, goal) + table(reached_rows(reached), "")))
+        blocks.append(
+            (
+                f"Time to Dice: {direction}, {100 * float(fraction):g} % of the labels",
+                figures.time_to_dice(one, colours, goal) + table(reached_rows(reached), ""),
+            )
+        )
     if blocks:
         yield from _folded_after(blocks)
-        yield ('<p class=note>On the validation people, on the prepared grid; the band is a 95 % interval over them. '
-               "The dashed line is 95 % of the Dice at which the reference ends.</p>")
+        yield (
+            "<p class=note>On the validation people, on the prepared grid; the band is a 95 % interval over them. "
+            "The dashed line is 95 % of the Dice at which the reference ends.</p>"
+        )
 
 
 def _classes(of: TaskTables, colours: Mapping[str, str]) -> Iterator[str]:
@@ -139,12 +153,20 @@ def _classes(of: TaskTables, colours: Mapping[str, str]) -> Iterator[str]:
     scores = scores[scores["fraction"] == scores["fraction"].max()]
     blocks = []
     for direction, one in scores.groupby("direction", sort=False):
-        brier = of.arms[(of.arms["metric"] == "brier") & (of.arms["direction"] == direction)
-                        & (of.arms["fraction"] == of.arms["fraction"].max())].set_index("arm")
-        told = {str(arm): f"(Brier {interval('brier', row.estimate, row.low, row.high)})"
-                for arm, row in brier.iterrows()}
-        blocks.append((f"Calibration and every person: {direction}",
-                       figures.calibration(one, colours, told) + figures.by_class(one, colours, of.classes)))
+        brier = of.arms[
+            (of.arms["metric"] == "brier")
+            & (of.arms["direction"] == direction)
+            & (of.arms["fraction"] == of.arms["fraction"].max())
+        ].set_index("arm")
+        told = {
+            str(arm): f"(Brier {interval('brier', row.estimate, row.low, row.high)})" for arm, row in brier.iterrows()
+        }
+        blocks.append(
+            (
+                f"Calibration and every person: {direction}",
+                figures.calibration(one, colours, told) + figures.by_class(one, colours, of.classes),
+            )
+        )
     yield from _folded_after(blocks)
 
 
@@ -157,17 +179,23 @@ def _worst(of: TaskTables, metric: str, count: int) -> Iterator[str]:
     said = [interval(by, value, np.nan, np.nan) for value in worst["value"]]
     shown = worst.assign(value=said).rename(columns={"value": measure(by).words})
     if of.task.job == "segment":
-        yield (f'<p class="note key"><i style="border-color:{TRUTH}"></i>truth<i style="border-color:{FOUND}"></i>found'
-               f". Above each: Dice of {escape(' / '.join(of.task.settings.get('structures', DEFAULT)))}. Left of "
-               "the person is on the left. Each person is shown once, with every arm.</p>")
+        yield (
+            f'<p class="note key"><i style="border-color:{TRUTH}"></i>truth<i style="border-color:{FOUND}"></i>found'
+            f". Above each: Dice of {escape(' / '.join(of.task.settings.get('structures', DEFAULT)))}. Left of "
+            "the person is on the left. Each person is shown once, with every arm.</p>"
+        )
         yield from case_figures(of.people, worst, of.name, of.root, of.store)
         yield folded("As a table", table(one_direction(shown)))
     else:
         rows = _with_truth(shown, of)
         yield table(one_direction(rows))
         said, truth = [c for c in rows if str(c).startswith("predicted")], "truth" if "truth" in rows else None
-        told = [f"{row['arm']} ({row['direction']}): " + ", ".join(f"{c} {row[c]}" for c in said)
-                + (f", truth {row[truth]}" if truth else "") for _, row in rows.iterrows()]
+        told = [
+            f"{row['arm']} ({row['direction']}): "
+            + ", ".join(f"{c} {row[c]}" for c in said)
+            + (f", truth {row[truth]}" if truth else "")
+            for _, row in rows.iterrows()
+        ]
         yield folded("Their scans", "".join(scan_figures(rows.assign(told=told), of.store)))
 
 
@@ -190,9 +218,13 @@ def _rates(of: TaskTables) -> Iterator[str]:
     if len(offered) < 2 or not len(of.rates):
         return
     ends = {min(offered), max(offered)}
-    rates = of.rates.assign(told=[f"{r:g}{' *' if r in ends else ''}" for r in of.rates["learning_rate"]],
-                            fraction=of.rates["fraction"].map(lambda f: f"{100 * f:g} %"))
+    rates = of.rates.assign(
+        told=[f"{r:g}{' *' if r in ends else ''}" for r in of.rates["learning_rate"]],
+        fraction=of.rates["fraction"].map(lambda f: f"{100 * f:g} %"),
+    )
     wide = rates.pivot_table("told", ["direction", "fraction", "fold"], "arm", aggfunc="first", sort=False)
-    yield folded("Learning rates that the arms chose", table(wide.reset_index().rename_axis(columns=None)
-                                                            .rename(columns={"fraction": "labels"}))
-                 + "<p class=note>* at the end of the candidates: a better one may lie beyond.</p>")
+    yield folded(
+        "Learning rates that the arms chose",
+        table(wide.reset_index().rename_axis(columns=None).rename(columns={"fraction": "labels"}))
+        + "<p class=note>* at the end of the candidates: a better one may lie beyond.</p>",
+    )

@@ -11,8 +11,21 @@ from workbench.pretrain.config import PretrainConfig
 from workbench.study.config import StudyConfig
 from workbench.study.parts import ArmSettings, TaskSettings
 
-OURS = {"out", "store", "split", "cohort", "encoder", "init", "train_sites", "test_sites", "label_fraction",
-        "label_seed", "seed", "transductive", "predict"}  # set for each cell; `encoder` of pretraining is another thing
+OURS = {
+    "out",
+    "store",
+    "split",
+    "cohort",
+    "encoder",
+    "init",
+    "train_sites",
+    "test_sites",
+    "label_fraction",
+    "label_seed",
+    "seed",
+    "transductive",
+    "predict",
+}  # set for each cell; `encoder` of pretraining is another thing
 NOWHERE = Path("not-yet")
 FINETUNE: dict[str, type[FinetuneConfig]] = {"segment": SegmentConfig, "classify": ClassifyConfig}
 
@@ -23,8 +36,11 @@ def merged(*layers: dict[str, Any]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             old = out.get(key)
-            if isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == \
-                    old.get("name"):
+            if (
+                isinstance(old, dict)
+                and isinstance(value, dict)
+                and value.get("name", old.get("name")) == old.get("name")
+            ):
                 out[key] = merged(old, value)
             else:
                 out[key] = value
@@ -56,8 +72,17 @@ def finetune_config(study: StudyConfig, task: TaskSettings, arm: ArmSettings | N
         if "learning_rate" in layers:
             raise ConfigError("learning_rate and learning_rates are both given", remedy="keep one of them")
         layers["learning_rate"] = task.learning_rates[0]
-    values = {**layers, "out": NOWHERE, "store": NOWHERE, "split": NOWHERE, "encoder": NOWHERE, "init": "random",
-              "label_seed": study.split_seed, "transductive": study.transductive, **ours}
+    values = {
+        **layers,
+        "out": NOWHERE,
+        "store": NOWHERE,
+        "split": NOWHERE,
+        "encoder": NOWHERE,
+        "init": "random",
+        "label_seed": study.split_seed,
+        "transductive": study.transductive,
+        **ours,
+    }
     return kind.build(values)
 
 
@@ -72,5 +97,8 @@ def takes_part(study: StudyConfig, name: str, task: str) -> bool:
 
 def _refuse(values: dict[str, Any], names: set[str], job: str) -> None:
     if set_by_us := sorted(names & set(values)):
-        raise ConfigError(f"{job}: {', '.join(set_by_us)} may not be set in a study",
-                          cause="the study sets it for each cell", remedy="take it out; see seeds, directions")
+        raise ConfigError(
+            f"{job}: {', '.join(set_by_us)} may not be set in a study",
+            cause="the study sets it for each cell",
+            remedy="take it out; see seeds, directions",
+        )

@@ -36,23 +36,30 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
     with start_run(config, overwrite=overwrite, seed=list(config.seeds)) as run:
         prepared = _prepare(data, run)
         if prepared.failed:
-            raise ConfigError(f"{config.out}: the data could not be prepared", cause="; ".join(
-                f"{node}: {why}" for node, why in prepared.failed.items()), remedy="correct the cause and run it again")
+            raise ConfigError(
+                f"{config.out}: the data could not be prepared",
+                cause="; ".join(f"{node}: {why}" for node, why in prepared.failed.items()),
+                remedy="correct the cause and run it again",
+            )
         plan = Plan(config, data)
         outcome = execute(list(plan.nodes.values()), run.path, config.workers)
-        run.note(simulated=any(store.simulated for store in plan.stores.values()), failed=outcome.failed,
-                 minutes_now=round((time.monotonic() - began) / 60, 2))
+        run.note(
+            simulated=any(store.simulated for store in plan.stores.values()),
+            failed=outcome.failed,
+            minutes_now=round((time.monotonic() - began) / 60, 2),
+        )
         write_tables(run, plan, outcome)
         from workbench.study.report import write_report
 
         write_report(run, plan, outcome, fair)
         if outcome.failed:
             first = list(outcome.failed)
-            raise RunsFailed(f"{config.out}: {len(first)} of {len(plan.nodes)} cells failed",
-                             cause="\n          ".join([f"{n}: {outcome.failed[n]}" for n in first[:5]]
-                                                       + ["…"] * (len(first) > 5)),
-                             remedy=f"{config.out / 'logs'} holds what each printed; the same command does the failed "
-                                    "ones again. The report is of the others")
+            raise RunsFailed(
+                f"{config.out}: {len(first)} of {len(plan.nodes)} cells failed",
+                cause="\n          ".join([f"{n}: {outcome.failed[n]}" for n in first[:5]] + ["…"] * (len(first) > 5)),
+                remedy=f"{config.out / 'logs'} holds what each printed; the same command does the failed "
+                "ones again. The report is of the others",
+            )
     return run
 
 
@@ -61,16 +68,22 @@ def _keep_finished(out: Path) -> None:
     done = [Run(path.parent).status for path in out.glob("cells/*/status.json")]
     seconds = [float(status.get("seconds", 0)) for status in done if status.get("state") == "ok"]
     if seconds:
-        raise ConfigError(f"{out}: --overwrite would delete {len(seconds)} finished cells",
-                          cause=f"they took {sum(seconds) / 60:.0f} minutes; after a change of settings a study needs "
-                                "no --overwrite: it does again what the change concerns, and nothing else",
-                          remedy="leave --overwrite out, or delete the folder first if its cells are not wanted")
+        raise ConfigError(
+            f"{out}: --overwrite would delete {len(seconds)} finished cells",
+            cause=f"they took {sum(seconds) / 60:.0f} minutes; after a change of settings a study needs "
+            "no --overwrite: it does again what the change concerns, and nothing else",
+            remedy="leave --overwrite out, or delete the folder first if its cells are not wanted",
+        )
 
 
 def _prepare(data: dict[str, Data], run: Run) -> Outcome:
     """One after the other: these jobs use all cores by themselves."""
-    nodes = [Node(f"data/{cell.name}", tuple(f"data/{c.name}" for c in one.cells[:i]), partial(_same, cell), cell.about)
-             for one in data.values() if not one.ready for i, cell in enumerate(one.cells)]
+    nodes = [
+        Node(f"data/{cell.name}", tuple(f"data/{c.name}" for c in one.cells[:i]), partial(_same, cell), cell.about)
+        for one in data.values()
+        if not one.ready
+        for i, cell in enumerate(one.cells)
+    ]
     return execute(nodes, run.path, 1, "data") if nodes else Outcome()
 
 
@@ -88,8 +101,9 @@ def plan_study(config: StudyConfig) -> str:
     data = plan_all_data(config)
     lines = [f"{cell.name}  {_state(cell)}" for one in data.values() for cell in one.cells]
     if not all(one.ready for one in data.values()):
-        return "\n".join([*lines, "the other cells are named once the data are prepared: folds and sites come from "
-                          "them"])
+        return "\n".join(
+            [*lines, "the other cells are named once the data are prepared: folds and sites come from them"]
+        )
     plan = Plan(config, data, write=False)
     done: list[tuple[dict[str, Any], float]] = []
     left: dict[str, dict[str, Any]] = {}  # by key: several nodes may be the same cell
@@ -104,8 +118,13 @@ def plan_study(config: StudyConfig) -> str:
             done.append((node.about, float(Run(cell.folder).status.get("seconds", 0.0))))
         else:
             left[cell.key] = node.about
-    return "\n".join([*lines, f"{len(plan.nodes)} cells, {len(done)} done, {len(plan.nodes) - len(done)} to do",
-                      told(len(done), len(left), *minutes_left(done, list(left.values()), config.workers))])
+    return "\n".join(
+        [
+            *lines,
+            f"{len(plan.nodes)} cells, {len(done)} done, {len(plan.nodes) - len(done)} to do",
+            told(len(done), len(left), *minutes_left(done, list(left.values()), config.workers)),
+        ]
+    )
 
 
 def _state(cell: Cell) -> str:

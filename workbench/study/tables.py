@@ -23,12 +23,21 @@ def write_tables(run: Run, plan: Plan, outcome: Outcome) -> None:
     people, times = person_table(list(done.values())), time_table(list(done.values()))
     run.note(transductive=bool(people["transductive"].any()))
     study = plan.study
-    specificity = {name: finetune_config(study, task, None).model_dump()["specificity"]
-                   for name, task in study.tasks.items() if task.job == "classify"}
-    tables = {"people": people, "arms": arm_table(people, specificity),
-              "differences": difference_table(people, study.pairs()), "time_to_dice": times,
-              "reached": reached_table(times, study.reference), "rates": chosen_rates(list(done.values())),
-              "flow": flow_table(plan, people, list(done.values())), "cells": cell_table(plan, outcome)}
+    specificity = {
+        name: finetune_config(study, task, None).model_dump()["specificity"]
+        for name, task in study.tasks.items()
+        if task.job == "classify"
+    }
+    tables = {
+        "people": people,
+        "arms": arm_table(people, specificity),
+        "differences": difference_table(people, study.pairs()),
+        "time_to_dice": times,
+        "reached": reached_table(times, study.reference),
+        "rates": chosen_rates(list(done.values())),
+        "flow": flow_table(plan, people, list(done.values())),
+        "cells": cell_table(plan, outcome),
+    }
     for name, table in tables.items():
         table = in_order(table, plan)
         run.write_table(name, table)
@@ -41,12 +50,23 @@ def in_order(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     study = plan.study
     directions = [d.name for task in study.tasks for d in plan.directions[task]]
     fractions = [f for task in study.tasks.values() for f in task.fractions]
-    orders: dict[str, list] = {"task": list(study.tasks), "direction": list(dict.fromkeys(directions)),
-              "fraction": list(dict.fromkeys(fractions)), "metric": list(SHOWN), "arm": list(study.arms)}
+    orders: dict[str, list] = {
+        "task": list(study.tasks),
+        "direction": list(dict.fromkeys(directions)),
+        "fraction": list(dict.fromkeys(fractions)),
+        "metric": list(SHOWN),
+        "arm": list(study.arms),
+    }
     if "data" in table or "node" in table or not len(table):
         return table
-    keys = pd.DataFrame({name: [order.index(v) if v in order else len(order) for v in table[name]]
-                         for name, order in orders.items() if name in table}, index=table.index)
+    keys = pd.DataFrame(
+        {
+            name: [order.index(v) if v in order else len(order) for v in table[name]]
+            for name, order in orders.items()
+            if name in table
+        },
+        index=table.index,
+    )
     return table.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
 
 
@@ -54,12 +74,30 @@ def cell_table(plan: Plan, outcome: Outcome) -> pd.DataFrame:
     """A row a cell of the plan: what it is, how it ended, seconds, folder."""
     rows = []
     for one in plan.data.values():
-        rows += [{"node": f"data/{c.name}", "stage": "data", "state": c.state, "why": "", "cell": c.name,
-                  "seconds": Run(c.folder).status.get("seconds"), "job": c.config.job} for c in one.cells]
+        rows += [
+            {
+                "node": f"data/{c.name}",
+                "stage": "data",
+                "state": c.state,
+                "why": "",
+                "cell": c.name,
+                "seconds": Run(c.folder).status.get("seconds"),
+                "job": c.config.job,
+            }
+            for c in one.cells
+        ]
     for node in plan.nodes.values():
         cell = outcome.cells.get(node.id)
-        rows.append({"node": node.id, **node.about, **({} if cell is None else cell.about),
-                     "state": "ok" if cell else "failed", "why": outcome.failed.get(node.id, ""),
-                     "cell": cell.name if cell else "", "job": cell.config.job if cell else "",
-                     "seconds": Run(cell.folder).status.get("seconds") if cell else None})
+        rows.append(
+            {
+                "node": node.id,
+                **node.about,
+                **({} if cell is None else cell.about),
+                "state": "ok" if cell else "failed",
+                "why": outcome.failed.get(node.id, ""),
+                "cell": cell.name if cell else "",
+                "job": cell.config.job if cell else "",
+                "seconds": Run(cell.folder).status.get("seconds") if cell else None,
+            }
+        )
     return pd.DataFrame(rows)

@@ -54,11 +54,22 @@ def reached_table(times: pd.DataFrame, reference: str) -> pd.DataFrame:
             each = _first(curve[draws].mean(axis=1), steps, goals)
             low, high = np.quantile(each, [0.025, 0.975], method="nearest") if len(wide) > 1 else (np.nan, np.nan)
             at = one[(one["arm"] == arm) & (one["step"] == found)]["seconds"]
-            rows.append({**dict(zip(GROUP, names, strict=True)), "arm": arm, "goal": goal,
-                         "final": float(curve[:, -1].mean()), "steps": found, "steps_low": low, "steps_high": high,
-                         "minutes": float(at.mean()) / 60 if len(at) else np.inf, "n": len(wide)})
-    return pd.DataFrame(rows, columns=[*GROUP, "arm", "goal", "final", "steps", "steps_low", "steps_high", "minutes",
-                                       "n"])
+            rows.append(
+                {
+                    **dict(zip(GROUP, names, strict=True)),
+                    "arm": arm,
+                    "goal": goal,
+                    "final": float(curve[:, -1].mean()),
+                    "steps": found,
+                    "steps_low": low,
+                    "steps_high": high,
+                    "minutes": float(at.mean()) / 60 if len(at) else np.inf,
+                    "n": len(wide),
+                }
+            )
+    return pd.DataFrame(
+        rows, columns=[*GROUP, "arm", "goal", "final", "steps", "steps_low", "steps_high", "minutes", "n"]
+    )
 
 
 def _first(curves: np.ndarray, steps: np.ndarray, goals: np.ndarray) -> np.ndarray:

@@ -22,12 +22,16 @@ def lead(plan: Plan, people: pd.DataFrame) -> str:
         tested = people[people["task"] == name]
         kind = "segmentation" if task.job == "segment" else "prediction"
         sites = tested["site"].nunique()
-        tasks.append(f"{name} ({kind}; {counted(tested['participant'].nunique(), 'person', 'people')} tested, of "
-                     f"{counted(sites, 'site')})")
+        tasks.append(
+            f"{name} ({kind}; {counted(tested['participant'].nunique(), 'person', 'people')} tested, of "
+            f"{counted(sites, 'site')})"
+        )
     prepared = sum(store.index["participant"].nunique() for store in plan.stores.values())
-    return (f"{counted(len(study.arms), 'arm')} ({', '.join(study.arms)}) compared in "
-            f"{counted(len(study.tasks), 'task')}: {'; '.join(tasks)}. Each is compared with “{study.reference}” on "
-            f"the same people. {counted(prepared, 'person was', 'people were')} prepared.")
+    return (
+        f"{counted(len(study.arms), 'arm')} ({', '.join(study.arms)}) compared in "
+        f"{counted(len(study.tasks), 'task')}: {'; '.join(tasks)}. Each is compared with “{study.reference}” on "
+        f"the same people. {counted(prepared, 'person was', 'people were')} prepared."
+    )
 
 
 def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -40,11 +44,16 @@ def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
             told = ", ".join([f"pretrained here ({layers.get('name', 'volta')})", *changed, *own])
         elif arm.encoder is not None:
             card = load_encoder(arm.encoder)[1]
-            made = f"pretrained elsewhere ({card.objective}, {counted(card.steps, 'step')} on " \
-                   f"{counted(len(card.participants), 'person', 'people')}" + (", SIMULATED" if card.simulated else "")
+            made = (
+                f"pretrained elsewhere ({card.objective}, {counted(card.steps, 'step')} on "
+                f"{counted(len(card.participants), 'person', 'people')}" + (", SIMULATED" if card.simulated else "")
+            )
             told = ", ".join([f"{made}; {arm.encoder.name})", *own])
-        elif any(uses_encoder(plan.study, task, arm) for task_name, task in plan.study.tasks.items()
-                 if takes_part(plan.study, name, task_name)):
+        elif any(
+            uses_encoder(plan.study, task, arm)
+            for task_name, task in plan.study.tasks.items()
+            if takes_part(plan.study, name, task_name)
+        ):
             told = ", ".join(["not pretrained, random weights", *own])
         else:
             told = ", ".join(["without an encoder", *own])
@@ -55,68 +64,102 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
     """What limits every number of this report."""
     study = plan.study
     if arms["simulated"].any():
-        yield ("People who are tested are simulated: this shows that the protocol works and how to read it, nothing "
-               "about patients.")
+        yield (
+            "People who are tested are simulated: this shows that the protocol works and how to read it, nothing "
+            "about patients."
+        )
     if arms["transductive"].any():
         yield "Transductive: where it says so, pretraining has seen the people who are tested, without their labels."
     if any(arm.pretrained for arm in study.each_arm().values()):
         if len(study.seeds) == 1:
-            yield ("Each arm was pretrained from one seed"
-                   + (" and fine-tuned from one" if len(study.finetune_seeds) == 1 else "")
-                   + ": the intervals hold for these trainings, and how much others would change is not in them "
-                   "(set seeds to have it).")
+            yield (
+                "Each arm was pretrained from one seed"
+                + (" and fine-tuned from one" if len(study.finetune_seeds) == 1 else "")
+                + ": the intervals hold for these trainings, and how much others would change is not in them "
+                "(set seeds to have it)."
+            )
         else:
-            yield (f"Each arm was pretrained {len(study.seeds)} times with other seeds; the intervals have the "
-                   "variation between pretrainings in them as well as that between people"
-                   + (", and with so few of them they are wide." if len(study.seeds) < 4 else "."))
+            yield (
+                f"Each arm was pretrained {len(study.seeds)} times with other seeds; the intervals have the "
+                "variation between pretrainings in them as well as that between people"
+                + (", and with so few of them they are wide." if len(study.seeds) < 4 else ".")
+            )
     if fewer := study.fewer_seeds():
-        yield "Fewer pretrainings: " + "; ".join(f"{name}: {n} of {len(study.seeds)}" for name, n in fewer.items()) + (
-            ". Where it is one, how much another would change is not in the interval.")
-    short = {name: task.folds or study.folds for name, task in study.tasks.items()
-             if study.run_folds and study.run_folds < (task.folds or study.folds)}
+        yield (
+            "Fewer pretrainings: "
+            + "; ".join(f"{name}: {n} of {len(study.seeds)}" for name, n in fewer.items())
+            + (". Where it is one, how much another would change is not in the interval.")
+        )
+    short = {
+        name: task.folds or study.folds
+        for name, task in study.tasks.items()
+        if study.run_folds and study.run_folds < (task.folds or study.folds)
+    }
     if short:
-        yield "Not all folds were run: " + "; ".join(f"{name}: {study.run_folds} of {all_}"
-                                                     for name, all_ in short.items()) + "."
+        yield (
+            "Not all folds were run: "
+            + "; ".join(f"{name}: {study.run_folds} of {all_}" for name, all_ in short.items())
+            + "."
+        )
     primary = arms[arms["metric"].isin(PRIMARY)]
     if len(few := primary[primary["n"] < FEW]):
-        yield (f"Fewer than {FEW} people are tested in {counted(few.groupby(['task', 'direction']).ngroups, 'place')}: "
-               "intervals are too narrow there.")
-    yield ("“No difference shown” is not “no difference”: each such sentence says which difference these people would "
-           "have shown.")
+        yield (
+            f"Fewer than {FEW} people are tested in {counted(few.groupby(['task', 'direction']).ngroups, 'place')}: "
+            "intervals are too narrow there."
+        )
+    yield (
+        "“No difference shown” is not “no difference”: each such sentence says which difference these people would "
+        "have shown."
+    )
 
 
 def methods(plan: Plan) -> str:
     """A paragraph to paste into a paper."""
     study = plan.study
-    told = [f"Arms ({', '.join(study.arms)}) were compared on the same people under the same settings, except "
-            f"{', '.join(study.compares)}.",
-            f"People, not scans, were split ({study.folds} folds, {study.run_folds or study.folds} of them run, seed "
-            f"{study.split_seed}, stratified by {' and '.join(study.stratify)}); scans of a person stayed together and "
-            "near-duplicate images across the split were refused. No person whom pretraining had seen was tested"
-            + (" unless marked (transductive)." if study.transductive else "."),
-            f"Pretraining was repeated with {counted(len(study.seeds), 'seed')} "
-            f"({', '.join(map(str, study.seeds))}"
-            + "".join(f"; {name}: {', '.join(map(str, study.seeds_of(name)))} alone" for name in study.fewer_seeds())
-            + f") and fine-tuning with {len(study.finetune_seeds)} "
-            f"({', '.join(map(str, study.finetune_seeds))}); repeats, folds and scans count as the same people."]
+    told = [
+        f"Arms ({', '.join(study.arms)}) were compared on the same people under the same settings, except "
+        f"{', '.join(study.compares)}.",
+        f"People, not scans, were split ({study.folds} folds, {study.run_folds or study.folds} of them run, seed "
+        f"{study.split_seed}, stratified by {' and '.join(study.stratify)}); scans of a person stayed together and "
+        "near-duplicate images across the split were refused. No person whom pretraining had seen was tested"
+        + (" unless marked (transductive)." if study.transductive else "."),
+        f"Pretraining was repeated with {counted(len(study.seeds), 'seed')} "
+        f"({', '.join(map(str, study.seeds))}"
+        + "".join(f"; {name}: {', '.join(map(str, study.seeds_of(name)))} alone" for name in study.fewer_seeds())
+        + f") and fine-tuning with {len(study.finetune_seeds)} "
+        f"({', '.join(map(str, study.finetune_seeds))}); repeats, folds and scans count as the same people.",
+    ]
     if rates := {name: t.learning_rates for name, t in study.tasks.items() if len(t.learning_rates) > 1}:
         each = "; ".join(f"{name}: {', '.join(f'{r:g}' for r in values)}" for name, values in rates.items())
         told.append(f"Learning rates were chosen per arm on the same validation people and budget: {each}.")
     if any(task.job == "segment" for task in study.tasks.values()):
-        told.append("Dice, 95th percentile Hausdorff distance, surface Dice at 1 mm and volume error were computed for "
-                    "each person in mm in the scan's own space, and averaged over structures; a structure that is "
-                    "there and was not found has Dice 0 and the diagonal of the scan as its distance.")
+        told.append(
+            "Dice, 95th percentile Hausdorff distance, surface Dice at 1 mm and volume error were computed for "
+            "each person in mm in the scan's own space, and averaged over structures; a structure that is "
+            "there and was not found has Dice 0 and the diagonal of the scan as its distance."
+        )
     if any(task.job == "classify" for task in study.tasks.values()):
-        told.append("AUROC, balanced accuracy, sensitivity at a fixed specificity and Brier score were "
-                    "computed from one score a person, over the folds together.")
-    told.append("Intervals are 95 % bootstrap intervals over people (10,000 resamples)"
-                + (", and with several pretrainings two-way random-effects t intervals over seeds and people "
-                   "(Satterthwaite's degrees of freedom)" if len(study.seeds) > 1 else "")
-                + ". Paired differences were tested by permutation of signs" +
-                (", AUROC with one pretraining by DeLong's test," if any(
-                    task.job == "classify" for task in study.tasks.values()) else "")
-                + " with Holm's correction over all comparisons of a task and measure. A difference is called shown "
-                "only if its interval excludes 0 and the corrected p is below 0.05. The detectable difference is what "
-                "a two-sided paired t test at 0.05 would have found with 80 % power, given the spread and number of "
-                "these people.")
+        told.append(
+            "AUROC, balanced accuracy, sensitivity at a fixed specificity and Brier score were "
+            "computed from one score a person, over the folds together."
+        )
+    told.append(
+        "Intervals are 95 % bootstrap intervals over people (10,000 resamples)"
+        + (
+            ", and with several pretrainings two-way random-effects t intervals over seeds and people "
+            "(Satterthwaite's degrees of freedom)"
+            if len(study.seeds) > 1
+            else ""
+        )
+        + ". Paired differences were tested by permutation of signs"
+        + (
+            ", AUROC with one pretraining by DeLong's test,"
+            if any(task.job == "classify" for task in study.tasks.values())
+            else ""
+        )
+        + " with Holm's correction over all comparisons of a task and measure. A difference is called shown "
+        "only if its interval excludes 0 and the corrected p is below 0.05. The detectable difference is what "
+        "a two-sided paired t test at 0.05 would have found with 80 % power, given the spread and number of "
+        "these people."
+    )
     return " ".join(told)

@@ -16,16 +16,20 @@ from workbench.errors import WorkbenchError
 from workbench.runs import JobConfig, read_yaml
 from workbench.runs.forks import serve
 
-JOBS = {"simulate": ("workbench.cohort.simulate_config:SimulateConfig", "workbench.cohort.simulate:run_simulate"),
-        "cohort": ("workbench.cohort.config:CohortConfig", "workbench.cohort.build:run_cohort"),
-        "prepare": ("workbench.prepare.config:PrepareConfig", "workbench.prepare.prepare:run_prepare"),
-        "pretrain": ("workbench.pretrain.config:PretrainConfig", "workbench.pretrain.train:run_pretrain"),
-        "segment": ("workbench.finetune.config:SegmentConfig", "workbench.finetune.segment:run_segment"),
-        "classify": ("workbench.finetune.config:ClassifyConfig", "workbench.finetune.classify:run_classify")}
-PRELOAD = {"data": ("workbench.cohort.simulate", "workbench.cohort.build", "workbench.prepare.prepare"),
-           "pretrain": ("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
-           "segment": ("workbench.finetune.segment", "monai.networks.nets", "monai.inferers", "monai.metrics"),
-           "classify": ("workbench.finetune.classify", "sklearn.linear_model")}
+JOBS = {
+    "simulate": ("workbench.cohort.simulate_config:SimulateConfig", "workbench.cohort.simulate:run_simulate"),
+    "cohort": ("workbench.cohort.config:CohortConfig", "workbench.cohort.build:run_cohort"),
+    "prepare": ("workbench.prepare.config:PrepareConfig", "workbench.prepare.prepare:run_prepare"),
+    "pretrain": ("workbench.pretrain.config:PretrainConfig", "workbench.pretrain.train:run_pretrain"),
+    "segment": ("workbench.finetune.config:SegmentConfig", "workbench.finetune.segment:run_segment"),
+    "classify": ("workbench.finetune.config:ClassifyConfig", "workbench.finetune.classify:run_classify"),
+}
+PRELOAD = {
+    "data": ("workbench.cohort.simulate", "workbench.cohort.build", "workbench.prepare.prepare"),
+    "pretrain": ("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
+    "segment": ("workbench.finetune.segment", "monai.networks.nets", "monai.inferers", "monai.metrics"),
+    "classify": ("workbench.finetune.classify", "sklearn.linear_model"),
+}
 
 
 def main() -> int:

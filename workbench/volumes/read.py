@@ -47,24 +47,36 @@ def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
     data = _read_data(image, path).reshape(grid.shape)
     if not np.isfinite(data).all():
         bad = int(data.size - np.isfinite(data).sum())
-        raise ScanError(f"{path}: the scan holds NaN or infinite values", cause=f"{bad} of {data.size} voxels",
-                        remedy="find the step that wrote them; do not fill them blindly")
+        raise ScanError(
+            f"{path}: the scan holds NaN or infinite values",
+            cause=f"{bad} of {data.size} voxels",
+            remedy="find the step that wrote them; do not fill them blindly",
+        )
     if labels:
         whole = np.rint(data)
         if np.abs(data - whole).max(initial=0) > 1e-3:
-            raise ScanError(f"{path}: not a label map", cause="it holds values that are not whole numbers",
-                            remedy="was it resampled with linear interpolation? use the original labels")
+            raise ScanError(
+                f"{path}: not a label map",
+                cause="it holds values that are not whole numbers",
+                remedy="was it resampled with linear interpolation? use the original labels",
+            )
         return Volume(whole.astype(np.int32), grid.affine)
     if data.min() == data.max():
-        raise ScanError(f"{path}: the scan is empty", cause=f"every voxel is {data.min():g}",
-                        remedy="convert it again from the source")
+        raise ScanError(
+            f"{path}: the scan is empty",
+            cause=f"every voxel is {data.min():g}",
+            remedy="convert it again from the source",
+        )
     return Volume(data, grid.affine)
 
 
 def _open(path: Path) -> nib.Nifti1Image:
     if path.is_symlink() and not path.exists():
-        raise ScanError(f"{path}: no such file", cause="it is a link to a file that is not there",
-                        remedy="fetch its content (`datalad get` or `git annex get`), or repair the link")
+        raise ScanError(
+            f"{path}: no such file",
+            cause="it is a link to a file that is not there",
+            remedy="fetch its content (`datalad get` or `git annex get`), or repair the link",
+        )
     if not path.is_file():
         raise ScanError(f"{path}: no such file", cause="nothing is there", remedy="check the path and its spelling")
     if path.stat().st_size == 0:
@@ -77,41 +89,63 @@ def _open(path: Path) -> nib.Nifti1Image:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _truncated(path, error) from error
     except Exception as error:  # nibabel raises many kinds; all of them mean "not readable as an image"
-        raise ScanError(f"{path}: not readable as NIfTI", cause=str(error).splitlines()[0][:200],
-                        remedy="convert it with dcm2niix, or remove it from the folder") from error
+        raise ScanError(
+            f"{path}: not readable as NIfTI",
+            cause=str(error).splitlines()[0][:200],
+            remedy="convert it with dcm2niix, or remove it from the folder",
+        ) from error
     if not isinstance(image, nib.Nifti1Image):
-        raise ScanError(f"{path}: not a NIfTI file", cause=f"it is {type(image).__name__}",
-                        remedy="convert it to .nii.gz")
+        raise ScanError(
+            f"{path}: not a NIfTI file", cause=f"it is {type(image).__name__}", remedy="convert it to .nii.gz"
+        )
     return image
 
 
 def _checked_grid(image: nib.Nifti1Image, path: Path) -> Grid:
     header, shape = image.header, tuple(int(n) for n in image.shape)
     if len(shape) > 3 and any(n != 1 for n in shape[3:]):
-        raise ScanError(f"{path}: not a 3D scan", cause=f"its shape is {shape}",
-                        remedy="a T1w is 3D; take one volume out of the series")
+        raise ScanError(
+            f"{path}: not a 3D scan",
+            cause=f"its shape is {shape}",
+            remedy="a T1w is 3D; take one volume out of the series",
+        )
     shape = shape[:3]
     if len(shape) != 3 or min(shape) < 2:
         raise ScanError(f"{path}: not a 3D scan", cause=f"its shape is {image.shape}", remedy="give a whole volume")
     if image.get_data_dtype().kind not in "iuf":
-        raise ScanError(f"{path}: unsupported voxel type", cause=f"it stores {image.get_data_dtype()}",
-                        remedy="convert to a scalar type, for example int16 or float32")
+        raise ScanError(
+            f"{path}: unsupported voxel type",
+            cause=f"it stores {image.get_data_dtype()}",
+            remedy="convert to a scalar type, for example int16 or float32",
+        )
     if max(shape) > MAX_AXIS or int(np.prod(shape, dtype=np.int64)) > MAX_VOXELS:
-        raise ScanError(f"{path}: the scan is too large", cause=f"the header says {shape}; the limit is "
-                        f"{MAX_AXIS} per axis and {MAX_VOXELS} voxels", remedy="resample it, or check the header")
+        raise ScanError(
+            f"{path}: the scan is too large",
+            cause=f"the header says {shape}; the limit is {MAX_AXIS} per axis and {MAX_VOXELS} voxels",
+            remedy="resample it, or check the header",
+        )
     _check_size_on_disk(image, path, shape)
     if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        raise ScanError(f"{path}: the affine is missing", cause="sform_code and qform_code are both 0, so left and "
-                        "right are not known", remedy="set the affine from the source of the scan")
+        raise ScanError(
+            f"{path}: the affine is missing",
+            cause="sform_code and qform_code are both 0, so left and right are not known",
+            remedy="set the affine from the source of the scan",
+        )
     affine = np.asarray(image.affine, dtype=np.float64)
     determinant = np.linalg.det(affine[:3, :3]) if np.isfinite(affine).all() else 0.0
     if not np.isfinite(determinant) or abs(determinant) < 1e-6:
-        raise ScanError(f"{path}: the affine is singular", cause=f"its determinant is {determinant:g}",
-                        remedy="set the affine from the source of the scan")
+        raise ScanError(
+            f"{path}: the affine is singular",
+            cause=f"its determinant is {determinant:g}",
+            remedy="set the affine from the source of the scan",
+        )
     grid = Grid((shape[0], shape[1], shape[2]), affine)
     if not all(0.05 <= s <= 20 for s in grid.spacing):
-        raise ScanError(f"{path}: the voxel size is not plausible", remedy="check the header's units (mm)",
-                        cause=f"{' x '.join(f'{s:.3g}' for s in grid.spacing)} mm")
+        raise ScanError(
+            f"{path}: the voxel size is not plausible",
+            remedy="check the header's units (mm)",
+            cause=f"{' x '.join(f'{s:.3g}' for s in grid.spacing)} mm",
+        )
     return grid
 
 
@@ -153,10 +187,16 @@ def _read_data(image: nib.Nifti1Image, path: Path) -> np.ndarray:
 
 def _truncated(path: Path, error: Exception) -> ScanError:
     if "Not a gzipped file" in str(error):
-        return ScanError(f"{path}: not readable as NIfTI", cause="its name ends in .gz, but it is not a gzip file",
-                         remedy="name it .nii if it is not compressed, or copy it again")
-    return ScanError(f"{path}: the gzip file is truncated or damaged", cause=str(error) or type(error).__name__,
-                     remedy="copy it again and compare checksums")
+        return ScanError(
+            f"{path}: not readable as NIfTI",
+            cause="its name ends in .gz, but it is not a gzip file",
+            remedy="name it .nii if it is not compressed, or copy it again",
+        )
+    return ScanError(
+        f"{path}: the gzip file is truncated or damaged",
+        cause=str(error) or type(error).__name__,
+        remedy="copy it again and compare checksums",
+    )
 
 
 def _header_mismatch(path: Path, cause: str) -> ScanError:

@@ -42,13 +42,15 @@ def resample(volume: Volume, grid: Grid, *, order: int = 1, fill: float = 0.0, a
     if (moved := _without_interpolation(data, matrix, grid.shape, fill)) is not None:
         return Volume(moved, grid.affine)
     # "grid-constant", for "constant" drops a whole outer slice where rounding puts its centre 1e-13 outside
-    moved = ndimage.affine_transform(data, matrix[:3, :3], matrix[:3, 3], output_shape=grid.shape, order=order,
-                                     mode="grid-constant", cval=fill)
+    moved = ndimage.affine_transform(
+        data, matrix[:3, :3], matrix[:3, 3], output_shape=grid.shape, order=order, mode="grid-constant", cval=fill
+    )
     return Volume(moved, grid.affine)
 
 
-def _without_interpolation(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, int, int],
-                           fill: float) -> np.ndarray | None:
+def _without_interpolation(
+    data: np.ndarray, matrix: np.ndarray, shape: tuple[int, int, int], fill: float
+) -> np.ndarray | None:
     """The result by flips, permutation and whole-voxel shifts, where ``matrix`` is no more than that: it is exact
     and many times faster. None where voxel centres do not meet to within a hundredth of a voxel."""
     turn, shift = np.rint(matrix[:3, :3]), np.rint(matrix[:3, 3])

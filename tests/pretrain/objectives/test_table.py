@@ -16,10 +16,12 @@ from workbench.pretrain.objectives.table import objectives
 ENCODER = EncoderConfig(preset="micro", image_size=32, patch=8, registers=2)
 NOW = Moment(1, 10, 2.0)
 SMALL = {"volta": {"prototypes_cls": 256, "prototypes_patch": 512, "head_hidden": 128, "head_bottleneck": 64}}
-VARIANTS = [*({"name": name} for name in objectives()),
-            {"name": "volta", "weight_patch": 0, "weight_reconstruction": 0},  # DINO
-            {"name": "volta", "weight_reconstruction": 0, "patch_tokens": "masked"},  # iBOT
-            {"name": "volta", "weight_cls": 0, "weight_patch": 0}]  # reconstruction only
+VARIANTS = [
+    *({"name": name} for name in objectives()),
+    {"name": "volta", "weight_patch": 0, "weight_reconstruction": 0},  # DINO
+    {"name": "volta", "weight_reconstruction": 0, "patch_tokens": "masked"},  # iBOT
+    {"name": "volta", "weight_cls": 0, "weight_patch": 0},
+]  # reconstruction only
 
 
 def built(settings: dict):
@@ -32,7 +34,7 @@ def built(settings: dict):
 def batch(config, scans: int = 2) -> Batch:
     clean = torch.randn(VIEWS, scans, 1, 32, 32, 32)
     cells = torch.zeros(64, dtype=torch.bool)
-    cells[:round(64 * config.mask_ratio)] = True
+    cells[: round(64 * config.mask_ratio)] = True
     masks = torch.nn.functional.interpolate(cells.view(1, 1, 4, 4, 4).float(), size=(32, 32, 32)) > 0
     masks = masks.expand(VIEWS, scans, 1, 32, 32, 32)
     drops = torch.rand(VIEWS, scans, ENCODER.depth, 2)

@@ -69,8 +69,10 @@ def test_reconstruction_counts_masked_voxels_only(kind, ragged):
     assert float(volta(b, NOW).total.detach()) == pytest.approx(float(expected), rel=1e-4)
 
 
-@pytest.mark.parametrize(("dropped", "left"), [
-    ("cls", {"patch", "reconstruction"}), ("patch", {"cls", "reconstruction"}), ("reconstruction", {"cls", "patch"})])
+@pytest.mark.parametrize(
+    ("dropped", "left"),
+    [("cls", {"patch", "reconstruction"}), ("patch", {"cls", "reconstruction"}), ("reconstruction", {"cls", "patch"})],
+)
 def test_a_weight_of_zero_drops_the_term(dropped, left):
     losses = make(**{f"weight_{dropped}": 0})(batch(), NOW)
     assert set(losses.terms) == left
@@ -164,8 +166,8 @@ def test_cross_entropy_is_the_textbook_one():
     ours = cross_entropy(target, logits, 0.3)
     theirs = torch.nn.functional.cross_entropy(logits / 0.3, target, reduction="none")
     torch.testing.assert_close(ours, theirs)
-    a, = torch.autograd.grad(ours.sum(), logits, retain_graph=True)
-    b, = torch.autograd.grad(theirs.sum(), logits)
+    (a,) = torch.autograd.grad(ours.sum(), logits, retain_graph=True)
+    (b,) = torch.autograd.grad(theirs.sum(), logits)
     torch.testing.assert_close(a, b)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(cross_entropy(target, logits, 0.3), theirs)  # never in bfloat16
@@ -176,7 +178,7 @@ def test_koleo_pushes_the_nearest_apart():
     rows[1] = rows[0] + 1e-3
     rows.requires_grad_()
     before = (rows[0] - rows[1]).norm()
-    gradient, = torch.autograd.grad(koleo(rows), rows)
+    (gradient,) = torch.autograd.grad(koleo(rows), rows)
     moved = torch.nn.functional.normalize(rows - 1e-5 * gradient, dim=-1)
     assert (moved[0] - moved[1]).norm() > before
     assert make(weight_koleo=0.1)(batch(), NOW).terms["koleo"].requires_grad
@@ -203,8 +205,12 @@ def test_gradient_shares_tell_which_term_trains_the_encoder():
 
 def test_no_part_is_made_that_no_term_uses():
     """A parameter without a gradient stops several devices, and is paid for by one."""
-    for weights in ({"weight_cls": 0}, {"weight_patch": 0}, {"weight_reconstruction": 0},
-                    {"weight_cls": 0, "weight_patch": 0}):
+    for weights in (
+        {"weight_cls": 0},
+        {"weight_patch": 0},
+        {"weight_reconstruction": 0},
+        {"weight_cls": 0, "weight_patch": 0},
+    ):
         volta = make(**weights)
         volta(batch(), NOW).total.backward()
         assert [n for n, p in volta.named_parameters() if p.requires_grad and p.grad is None] == []

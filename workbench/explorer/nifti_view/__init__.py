@@ -34,29 +34,41 @@ class NiftiView(JSComponent):
     prediction = param.Bytes(default=None, doc="A label map from a model.")
     error = param.Bytes(default=None, doc="A label map of what is right and wrong.")
 
-    looks = param.Dict(default={}, doc="""
+    looks = param.Dict(
+        default={},
+        doc="""
         How each volume is drawn: slot → {title: str, unit: str, affine: 16 floats row by row (replaces the header's),
         opacity: 0–1, mass: % of the map's sum that stays visible (attention, beside), range: [low, high] in its place,
-        labels: [{code, name, color: [r, g, b]}] to keep, None for every code (truth, prediction, error)}.""")
+        labels: [{code, name, color: [r, g, b]}] to keep, None for every code (truth, prediction, error)}.""",
+    )
     radiological = param.Boolean(default=True, doc="The patient's left on the right of the screen.")
     layout: Any = param.Selector(default="multiplanar", objects=list(LAYOUTS))
     empty = param.String(default="", doc="What to say while there is no scan.")
     caption = param.String(default="", doc="Stands in the picture, and under it where it is saved.")
     scan = param.String(default="", doc="Name of the scan that the volumes belong to.")
     step = param.Integer(default=1, bounds=(1, None), doc="The volumes hold every ``step``-th voxel of their files.")
-    drawn_by: Any = param.Selector(default="", objects=["", "gpu", "software"], doc="Written by the browser once it "
-                                   "can draw; software is slow with large volumes.")
+    drawn_by: Any = param.Selector(
+        default="",
+        objects=["", "gpu", "software"],
+        doc="Written by the browser once it can draw; software is slow with large volumes.",
+    )
     ticket = param.Integer(default=0, doc="Number of a message; ``shown`` becomes the same when it is on screen.")
     shown = param.Integer(default=0, doc="Written by the browser.")
-    window = param.List(default=[], doc="Black and white level; empty: as NiiVue chooses. The browser writes it after "
-                        "a drag with the right button.")
+    window = param.List(
+        default=[],
+        doc="Black and white level; empty: as NiiVue chooses. The browser writes it after "
+        "a drag with the right button.",
+    )
     outline = param.Boolean(default=False, doc="Of true and predicted labels only the voxels at the surface.")
     flicker = param.List(default=[], item_type=str, doc="Two slots that are shown by turns.")
     group = param.String(default="", doc="Viewers of one group share the crosshair's world mm, in the browser alone.")
     linked = param.Boolean(default=False, doc="Takes part in its group.")
-    box = param.List(default=[], doc="""
+    box = param.List(
+        default=[],
+        doc="""
         16 numbers row by row, from shares of the brain's box to world mm: where viewers of a group both have one, they
-        share the place in the brain and not the mm.""")
+        share the place in the brain and not the mm.""",
+    )
     pick = param.Boolean(default=False, doc="Tell the server where a click went (``picked``).")
     picked = param.List(default=[], doc="World mm of the last click, written by the browser while ``pick``.")
 

@@ -62,8 +62,9 @@ class Losses:
             return {}
         norms = {}
         for name, term in self.terms.items():
-            gradient, = torch.autograd.grad(term * self.weights.get(name, 1.0), self.shared, retain_graph=True,
-                                            allow_unused=True)
+            (gradient,) = torch.autograd.grad(
+                term * self.weights.get(name, 1.0), self.shared, retain_graph=True, allow_unused=True
+            )
             norms[name] = self.total.new_zeros(()) if gradient is None else gradient.float().norm()
         together = torch.stack(list(norms.values())).sum().clamp_min(1e-20)
         return {name: norm / together for name, norm in norms.items()}
@@ -87,8 +88,10 @@ class Objective(nn.Module):
         """A sentence with evidence and remedy if the monitors (averaged over the last steps) say so."""
         spread, rank = monitors.get("cls_std", math.inf), monitors.get("cls_rank", math.inf)
         if spread < 0.01:
-            return (f"cls: standard deviation over the batch {spread:.4f}, effective rank {rank:.2f}: every scan gets "
-                    f"the same embedding. Try a lower learning rate, stronger views or a larger batch")
+            return (
+                f"cls: standard deviation over the batch {spread:.4f}, effective rank {rank:.2f}: every scan gets "
+                f"the same embedding. Try a lower learning rate, stronger views or a larger batch"
+            )
         return None
 
     @property

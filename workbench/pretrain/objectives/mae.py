@@ -42,8 +42,10 @@ class MaeSettings(ObjectiveSettings):
         return Mae(encoder, self)
 
     def describe(self) -> str:
-        return (f"MAE: decoder {self.decoder_width}x{self.decoder_depth}, "
-                f"{'normalised' if self.normalise else 'raw'} targets")
+        return (
+            f"MAE: decoder {self.decoder_width}x{self.decoder_depth}, "
+            f"{'normalised' if self.normalise else 'raw'} targets"
+        )
 
 
 class Mae(Objective):
@@ -66,8 +68,10 @@ class Mae(Objective):
         masked_BP = to_tokens(masks, self.patch_xyz)
         visible = int((~masked_BP[0]).sum())
         if not bool(((~masked_BP).sum(dim=1) == visible).all()) or visible == 0:
-            raise ConfigError("MAE needs the same number of masked tokens, and a visible one, in every view",
-                              remedy="leave mask.align at 0 (the patch) and mask.ratio below 1")
+            raise ConfigError(
+                "MAE needs the same number of masked tokens, and a visible one, in every view",
+                remedy="leave mask.align at 0 (the patch) and mask.ratio below 1",
+            )
         order = masked_BP.to(torch.uint8).argsort(dim=1, stable=True)  # visible tokens first, each in its own order
         keep_BS = order[:, :visible]
         tokens = self.encoder(clean, keep=keep_BS, drops=None if batch.drops is None else batch.drops.flatten(0, 1))
@@ -97,7 +101,9 @@ class Mae(Objective):
     def flops(self, config: EncoderConfig, *, masked: float, local: tuple[int, int]) -> float:
         s, patches = self.settings, math.prod(config.grid_xyz)
         seen = round(patches * (1 - masked))
-        decoder = (mlp_flops(seen + 1, config.width, s.decoder_width)
-                   + blocks_flops(s.decoder_width, s.decoder_depth, patches + 1)
-                   + mlp_flops(patches, s.decoder_width, math.prod(config.patch_xyz)))
+        decoder = (
+            mlp_flops(seen + 1, config.width, s.decoder_width)
+            + blocks_flops(s.decoder_width, s.decoder_depth, patches + 1)
+            + mlp_flops(patches, s.decoder_width, math.prod(config.patch_xyz))
+        )
         return VIEWS * 3 * (encoder_flops(config, seen=seen) + decoder)

@@ -44,8 +44,11 @@ class Simclr(Objective):
         super().__init__()
         self.settings = settings
         self.encoder = Encoder(encoder)
-        self.project = nn.Sequential(nn.Linear(encoder.width, settings.projection_hidden), nn.GELU(),
-                                     nn.Linear(settings.projection_hidden, settings.projection))
+        self.project = nn.Sequential(
+            nn.Linear(encoder.width, settings.projection_hidden),
+            nn.GELU(),
+            nn.Linear(settings.projection_hidden, settings.projection),
+        )
 
     def forward(self, batch: Batch, now: Moment) -> Losses:
         views = batch.corrupted.flatten(0, 1)  # (V·B, 1, X, Y, Z)

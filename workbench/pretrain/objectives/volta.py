@@ -80,9 +80,11 @@ class VoltaSettings(ObjectiveSettings):
         return Volta(encoder, self)
 
     def describe(self) -> str:
-        return (f"VolTA: CLS {self.weight_cls:g}, patch {self.weight_patch:g} on {self.patch_tokens} tokens, "
-                f"reconstruction {self.weight_reconstruction:g} {self.reconstruction}"
-                + (f", KoLeo {self.weight_koleo:g}" if self.weight_koleo else ""))
+        return (
+            f"VolTA: CLS {self.weight_cls:g}, patch {self.weight_patch:g} on {self.patch_tokens} tokens, "
+            f"reconstruction {self.weight_reconstruction:g} {self.reconstruction}"
+            + (f", KoLeo {self.weight_koleo:g}" if self.weight_koleo else "")
+        )
 
 
 class Branch(nn.Module):
@@ -91,13 +93,24 @@ class Branch(nn.Module):
     def __init__(self, encoder: EncoderConfig, settings: VoltaSettings) -> None:
         super().__init__()
         self.encoder = Encoder(encoder)
-        self.head = ProjectionHead(encoder.width, settings.head_hidden, settings.head_bottleneck,
-                                   settings.prototypes_cls if settings.weight_cls else 0,
-                                   settings.prototypes_patch if settings.weight_patch else 0) \
-            if settings.aligned else None
+        self.head = (
+            ProjectionHead(
+                encoder.width,
+                settings.head_hidden,
+                settings.head_bottleneck,
+                settings.prototypes_cls if settings.weight_cls else 0,
+                settings.prototypes_patch if settings.weight_patch else 0,
+            )
+            if settings.aligned
+            else None
+        )
 
-    def forward(self, volume_B1XYZ: Tensor, drops: Tensor | None = None, chosen_BP: Tensor | None = None,
-                ) -> tuple[Tokens, Tensor | None, Tensor | None]:
+    def forward(
+        self,
+        volume_B1XYZ: Tensor,
+        drops: Tensor | None = None,
+        chosen_BP: Tensor | None = None,
+    ) -> tuple[Tokens, Tensor | None, Tensor | None]:
         """Tokens, CLS logits ``(B, K)``, and logits ``(M, K)`` of the chosen patch tokens (all unless given)."""
         tokens = self.encoder(volume_B1XYZ, drops=drops)
         if self.head is None:
@@ -121,8 +134,9 @@ class Volta(Objective):
         if settings.aligned:
             self.teacher = Branch(encoder, settings).requires_grad_(False)
             self.teacher.load_state_dict(self.student.state_dict())
-        self.reconstruct = ReconstructionHead(encoder.width, encoder.patch_xyz) \
-            if settings.weight_reconstruction else None
+        self.reconstruct = (
+            ReconstructionHead(encoder.width, encoder.patch_xyz) if settings.weight_reconstruction else None
+        )
         self.register_buffer("centre_cls", torch.zeros(settings.prototypes_cls))
         self.register_buffer("centre_patch", torch.zeros(settings.prototypes_patch))
         self._sums: dict[str, list[Tensor]] = {}  # sums of the teacher's logits since the last step, and their number
@@ -228,8 +242,10 @@ class Volta(Objective):
                 continue
             evidence = f"{kind}: teacher entropy {entropy:.3f} of ln K, student-teacher KL {kl:.3f}"
             if entropy > 0.97 and kl < 0.1:
-                return (f"{evidence}: collapse to uniform. Try fewer prototypes, a larger or accumulated batch, a "
-                        f"lower fixed teacher temperature, or slower centring")
+                return (
+                    f"{evidence}: collapse to uniform. Try fewer prototypes, a larger or accumulated batch, a "
+                    f"lower fixed teacher temperature, or slower centring"
+                )
             if entropy < 0.01 and kl < 0.1:
                 return f"{evidence}: collapse to one prototype. Try a higher teacher temperature or faster centring"
         return super().collapsed(monitors, now)
@@ -248,8 +264,9 @@ class Volta(Objective):
         cls = head(1, s.prototypes_cls) if s.weight_cls else 0.0
         looked_at = patches * (masked if s.patch_tokens == "masked" else 1.0)
         patch = head(looked_at, s.prototypes_patch) if s.weight_patch else 0.0
-        rebuilt = masked * mlp_flops(patches, width, width, width, math.prod(config.patch_xyz)) \
-            if self.reconstruct else 0.0
+        rebuilt = (
+            masked * mlp_flops(patches, width, width, width, math.prod(config.patch_xyz)) if self.reconstruct else 0.0
+        )
         branch = encoder_flops(config) + cls + patch
         crops = local[0] * (encoder_flops(config, local[1]) + cls) if s.weight_cls else 0.0
         return VIEWS * (3 * (branch + rebuilt) + (branch if s.aligned else 0.0)) + 3 * crops
