@@ -63,8 +63,8 @@ def drawn(scans: int, width: int) -> np.ndarray:
 def project(vectors: np.ndarray, *, reference: int) -> dict[str, float]:
     """Seconds of fitting, placing, finding neighbours and judging the pictures; what ``embed`` does after encoding."""
     from workbench.analysis.config import EmbedConfig
-    from workbench.analysis.embed import make_reference
-    from workbench.analysis.neighbours import nearest, picture_quality
+    from workbench.analysis.embed.job import make_reference
+    from workbench.analysis.embed.neighbours import nearest, picture_quality
 
     config = EmbedConfig(out=Path("-"), store=Path("-"), encoder=Path("-"), reference_scans=reference)
     ids = [f"scan{i}" for i in range(len(vectors))]

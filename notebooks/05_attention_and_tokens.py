@@ -49,7 +49,7 @@ from IPython.display import display
 
 from workbench import plots
 from workbench.analysis import AttendConfig, TokensConfig, run_attend, run_tokens
-from workbench.analysis.rgb import read_rgb
+from workbench.analysis.tokens.rgb import read_rgb
 from workbench.batch import record
 from workbench.plots.cells import choose, titles
 from workbench.plots.estimates import intervals

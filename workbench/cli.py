@@ -72,27 +72,27 @@ JOBS = {
     "embed": Job(
         "embed every scan; PCA, UMAP, t-SNE, neighbours",
         "workbench.analysis.config:EmbedConfig",
-        "workbench.analysis.embed:run_embed",
+        "workbench.analysis.embed.job:run_embed",
     ),
     "attend": Job(
         "write attention maps in each scan's own space",
         "workbench.analysis.config:AttendConfig",
-        "workbench.analysis.attention:run_attend",
+        "workbench.analysis.attention.job:run_attend",
     ),
     "tokens": Job(
         "compare patch tokens between scans; correspondence, colours",
         "workbench.analysis.config:TokensConfig",
-        "workbench.analysis.tokens:run_tokens",
+        "workbench.analysis.tokens.job:run_tokens",
     ),
     "shift": Job(
         "how far sites are apart in an embedding, and what of it is left",
         "workbench.analysis.config:ShiftConfig",
-        "workbench.analysis.shift:run_shift",
+        "workbench.analysis.shift.job:run_shift",
     ),
     "whatif": Job(
         "change the acquisition of a scan step by step, and see what moves",
         "workbench.analysis.config:WhatifConfig",
-        "workbench.analysis.whatif:run_whatif",
+        "workbench.analysis.whatif.job:run_whatif",
     ),
     "compare": Job(
         "run a whole study: arms on the same people under the same settings, and its report",

@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from workbench.analysis.attention import in_source_space as map_in_source_space
+from workbench.analysis.attention.job import in_source_space as map_in_source_space
 from workbench.cohort import CohortConfig, run_cohort
 from workbench.finetune.metrics import dice
 from workbench.finetune.segment import in_source_space

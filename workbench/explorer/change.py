@@ -50,7 +50,7 @@ def change(
     same = whatif_run if whatif_run and catalog.encoder(whatif_run) == catalog.encoder(embed_run) else None
     opened, encoder, _ = open_encoder(catalog, embed_run)
     asked = _asked(catalog.run(embed_run).path, catalog.run(same).path if same else None, opened, encoder)
-    from workbench.analysis.changes import change_scan
+    from workbench.analysis.whatif.changes import change_scan
     from workbench.engine.streams import Purpose, stream
 
     step(0.25, "Encoding the unchanged scan …")
@@ -82,10 +82,10 @@ def _shown(scan: np.ndarray, affine: np.ndarray) -> NiftiFile:
 @functools.lru_cache(maxsize=1)
 def _asked(embed: Path, whatif: Path | None, store: Any, encoder: Any) -> Any:
     from workbench.analysis.config import WhatifConfig
-    from workbench.analysis.vectors import open_embed
-    from workbench.analysis.whatif_asked import Asked
-    from workbench.analysis.whatif_models import Scorer, Segmenter
-    from workbench.analysis.whatif_tables import spread_within_sites
+    from workbench.analysis.embed.vectors import open_embed
+    from workbench.analysis.whatif.asked import Asked
+    from workbench.analysis.whatif.models import Scorer, Segmenter
+    from workbench.analysis.whatif.tables import spread_within_sites
     from workbench.runs import Run
 
     followed = Run(whatif).config if whatif else {}
@@ -111,7 +111,7 @@ def _asked(embed: Path, whatif: Path | None, store: Any, encoder: Any) -> Any:
 @functools.lru_cache(maxsize=2)
 def _base(asked: Any, scan: str) -> dict[str, Any]:
     """What the encoder says of the unchanged scan, normalised again as every changed one is."""
-    from workbench.analysis.changes import change_scan
+    from workbench.analysis.whatif.changes import change_scan
 
     labels = asked.store.read_seg(scan) if asked.segmenter is not None and asked.store.has_seg(scan) else None
     image = asked.store.read(scan).astype(np.float32)

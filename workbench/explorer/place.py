@@ -47,7 +47,7 @@ def place(volume: Volume, catalog: Catalog, run: str, step: Callable[[float, str
     """
     step(0.1, "Loading the encoder …")
     store, encoder, _ = open_encoder(catalog, run)
-    from workbench.analysis.reference import load_reference
+    from workbench.analysis.embed.reference import load_reference
     from workbench.model.encode import padded_box
     from workbench.prepare.config import PrepareConfig
     from workbench.prepare.conform import conform

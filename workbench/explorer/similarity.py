@@ -46,7 +46,7 @@ def similar_to(store: Any, encoder: Any, scan: str, mm: tuple[float, float, floa
         ScanError: the place is outside the prepared box.
     """
     from workbench.analysis.query import Query
-    from workbench.analysis.token_grid import BRAIN, query_vector
+    from workbench.analysis.tokens.token_grid import BRAIN, query_vector
 
     source, grid = tokens_of(store, encoder, scan), tokens_of(store, encoder, target)
     cosines = grid.unit_PD @ query_vector(source, Query("voxel", mm=mm), store, scan)
@@ -73,6 +73,6 @@ def similar_to(store: Any, encoder: Any, scan: str, mm: tuple[float, float, floa
 @functools.lru_cache(maxsize=8)  # the next click in the same scan needs no pass
 def tokens_of(store: Any, encoder: Any, scan: str) -> Any:
     """The ``TokenGrid`` of a scan."""
-    from workbench.analysis.token_grid import token_grid
+    from workbench.analysis.tokens.token_grid import token_grid
 
     return token_grid(encoder, store, scan)

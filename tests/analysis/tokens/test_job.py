@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from workbench.analysis import token_grid as module
 from workbench.analysis.config import TokensConfig
-from workbench.analysis.correspond import mirrored, weights_paired
 from workbench.analysis.query import region_mask
-from workbench.analysis.rgb import Colours
-from workbench.analysis.tokens import run_tokens
+from workbench.analysis.tokens import token_grid as module
+from workbench.analysis.tokens.correspond import mirrored, weights_paired
+from workbench.analysis.tokens.job import run_tokens
+from workbench.analysis.tokens.rgb import Colours
 from workbench.errors import WorkbenchError
 from workbench.model import EncoderConfig
 from workbench.model.vit import Encoder, Tokens
@@ -61,7 +61,7 @@ def planted(kind):
 def test_a_planted_correspondence_is_found_and_none_where_none_is(study, tmp_path, monkeypatch):
     results = {}
     for kind in (Bright, Blind):
-        monkeypatch.setattr("workbench.analysis.tokens.open_matching", planted(kind))
+        monkeypatch.setattr("workbench.analysis.tokens.job.open_matching", planted(kind))
         run = run_tokens(config(study, tmp_path / kind.__name__, rgb=False, sanity=False))
         results[kind] = run.read_table("site_pairs")
     found, blind = results[Bright], results[Blind]
@@ -73,7 +73,7 @@ def test_a_planted_correspondence_is_found_and_none_where_none_is(study, tmp_pat
 
 
 def test_a_heat_map_is_hottest_where_the_query_is(study, tmp_path, monkeypatch):
-    monkeypatch.setattr("workbench.analysis.tokens.open_matching", planted(Bright))
+    monkeypatch.setattr("workbench.analysis.tokens.job.open_matching", planted(Bright))
     store = open_store(study.store)
     source, target = store.scan_ids[:2]
     run = run_tokens(

@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 
 from workbench.analysis.config import ShiftConfig
-from workbench.analysis.shift_measures import energy_distance
+from workbench.analysis.shift.measures import energy_distance
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
 from workbench.stats import bootstrap_interval

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from workbench.analysis.config import EmbedConfig
-from workbench.analysis.neighbours import nearest, picture_quality
+from workbench.analysis.embed.neighbours import nearest, picture_quality
+from workbench.analysis.embed.reference import Reference, fit_reference, load_reference
+from workbench.analysis.embed.vectors import vectors_of
 from workbench.analysis.parts import over_scans
 from workbench.analysis.query import per_patch, region_mask
-from workbench.analysis.reference import Reference, fit_reference, load_reference
-from workbench.analysis.vectors import vectors_of
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError

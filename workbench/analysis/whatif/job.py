@@ -8,11 +8,11 @@ from __future__ import annotations
 import pandas as pd
 
 from workbench.analysis.config import WhatifConfig
+from workbench.analysis.embed.vectors import open_embed
 from workbench.analysis.parts import over_scans
-from workbench.analysis.vectors import open_embed
-from workbench.analysis.whatif_asked import Asked
-from workbench.analysis.whatif_models import Scorer, Segmenter, task_run
-from workbench.analysis.whatif_tables import curves, flips, spread_within_sites
+from workbench.analysis.whatif.asked import Asked
+from workbench.analysis.whatif.models import Scorer, Segmenter, task_run
+from workbench.analysis.whatif.tables import curves, flips, spread_within_sites
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError

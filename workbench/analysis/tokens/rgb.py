@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from workbench.analysis.token_grid import BRAIN, TokenGrid, token_grid
+from workbench.analysis.tokens.token_grid import BRAIN, TokenGrid, token_grid
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.model.vit import Encoder

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.analysis import shift_measures as measures
-from workbench.analysis import shift_spaces as spaces
 from workbench.analysis.config import ShiftConfig
-from workbench.analysis.shift_task import task_by_distance, task_by_person, task_by_site, tested_people
-from workbench.analysis.vectors import open_embed
+from workbench.analysis.embed.vectors import open_embed
+from workbench.analysis.shift import measures, spaces
+from workbench.analysis.shift.task import task_by_distance, task_by_person, task_by_site, tested_people
 from workbench.engine.streams import Purpose, stream
 from workbench.runs import Run, digest_file, finished, start_run
 from workbench.stats import bootstrap_interval

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.analysis import changes
-from workbench.analysis.changes import change_scan
 from workbench.analysis.config import EmbedConfig, WhatifConfig
-from workbench.analysis.embed import run_embed
-from workbench.analysis.whatif import draw_people, run_whatif
-from workbench.analysis.whatif_tables import curves, flips, spread_within_sites
+from workbench.analysis.embed.job import run_embed
+from workbench.analysis.whatif import changes
+from workbench.analysis.whatif.changes import change_scan
+from workbench.analysis.whatif.job import draw_people, run_whatif
+from workbench.analysis.whatif.tables import curves, flips, spread_within_sites
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
 from workbench.prepare import open_store
@@ -185,8 +185,8 @@ def test_a_decision_flips_where_it_was_planted_and_stays_where_nothing_changes(r
             self.start = mean if self.start is None else self.start
             return 0.9 - 0.7 * (mean - self.start)
 
-    monkeypatch.setattr("workbench.analysis.whatif_asked.change_scan", raised)
-    monkeypatch.setattr("workbench.analysis.whatif.Scorer", Known)
+    monkeypatch.setattr("workbench.analysis.whatif.asked.change_scan", raised)
+    monkeypatch.setattr("workbench.analysis.whatif.job.Scorer", Known)
     scan = open_store(common["store"]).scan_ids[0]
     run = run_whatif(
         WhatifConfig(
@@ -215,7 +215,7 @@ def test_the_network_read_back_is_the_one_that_segmented(runs, study):
     """Its segmentation is, voxel by voxel, that of the segment job's own inference on the file's weights."""
     from safetensors.torch import load_file
 
-    from workbench.analysis.whatif_models import Segmenter
+    from workbench.analysis.whatif.models import Segmenter
     from workbench.engine.checkpoint import latest_checkpoint
     from workbench.finetune.segment import probabilities
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from workbench.analysis.shift_spaces import Fit, Fold, Units
+from workbench.analysis.shift.spaces import Fit, Fold, Units
 from workbench.stats import bootstrap_interval, holm
 
 COMPONENTS = 50  # principal components that the site is predicted from, fitted on the training people

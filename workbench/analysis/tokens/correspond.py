@@ -10,7 +10,7 @@ import pandas as pd
 
 from workbench.analysis.config import TokensConfig
 from workbench.analysis.query import per_patch, region_mask
-from workbench.analysis.token_grid import BRAIN, TokenGrid, token_grid
+from workbench.analysis.tokens.token_grid import BRAIN, TokenGrid, token_grid
 from workbench.engine.streams import Purpose, stream
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store

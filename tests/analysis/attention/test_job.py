@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from workbench.analysis import passes
-from workbench.analysis.attention import run_attend
+from workbench.analysis.attention.job import run_attend
+from workbench.analysis.attention.sanity import mass_summary, norm_facts, region_mass
 from workbench.analysis.config import AttendConfig
 from workbench.analysis.passes import Reading, boxes, importance, scan_maps
 from workbench.analysis.query import Query, parse_query, region_mask, token_weights
-from workbench.analysis.sanity import mass_summary, norm_facts, region_mass
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model import Encoder, EncoderConfig, load_encoder
 from workbench.model.attention import Look, attention_rows
@@ -274,7 +274,7 @@ def test_an_outlier_in_the_background_is_told():
 
 
 def test_a_stopped_run_goes_on_and_does_no_scan_twice(study, tmp_path, monkeypatch):
-    from workbench.analysis import attention
+    from workbench.analysis.attention import job as attention
 
     seen = []
 

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from workbench.analysis.config import EmbedConfig
-from workbench.analysis.embed import make_reference, run_embed
-from workbench.analysis.neighbours import nearest, picture_quality
+from workbench.analysis.embed.job import make_reference, run_embed
+from workbench.analysis.embed.neighbours import nearest, picture_quality
+from workbench.analysis.embed.reference import load_reference
 from workbench.analysis.query import region_mask
-from workbench.analysis.reference import load_reference
 from workbench.errors import ConfigError, WorkbenchError
 
 

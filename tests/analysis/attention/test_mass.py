@@ -4,9 +4,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from workbench.analysis.attention import run_attend
+from workbench.analysis.attention.job import run_attend
+from workbench.analysis.attention.mass import nested_sets
 from workbench.analysis.config import AttendConfig
-from workbench.analysis.mass import nested_sets
 
 LEVELS = (0.9, 0.5, 0.6)
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.analysis.changes import change_scan
 from workbench.analysis.config import WhatifConfig
-from workbench.analysis.whatif_models import Scorer, Segmenter
-from workbench.analysis.whatif_tables import MEASURES
+from workbench.analysis.whatif.changes import change_scan
+from workbench.analysis.whatif.models import Scorer, Segmenter
+from workbench.analysis.whatif.tables import MEASURES
 from workbench.engine.streams import Purpose, stream
 from workbench.finetune.metrics import dice
 from workbench.model.attention import look, one_token, token_count

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from workbench.analysis.config import TokensConfig
-from workbench.analysis.correspond import Checker, site_pairs, weights_paired
 from workbench.analysis.parts import Rows, over_scans
 from workbench.analysis.query import parse_query
-from workbench.analysis.rgb import Colours, write_rgb
-from workbench.analysis.token_grid import BRAIN, TokenGrid, query_vector, token_grid
+from workbench.analysis.tokens.correspond import Checker, site_pairs, weights_paired
+from workbench.analysis.tokens.rgb import Colours, write_rgb
+from workbench.analysis.tokens.token_grid import BRAIN, TokenGrid, query_vector, token_grid
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError

@@ -9,13 +9,20 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.analysis.attention.mass import nested_sets
+from workbench.analysis.attention.sanity import BESIDE as RANDOM
+from workbench.analysis.attention.sanity import (
+    OUTLIER,
+    mass_summary,
+    norm_facts,
+    outside_summary,
+    region_mass,
+    robust_z,
+)
 from workbench.analysis.config import AttendConfig
-from workbench.analysis.mass import nested_sets
 from workbench.analysis.parts import Rows, over_scans
 from workbench.analysis.passes import Maps, Reading, enlarge, scan_maps
 from workbench.analysis.query import Query, parse_query, region_mask
-from workbench.analysis.sanity import BESIDE as RANDOM
-from workbench.analysis.sanity import OUTLIER, mass_summary, norm_facts, outside_summary, region_mass, robust_z
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError

@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from workbench.analysis import shift_measures as measures
-from workbench.analysis import shift_spaces as spaces
 from workbench.analysis.config import ShiftConfig
-from workbench.analysis.shift import run_shift
-from workbench.analysis.shift_task import auroc, task_by_distance
+from workbench.analysis.shift import measures, spaces
+from workbench.analysis.shift.job import run_shift
+from workbench.analysis.shift.task import auroc, task_by_distance
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import JobConfig, start_run
 

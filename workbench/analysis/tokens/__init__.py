@@ -1,0 +1,1 @@
+"""Which patch is like which: the job `tokens`, correspondence between scans, colours."""
