@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,6 +224,105 @@ def test_labels_are_whole_numbers(tmp_path: Path) -> None:
     soft = write_volume(tmp_path / "soft.nii.gz", Volume(labels.data * 0.5, labels.affine))
     with pytest.raises(ScanError, match="not a label map"):
         read_volume(soft, labels=True)
+
+
+def test_label_codes_are_exact_and_must_fit(tmp_path: Path) -> None:
+    codes = np.arange(64, dtype=np.int32).reshape(4, 4, 4) + 2**24  # float32 would round every other one
+    assert (read_volume(_save(tmp_path / "codes.nii", codes), labels=True).data == codes).all()
+    with pytest.raises(ScanError, match="beyond 32 bits"):
+        read_volume(_save(tmp_path / "far.nii", np.geomspace(1, 1e12, 64).round().reshape(4, 4, 4)), labels=True)
+
+
+# Bombs: a header that asks for more than a scan has. What is refused must be refused before the memory is taken.
+
+BOMB = 192 * 1024**2  # unpacked bytes; 190 kB on disk
+
+
+def bomb(path: Path, *, offset: float = 352, mark: bytes = b"\0\0\0\0", extension: int = 0) -> Path:
+    header = nib.Nifti1Header()
+    header.set_data_shape((4, 4, 4))
+    header.set_sform(np.diag([2.0, 2, 2, 1]), 1)
+    header["vox_offset"], header["magic"] = offset, b"n+1"
+    start = header.binaryblock + mark + np.array([extension, 6], np.int32).tobytes()
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(start)
+        for _ in range(BOMB // 2**20):
+            file.write(bytes(2**20))
+    return path
+
+
+BOMBS = {
+    "voxels far in": {"offset": float(BOMB // 2)},
+    "voxels beyond everything": {"offset": 3e38},
+    "voxels nowhere": {"offset": float("nan")},
+    "voxels before the file": {"offset": -1e9},
+    "voxels in the header": {"offset": 16.0},
+    "an extension of gigabytes": {"mark": b"\1\0\0\0", "extension": 2**31 - 16},
+    "an extension of less than nothing": {"mark": b"\1\0\0\0", "extension": -16},
+    "an extension that is far": {"offset": float(BOMB // 2), "mark": b"\1\0\0\0", "extension": BOMB // 2 - 352},
+    "more voxels than it says": {},
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_bomb_is_refused_before_it_takes_memory(tmp_path: Path, kind: str) -> None:
+    path = bomb(tmp_path / "scan.nii.gz", **BOMBS[kind])  # type: ignore[arg-type]
+    tracemalloc.start()
+    try:
+        with pytest.raises(ScanError) as told:
+            read_volume(path)
+        if "offset" in BOMBS[kind]:
+            with pytest.raises(ScanError, match=r"the voxels begin at byte|vox offset"):
+                read_grid(path)
+        else:
+            read_grid(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert told.value.cause and told.value.remedy
+    assert peak < 24 * 1024**2, f"{peak / 1e6:.0f} MB"
+
+
+def test_a_scan_costs_its_array_and_a_slab(tmp_path: Path) -> None:
+    path = tmp_path / "scan.nii.gz"
+    image = nib.Nifti1Image(np.zeros((160, 160, 160), np.float64), np.eye(4))
+    image.dataobj[0, 0, 0] = 1  # type: ignore[index]
+    nib.save(image, path)
+    del image
+    tracemalloc.start()
+    try:
+        volume = read_volume(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < volume.data.nbytes + 24 * 1024**2, f"{peak / 1e6:.0f} MB"  # the float64 of the file are twice it
+
+
+def test_an_honest_extension_is_passed_over(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(phantom(noise=5).data, phantom().affine)
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"a copy of the DICOM header " * 40_000))
+    nib.save(image, tmp_path / "scan.nii.gz")
+    again = read_volume(tmp_path / "scan.nii.gz")
+    assert (again.data == phantom(noise=5).data).all() and read_grid(tmp_path / "scan.nii.gz").shape == again.data.shape
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4", "f8"])
+def test_what_nibabel_reads_is_read_alike(tmp_path: Path, kind: type, dtype: str, order: str) -> None:
+    """The reader takes the file apart by itself: every type, byte order and scaling must come out as nibabel's."""
+    data = np.random.default_rng(0).integers(0, 200, (5, 6, 400)).astype(dtype)
+    header = kind.header_class(endianness=order)  # type: ignore[attr-defined]
+    image = kind(data, np.diag([1.0, 1.2, 0.8, 1]), header)
+    image.set_data_dtype(np.dtype(dtype).newbyteorder(order))
+    if dtype != "f8":
+        image.header.set_slope_inter(0.37, -3)
+    for name in ("scan.nii", "scan.nii.gz"):
+        nib.save(image, tmp_path / name)
+        expected = np.asarray(nib.load(tmp_path / name).dataobj, dtype=np.float32)  # type: ignore[attr-defined]
+        volume = read_volume(tmp_path / name)
+        assert (volume.data == expected).all() and volume.data.flags.f_contiguous
+        np.testing.assert_array_equal(volume.affine, nib.load(tmp_path / name).affine)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, bool, np.float16, np.float64])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import os
+import io
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-import nibabel as nib
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 
 from workbench.errors import ScanError
+from workbench.volumes.header import START, Header, parse_header
 from workbench.volumes.volume import Grid, Volume
 
-MAX_AXIS = 1024  # voxels along one axis; a 0.2 mm head is about 1000
-MAX_VOXELS = 512**3  # 0.5 GiB as float32; an ordinary 1 mm scan has 256**3
+SLAB = 4 * 1024**2  # bytes of voxels taken at a time, so that a scan costs no more than its array
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -24,7 +25,7 @@ def read_grid(path: str | Path) -> Grid:
     Raises:
         ScanError: not a NIfTI file, 4D, too large, or with a missing or singular affine.
     """
-    return _checked_grid(_open(Path(path)), Path(path))
+    return _read_header(Path(path)).grid
 
 
 def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
@@ -42,35 +43,85 @@ def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
         ScanError: with the file, the cause and a remedy, for anything that cannot be used as it is.
     """
     path = Path(path)
-    image = _open(path)
-    grid = _checked_grid(image, path)
-    data = _read_data(image, path).reshape(grid.shape)
-    if not np.isfinite(data).all():
-        bad = int(data.size - np.isfinite(data).sum())
+    header = _read_header(path)
+    with _unpacked(path) as stream:
+        return read_stream(path, stream, header, labels=labels)
+
+
+def read_stream(name: object, stream: BinaryIO, header: Header, *, labels: bool = False) -> Volume:
+    """The voxels of an unpacked stream that stands at its first byte; see ``read_volume``.
+
+    No more is taken from it than the header asks for, and one byte: only at its end does gzip compare the checksum,
+    and only there does it show that the file holds more than the header says.
+    """
+    data = np.empty(header.grid.shape, np.int32 if labels else np.float32, order="F")
+    bad = 0
+    try:
+        _skip(name, stream, header)
+        for place, values in _slabs(name, stream, header, np.float64 if labels else np.float32):
+            bad += int(values.size - np.isfinite(values).sum())
+            data[..., place] = _whole(name, values) if labels and not bad else 0 if labels else values
+        if stream.read(1):
+            raise _mismatch(name, header, "more")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _truncated(name, error) from error
+    except (OSError, ValueError) as error:
+        raise _header_mismatch(name, str(error).splitlines()[0]) from error
+    if bad:
         raise ScanError(
-            f"{path}: the scan holds NaN or infinite values",
+            f"{name}: the scan holds NaN or infinite values",
             cause=f"{bad} of {data.size} voxels",
             remedy="find the step that wrote them; do not fill them blindly",
         )
-    if labels:
-        whole = np.rint(data)
-        if np.abs(data - whole).max(initial=0) > 1e-3:
-            raise ScanError(
-                f"{path}: not a label map",
-                cause="it holds values that are not whole numbers",
-                remedy="was it resampled with linear interpolation? use the original labels",
-            )
-        return Volume(whole.astype(np.int32), grid.affine)
-    if data.min() == data.max():
+    if not labels and data.min() == data.max():
         raise ScanError(
-            f"{path}: the scan is empty",
+            f"{name}: the scan is empty",
             cause=f"every voxel is {data.min():g}",
             remedy="convert it again from the source",
         )
-    return Volume(data, grid.affine)
+    return Volume(data, header.grid.affine)
 
 
-def _open(path: Path) -> nib.Nifti1Image:
+def _slabs(name: object, stream: BinaryIO, header: Header, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
+    """A few planes of the third axis, which a file holds one after another, with the header's scaling."""
+    x, y, z = header.grid.shape
+    plane = x * y * header.dtype.itemsize
+    step = max(1, SLAB // plane)
+    for first in range(0, z, step):
+        planes = min(step, z - first)
+        content = stream.read(planes * plane)
+        if len(content) != planes * plane:
+            raise _mismatch(name, header, f"only {header.offset + first * plane + len(content)}")
+        spec = ((x, y, planes), header.dtype, 0, header.slope, header.inter)
+        with np.errstate(over="ignore"):  # becomes infinite, which the caller refuses by name
+            values: np.ndarray = np.asarray(ArrayProxy(io.BytesIO(content), spec), dtype=dtype)
+        yield slice(first, first + planes), values
+
+
+def _skip(name: object, stream: BinaryIO, header: Header) -> None:
+    found = len(stream.read(header.offset))  # at most MAX_OFFSET
+    if found != header.offset:
+        raise _mismatch(name, header, f"only {found}")
+
+
+def _whole(name: object, values: np.ndarray) -> np.ndarray:
+    whole = np.rint(values)
+    if np.abs(values - whole).max(initial=0) > 1e-3:
+        raise ScanError(
+            f"{name}: not a label map",
+            cause="it holds values that are not whole numbers",
+            remedy="was it resampled with linear interpolation? use the original labels",
+        )
+    if np.abs(whole).max(initial=0) > np.iinfo(np.int32).max:
+        raise ScanError(
+            f"{name}: not a label map",
+            cause=f"it holds the code {np.abs(whole).max():g}, beyond 32 bits",
+            remedy="is it an image? else renumber the labels",
+        )
+    return whole
+
+
+def _read_header(path: Path) -> Header:
     if path.is_symlink() and not path.exists():
         raise ScanError(
             f"{path}: no such file",
@@ -79,125 +130,61 @@ def _open(path: Path) -> nib.Nifti1Image:
         )
     if not path.is_file():
         raise ScanError(f"{path}: no such file", cause="nothing is there", remedy="check the path and its spelling")
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise ScanError(f"{path}: the file is empty", cause="0 bytes", remedy="copy or convert it again")
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise ScanError(
+            f"{path}: not a NIfTI file",
+            cause="its name ends in neither .nii nor .nii.gz",
+            remedy="convert it to .nii.gz, for example with mri_convert or dcm2niix",
+        )
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path) as file:  # nibabel would call a damaged gzip "a file type it cannot work out"
-                file.read(348)
-        image = nib.load(path)
+        with _unpacked(path) as stream:
+            start = stream.read(START)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _truncated(path, error) from error
-    except Exception as error:  # nibabel raises many kinds; all of them mean "not readable as an image"
+    except OSError as error:
         raise ScanError(
-            f"{path}: not readable as NIfTI",
-            cause=str(error).splitlines()[0][:200],
-            remedy="convert it with dcm2niix, or remove it from the folder",
+            f"{path}: cannot be read", cause=error.strerror or str(error), remedy="check its permissions and the disk"
         ) from error
-    if not isinstance(image, nib.Nifti1Image):
+    if start[:2] == b"\x1f\x8b":
         raise ScanError(
-            f"{path}: not a NIfTI file", cause=f"it is {type(image).__name__}", remedy="convert it to .nii.gz"
+            f"{path}: not readable as NIfTI", cause="it is a gzip file", remedy="let its name end in .nii.gz"
         )
-    return image
+    header = parse_header(path, start)
+    if not _compressed(path) and size != header.bytes_needed:  # a compressed one is caught while it is read
+        raise _mismatch(path, header, str(size))
+    return header
 
 
-def _checked_grid(image: nib.Nifti1Image, path: Path) -> Grid:
-    header, shape = image.header, tuple(int(n) for n in image.shape)
-    if len(shape) > 3 and any(n != 1 for n in shape[3:]):
-        raise ScanError(
-            f"{path}: not a 3D scan",
-            cause=f"its shape is {shape}",
-            remedy="a T1w is 3D; take one volume out of the series",
-        )
-    shape = shape[:3]
-    if len(shape) != 3 or min(shape) < 2:
-        raise ScanError(f"{path}: not a 3D scan", cause=f"its shape is {image.shape}", remedy="give a whole volume")
-    if image.get_data_dtype().kind not in "iuf":
-        raise ScanError(
-            f"{path}: unsupported voxel type",
-            cause=f"it stores {image.get_data_dtype()}",
-            remedy="convert to a scalar type, for example int16 or float32",
-        )
-    if max(shape) > MAX_AXIS or int(np.prod(shape, dtype=np.int64)) > MAX_VOXELS:
-        raise ScanError(
-            f"{path}: the scan is too large",
-            cause=f"the header says {shape}; the limit is {MAX_AXIS} per axis and {MAX_VOXELS} voxels",
-            remedy="resample it, or check the header",
-        )
-    _check_size_on_disk(image, path, shape)
-    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        raise ScanError(
-            f"{path}: the affine is missing",
-            cause="sform_code and qform_code are both 0, so left and right are not known",
-            remedy="set the affine from the source of the scan",
-        )
-    affine = np.asarray(image.affine, dtype=np.float64)
-    determinant = np.linalg.det(affine[:3, :3]) if np.isfinite(affine).all() else 0.0
-    if not np.isfinite(determinant) or abs(determinant) < 1e-6:
-        raise ScanError(
-            f"{path}: the affine is singular",
-            cause=f"its determinant is {determinant:g}",
-            remedy="set the affine from the source of the scan",
-        )
-    grid = Grid((shape[0], shape[1], shape[2]), affine)
-    if not all(0.05 <= s <= 20 for s in grid.spacing):
-        raise ScanError(
-            f"{path}: the voxel size is not plausible",
-            remedy="check the header's units (mm)",
-            cause=f"{' x '.join(f'{s:.3g}' for s in grid.spacing)} mm",
-        )
-    return grid
+def _compressed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
 
 
-def _check_size_on_disk(image: nib.Nifti1Image, path: Path, shape: tuple[int, ...]) -> None:
-    """An uncompressed file tells its size at once; a compressed one is caught while it is read."""
-    needed, on_disk = _bytes_needed(image), os.path.getsize(path)
-    if path.suffix == ".nii" and on_disk != needed:
-        raise _header_mismatch(path, f"the header says {needed} bytes for {shape}, the file has {on_disk}")
+def _unpacked(path: Path) -> BinaryIO:
+    return gzip.open(path) if _compressed(path) else open(path, "rb")  # type: ignore[return-value]
 
 
-def _bytes_needed(image: nib.Nifti1Image) -> int:
-    voxels = int(np.prod([int(n) for n in image.shape], dtype=np.int64))
-    assert isinstance(image.dataobj, ArrayProxy)  # always so for an image that comes from a file
-    return int(image.dataobj.offset) + voxels * image.get_data_dtype().itemsize
-
-
-def _read_data(image: nib.Nifti1Image, path: Path) -> np.ndarray:
-    """The voxels as float32, with the header's scaling.
-
-    A compressed file is read one byte beyond what the header asks for: only at its end does gzip compare the
-    checksum, and only there does it show that the file holds more than the header says.
-    """
-    try:
-        if path.suffix == ".gz":
-            needed = _bytes_needed(image)
-            with gzip.open(path) as file:
-                content = file.read(needed + 1)
-            if len(content) != needed:
-                found = f"only {len(content)}" if len(content) < needed else "more"
-                raise _header_mismatch(path, f"the header says {needed} bytes for {image.shape}, the file has {found}")
-            image = type(image).from_bytes(content)
-        with np.errstate(over="ignore"):  # becomes infinite, which the caller refuses by name
-            return np.asarray(image.dataobj, dtype=np.float32)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _truncated(path, error) from error
-    except (OSError, ValueError) as error:
-        raise _header_mismatch(path, str(error).splitlines()[0]) from error
-
-
-def _truncated(path: Path, error: Exception) -> ScanError:
+def _truncated(name: object, error: Exception) -> ScanError:
     if "Not a gzipped file" in str(error):
         return ScanError(
-            f"{path}: not readable as NIfTI",
+            f"{name}: not readable as NIfTI",
             cause="its name ends in .gz, but it is not a gzip file",
             remedy="name it .nii if it is not compressed, or copy it again",
         )
     return ScanError(
-        f"{path}: the gzip file is truncated or damaged",
+        f"{name}: the gzip file is truncated or damaged",
         cause=str(error) or type(error).__name__,
         remedy="copy it again and compare checksums",
     )
 
 
-def _header_mismatch(path: Path, cause: str) -> ScanError:
-    return ScanError(f"{path}: the header does not fit the file", cause=cause, remedy="copy or convert it again")
+def _mismatch(name: object, header: Header, found: str) -> ScanError:
+    return _header_mismatch(
+        name, f"the header says {header.bytes_needed} bytes for {header.stored_shape}, the file has {found}"
+    )
+
+
+def _header_mismatch(name: object, cause: str) -> ScanError:
+    return ScanError(f"{name}: the header does not fit the file", cause=cause, remedy="copy or convert it again")

@@ -1,0 +1,151 @@
+"""The first bytes of a NIfTI file, judged before anything else of it is read or any memory is taken.
+
+nibabel reads whatever a header asks for: an extension or a ``vox_offset`` of gigabytes, out of a compressed file of a
+few kilobytes. So only the header's own bytes go through it here; extensions are never read at all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+
+from workbench.errors import ScanError
+from workbench.volumes.volume import Grid
+
+MAX_AXIS = 1024  # voxels along one axis; a 0.2 mm head is about 1000
+MAX_VOXELS = 512**3  # 0.5 GiB as float32; an ordinary 1 mm scan has 256**3
+MAX_OFFSET = 16 * 1024**2  # bytes before the voxels: the largest extensions we have met hold a few MB of DICOM
+START = 544  # bytes that hold the header of NIfTI-1 (348) or of NIfTI-2 (540) and the mark of extensions
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is needed to read the voxels, every part of it within the limits."""
+
+    grid: Grid
+    stored_shape: tuple[int, ...]
+    """With axes of one voxel beyond the third, if the file has such."""
+    dtype: np.dtype
+    offset: int
+    """Byte of the unpacked file at which the voxels begin."""
+    slope: float
+    inter: float
+
+    @property
+    def bytes_needed(self) -> int:
+        """Size of the whole unpacked file."""
+        return self.offset + math.prod(self.grid.shape) * self.dtype.itemsize
+
+
+def parse_header(name: object, start: bytes, *, max_voxels: int = MAX_VOXELS) -> Header:
+    """Judge a file by its first bytes.
+
+    Args:
+        name: What the file is called in an error.
+        start: Its first ``START`` bytes, unpacked; fewer if it has no more.
+        max_voxels: Refuse a scan with more.
+
+    Raises:
+        ScanError: not NIfTI, not 3D, too large, voxels that begin too far in, or no usable affine.
+    """
+    header = _header(name, start)
+    shape, dtype = tuple(int(n) for n in header.get_data_shape()), header.get_data_dtype()
+    if len(shape) > 3 and any(n != 1 for n in shape[3:]):
+        raise ScanError(
+            f"{name}: not a 3D scan",
+            cause=f"its shape is {shape}",
+            remedy="a T1w is 3D; take one volume out of the series",
+        )
+    if len(shape) < 3 or min(shape[:3]) < 2:
+        raise ScanError(f"{name}: not a 3D scan", cause=f"its shape is {shape}", remedy="give a whole volume")
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise ScanError(
+            f"{name}: unsupported voxel type",
+            cause=f"it stores {dtype}",
+            remedy="convert to a scalar type, for example int16 or float32",
+        )
+    x, y, z = shape[:3]
+    if max(x, y, z) > MAX_AXIS or x * y * z > max_voxels:
+        raise ScanError(
+            f"{name}: the scan is too large",
+            cause=f"the header says {(x, y, z)}; the limit is {MAX_AXIS} per axis and {max_voxels} voxels",
+            remedy="resample it, or check the header",
+        )
+    offset = _offset(name, header)
+    slope, inter = _scaling(name, header)
+    return Header(Grid((x, y, z), _affine(name, header)), shape, dtype, offset, slope, inter)
+
+
+def _header(name: object, start: bytes) -> nib.Nifti1Header:
+    sizes = {int.from_bytes(start[:4], order, signed=True) for order in ("little", "big")}
+    kind = nib.Nifti2Header if 540 in sizes else nib.Nifti1Header
+    length = kind.template_dtype.itemsize
+    try:
+        if not sizes & {348, 540}:
+            raise ValueError("its first four bytes are not the length of a NIfTI header")
+        if len(start) < length:
+            raise ValueError(f"it ends within the header, after {len(start)} bytes")
+        return kind(start[:length])
+    except Exception as error:  # nibabel raises many kinds; all of them mean "not readable as an image"
+        raise ScanError(
+            f"{name}: not readable as NIfTI",
+            cause=(str(error).splitlines() or [type(error).__name__])[0][:200],
+            remedy="convert it with dcm2niix, or remove it from the folder",
+        ) from error
+
+
+def _offset(name: object, header: nib.Nifti1Header) -> int:
+    offset, least = float(header["vox_offset"]), header.template_dtype.itemsize + 4
+    if not least <= offset <= MAX_OFFSET:  # NaN too
+        raise ScanError(
+            f"{name}: the header does not fit the file",
+            cause=f"it says that the voxels begin at byte {offset:g}; a scan's begin between {least} and {MAX_OFFSET}",
+            remedy="copy or convert it again; leave out extensions of the header, such as a copy of the DICOM files",
+        )
+    return int(offset)
+
+
+def _scaling(name: object, header: nib.Nifti1Header) -> tuple[float, float]:
+    try:
+        slope, inter = header.get_slope_inter()
+    except nib.spatialimages.HeaderDataError as error:
+        raise ScanError(
+            f"{name}: the header does not fit the file", cause=str(error), remedy="copy or convert it again"
+        ) from error
+    return 1.0 if slope is None else slope, 0.0 if inter is None else inter
+
+
+def _affine(name: object, header: nib.Nifti1Header) -> np.ndarray:
+    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
+        raise ScanError(
+            f"{name}: the affine is missing",
+            cause="sform_code and qform_code are both 0, so left and right are not known",
+            remedy="set the affine from the source of the scan",
+        )
+    try:
+        affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+    except Exception as error:  # a quaternion that is none
+        raise ScanError(
+            f"{name}: the affine cannot be read",
+            cause=str(error).splitlines()[0][:200],
+            remedy="set the affine from the source of the scan",
+        ) from error
+    with np.errstate(all="ignore"):
+        determinant = np.linalg.det(affine[:3, :3]) if np.isfinite(affine).all() else 0.0
+    if not np.isfinite(determinant) or abs(determinant) < 1e-6:
+        raise ScanError(
+            f"{name}: the affine is singular",
+            cause=f"its determinant is {determinant:g}",
+            remedy="set the affine from the source of the scan",
+        )
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not all(0.05 <= s <= 20 for s in spacing):
+        raise ScanError(
+            f"{name}: the voxel size is not plausible",
+            remedy="check the header's units (mm)",
+            cause=f"{' x '.join(f'{s:.3g}' for s in spacing)} mm",
+        )
+    return affine
