@@ -25,10 +25,10 @@ from typing import Any
 import yaml
 
 from workbench.cohort import CohortConfig, run_cohort
-from workbench.cohort.simulate import run_simulate
-from workbench.cohort.simulate_config import SimulateConfig
 from workbench.prepare import PrepareConfig
 from workbench.prepare.prepare import run_prepare
+from workbench.simulate.config import SimulateConfig
+from workbench.simulate.simulate import run_simulate
 
 ENCODER = {"preset": "micro", "image_size": 16, "patch": 8}
 HEADS = {"prototypes_cls": 32, "prototypes_patch": 32, "head_hidden": 32, "head_bottleneck": 16}

@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workbench.cohort.sim_people import design
-from workbench.cohort.simulate import run_simulate, t1w_path
-from workbench.cohort.simulate_config import SimulateConfig
+from workbench.simulate.config import SimulateConfig
+from workbench.simulate.people import design
+from workbench.simulate.simulate import run_simulate, t1w_path
 
 LIMIT_S = 120.0
 PARTICIPANTS = 72

@@ -53,19 +53,11 @@ from IPython.display import display
 
 from workbench import plots
 from workbench.batch import record
-from workbench.cohort import (
-    CohortConfig,
-    SimulateConfig,
-    SplitConfig,
-    load_cohort,
-    load_split,
-    run_cohort,
-    run_simulate,
-    run_split,
-)
+from workbench.cohort import CohortConfig, SplitConfig, load_cohort, load_split, run_cohort, run_split
 from workbench.plots.cells import choose, titles
 from workbench.plots.estimates import by_group
 from workbench.prepare import PrepareConfig, open_store, run_prepare
+from workbench.simulate import SimulateConfig, run_simulate
 from workbench.volumes import Volume
 
 plots.offline()  # the saved notebook then needs no network to show its figures

@@ -72,20 +72,12 @@ from IPython.display import display
 from workbench import plots
 from workbench.analysis import AttendConfig, EmbedConfig, run_attend, run_embed
 from workbench.batch import record
-from workbench.cohort import (
-    CohortConfig,
-    SimulateConfig,
-    SplitConfig,
-    load_cohort,
-    load_split,
-    run_cohort,
-    run_simulate,
-    run_split,
-)
+from workbench.cohort import CohortConfig, SplitConfig, load_cohort, load_split, run_cohort, run_split
 from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
 from workbench.prepare import PrepareConfig, open_store, run_prepare
 from workbench.pretrain import PretrainConfig, run_pretrain
 from workbench.runs import find_runs
+from workbench.simulate import SimulateConfig, run_simulate
 from workbench.stats import bootstrap_interval
 from workbench.volumes import Volume, read_volume
 

@@ -34,8 +34,8 @@ class Job:
 JOBS = {
     "simulate": Job(
         "write a simulated multi-site BIDS cohort",
-        "workbench.cohort.simulate_config:SimulateConfig",
-        "workbench.cohort.simulate:run_simulate",
+        "workbench.simulate.config:SimulateConfig",
+        "workbench.simulate.simulate:run_simulate",
     ),
     "cohort": Job(
         "gather scans from BIDS, Decathlon or CSV into one checked table",

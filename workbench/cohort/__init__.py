@@ -9,21 +9,17 @@ if TYPE_CHECKING:
     from workbench.cohort.cohort import Cohort, load_cohort
     from workbench.cohort.config import CohortConfig, SplitConfig
     from workbench.cohort.labels import canonical_structure
-    from workbench.cohort.simulate import run_simulate
-    from workbench.cohort.simulate_config import SimulateConfig
     from workbench.cohort.split_job import run_split
     from workbench.cohort.splits import load_split, save_split, split_participants
 
 __all__ = [
     "Cohort",
     "CohortConfig",
-    "SimulateConfig",
     "SplitConfig",
     "canonical_structure",
     "load_cohort",
     "load_split",
     "run_cohort",
-    "run_simulate",
     "run_split",
     "save_split",
     "split_participants",
@@ -35,8 +31,6 @@ __getattr__ = lazy.names(
         "SplitConfig": "config",
         "run_cohort": "build",
         "run_split": "split_job",
-        "SimulateConfig": "simulate_config",
-        "run_simulate": "simulate",
         "Cohort": "cohort",
         "load_cohort": "cohort",
         "canonical_structure": "labels",

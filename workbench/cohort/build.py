@@ -21,6 +21,7 @@ from workbench.cohort.cohort import OPTIONAL
 from workbench.cohort.config import CohortConfig
 from workbench.cohort.gather import gather
 from workbench.cohort.labels import canonical_structure
+from workbench.cohort.layouts.layout import Options
 from workbench.cohort.report import report
 from workbench.cohort.source import Candidate, Source, plain
 from workbench.errors import WorkbenchError
@@ -70,7 +71,7 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
         WorkbenchError: a source cannot be read at all, or no scan can be used.
     """
     with start_run(config, overwrite=overwrite) as run:
-        sources = gather(config.sources, segmentations=config.segmentations)
+        sources = gather(config.sources, Options(segmentations=config.segmentations))
         listed = [(source, candidate) for source in sources for candidate in source.candidates]
         checked = _check_all([candidate for _, candidate in listed], config.workers)
         rows = _usable(listed, checked)

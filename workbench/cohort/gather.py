@@ -5,31 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from workbench.cohort.bids import read_bids
-from workbench.cohort.csv_table import read_csv
-from workbench.cohort.decathlon import read_decathlon
+from workbench.cohort.layouts.layout import Options
+from workbench.cohort.layouts.table import LAYOUTS, layout_of
+from workbench.cohort.people import standardise
 from workbench.cohort.source import Source, absolute, plain
 from workbench.errors import ConfigError, WorkbenchError
 
 
-def gather(paths: list[Path], *, segmentations: str | None = None) -> list[Source]:
-    """Read every source; the kind (BIDS, Decathlon, CSV) is told by what is there.
+def gather(paths: list[Path], options: Options | None = None) -> list[Source]:
+    """Read every source by its layout, and give its people the columns of a cohort.
 
     Raises:
-        WorkbenchError: a source does not exist, is none of the three kinds, or holds no scan.
+        WorkbenchError: a source does not exist, is of no known layout, or holds no scan.
         ConfigError: a source is given twice.
     """
+    options = options or Options()
     paths = [absolute(Path(path).expanduser()) for path in paths]
     if twice := [str(path) for path, n in Counter(path.resolve() for path in paths).items() if n > 1]:
         raise ConfigError("a source is given twice", cause=", ".join(twice), remedy="name each source once")
     there = {folder.name for path in paths for folder in path.glob("derivatives/*/")}
-    if segmentations and segmentations not in there:
+    if options.segmentations and options.segmentations not in there:
         raise ConfigError(
-            f"segmentations: no source has a folder derivatives/{segmentations}",
+            f"segmentations: no source has a folder derivatives/{options.segmentations}",
             cause=f"there are: {', '.join(sorted(there)) or 'none'}",
             remedy="choose one that is there, or leave the setting out",
         )
-    return [_read(path, name, segmentations) for path, name in zip(paths, dataset_names(paths), strict=True)]
+    return [read_source(path, name, options) for path, name in zip(paths, dataset_names(paths), strict=True)]
 
 
 def dataset_names(paths: list[Path]) -> list[str]:
@@ -43,17 +44,17 @@ def dataset_names(paths: list[Path]) -> list[str]:
     raise ConfigError("two sources have the same name", cause=", ".join(map(str, paths)), remedy="rename one of them")
 
 
-def _read(path: Path, name: str, segmentations: str | None) -> Source:
-    if path.is_file() and path.suffix in (".csv", ".tsv"):
-        return read_csv(path, name)
-    if (path / "dataset.json").is_file():
-        return read_decathlon(path, name)
-    if path.is_dir():
-        return read_bids(path, name, prefer=segmentations)
-    if path.is_file():
+def read_source(path: Path, name: str, options: Options | None = None) -> Source:
+    """One source, read by its layout, with the columns of a cohort."""
+    if not path.exists():
+        raise WorkbenchError(f"{path}: no such folder or table", cause="nothing is there", remedy="check the path")
+    layout = layout_of(path)
+    if layout is None:
         raise WorkbenchError(
             f"{path}: not a source of scans",
-            cause="it is a file, but no .csv or .tsv",
-            remedy="give a folder, or a table that lists the scans",
+            cause=f"looked for {'; '.join(f'{layout.name}: {layout.known_by}' for layout in LAYOUTS)}",
+            remedy="give the folder that holds these, or a table that lists the scans",
         )
-    raise WorkbenchError(f"{path}: no such folder or table", cause="nothing is there", remedy="check the path")
+    source = layout.read(path, name, options or Options())
+    standardise(source)
+    return source

@@ -51,16 +51,17 @@ RESERVED = {
 }
 
 
-def standardise(source: Source, *, sex_levels: dict[str, str] | None = None) -> None:
+def standardise(source: Source) -> None:
     """Rewrite each candidate's ``values``: site, scanner, sex ("F", "M", None), age (years or NaN), then the rest.
 
-    Args:
-        source: Changed in place; what could not be understood is added to its notes.
-        sex_levels: What the data set says its codes for sex mean (``participants.json``), e.g. ``{"1": "male"}``.
+    ``source`` is changed in place; what could not be understood is added to its notes. What the data set says of its
+    columns (``source.described``) decides what codes mean.
     """
     rows = [candidate.values for candidate in source.candidates]
     columns = {known: _column(rows, names) for known, names in NAMES.items()}
-    sexes = _sexes([row.get(columns["sex"], "") for row in rows], sex_levels or {}, source)
+    described: Any = next((source.described[n] for n in source.described if n.lower() in NAMES["sex"]), {})
+    levels = described.get("Levels") if isinstance(described, dict) else None
+    sexes = _sexes([row.get(columns["sex"], "") for row in rows], levels or {}, source)
     odd_ages = set()
     for candidate, row, sex in zip(source.candidates, rows, sexes, strict=True):
         age = read_age(given := row.get(columns["age"], ""))

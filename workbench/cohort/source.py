@@ -41,6 +41,7 @@ class Source:
     labels: list[tuple[int, str]] = field(default_factory=list)
     set_aside: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    described: dict[str, Any] = field(default_factory=dict)  # of its columns, as in BIDS' participants.json
 
     def refuse(
         self, path: Path | str, cause: str, remedy: str, *, participant_id: str = "", kind: str = "scan"

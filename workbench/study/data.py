@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.cohort.config import CohortConfig
-from workbench.cohort.simulate_config import SimulateConfig
 from workbench.cohort.splits import save_split, split_fingerprint
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.store import Store, open_store
 from workbench.runs import digest_path
+from workbench.simulate.config import SimulateConfig
 from workbench.study.cell import Cell, make_cell
 from workbench.study.parts import DataSettings
 

@@ -17,7 +17,7 @@ from workbench.runs import JobConfig, read_yaml
 from workbench.runs.forks import serve
 
 JOBS = {
-    "simulate": ("workbench.cohort.simulate_config:SimulateConfig", "workbench.cohort.simulate:run_simulate"),
+    "simulate": ("workbench.simulate.config:SimulateConfig", "workbench.simulate.simulate:run_simulate"),
     "cohort": ("workbench.cohort.config:CohortConfig", "workbench.cohort.build:run_cohort"),
     "prepare": ("workbench.prepare.config:PrepareConfig", "workbench.prepare.prepare:run_prepare"),
     "pretrain": ("workbench.pretrain.config:PretrainConfig", "workbench.pretrain.train:run_pretrain"),
@@ -25,7 +25,7 @@ JOBS = {
     "classify": ("workbench.finetune.config:ClassifyConfig", "workbench.finetune.classify:run_classify"),
 }
 PRELOAD = {
-    "data": ("workbench.cohort.simulate", "workbench.cohort.build", "workbench.prepare.prepare"),
+    "data": ("workbench.simulate.simulate", "workbench.cohort.build", "workbench.prepare.prepare"),
     "pretrain": ("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
     "segment": ("workbench.finetune.segment", "monai.networks.nets", "monai.inferers", "monai.metrics"),
     "classify": ("workbench.finetune.classify", "sklearn.linear_model"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.cohort.labels import read_label_table
-from workbench.cohort.people import standardise
+from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.source import Candidate, Source, absolute, is_simulated, read_rows, stem_of
 from workbench.errors import WorkbenchError
 
 
-def read_csv(path: Path, dataset: str) -> Source:
+def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source:
     """List the scans of a table.
 
     Columns: ``path`` (required); ``participant`` (or ``participant_id``), ``session``, ``site``, ``scanner``,
@@ -71,7 +71,6 @@ def read_csv(path: Path, dataset: str) -> Source:
         source.labels = read_label_table(tables[0])
     elif any(c.seg_path for c in source.candidates):
         source.note("there is no dseg.tsv beside the table, so its label codes have no names")
-    standardise(source)
     return source
 
 
@@ -81,3 +80,10 @@ def _delimiter(path: Path) -> str:
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         header = file.readline()
     return ";" if header.count(";") > header.count(",") else ","
+
+
+def _recognises(path: Path) -> bool:
+    return path.suffix in (".csv", ".tsv") and path.is_file()
+
+
+LAYOUT = Layout("table", "a .csv or .tsv with a column 'path'", _recognises, read_csv)

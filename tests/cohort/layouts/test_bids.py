@@ -10,7 +10,8 @@ import pytest
 
 from tests.phantom import write_bids
 from workbench.cohort import CohortConfig, run_cohort
-from workbench.cohort.bids import read_bids
+from workbench.cohort.gather import read_source
+from workbench.cohort.layouts.layout import Options
 from workbench.cohort.source import Candidate, Source
 from workbench.errors import WorkbenchError
 
@@ -28,7 +29,7 @@ def only(source: Source, name: str) -> Candidate:
 
 
 def test_without_sessions(tmp_path: Path) -> None:
-    source = read_bids(write_bids(tmp_path / "d", people=3), "d")
+    source = read_source(write_bids(tmp_path / "d", people=3), "d")
     assert [c.participant_id for c in source.candidates] == ["sub-01", "sub-02", "sub-03"]
     assert {c.session for c in source.candidates} == {""}
     first = source.candidates[0]
@@ -38,7 +39,7 @@ def test_without_sessions(tmp_path: Path) -> None:
 
 
 def test_with_sessions_and_masks(tmp_path: Path) -> None:
-    source = read_bids(write_bids(tmp_path / "d", people=2, sessions=2, masks=True), "d")
+    source = read_source(write_bids(tmp_path / "d", people=2, sessions=2, masks=True), "d")
     assert [(c.participant_id, c.session) for c in source.candidates] == [
         ("sub-01", "ses-1"),
         ("sub-01", "ses-2"),
@@ -62,7 +63,7 @@ def test_both_endings_and_further_entities(tmp_path: Path) -> None:
         "sub-4/anat/._sub-4_T1w.nii.gz",
         "sub-4/anat/sub-4_T1w.json",
     )
-    source = read_bids(tmp_path, "d")
+    source = read_source(tmp_path, "d")
     assert [(c.path.name, c.entities) for c in source.candidates] == [
         ("sub-1_acq-native_run-2_T1w.nii.gz", "acq-native_run-2"),
         ("sub-1_T1w.nii", ""),
@@ -81,14 +82,14 @@ def test_both_endings_and_further_entities(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_contradicts_its_folder_is_set_aside(tmp_path: Path, name: str) -> None:
-    source = read_bids(make(tmp_path, name, "sub-3/anat/sub-3_T1w.nii.gz"), "d")
+    source = read_source(make(tmp_path, name, "sub-3/anat/sub-3_T1w.nii.gz"), "d")
     assert len(source.candidates) == 1
     assert "the name says" in source.set_aside[0]["cause"] and source.set_aside[0]["participant"] == "d/sub-1"
 
 
 def test_a_folder_without_a_scan_is_told(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="no T1w scan found"):
-        read_bids(make(tmp_path, "sub-1/func/sub-1_bold.nii.gz"), "d")
+        read_source(make(tmp_path, "sub-1/func/sub-1_bold.nii.gz"), "d")
 
 
 # participants ------------------------------------------------------------------------------------------------------
@@ -97,7 +98,7 @@ def test_a_folder_without_a_scan_is_told(tmp_path: Path) -> None:
 def people(root: Path, table: str, *, n: int = 3) -> Source:
     make(root, *(f"sub-{i}/anat/sub-{i}_T1w.nii.gz" for i in range(1, n + 1)))
     (root / "participants.tsv").write_text(table, encoding="utf-8")
-    return read_bids(root, "d")
+    return read_source(root, "d")
 
 
 def test_people_without_scans_and_scans_without_a_row_are_tolerated(tmp_path: Path) -> None:
@@ -156,16 +157,16 @@ def test_ages_and_names_that_clash(tmp_path: Path) -> None:
 def test_latin_letters_and_a_byte_order_mark(tmp_path: Path) -> None:
     make(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz")
     (tmp_path / "participants.tsv").write_bytes("participant_id\tsite\nsub-1\tZürich\n".encode("latin-1"))
-    assert read_bids(tmp_path, "d").candidates[0].values["site"] == "Zürich"
+    assert read_source(tmp_path, "d").candidates[0].values["site"] == "Zürich"
     (tmp_path / "participants.tsv").write_bytes("participant_id\tsite\nsub-1\tZürich\n".encode("utf-8-sig"))
-    assert read_bids(tmp_path, "d").candidates[0].values["site"] == "Zürich"
+    assert read_source(tmp_path, "d").candidates[0].values["site"] == "Zürich"
 
 
 def test_a_session_has_values_of_its_own(tmp_path: Path) -> None:
     make(tmp_path, "sub-1/ses-01/anat/sub-1_ses-01_T1w.nii.gz", "sub-1/ses-02/anat/sub-1_ses-02_T1w.nii.gz")
     (tmp_path / "participants.tsv").write_text("participant_id\tsex\tage\tdiagnosis\nsub-1\tF\t70\tMCI\n")
     (tmp_path / "sub-1/sub-1_sessions.tsv").write_text("session_id\tage\tdiagnosis\nses-01\t70\tn/a\nses-02\t73\tAD\n")
-    first, second = (c.values for c in read_bids(tmp_path, "d").candidates)
+    first, second = (c.values for c in read_source(tmp_path, "d").candidates)
     assert (first["age"], first["diagnosis"], second["age"], second["diagnosis"]) == (70, "MCI", 73, "AD")
     assert first["sex"] == second["sex"] == "F"
 
@@ -175,15 +176,15 @@ def test_the_scanner_from_the_sidecar_where_the_table_is_silent(tmp_path: Path) 
     (tmp_path / "sub-1/anat/sub-1_T1w.json").write_text(
         json.dumps({"Manufacturer": "Siemens", "ManufacturersModelName": "Prisma", "MagneticFieldStrength": 3})
     )
-    assert read_bids(tmp_path, "d").candidates[0].values["scanner"] == "Siemens Prisma 3T"
+    assert read_source(tmp_path, "d").candidates[0].values["scanner"] == "Siemens Prisma 3T"
 
 
 @pytest.mark.parametrize("description", [{"Simulated": True}, {"GeneratedBy": [{"Name": "workbench simulate"}]}])
 def test_simulated_data_say_so(tmp_path: Path, description: dict) -> None:
     make(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz")
-    assert not read_bids(tmp_path, "d").candidates[0].simulated
+    assert not read_source(tmp_path, "d").candidates[0].simulated
     (tmp_path / "dataset_description.json").write_text(json.dumps(description))
-    assert read_bids(tmp_path, "d").candidates[0].simulated
+    assert read_source(tmp_path, "d").candidates[0].simulated
 
 
 # derivatives -------------------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def test_a_segmentation_with_or_without_a_session_level(tmp_path: Path, seg: str
         "sub-1/ses-b/anat/sub-1_ses-b_T1w.nii.gz",
         f"derivatives/x/{seg}",
     )
-    source = read_bids(tmp_path, "d")
+    source = read_source(tmp_path, "d")
     assert only(source, "sub-1_ses-a_T1w.nii.gz").seg_path == tmp_path / "derivatives/x" / seg
     assert only(source, "sub-1_ses-b_T1w.nii.gz").seg_path is None
     assert any("1 of 2 scans have no segmentation" in note for note in source.notes)
@@ -221,7 +222,7 @@ def test_entities_tell_which_scan_was_segmented(tmp_path: Path) -> None:
         "derivatives/x/sub-1/anat/sub-1_acq-native_dseg.nii.gz",
         "derivatives/x/sub-2/anat/sub-2_dseg.nii.gz",
     )
-    source = read_bids(tmp_path, "d")
+    source = read_source(tmp_path, "d")
     assert only(source, "sub-1_T1w.nii.gz").seg_path is None
     assert only(source, "sub-1_acq-native_T1w.nii.gz").seg_path is not None
     assert only(source, "sub-2_acq-mprage_T1w.nii.gz").seg_path is not None  # there is no other scan it could mean
@@ -240,7 +241,7 @@ def test_entities_tell_which_scan_was_segmented(tmp_path: Path) -> None:
 )
 def test_a_segmentation_of_something_else_is_not_taken(tmp_path: Path, seg: str) -> None:
     make(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz", "sub-2/anat/sub-2_T1w.nii.gz", f"derivatives/x/{seg}")
-    assert {c.seg_path for c in read_bids(tmp_path, "d").candidates} == {None}
+    assert {c.seg_path for c in read_source(tmp_path, "d").candidates} == {None}
 
 
 def test_of_two_derivatives_one_serves_all_and_the_report_says_which(tmp_path: Path) -> None:
@@ -253,7 +254,7 @@ def test_of_two_derivatives_one_serves_all_and_the_report_says_which(tmp_path: P
     )
     for name, code in (("a", 1), ("b", 2)):
         (tmp_path / f"derivatives/{name}/dseg.tsv").write_text(f"index\tname\n{code}\tHippocampus_L\n")
-    first, chosen = read_bids(tmp_path, "d"), read_bids(tmp_path, "d", prefer="b")
+    first, chosen = read_source(tmp_path, "d"), read_source(tmp_path, "d", Options(segmentations="b"))
     assert [bool(c.seg_path) for c in first.candidates] == [True, False]  # not mixed: the codes could differ
     assert first.labels == [(1, "Hippocampus_L")] and chosen.labels == [(2, "Hippocampus_L")]
     assert [c.seg_path.name for c in chosen.candidates if c.seg_path] == ["sub-1_dseg.nii.gz", "sub-2_dseg.nii.gz"]
@@ -262,25 +263,25 @@ def test_of_two_derivatives_one_serves_all_and_the_report_says_which(tmp_path: P
 
 def test_the_label_table_of_the_variant_comes_first(tmp_path: Path) -> None:
     make(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz", "derivatives/x/sub-1/anat/sub-1_desc-aseg_dseg.nii.gz")
-    assert any("no dseg.tsv" in note for note in read_bids(tmp_path, "d").notes)
+    assert any("no dseg.tsv" in note for note in read_source(tmp_path, "d").notes)
     (tmp_path / "derivatives/x/sub-1/anat/sub-1_desc-aseg_dseg.tsv").write_text("index\tname\n1\tbeside\n")
-    assert read_bids(tmp_path, "d").labels == [(1, "beside")]
+    assert read_source(tmp_path, "d").labels == [(1, "beside")]
     (tmp_path / "derivatives/x/dseg.tsv").write_text("index\tname\n1\troot\n")
-    assert read_bids(tmp_path, "d").labels == [(1, "root")]
+    assert read_source(tmp_path, "d").labels == [(1, "root")]
     (tmp_path / "derivatives/x/desc-aseg_dseg.tsv").write_text("index\tname\n1\tvariant\n")
-    assert read_bids(tmp_path, "d").labels == [(1, "variant")]
+    assert read_source(tmp_path, "d").labels == [(1, "variant")]
     (tmp_path / "derivatives/x/desc-aseg_dseg.tsv").write_text("index\tname\nx\tvariant\n")
-    assert any("not a number" in note for note in read_bids(tmp_path, "d").notes)
+    assert any("not a number" in note for note in read_source(tmp_path, "d").notes)
 
 
 def test_a_brain_mask_is_a_brain_mask(tmp_path: Path) -> None:
     anat = "derivatives/x/sub-1/anat/sub-1"
     make(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz", f"{anat}_label-lesion_mask.nii.gz", f"{anat}_desc-roi_mask.nii.gz")
-    assert read_bids(tmp_path, "d").candidates[0].mask_path is None
+    assert read_source(tmp_path, "d").candidates[0].mask_path is None
     make(tmp_path, f"{anat}_mask.nii.gz")
-    assert read_bids(tmp_path, "d").candidates[0].mask_path == tmp_path / f"{anat}_mask.nii.gz"
+    assert read_source(tmp_path, "d").candidates[0].mask_path == tmp_path / f"{anat}_mask.nii.gz"
     make(tmp_path, f"{anat}_desc-brain_mask.nii.gz")
-    assert read_bids(tmp_path, "d").candidates[0].mask_path == tmp_path / f"{anat}_desc-brain_mask.nii.gz"
+    assert read_source(tmp_path, "d").candidates[0].mask_path == tmp_path / f"{anat}_desc-brain_mask.nii.gz"
 
 
 def test_levels_that_explain_do_not_hide_codes_that_speak_for_themselves(tmp_path):

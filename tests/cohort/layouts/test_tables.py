@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.phantom import write_bids
-from workbench.cohort.csv_table import read_csv
-from workbench.cohort.decathlon import read_decathlon
-from workbench.cohort.gather import dataset_names, gather
+from workbench.cohort.gather import dataset_names, gather, read_source
+from workbench.cohort.layouts.layout import Options
 from workbench.errors import ConfigError, WorkbenchError
 
 
@@ -27,7 +26,7 @@ def test_cases_with_and_without_labels(tmp_path: Path) -> None:
         test=["./imagesTs/c.nii"],
         training=[{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}],
     )
-    source = read_decathlon(root, "d")
+    source = read_source(root, "d")
     assert [(c.participant_id, c.path, c.seg_path) for c in source.candidates] == [
         ("a", tmp_path / "imagesTr/a.nii.gz", tmp_path / "labelsTr/a.nii.gz"),
         ("c", tmp_path / "imagesTs/c.nii", None),
@@ -37,7 +36,7 @@ def test_cases_with_and_without_labels(tmp_path: Path) -> None:
 
 def test_labels_as_nnunet_writes_them(tmp_path: Path) -> None:
     root = decathlon(tmp_path, labels={"background": 0, "Anterior": 1}, training=[{"image": "a.nii.gz"}])
-    assert read_decathlon(root, "d").labels == [(1, "Anterior")]
+    assert read_source(root, "d").labels == [(1, "Anterior")]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +58,7 @@ def test_a_listing_cannot_point_outside_its_folder(tmp_path: Path, escape: objec
         tmp_path / "d",
         training=[{"image": escape, "label": "labelsTr/a.nii.gz"}, {"image": "imagesTr/b.nii.gz", "label": escape}],
     )
-    source = read_decathlon(root, "d")
+    source = read_source(root, "d")
     assert all(root in c.path.parents and c.seg_path is None for c in source.candidates)
     assert len(source.candidates) == 1
     assert [row["kind"] for row in source.set_aside] == ["scan"] if escape is None else ["scan", "segmentation"]
@@ -69,7 +68,7 @@ def test_a_listing_cannot_point_outside_its_folder(tmp_path: Path, escape: objec
 def test_a_listing_without_cases_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(WorkbenchError, match=r"dataset\.json"):
-        read_decathlon(tmp_path, "d")
+        read_source(tmp_path, "d")
 
 
 def test_a_table_with_every_column(tmp_path: Path) -> None:
@@ -79,7 +78,7 @@ def test_a_table_with_every_column(tmp_path: Path) -> None:
         'a.nii.gz,p1,base,A,"Siemens, 3T",F,70,seg/a.nii.gz,m/a.nii.gz,AD\n'
         "/abs/b.nii.gz,p1,late,,,F,72,,,n/a\n"
     )
-    source = read_csv(tmp_path / "scans.csv", "scans")
+    source = read_source(tmp_path / "scans.csv", "scans")
     first, second = source.candidates
     assert (first.path, first.seg_path, first.mask_path) == (
         tmp_path / "a.nii.gz",
@@ -98,14 +97,14 @@ def test_a_table_with_every_column(tmp_path: Path) -> None:
 )
 def test_separators(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    source = read_csv(tmp_path / name, "t")
+    source = read_source(tmp_path / name, "t")
     assert [(c.participant_id, c.values["sex"]) for c in source.candidates] == [("a", "F")]
     assert "each scan counts as a person" in source.notes[0]
 
 
 def test_a_row_without_a_person_is_set_aside_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,participant\na.nii,p1\nb.nii,\n,p3\n")
-    source = read_csv(tmp_path / "t.csv", "t")
+    source = read_source(tmp_path / "t.csv", "t")
     assert [c.participant_id for c in source.candidates] == ["p1"]
     assert [row["cause"] for row in source.set_aside] == ["the row has no participant", "the row has no path"]
 
@@ -113,15 +112,15 @@ def test_a_row_without_a_person_is_set_aside_not_guessed(tmp_path: Path) -> None
 def test_a_table_without_paths_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file,participant\na.nii,p1\n")
     with pytest.raises(WorkbenchError, match="lists no scan"):
-        read_csv(tmp_path / "t.csv", "t")
+        read_source(tmp_path / "t.csv", "t")
 
 
 def test_simulated_scans_stay_simulated_in_a_table(tmp_path: Path) -> None:
     write_bids(tmp_path / "sim", people=1, simulated=True)
     (tmp_path / "t.csv").write_text("path,participant\nsim/sub-01/anat/sub-01_T1w.nii.gz,a\nreal.nii.gz,b\n")
-    assert [c.simulated for c in read_csv(tmp_path / "t.csv", "t").candidates] == [True, False]
+    assert [c.simulated for c in read_source(tmp_path / "t.csv", "t").candidates] == [True, False]
     (tmp_path / "u.csv").write_text("path,simulated\nx.nii.gz,true\ny.nii.gz,false\n")
-    assert [c.simulated for c in read_csv(tmp_path / "u.csv", "u").candidates] == [True, False]
+    assert [c.simulated for c in read_source(tmp_path / "u.csv", "u").candidates] == [True, False]
 
 
 def test_names_of_data_sets_never_clash() -> None:
@@ -142,4 +141,4 @@ def test_a_source_twice_or_absent_is_told(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="not a source"):
         gather([tmp_path / "notes.txt"])
     with pytest.raises(ConfigError, match="there are: manual"):
-        gather([root], segmentations="freesurfer")
+        gather([root], Options(segmentations="freesurfer"))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from workbench.cohort.sim_atlas import HIPPOCAMPUS_RADIUS, Atlas
-from workbench.cohort.sim_people import Person
-from workbench.cohort.sim_sites import rotation
+from workbench.simulate.atlas import HIPPOCAMPUS_RADIUS, Atlas
+from workbench.simulate.people import Person
+from workbench.simulate.sites import rotation
 from workbench.volumes import Grid
 
 CODES = {"Left-Lateral-Ventricle": 4, "Left-Hippocampus": 17, "Right-Lateral-Ventricle": 43, "Right-Hippocampus": 53}

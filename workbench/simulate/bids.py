@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 import workbench
-from workbench.cohort import sim_people as effect
-from workbench.cohort.sim_anatomy import CODES
-from workbench.cohort.sim_people import Person
-from workbench.cohort.sim_sites import Site, site_by_name
-from workbench.cohort.simulate_config import SimulateConfig
 from workbench.runs import replacing
+from workbench.simulate import people as effect
+from workbench.simulate.anatomy import CODES
+from workbench.simulate.config import SimulateConfig
+from workbench.simulate.people import Person
+from workbench.simulate.sites import Site, site_by_name
 
 BIDS_VERSION = "1.9.0"
 NOTICE = "Simulated data: no person was scanned. Not for clinical use, and no evidence about patients."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from workbench.cohort.derivatives import brain_masks, segmentations
-from workbench.cohort.people import standardise
+from workbench.cohort.layouts.derivatives import brain_masks, segmentations
+from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.source import (
     IMAGE_ENDINGS,
     Candidate,
@@ -23,7 +23,7 @@ from workbench.errors import WorkbenchError
 PATTERNS = ("sub-*/anat/sub-*_T1w.nii*", "sub-*/ses-*/anat/sub-*_T1w.nii*")
 
 
-def read_bids(root: Path, dataset: str, *, prefer: str | None = None) -> Source:
+def read_bids(root: Path, dataset: str, options: Options | None = None) -> Source:
     """List the T1w scans below ``root``, with or without a session level; nothing is opened but small text files.
 
     ``participants.tsv`` and ``sub-*_sessions.tsv`` give the columns (a session's own value wins), the scan's
@@ -32,7 +32,7 @@ def read_bids(root: Path, dataset: str, *, prefer: str | None = None) -> Source:
     Args:
         root: The folder that holds ``sub-*``.
         dataset: Name for the data set.
-        prefer: The derivative whose segmentations are taken, where there are several.
+        options: What the user asks for.
 
     Raises:
         WorkbenchError: there is no T1w at all.
@@ -67,11 +67,9 @@ def read_bids(root: Path, dataset: str, *, prefer: str | None = None) -> Source:
         source.note(f"{len(without)} of {len(people)} people in participants.tsv have no T1w scan: {_few(without)}")
     if people and (unknown := sorted(scanned - set(people))):
         source.note(f"{len(unknown)} people are not in participants.tsv: {_few(unknown)}")
-    segmentations(root, source, prefer)
+    segmentations(root, source, options.segmentations if options else None)
     brain_masks(root, source)
-    levels = read_json(root / "participants.json")
-    sex: Any = next((levels[name] for name in levels if name.lower() in ("sex", "gender")), {})
-    standardise(source, sex_levels=sex.get("Levels") if isinstance(sex, dict) else None)
+    source.described = read_json(root / "participants.json")
     return source
 
 
@@ -153,3 +151,6 @@ def _scanner(path: Path) -> dict[str, str]:
 
 def _few(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+LAYOUT = Layout("BIDS", "a folder with sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]", Path.is_dir, read_bids)

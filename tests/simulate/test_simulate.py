@@ -16,16 +16,16 @@ import pandas as pd
 import pytest
 
 from workbench.cohort import CohortConfig, load_cohort, run_cohort
-from workbench.cohort import sim_people as effect
-from workbench.cohort.sim_anatomy import CODES, Anatomy, grid_points
-from workbench.cohort.sim_atlas import load_atlas
-from workbench.cohort.sim_people import Person, design
-from workbench.cohort.sim_sites import SITES, site_by_name
-from workbench.cohort.simulate import run_simulate, simulate_participant, t1w_path
-from workbench.cohort.simulate import signal as tissue_signal
-from workbench.cohort.simulate_config import SimulateConfig
 from workbench.errors import ConfigError
 from workbench.runs import Run
+from workbench.simulate import people as effect
+from workbench.simulate.anatomy import CODES, Anatomy, grid_points
+from workbench.simulate.atlas import load_atlas
+from workbench.simulate.config import SimulateConfig
+from workbench.simulate.people import Person, design
+from workbench.simulate.simulate import run_simulate, simulate_participant, t1w_path
+from workbench.simulate.simulate import signal as tissue_signal
+from workbench.simulate.sites import SITES, site_by_name
 from workbench.volumes import read_grid, read_volume
 
 SMALL = {"participants": 20, "sites": 5, "spacing": 4.0, "workers": 1, "seed": 3}
@@ -346,8 +346,8 @@ def test_a_killed_run_is_completed_to_the_same_files(tmp_path: Path) -> None:
     """kill -9 in the middle; the workers die with it; two workers then finish what one process would have made."""
     config = SimulateConfig(out=tmp_path / "killed", participants=8, spacing=4.0, workers=2)
     code = (
-        "import sys\nfrom workbench.cohort.simulate import run_simulate\n"
-        "from workbench.cohort.simulate_config import SimulateConfig\n"
+        "import sys\nfrom workbench.simulate.simulate import run_simulate\n"
+        "from workbench.simulate.config import SimulateConfig\n"
         f"if __name__ == '__main__':\n    run_simulate(SimulateConfig.build({config.model_dump(mode='json')!r}))\n"
     )
     script = tmp_path / "script.py"

@@ -6,12 +6,12 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from workbench.cohort.people import standardise
+from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.source import Candidate, Source, absolute, stem_of
 from workbench.errors import WorkbenchError
 
 
-def read_decathlon(root: Path, dataset: str) -> Source:
+def read_decathlon(root: Path, dataset: str, options: Options | None = None) -> Source:
     """List the cases of ``root/dataset.json``, training (with labels) and test (without).
 
     A case of the Decathlon is a volume. Whose it is, is not published, so **each case counts as a person**: two
@@ -45,7 +45,6 @@ def read_decathlon(root: Path, dataset: str) -> Source:
         )
     if source.candidates:
         source.note("a case is a volume, not a person: people cannot be kept apart in splits of this data set")
-    standardise(source)
     return source
 
 
@@ -81,3 +80,10 @@ def _inside(root: Path, name: Any, source: Source, *, kind: str = "scan") -> Pat
         )
         return None
     return absolute(root / pure)
+
+
+def _recognises(path: Path) -> bool:
+    return (path / "dataset.json").is_file()
+
+
+LAYOUT = Layout("Medical Segmentation Decathlon", "a folder with dataset.json", _recognises, read_decathlon)

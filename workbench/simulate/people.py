@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.cohort.sim_sites import SITES
-from workbench.cohort.simulate_config import SimulateConfig
+from workbench.simulate.config import SimulateConfig
+from workbench.simulate.sites import SITES
 
 # intracranial volume (the volume of the brain mask), ml
 ICV_ML = {"M": 1550.0, "F": 1380.0}

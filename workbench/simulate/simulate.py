@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from workbench.cohort.sim_anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
-from workbench.cohort.sim_atlas import load_atlas
-from workbench.cohort.sim_bids import NOTICE, t1w_sidecar, write_dataset_files
-from workbench.cohort.sim_people import Person, design
-from workbench.cohort.sim_sites import Site, acquire, site_by_name
-from workbench.cohort.simulate_config import SimulateConfig
 from workbench.runs import Run, finished, replacing, start_run
+from workbench.simulate.anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
+from workbench.simulate.atlas import load_atlas
+from workbench.simulate.bids import NOTICE, t1w_sidecar, write_dataset_files
+from workbench.simulate.config import SimulateConfig
+from workbench.simulate.people import Person, design
+from workbench.simulate.sites import Site, acquire, site_by_name
 from workbench.volumes import Volume, write_volume
 
 

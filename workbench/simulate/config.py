@@ -22,7 +22,7 @@ class SimulateConfig(JobConfig):
     """Number of participants over all sites; one scan each."""
 
     sites: int = Field(3, ge=3, le=5)
-    """Number of sites, taken in order from the table in `workbench.cohort.sim_sites`."""
+    """Number of sites, taken in order from the table in `workbench.simulate.sites`."""
 
     spacing: float = Field(2.0, ge=0.7, le=6.0)
     """Nominal voxel size in mm; each site's own voxel size is a stated multiple of it, per axis."""

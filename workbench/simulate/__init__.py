@@ -1,0 +1,12 @@
+"""A multi-site cohort with a known truth, made up from a template: for tests, demonstrations and method studies."""
+
+from typing import TYPE_CHECKING
+
+from workbench import lazy
+
+if TYPE_CHECKING:
+    from workbench.simulate.config import SimulateConfig
+    from workbench.simulate.simulate import run_simulate
+
+__all__ = ["SimulateConfig", "run_simulate"]
+__getattr__ = lazy.names(__name__, {"SimulateConfig": "config", "run_simulate": "simulate"})
