@@ -87,9 +87,9 @@ from workbench.plots.cells import Page, titles
 from workbench.plots.estimates import by_group, intervals
 from workbench.runs import Run
 from workbench.study import StudyConfig, run_study
-from workbench.study.fair import check_fair
-from workbench.study.measures import SHOWN
-from workbench.study.study import plan_study
+from workbench.study.evidence.measures import SHOWN
+from workbench.study.job import plan_study
+from workbench.study.settings.fair import check_fair
 
 plots.offline()
 runs = Path(out).resolve()

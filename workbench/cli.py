@@ -96,9 +96,9 @@ JOBS = {
     ),
     "compare": Job(
         "run a whole study: arms on the same people under the same settings, and its report",
-        "workbench.study.config:StudyConfig",
-        "workbench.study.study:run_study",
-        "workbench.study.study:plan_study",
+        "workbench.study.settings.config:StudyConfig",
+        "workbench.study.job:run_study",
+        "workbench.study.job:plan_study",
     ),
     "notebook": Job(
         "run a parameterised notebook in a batch",

@@ -13,16 +13,16 @@ from sklearn.metrics import balanced_accuracy_score
 
 from tests.phantom import phantom, phantom_labels
 from workbench.stats import auroc
-from workbench.study import figures
-from workbench.study.canvas import arm_colours
-from workbench.study.cases import case_figures, worst_cases
-from workbench.study.class_scores import auroc_parts, balanced_parts, sensitivity
-from workbench.study.estimate import minutes_left, told
-from workbench.study.evidence import arm_table, difference_table
-from workbench.study.flow import flow_table
-from workbench.study.numbers import _segmentation
-from workbench.study.pictures import best_plane, case_picture, largest_error
-from workbench.study.timing import reached_table
+from workbench.study.cells.estimate import minutes_left, told
+from workbench.study.evidence.class_scores import auroc_parts, balanced_parts, sensitivity
+from workbench.study.evidence.flow import flow_table
+from workbench.study.evidence.intervals import arm_table, difference_table
+from workbench.study.evidence.numbers import _segmentation
+from workbench.study.evidence.timing import reached_table
+from workbench.study.report import figures
+from workbench.study.report.canvas import arm_colours
+from workbench.study.report.cases import case_figures, worst_cases
+from workbench.study.report.pictures import best_plane, case_picture, largest_error
 from workbench.volumes import Volume
 
 PLACE = {

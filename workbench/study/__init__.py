@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from workbench import lazy
 
 if TYPE_CHECKING:
-    from workbench.study.config import StudyConfig
-    from workbench.study.study import run_study
+    from workbench.study.job import run_study
+    from workbench.study.settings.config import StudyConfig
 
 __all__ = ["StudyConfig", "run_study"]
-__getattr__ = lazy.names(__name__, {"StudyConfig": "config", "run_study": "study"})
+__getattr__ = lazy.names(__name__, {"StudyConfig": "settings.config", "run_study": "job"})

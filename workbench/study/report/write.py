@@ -9,19 +9,19 @@ from html import escape
 import pandas as pd
 
 from workbench.runs import Run, replacing
-from workbench.study.cell import CELLS
-from workbench.study.evidence import clear
-from workbench.study.execute import Outcome
-from workbench.study.fair import Setting
-from workbench.study.flow import set_aside
-from workbench.study.flowchart import flowchart, left_out
-from workbench.study.markdown import as_markdown
-from workbench.study.measures import measure
-from workbench.study.page import counted, folded, page, paragraph, table
-from workbench.study.plan import Plan
-from workbench.study.rows import sentences, short_rows
-from workbench.study.section import TaskTables, section
-from workbench.study.words import arm_words, caveats, lead, methods
+from workbench.study.cells.cell import CELLS
+from workbench.study.cells.execute import Outcome
+from workbench.study.cells.plan import Plan
+from workbench.study.evidence.flow import set_aside
+from workbench.study.evidence.intervals import clear
+from workbench.study.evidence.measures import measure
+from workbench.study.report.flowchart import flowchart, left_out
+from workbench.study.report.markdown import as_markdown
+from workbench.study.report.page import counted, folded, page, paragraph, table
+from workbench.study.report.rows import sentences, short_rows
+from workbench.study.report.section import TaskTables, section
+from workbench.study.report.words import arm_words, caveats, lead, methods
+from workbench.study.settings.fair import Setting
 
 SENTENCES = 8  # verdicts on the first screen; of more a table is read faster
 

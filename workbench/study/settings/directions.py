@@ -9,7 +9,7 @@ import pandas as pd
 
 from workbench.cohort.splits import split_participants
 from workbench.errors import WorkbenchError
-from workbench.study.parts import DirectionSettings
+from workbench.study.settings.parts import DirectionSettings
 
 
 @dataclass(frozen=True)

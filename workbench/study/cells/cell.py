@@ -18,6 +18,8 @@ from workbench.runs.config import differing
 
 CELLS = "cells"
 KEY = 12  # characters of a key
+GROUP = ["task", "direction", "fraction"]
+"""What a number belongs to, besides its arm: one place in the study."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from workbench.stats import (
     two_level_interval,
     verdict,
 )
-from workbench.study.class_scores import auroc_parts, balanced_parts, sensitivity
-from workbench.study.measures import GROUP, SENSITIVITY, measure
-from workbench.study.numbers import MARKS, MEAN, SIGNED, scored
+from workbench.study.cells.cell import GROUP
+from workbench.study.evidence.class_scores import auroc_parts, balanced_parts, sensitivity
+from workbench.study.evidence.measures import SENSITIVITY, measure
+from workbench.study.evidence.numbers import MARKS, MEAN, SIGNED, scored
 
 ALPHA = 0.05
 WHOLE_POWER = 1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)  # half an interval → what is found four times of five

@@ -1,4 +1,4 @@
-"""The process that runs cells one after the other: ``python -m workbench.study.worker``, see ``runs.forks``.
+"""The process that runs cells one after the other: ``python -m workbench.study.cells.worker``, see ``runs.forks``.
 
 Importing torch and MONAI takes seconds and a study has hundreds of cells: they are imported once, and each cell is a
 fork of its own.

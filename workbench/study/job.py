@@ -9,14 +9,14 @@ from typing import Any
 
 from workbench.errors import ConfigError, RunsFailed
 from workbench.runs import Run, start_run
-from workbench.study.cell import Cell
-from workbench.study.config import StudyConfig
-from workbench.study.data import Data, plan_data
-from workbench.study.estimate import minutes_left, told
-from workbench.study.execute import Outcome, execute
-from workbench.study.fair import check_fair
-from workbench.study.plan import Node, Plan
-from workbench.study.tables import write_tables
+from workbench.study.cells.cell import Cell
+from workbench.study.cells.data import Data, plan_data
+from workbench.study.cells.estimate import minutes_left, told
+from workbench.study.cells.execute import Outcome, execute
+from workbench.study.cells.plan import Node, Plan
+from workbench.study.evidence.tables import write_tables
+from workbench.study.settings.config import StudyConfig
+from workbench.study.settings.fair import check_fair
 
 
 def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
@@ -49,7 +49,7 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
             minutes_now=round((time.monotonic() - began) / 60, 2),
         )
         write_tables(run, plan, outcome)
-        from workbench.study.report import write_report
+        from workbench.study.report.write import write_report
 
         write_report(run, plan, outcome, fair)
         if outcome.failed:

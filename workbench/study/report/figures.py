@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.study.canvas import COLOURS, GREY, blank, figure_of, legend, panels, svg, tidy
-from workbench.study.evidence import clear
+from workbench.study.evidence.intervals import clear
+from workbench.study.report.canvas import COLOURS, GREY, blank, figure_of, legend, panels, svg, tidy
 
 
 def forest(rows: pd.DataFrame, scale: float, unit: str, better: str) -> str:

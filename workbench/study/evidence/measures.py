@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-GROUP = ["task", "direction", "fraction"]
-"""What a number belongs to, besides its arm: one place in the study."""
-
 
 @dataclass(frozen=True)
 class Measure:

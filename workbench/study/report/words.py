@@ -8,10 +8,10 @@ import pandas as pd
 
 from workbench.model.export import load_encoder
 from workbench.stats.sentence import FEW
-from workbench.study.measures import PRIMARY
-from workbench.study.page import counted
-from workbench.study.plan import Plan
-from workbench.study.settings import flat, merged, takes_part, uses_encoder
+from workbench.study.cells.plan import Plan
+from workbench.study.evidence.measures import PRIMARY
+from workbench.study.report.page import counted
+from workbench.study.settings.layers import flat, merged, takes_part, uses_encoder
 
 
 def lead(plan: Plan, people: pd.DataFrame) -> str:

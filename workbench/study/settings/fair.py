@@ -9,8 +9,8 @@ import yaml
 
 from workbench.errors import ConfigError
 from workbench.runs import JobConfig
-from workbench.study.config import StudyConfig
-from workbench.study.settings import OURS, finetune_config, flat, pretrain_config, takes_part
+from workbench.study.settings.config import StudyConfig
+from workbench.study.settings.layers import OURS, finetune_config, flat, pretrain_config, takes_part
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.runs import Run
-from workbench.study.cell import Cell
+from workbench.study.cells.cell import Cell
 
 PLACE = ["task", "kind", "direction", "fraction", "arm", "seed", "finetune_seed", "fold"]
 METRICS = ("dice", "hd95_mm", "surface_dice_1mm", "volume_error_ml", "volume_error_percent", "volume_error", "missed")

@@ -13,9 +13,9 @@ from workbench.errors import WorkbenchError
 from workbench.finetune.segment_data import class_map, to_classes
 from workbench.prepare.store import Store
 from workbench.runs import Run
-from workbench.study.measures import measure
-from workbench.study.numbers import MEAN
-from workbench.study.pictures import case_picture, scan_picture
+from workbench.study.evidence.measures import measure
+from workbench.study.evidence.numbers import MEAN
+from workbench.study.report.pictures import case_picture, scan_picture
 from workbench.volumes import Volume, read_volume
 
 PANELS = 6  # arms in one picture

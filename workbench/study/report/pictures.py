@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from workbench.plots.slices import ENDS, PLANES, sample, slice_grid
-from workbench.study.canvas import blank
+from workbench.study.report.canvas import blank
 from workbench.volumes import Grid, Volume, spaced_grid
 
 TRUTH, FOUND = "#56B4E9", "#F5B301"

@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from workbench.errors import ConfigError, WorkbenchError
-from workbench.study.config import StudyConfig
-from workbench.study.evidence import arm_table, difference_table
-from workbench.study.plan import Plan
-from workbench.study.study import plan_all_data, plan_study, run_study
-from workbench.study.words import caveats, methods
+from workbench.study.cells.plan import Plan
+from workbench.study.evidence.intervals import arm_table, difference_table
+from workbench.study.job import plan_all_data, plan_study, run_study
+from workbench.study.report.words import caveats, methods
+from workbench.study.settings.config import StudyConfig
 
 
 def settings(study, out, **changes):

@@ -8,9 +8,9 @@ import pandas as pd
 
 from workbench.prepare.store import Store
 from workbench.runs import Run
-from workbench.study.cell import Cell
-from workbench.study.data import usable_scans
-from workbench.study.plan import Plan
+from workbench.study.cells.cell import Cell
+from workbench.study.cells.data import usable_scans
+from workbench.study.cells.plan import Plan
 
 COLUMNS = ["data", "task", "direction", "kind", "what", "people", "scans"]
 SIDES = {"train": "learnt from in each fold", "validation": "chosen on in each fold", "test": "tested in all"}

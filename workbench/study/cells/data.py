@@ -14,8 +14,8 @@ from workbench.prepare.config import PrepareConfig
 from workbench.prepare.store import Store, open_store
 from workbench.runs import digest_path
 from workbench.simulate.config import SimulateConfig
-from workbench.study.cell import Cell, make_cell
-from workbench.study.parts import DataSettings
+from workbench.study.cells.cell import Cell, make_cell
+from workbench.study.settings.parts import DataSettings
 
 NOWHERE = Path("not-yet")
 

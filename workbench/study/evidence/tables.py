@@ -5,15 +5,15 @@ from __future__ import annotations
 import pandas as pd
 
 from workbench.runs import Run, replacing
-from workbench.study.evidence import arm_table, difference_table
-from workbench.study.execute import Outcome
-from workbench.study.flow import flow_table
-from workbench.study.measures import SHOWN
-from workbench.study.numbers import person_table
-from workbench.study.plan import Plan
-from workbench.study.rates import chosen_rates
-from workbench.study.settings import finetune_config
-from workbench.study.timing import reached_table, time_table
+from workbench.study.cells.execute import Outcome
+from workbench.study.cells.plan import Plan
+from workbench.study.cells.rates import chosen_rates
+from workbench.study.evidence.flow import flow_table
+from workbench.study.evidence.intervals import arm_table, difference_table
+from workbench.study.evidence.measures import SHOWN
+from workbench.study.evidence.numbers import person_table
+from workbench.study.evidence.timing import reached_table, time_table
+from workbench.study.settings.layers import finetune_config
 
 
 def write_tables(run: Run, plan: Plan, outcome: Outcome) -> None:

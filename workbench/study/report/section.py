@@ -12,17 +12,17 @@ import pandas as pd
 
 from workbench.finetune.config import SegmentConfig
 from workbench.prepare.store import Store
-from workbench.study import figures
-from workbench.study.canvas import arm_colours
-from workbench.study.cases import case_figures, scan_figures, worst_cases
-from workbench.study.directions import Direction
-from workbench.study.evidence import measured
-from workbench.study.measures import PRIMARY, measure
-from workbench.study.numbers import scored
-from workbench.study.page import folded, paragraph, table
-from workbench.study.parts import TaskSettings
-from workbench.study.pictures import FOUND, TRUTH
-from workbench.study.rows import arm_rows, difference_rows, interval, one_direction, reached_rows, sentences
+from workbench.study.evidence.intervals import measured
+from workbench.study.evidence.measures import PRIMARY, measure
+from workbench.study.evidence.numbers import scored
+from workbench.study.report import figures
+from workbench.study.report.canvas import arm_colours
+from workbench.study.report.cases import case_figures, scan_figures, worst_cases
+from workbench.study.report.page import folded, paragraph, table
+from workbench.study.report.pictures import FOUND, TRUTH
+from workbench.study.report.rows import arm_rows, difference_rows, interval, one_direction, reached_rows, sentences
+from workbench.study.settings.directions import Direction
+from workbench.study.settings.parts import TaskSettings
 
 DEFAULT = SegmentConfig.model_fields["structures"].default
 OPEN = 4  # directions whose figures are shown before the rest is folded

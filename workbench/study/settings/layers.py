@@ -8,8 +8,8 @@ from typing import Any
 from workbench.errors import ConfigError
 from workbench.finetune.config import ClassifyConfig, FinetuneConfig, SegmentConfig
 from workbench.pretrain.config import PretrainConfig
-from workbench.study.config import StudyConfig
-from workbench.study.parts import ArmSettings, TaskSettings
+from workbench.study.settings.config import StudyConfig
+from workbench.study.settings.parts import ArmSettings, TaskSettings
 
 OURS = {
     "out",

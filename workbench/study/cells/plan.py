@@ -12,14 +12,14 @@ from workbench.finetune.people import seen_people
 from workbench.model.export import load_encoder
 from workbench.prepare.store import Store
 from workbench.runs import digest_path
-from workbench.study.architecture import architecture
-from workbench.study.cell import Cell, make_cell
-from workbench.study.config import StudyConfig
-from workbench.study.data import Data, keep_split, usable_scans
-from workbench.study.directions import Direction, expand, pretrain_sides, sides
-from workbench.study.parts import ArmSettings, TaskSettings
-from workbench.study.rates import choose_rate
-from workbench.study.settings import finetune_config, pretrain_config, takes_part
+from workbench.study.cells.architecture import architecture
+from workbench.study.cells.cell import Cell, make_cell
+from workbench.study.cells.data import Data, keep_split, usable_scans
+from workbench.study.cells.rates import choose_rate
+from workbench.study.settings.config import StudyConfig
+from workbench.study.settings.directions import Direction, expand, pretrain_sides, sides
+from workbench.study.settings.layers import finetune_config, pretrain_config, takes_part
+from workbench.study.settings.parts import ArmSettings, TaskSettings
 
 
 @dataclass

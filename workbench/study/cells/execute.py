@@ -13,9 +13,10 @@ from tqdm.auto import tqdm
 
 from workbench.errors import WorkbenchError
 from workbench.runs.fork_server import ForkServer, share_of_cores
-from workbench.study.cell import Cell
-from workbench.study.plan import Node
+from workbench.study.cells.cell import Cell
+from workbench.study.cells.plan import Node
 
+WORKER = "workbench.study.cells.worker"
 PATIENCE = 30.0  # seconds in which a stopped cell may save its state
 
 
@@ -81,7 +82,7 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
                         end(node.id, cell=cell)
                     elif len(running) < workers:
                         if (free := next((s for s in servers if s not in running), None)) is None:
-                            servers.append(free := ForkServer("workbench.study.worker", share_of_cores(workers), kinds))
+                            servers.append(free := ForkServer(WORKER, share_of_cores(workers), kinds))
                         del waiting[node.id]
                         by_key[cell.key] = {node.id: cell}
                         _start(free, cell, root)

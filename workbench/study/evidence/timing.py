@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.runs import Run
-from workbench.study.cell import Cell
-from workbench.study.measures import GROUP
+from workbench.study.cells.cell import GROUP, Cell
 
 SHARE = 0.95  # of the Dice at which the reference ends
 DRAWS = 2000

@@ -8,8 +8,7 @@ import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
-from workbench.study.cell import Cell
-from workbench.study.measures import GROUP
+from workbench.study.cells.cell import GROUP, Cell
 
 
 def choose_rate(candidates: list[Cell]) -> float:

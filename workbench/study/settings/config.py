@@ -8,7 +8,7 @@ import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from workbench.runs import JobConfig
-from workbench.study.parts import ArmSettings, DataSettings, TaskSettings
+from workbench.study.settings.parts import ArmSettings, DataSettings, TaskSettings
 
 
 def _from_text(value: Any) -> Any:

@@ -7,7 +7,7 @@ from html import escape
 
 import pandas as pd
 
-from workbench.study.page import counted, folded, table
+from workbench.study.report.page import counted, folded, table
 
 
 def flowchart(rows: pd.DataFrame) -> str:

@@ -1,0 +1,1 @@
+"""What came out: every person's numbers, and the intervals and differences that they allow."""

@@ -1,0 +1,1 @@
+"""What is said of it: tables, figures, pictures and sentences in one page."""
