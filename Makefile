@@ -85,7 +85,7 @@ docs: setup
 	$(PY) docs/notebooks.py --root build/docs
 
 nifti-view:
-	cd workbench/explorer/nifti_view && npm install --no-package-lock && npm run build
+	cd workbench/explorer/viewer/nifti_view && npm install --no-package-lock && npm run build
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -8,6 +8,6 @@
 import os
 import sys
 
-from workbench.explorer.app import build
+from workbench.explorer.app.page import build
 
 build(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("WORKBENCH_RUNS")).servable()

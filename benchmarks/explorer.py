@@ -303,7 +303,7 @@ def sessions(address: str, pid: int, measured: dict[str, float]) -> None:
     import psutil
     from bokeh.client import pull_session
 
-    for module in ("panel.models.location", "panel.models.tabulator", "workbench.explorer.app"):
+    for module in ("panel.models.location", "panel.models.tabulator", "workbench.explorer.app.page"):
         importlib.import_module(module)  # the client must know what the page is made of
 
     process = psutil.Process(pid)

@@ -392,7 +392,7 @@ def explore(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
     try:
-        from workbench.explorer.app import serve
+        from workbench.explorer.app.page import serve
     except ImportError as error:
         raise WorkbenchError(
             "the explorer is not installed", cause=str(error), remedy="pip install 'volta-workbench[app]'"

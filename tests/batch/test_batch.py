@@ -148,8 +148,8 @@ def test_the_runs_of_a_batch_are_found_by_whoever_lists_runs(ended, folder):
 
 
 def test_the_explorer_shows_the_table_of_the_batch(ended, folder):
-    from workbench.explorer.batch_view import BatchView
-    from workbench.explorer.state import ExplorerState
+    from workbench.explorer.comparison.batch_view import BatchView
+    from workbench.explorer.session.state import ExplorerState
 
     view = BatchView(ExplorerState(folder))
     assert list(view.table.titles.values()) == list(batch_status(folder / "b").columns)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from workbench import lazy
 
 if TYPE_CHECKING:
-    from workbench.explorer.itk import view_itk
-    from workbench.explorer.jupyter import show
+    from workbench.explorer.cells.itk import view_itk
+    from workbench.explorer.cells.jupyter import show
 
 __all__ = ["show", "view_itk"]
-__getattr__ = lazy.names(__name__, {"show": "jupyter", "view_itk": "itk"})
+__getattr__ = lazy.names(__name__, {"show": "cells.jupyter", "view_itk": "cells.itk"})

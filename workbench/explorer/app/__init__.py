@@ -1,0 +1,1 @@
+"""The page around all pages, its address and keys, and the server."""

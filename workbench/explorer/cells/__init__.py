@@ -1,0 +1,1 @@
+"""The same views in a notebook's cell."""

@@ -1,0 +1,1 @@
+"""The cohort page: scatter, table, pictures, neighbours."""

@@ -1,0 +1,47 @@
+"""The cohort: the scatter, and below it what belongs to the selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import panel as pn
+
+from workbench.explorer.cohort.scatter_view import ScatterView
+from workbench.explorer.cohort.selection_views import HistogramView, NeighboursView, PicturesView
+from workbench.explorer.cohort.table_view import TableView
+from workbench.explorer.parts.cards import card, panels
+from workbench.explorer.parts.views import StateView
+from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.sites.shift_view import ShiftView
+
+PANELS: dict[str, tuple[str, Callable[[ExplorerState], Any]]] = {
+    "table": ("Table", TableView),
+    "pictures": ("Pictures", PicturesView),
+    "histograms": ("By site", HistogramView),
+    "neighbours": ("Neighbours", NeighboursView),
+    "shift": ("Site shift", ShiftView),
+}
+
+
+class CohortView(StateView):
+    """The embedding, and what belongs to the selection: one panel at a time, each made when it is first opened."""
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        state = self.state
+        return pn.Column(
+            card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort]),
+            panels(state, "panel", PANELS),
+            margin=0,
+            sizing_mode="stretch_both",
+            styles={"gap": "8px"},
+        )
+
+    def _source(self) -> str:
+        state = self.state
+        if not state.embed_run:
+            return ""
+        with state.guarded():
+            return f"encoder: {escape(state.catalog.encoder_name(state.embed_run))}"
+        return ""

@@ -1,0 +1,128 @@
+"""The embedding scatter."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import holoviews as hv
+import panel as pn
+
+from workbench import plots
+from workbench.explorer.parts.summary_view import empty_html
+from workbench.explorer.parts.text import hint, text
+from workbench.explorer.parts.views import MARKS, StateView
+from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.catalog import PROJECTIONS
+
+ACTIVE = ["lasso_select", "tap", "wheel_zoom"]  # the page does not scroll: a wheel over a plot is a zoom
+Case = hv.streams.Stream.define("Case", case="")
+
+
+class ScatterView(StateView):
+    """The embedding; a tap, a box or a lasso becomes the selection."""
+
+    def __init__(self, state: ExplorerState, **params: Any) -> None:
+        super().__init__(state, **params)
+        self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=180, margin=0, linked_axes=False)
+        self._empty = text(sizing_mode="stretch_width")
+        self._hint = hint(min_height=34)  # two lines: the plot below must not move with the text
+        state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color", "save_as"])
+        state.param.watch(lambda *_: self._count(), ["selection", "cohort", "projection", "address_lacks"])
+        state.param.watch(lambda *_: self._ring.event(case=state.case), ["case"], precedence=MARKS)
+        state.param.watch(lambda *_: self._highlight(), ["selection"], precedence=MARKS)
+        self._ring, self._chosen = Case(), hv.streams.Counter()  # of the present plot
+        self._by_plot = False  # whether the selection is being changed by the plot itself
+        self._draw()
+        self._count()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        p = self.state.param
+        controls = pn.Row(
+            pn.widgets.Select.from_param(p.embed_run, sizing_mode="stretch_width", min_width=120),
+            pn.widgets.Select.from_param(p.projection, width=95),
+            pn.widgets.Select.from_param(p.color, width=130),
+            pn.widgets.Select.from_param(p.save_as, width=75),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        return pn.Column(controls, self._hint, self._empty, self._pane, sizing_mode="stretch_both", margin=0)
+
+    def _draw(self) -> None:
+        state, cohort = self.state, self.state.cohort
+        self._empty.object = empty_html(state)
+        if not len(cohort) or not state.color or state.color not in cohort:
+            self._pane.object = None
+            return
+        with state.guarded():
+            x, y = PROJECTIONS[state.projection]
+            # the ring is a layer of its own: another case must not redraw the cloud nor forget the lasso
+            self._ring, self._chosen = Case(case=state.case), hv.streams.Counter()
+            ring = hv.DynamicMap(lambda case: plots.case_ring(cohort, x, y, case), streams=[self._ring])
+            if self._cloudy():
+                from workbench.explorer.cohort.cloud_view import (
+                    cloud_plot,  # brings datashader and matplotlib: here alone
+                )
+
+                cloud = cloud_plot(state, x, y, self._chosen, self._tell)
+                self._pane.object = cloud.opts(hv.opts.RGB(active_tools=ACTIVE, backend="bokeh")) * ring
+            else:
+                points = self._points(x, y).opts(active_tools=ACTIVE, backend="bokeh")
+                self._pane.object = plots.with_ring(points, ring)
+
+    def _cloudy(self) -> bool:
+        """Whether the server draws the points: they are many, and it will be there to draw them again."""
+        return self.state.served and len(self.state.cohort) > plots.MANY
+
+    def _tell(self, rows: Any) -> None:
+        self._by_plot = True
+        try:
+            self.state.select_rows(rows)
+        finally:
+            self._by_plot = False
+
+    def _highlight(self) -> None:
+        """Show a selection that was made elsewhere."""
+        if self._cloudy():
+            self._chosen.event()
+        elif not self._by_plot:
+            self._draw()
+
+    def _points(self, x: str, y: str) -> hv.Points:
+        state = self.state
+        points = plots.embedding_scatter(state.cohort, x, y, state.color, svg=state.save_as == "SVG")
+        if state.selection:  # from the address, or of the picture before
+            points = points.opts(selected=state.selected_rows().tolist())
+        hv.streams.Selection1D(source=points).add_subscriber(lambda index: self._tell(index or []))
+        return points
+
+    def _count(self) -> None:
+        state = self.state
+        n, chosen = len(state.cohort), len(state.selection)
+        what = (
+            f"<b>{chosen}</b> of n = {n} selected; click beside the points to select all again."
+            if chosen
+            else f"n = {n} scans, one point each. Click a point, or draw a lasso or a box around some."
+        )
+        if self._cloudy():
+            what += " Where points lie over each other, their colours mix by number."
+        what += f" {escape(state.address_lacks)}" + self._quality()
+        self._hint.object = what if n else ""
+
+    def _quality(self) -> str:
+        """How far the picture can be believed, where the embedding says so."""
+        state = self.state
+        if not state.embed_run or "quality" not in state.catalog.run(state.embed_run).tables():
+            return ""
+        table = state.catalog.table(state.embed_run, "quality")
+        row = table[table["picture"] == PROJECTIONS[state.projection][0].split("_")[0]]
+        if not len(row):
+            return ""
+        told = (
+            "Trustworthiness: neighbours in the picture are neighbours in the full space; continuity: the other "
+            "way round; 1 is perfect (Venna and Kaski 2001)"
+        )
+        return (
+            f' <span title="{told}">Trustworthiness {row["trustworthiness"].iloc[0]:.2f}, continuity '
+            f"{row['continuity'].iloc[0]:.2f}.</span>"
+        )

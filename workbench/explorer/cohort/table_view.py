@@ -1,0 +1,127 @@
+"""The table of the selected scans."""
+
+from __future__ import annotations
+
+import io
+from html import escape
+from typing import Any
+
+import pandas as pd
+import panel as pn
+
+from workbench.explorer.parts.style import TABLE
+from workbench.explorer.parts.text import hint
+from workbench.explorer.parts.views import MARKS, TITLES, StateView
+from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.catalog import readable_columns
+
+PAGE = 6  # rows of the table that are seen at once
+
+
+class TableView(StateView):
+    """The selected scans; a click on a row makes it the case.
+
+    Sorted, filtered and cut into pages on the server, so that a lasso over 100,000 scans sends six rows, and sorting
+    sorts all of them.
+    """
+
+    def __init__(self, state: ExplorerState, **params: Any) -> None:
+        super().__init__(state, **params)
+        self.table = pn.widgets.Tabulator(
+            pd.DataFrame(),
+            disabled=True,
+            show_index=False,
+            selectable=1,
+            pagination="remote",
+            page_size=PAGE,
+            sizing_mode="stretch_width",
+            height=258,
+            layout="fit_data_fill",
+            margin=(0, 10),
+            theme="simple",
+            stylesheets=[TABLE],
+        )
+        self.table.on_click(self._clicked)
+        self._hint = hint()
+        small: dict[str, Any] = {"button_style": "outline", "height": 26, "margin": (0, 4)}
+        self._all = pn.widgets.Button(name="Show all", width=80, **small)
+        self._all.on_click(lambda *_: state.select_rows([]))
+        self._take = pn.widgets.Button(name="Select filtered", width=110, **small)
+        self._take.on_click(lambda *_: self._select_filtered())
+        self._csv = pn.widgets.FileDownload(
+            callback=self._export, filename="selection.csv", label="CSV", width=80, **small
+        )
+        self._whole = pd.DataFrame()  # what the table would show of the whole cohort, made once
+        state.param.watch(lambda *_: self._prepare(), ["cohort"])
+        state.param.watch(lambda *_: self._fill(), ["selection", "cohort"])
+        state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
+        self._prepare()
+        self._fill()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Column(
+            pn.Row(self._hint, self._all, self._take, self._csv, sizing_mode="stretch_width", margin=0),
+            self.table,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+
+    def _prepare(self) -> None:
+        cohort = self.state.cohort
+        columns = readable_columns(cohort) if len(cohort) else []
+        whole = cohort[columns].copy() if len(cohort) else pd.DataFrame()
+        for column in columns:
+            rounded = whole[column].round(3) if pd.api.types.is_float_dtype(whole[column]) else whole[column]
+            whole[column] = rounded.astype(object).where(rounded.notna(), None)  # a missing value is an empty cell
+        self._whole = whole
+        # titles are set as HTML in the browser: escaped here; cells are shown as text by the table itself
+        self.table.titles = {c: escape(TITLES.get(c, c)) for c in columns}
+        self.table.formatters = {c: {"type": "plaintext"} for c in columns}
+        self.table.header_filters = {
+            c: {"type": "number", "func": ">=", "placeholder": "≥"}
+            if pd.api.types.is_numeric_dtype(cohort[c]) and not pd.api.types.is_bool_dtype(cohort[c])
+            else {"type": "input", "func": "like", "placeholder": "…"}
+            for c in columns
+        }
+
+    def _fill(self) -> None:
+        state, rows = self.state, self.state.selected()
+        self._ids = [str(i) for i in rows["scan_id"].to_numpy(object)] if len(rows) else []
+        self.table.value = self._whole.loc[rows.index].reset_index(drop=True) if len(rows) else pd.DataFrame()
+        self._hint.object = f"{len(rows)} of n = {len(state.cohort)} scans; click one" if len(rows) else ""
+        self._all.disabled = not state.selection  # not hidden: what comes and goes moves the page
+        self._take.visible = self._csv.visible = bool(len(rows))
+        self._mark()
+
+    def _mark(self) -> None:
+        here = [self._ids.index(self.state.case)] if self.state.case in self._ids else []
+        if self.table.selection != here:
+            self.table.selection = here
+        if here and not self.table.sorters and not self.table.filters:
+            page = here[0] // PAGE + 1
+            if self.table.page != page:
+                self.table.page = page
+
+    def _clicked(self, event: Any) -> None:
+        if 0 <= event.row < len(self._ids):
+            self.state.select_case(self._ids[event.row])
+
+    def _select_filtered(self) -> None:
+        self.state.select_ids([self._ids[int(i)] for i in self.table.current_view.index])
+
+    def _export(self) -> io.BytesIO:
+        """The shown scans as CSV with the columns that are for readers; simulated data says so in each row."""
+        rows = self.state.selected()
+        table = rows[["scan_id", *readable_columns(rows)]].assign(embedding=self.state.embed_run)
+        if self.state.simulated:
+            table["simulated"] = rows.get("simulated", True)
+        return io.BytesIO(safe_csv(table).encode())
+
+
+def safe_csv(table: pd.DataFrame) -> str:
+    """CSV in which no text from data can act as a formula of a spreadsheet."""
+
+    def tame(value: Any) -> Any:
+        return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+    return str(table.map(tame).rename(columns=tame).to_csv(index=False))

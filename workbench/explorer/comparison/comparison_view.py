@@ -1,0 +1,184 @@
+"""Several fine-tuned runs on the same people."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import holoviews as hv
+import pandas as pd
+import panel as pn
+
+from workbench import plots
+from workbench.explorer.comparison.batch_view import BatchView
+from workbench.explorer.parts.cards import card, panels
+from workbench.explorer.parts.style import TABLE
+from workbench.explorer.parts.text import hint, text
+from workbench.explorer.parts.views import MARKS, SIMULATED, StateView
+from workbench.explorer.session.scan_state import MOST_BESIDE
+from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored import scores
+
+
+class ComparisonView(StateView):
+    """Scores by site and run, paired differences, and the cases, the worst first; a click makes the case."""
+
+    def __init__(self, state: ExplorerState, **params: Any) -> None:
+        super().__init__(state, **params)
+        self._plot = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=210, margin=0, linked_axes=False)
+        self._forest = pn.pane.HoloViews(sizing_mode="stretch_width", height=150, margin=0, linked_axes=False)
+        self._told = text(margin=(0, 10), sizing_mode="stretch_width")
+        self._head = hint()
+        self.table = pn.widgets.Tabulator(
+            pd.DataFrame(),
+            disabled=True,
+            show_index=False,
+            selectable=1,
+            pagination="remote",
+            page_size=6,
+            sizing_mode="stretch_width",
+            height=230,
+            layout="fit_data_fill",
+            margin=(0, 10),
+            theme="simple",
+            stylesheets=[TABLE],
+        )
+        self.table.on_click(self._clicked)
+        self._scores = pd.DataFrame()
+        self._ids: list[str] = []
+        state.param.watch(lambda *_: self._draw(), ["compared", "metric", "part", "save_as", "cohort"])
+        state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
+        self._draw()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        p = self.state.param
+        side = pn.widgets.Button(name="This case under all of them", height=28, margin=(2, 10), button_style="outline")
+        side.on_click(self._side_by_side)
+        controls = pn.Row(
+            pn.widgets.MultiSelect.from_param(p.compared, size=5, sizing_mode="stretch_width", min_width=160),
+            pn.Column(
+                pn.widgets.Select.from_param(p.metric, width=190),
+                pn.widgets.Select.from_param(p.part, width=190),
+                side,
+                margin=0,
+            ),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        below: dict[str, tuple[str, Any]] = {
+            "cases": ("Cases, worst first", lambda _: self.table),
+            "differences": (
+                "Paired differences",
+                lambda _: pn.Column(self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0),
+            ),
+            "batch": ("Batch", BatchView),
+        }
+        return pn.Column(
+            card("Scores", pn.Column(controls, self._head, self._plot, sizing_mode="stretch_both", margin=0), "1 1 0"),
+            panels(self.state, "below", below, 290),
+            sizing_mode="stretch_both",
+            margin=0,
+            styles={"gap": "8px"},
+        )
+
+    def _draw(self) -> None:
+        with self.state.guarded():
+            self._redraw()
+
+    def _redraw(self) -> None:
+        state = self.state
+        self._plot.object = self._forest.object = None
+        self._told.object, self.table.value, self._ids = "", pd.DataFrame(), []
+        if not state.metric:
+            self._head.object = (
+                "No run with a score a scan yet: <code>workbench segment</code> and <code>workbench "
+                "classify</code> make them; then “Look for runs again”."
+                if not scores.scored_runs(state.catalog)
+                else "Choose one run or more."
+            )
+            return
+        table = scores.scores(state.catalog, state.compared, state.metric)
+        if state.part != "all":
+            table = table[table["split"] == state.part]
+        table = table[table["value"].notna()].reset_index(drop=True)
+        runs = [run for run in state.compared if (table["run"] == run).any()]
+        simulated = any(state.catalog.run(run).simulated for run in runs)
+        who = (
+            f"people of the {state.part} part"
+            if state.part != "all"
+            else "all people, <b>also those that the runs were trained on</b>"
+        )
+        self._head.object = (
+            (SIMULATED + "&ensp;" if simulated else "")
+            + f"n = {table['participant'].nunique()} people, {who}; a point is a scan. Click one to "
+            "see it with that run's overlays."
+        )
+        if not len(table):
+            self._head.object = f"None of these runs has {escape(state.metric)} of people of the {state.part} part."
+            return
+        self._scores = table
+        points = plots.scores_by_site(table, runs, label=state.metric, svg=state.save_as == "SVG")
+        hv.streams.Selection1D(source=points).add_subscriber(lambda index: self._pointed(index))
+        self._plot.object = points
+        self._fill(table, runs)
+        self._differences(table, runs)
+
+    def _fill(self, table: pd.DataFrame, runs: list[str]) -> None:
+        shown = scores.wide(table, runs, self.state.metric)
+        self._ids = [str(i) for i in shown.pop("scan_id")]
+        names = {f"difference {k}": f"{runs[0]} − {run}" for k, run in enumerate(runs) if k}
+        # fixed column names: what is shown above them comes from the data, and is escaped
+        columns = {run: f"run {k}" for k, run in enumerate(runs)}
+        titles = {
+            "participant": "Participant",
+            "site": "Site",
+            "split": "Part",
+            **names,
+            **{f"run {k}": run for k, run in enumerate(runs)},
+        }
+        shown = shown.rename(columns=columns).round(3).astype(object)
+        self.table.titles = {c: escape(titles[c]) for c in shown.columns}
+        self.table.formatters = {c: {"type": "plaintext"} for c in shown.columns}
+        self.table.value = shown.where(shown.notna(), None)
+        self._mark()
+
+    def _differences(self, table: pd.DataFrame, runs: list[str]) -> None:
+        if len(runs) < 2:
+            self._told.object = "<p class='hint'>Choose a second run to see paired differences.</p>"
+            return
+        parts = []
+        for other in runs[1:]:
+            found = scores.differences(table, runs[0], other)
+            parts.append(found.assign(other=other))
+        all_found = pd.concat(parts, ignore_index=True)
+        several = len(runs) > 2
+        names = [(f"{r.other}, " if several else "") + f"{r.site} (n = {r.n})" for r in all_found.itertuples()]
+        label = f"{self.state.metric}: {runs[0]} − {runs[1] if not several else 'other'}"
+        forest = plots.interval_plot(all_found.assign(name=names), name="name", reference=0.0, label=label)
+        self._forest.height = 70 + 20 * len(all_found)
+        self._forest.object = forest.opts(toolbar=None, backend="bokeh")
+        self._told.object = (
+            "<p class='hint'>95 % bootstrap intervals over the people who have both scores, of these pretrainings only "
+            "and not corrected for the number of comparisons; with fewer than 10 people they are too narrow.</p>"
+        )
+
+    def _pointed(self, index: list[int]) -> None:
+        if index and index[0] < len(self._scores):
+            row = self._scores.iloc[index[0]]
+            self.state.select_case(str(row["scan_id"]))
+            self.state.overlay_of(str(row["run"]))
+
+    def _side_by_side(self, *_: Any) -> None:
+        first, *others = self.state.compared or [""]
+        if first:
+            self.state.overlay_of(first)
+            self.state.runs_beside = others[:MOST_BESIDE]
+
+    def _clicked(self, event: Any) -> None:
+        if 0 <= event.row < len(self._ids):
+            self.state.select_case(self._ids[event.row])
+
+    def _mark(self) -> None:
+        here = [self._ids.index(self.state.case)] if self.state.case in self._ids else []
+        if self.table.selection != here:
+            self.table.selection = here

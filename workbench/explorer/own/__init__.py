@@ -1,0 +1,1 @@
+"""A scan of the visitor's own."""

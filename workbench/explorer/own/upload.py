@@ -1,0 +1,91 @@
+"""A file from the visitor, taken in pieces and refused as soon as it can be known that it is too large."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import param
+from panel.custom import JSComponent
+
+from workbench.errors import ScanError, WorkbenchError
+from workbench.explorer.own.own_scan import MAX_UPLOAD, Own, check_start, read_own, show_name
+
+HEADER = 1024  # bytes of an uncompressed NIfTI that hold its header
+
+
+class Upload(JSComponent):
+    """A drop zone. Nothing is written to disk; what is taken is handed to ``on_scan`` and then forgotten here."""
+
+    max_bytes = param.Integer(default=MAX_UPLOAD, doc="The browser says no before it sends; the server checks again.")
+    taken = param.Integer(default=-1, doc="Bytes the server has of the file; the next piece may come.")
+    said = param.String(default="Read in memory, written nowhere. At most 300 MB.", doc="What became of the file.")
+
+    _esm = Path(__file__).with_name("upload.js")
+
+    def __init__(self, on_scan: Callable[[Own], None], **params: Any) -> None:
+        super().__init__(**params)
+        self._on_scan = on_scan
+        self._name, self._size, self._parts = "", 0, bytearray()
+
+    def _handle_msg(self, data: Any) -> None:
+        """A piece. Everything in it comes from a browser that may be anybody's."""
+        try:
+            self._take(data)
+        except WorkbenchError as error:
+            self._forget()
+            self.said = str(error)
+        except Exception as error:
+            self._forget()
+            self.said = f"This message was not understood ({type(error).__name__}): load the page again."
+
+    def _take(self, data: Any) -> None:
+        name, size = show_name(data["name"]), int(data["size"])
+        if data["kind"] != "piece" or not 0 < size <= self.max_bytes:
+            raise ScanError(
+                f"{name}: the file is too large" if size > 0 else f"{name}: the file is empty",
+                cause=f"{size / 1e6:.1f} MB; the limit is {self.max_bytes / 1e6:.0f} MB",
+                remedy="compress it (.nii.gz), resample it, or copy it again",
+            )
+        at, piece = int(data["at"]), data["data"]
+        if not isinstance(piece, bytes | bytearray | memoryview):
+            raise TypeError("no bytes")
+        if at == 0:
+            self._forget()
+            self._name, self._size = name, size
+            check_start(name, size, bytes(piece), header_of(name, bytes(piece)))  # before more is taken
+        if (name, size, at) != (self._name, self._size, len(self._parts)) or at + len(piece) > size or not len(piece):
+            raise ScanError(
+                f"{name}: the pieces do not fit together",
+                cause="another file was begun meanwhile",
+                remedy="choose it again",
+            )
+        self._parts += piece
+        if len(self._parts) < size:
+            self.param.update(taken=len(self._parts), said=f"{name}: {len(self._parts) / size:.0%}")
+            return
+        content = bytes(self._parts)
+        self._forget()
+        own = read_own(name, content)
+        self.said = f"{name}: {' × '.join(map(str, own.volume.data.shape))} voxels, read."
+        self._on_scan(own)
+
+    def _forget(self) -> None:
+        self._name, self._size, self._parts = "", 0, bytearray()
+        self.taken = -1
+
+
+def header_of(name: str, start: bytes) -> bytes:
+    """The first bytes of the NIfTI, unpacked where it is compressed, never more than a header's worth."""
+    if not name.lower().endswith(".gz"):
+        return start[:HEADER]
+    try:
+        return zlib.decompressobj(wbits=31).decompress(start, HEADER)
+    except zlib.error as error:
+        raise ScanError(
+            f"{name}: not readable as NIfTI",
+            cause="its name ends in .gz, but it is not a gzip file",
+            remedy="name it .nii if it is not compressed, or copy it again",
+        ) from error

@@ -1,0 +1,1 @@
+"""What every page is made of: cards, texts, the look, work that runs while somebody waits."""

@@ -1,0 +1,98 @@
+"""What is known of the chosen scan."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import pandas as pd
+import panel as pn
+
+from workbench.explorer.parts.text import text
+from workbench.explorer.parts.views import MARKS, SIMULATED, TITLES, StateView
+from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.catalog import COORDINATES, INTERNAL
+
+
+class DetailsView(StateView):
+    """Who and what the case is, and its own Dice."""
+
+    def __init__(self, state: ExplorerState, **params: Any) -> None:
+        super().__init__(state, **params)
+        self._pane = text(margin=(0, 10), sizing_mode="stretch_width")
+        state.param.watch(lambda *_: self._update(), ["case", "cohort"], precedence=MARKS)
+        self._update()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Column(self._pane, scroll="y-auto", height=158, sizing_mode="stretch_width", margin=0)
+
+    def _update(self) -> None:
+        with self.state.guarded():
+            row = self.state.row()
+            self._pane.object = case_html(row, self.state.case_dice()) if row else ""
+
+
+def case_html(row: dict[str, Any], dice: pd.DataFrame) -> str:
+    """The details of a case as HTML; everything from data is escaped."""
+    facts = [
+        (TITLES.get(k, k), row[k])
+        for k in ("participant", "session", "site", "scanner", "sex", "age")
+        if k in row and not _missing(row[k])
+    ]
+    known = {
+        *INTERNAL,
+        *COORDINATES,
+        "axcodes",
+        "scan_id",
+        "participant",
+        "session",
+        "site",
+        "scanner",
+        "sex",
+        "age",
+        "dice_mean",
+        "dice_split",
+    }
+    facts += [(TITLES.get(k, k), v) for k, v in row.items() if k not in known and not _missing(v)]
+    if all(k in row for k in ("x", "y", "z", "sx", "sy", "sz")):
+        size = " × ".join(str(row[k]) for k in "xyz")
+        facts.append(
+            (
+                "Stored as",
+                f"{size} voxels, {' × '.join(f'{row[k]:.3g}' for k in ('sx', 'sy', 'sz'))} mm"
+                + (f", {row['axcodes']}" if row.get("axcodes") else ""),
+            )
+        )
+    facts.append(("Source", row.get("dataset", "")))
+    badge = SIMULATED if row.get("simulated") is True or str(row.get("simulated")) == "True" else ""
+    cells = "".join(f"<div><dt>{escape(str(k))}</dt><dd>{escape(_text(v))}</dd></div>" for k, v in facts)
+    return f"<div class='case'><dl>{badge}{cells}</dl>{dice_html(dice)}</div>"
+
+
+def dice_html(dice: pd.DataFrame) -> str:
+    """The Dice of one scan: a row a structure, a column a run; with the part of the data the scan was in."""
+    if not len(dice):
+        return "<p class='hint'>No Dice: no segmentation run has both a prediction and a truth for this scan.</p>"
+    runs = list(dict.fromkeys(dice["run"]))
+    head, lines = "", []
+    for run in runs:
+        splits = ", ".join(sorted(set(dice.loc[dice["run"] == run, "split"].astype(str))))
+        head += f"<th>{escape(str(run))}<br><small>{escape(splits)}</small></th>"
+    for structure in dict.fromkeys(dice["structure"]):
+        values = [dice.loc[(dice["run"] == r) & (dice["structure"] == structure), "dice"] for r in runs]
+        cells = "".join(f"<td>{v.iloc[0]:.3f}</td>" if len(v) and pd.notna(v.iloc[0]) else "<td>–</td>" for v in values)
+        lines.append(f"<tr><th>{escape(str(structure).replace('_', ' '))}</th>{cells}</tr>")
+    return (
+        f"<table class='dice'><thead><tr><th>Dice of this scan</th>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def _missing(value: Any) -> bool:
+    if hasattr(value, "shape") or isinstance(value, (list, tuple, dict)):
+        return True  # arrays are not facts for this card
+    return value is None or value == "" or bool(pd.isna(value))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,235 @@
+"""The viewers of the case and of the scans beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import param
+
+from workbench.errors import WorkbenchError
+from workbench.explorer.parts.live import Live, open_encoder
+from workbench.explorer.parts.views import SCAN, StateView
+from workbench.explorer.scan.scan_controls import controls, notes
+from workbench.explorer.scan.similarity import Similar, similar_to
+from workbench.explorer.session.scan_state import MOST_BESIDE, ScanState
+from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored import files
+from workbench.explorer.viewer import overlays as layers
+from workbench.explorer.viewer.brain_box import brain_box
+from workbench.explorer.viewer.overlays import Made, Overlay
+from workbench.explorer.viewer.pane import Pane
+
+
+class ScanView(StateView):
+    """NiiVue with the overlays of the chosen runs; beside it up to three further scans, or the same under other runs,
+    with their crosshairs linked."""
+
+    def __init__(self, state: ExplorerState, **params: Any) -> None:
+        super().__init__(state, **params)
+        self._group = uuid.uuid4().hex  # of this session: other pages in the same browser are not moved
+        self._panes = [Pane(state, group=self._group)]
+        self.view = self._panes[0].view
+        self.notes, self.live = notes(), Live()
+        self._similar: tuple[Any, dict[str, Similar]] | None = None  # for which case and encoder, and what was found
+        self._row = pn.Row(self.view, sizing_mode="stretch_both", margin=0, styles={"gap": "4px", "min-width": "0"})
+        self._controls = controls(state, self.notes, self.live, pn.bind("gpu".__ne__, self.view.param.drawn_by))
+        self.view.param.watch(self._windowed, "window")
+        self.view.param.watch(self._changed, "drawn_by")
+        self.view.param.watch(self._picked, "picked")
+        self.view.param.watch(self._read_ahead, "shown")
+        state.param.watch(self._changed, ["case", "cohort", *_LOOKS], precedence=SCAN)
+        state.param.watch(self._only_errors, "show_error")
+        self._update()
+
+    @property
+    def viewers(self) -> pn.Row:
+        """Without their controls."""
+        return self._row
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Row(self._row, self._controls, sizing_mode="stretch_both", margin=0)
+
+    def _update(self) -> None:
+        state = self.state
+        with state.guarded():
+            if self._similar is not None and self._similar[0] != self._asked():
+                self._similar = None
+            more = self._beside() if state.case else []
+            self._make_panes(1 + len(more))
+            runs = any(run for _, run in more)
+            self._show(self._panes[0], state.case, _names(layers.chosen(state)) if runs else "", alone=not more)
+            for pane, (scan_id, run) in zip(self._panes[1:], more, strict=True):
+                self._show(pane, scan_id, run, alone=False)
+
+    def _beside(self) -> list[tuple[str, str]]:
+        """What stands beside the case: itself under other runs, and other scans; with the run, or without."""
+        state = self.state
+        scans = [i for i in dict.fromkeys(state.scans_beside) if i != state.case]
+        return [*((state.case, run) for run in state.runs_beside), *((i, "") for i in scans)][:MOST_BESIDE]
+
+    def _read_ahead(self, *_: Any) -> None:
+        """Once the scan is on screen: before that, the browser needs the processor."""
+        if self._panes[0].coarse and self.state.case:
+            with contextlib.suppress(WorkbenchError):  # told when that scan is really asked for
+                files.prepare_coarse(self._next_files())
+
+    def _next_files(self) -> list[Path]:
+        """What the next case will ask for, as far as its files are known."""
+        state = self.state
+        row = files.case_row(state.cohort, state.neighbour(1))
+        scan_id = str(row["scan_id"])
+        truth = files.truth_file(row) if state.show_truth else None
+        shown = (
+            files.prediction_file(state.catalog, state.segment_run, scan_id)
+            if state.show_prediction and state.segment_run
+            else None
+        )
+        attention = (
+            files.attention_file(state.catalog, state.attend_run, scan_id, state.head)
+            if state.show_attention and state.attend_run
+            else None
+        )
+        return [path for path in (files.scan_file(row), truth, shown, attention) if path is not None]
+
+    def _make_panes(self, n: int) -> None:
+        if n == len(self._panes):
+            return
+        while len(self._panes) < n:
+            pane = Pane(self.state, group=self._group)
+            pane.view.param.watch(self._changed, "drawn_by")
+            self._panes.append(pane)
+        del self._panes[n:]
+        self._row[:] = [pane.view for pane in self._panes]
+
+    def _show(self, pane: Pane, scan_id: str, run: str = "", *, alone: bool) -> None:
+        state, main = self.state, pane is self._panes[0]
+        wanted: dict[str, Overlay] = {}
+        caption, box = "", None
+        # the last scan must not stay on the screen under the name of another: an unknown one clears the pane
+        try:
+            if scan_id:
+                row = files.case_row(state.cohort, scan_id)
+                other = layers.Shown(**state.catalog.shown_of(run)) if run and not main else None
+                wanted = layers.overlays(state, row, other)
+                box = brain_box(row) if state.linked_by == "box" else None
+                simulated = str(row.get("simulated")) == "True"
+                caption = " · ".join(filter(None, ["" if alone else scan_id, run, "SIMULATED" if simulated else ""]))
+                self._add_similar(wanted, scan_id)
+                if main:
+                    for slot, note in self.notes.items():
+                        note.object = wanted[slot].note if slot in wanted else ""
+        finally:
+            pane.show(
+                wanted,
+                radiological=state.radiological,
+                layout=state.layout,
+                outline=state.outline,
+                window=state.window(),
+                caption=caption,
+                scan=scan_id,
+                linked=state.linked and not alone,
+                box=[] if box is None else [float(v) for v in box.ravel()],
+                flicker=_pair(state),
+                pick=main and state.show_similarity,
+                empty="Click a point or a row of the table to see a scan."
+                if len(state.cohort)
+                else "No scan to show yet.",
+            )
+
+    def _changed(self, *_: Any) -> None:
+        self._update()
+
+    def _only_errors(self, event: Any) -> None:
+        if event.new:  # three fills over each other are read by nobody
+            self.state.param.update(show_truth=False, show_prediction=False)
+
+    # the window, by the mouse ---------------------------------------------------------------------------------
+
+    def _windowed(self, event: Any) -> None:
+        if len(event.new) == 2 and list(event.new) != self.state.window():
+            low, high = (float(f"{v:.5g}") for v in event.new)
+            self.state.param.update(window_low=low, window_high=high)
+
+    # where else does the encoder see this? ---------------------------------------------------------------------
+
+    def _asked(self) -> tuple[str, Any]:
+        return self.state.case, self.state.embed_run
+
+    def _picked(self, event: Any) -> None:
+        self._look_for(event.new)
+
+    def _look_for(self, mm: list[float]) -> None:
+        state = self.state
+        if not state.show_similarity or len(mm) != 3 or not state.case or not state.embed_run:
+            return
+        asked, scan, place = self._asked(), state.case, (float(mm[0]), float(mm[1]), float(mm[2]))
+        catalog, run = state.catalog, state.embed_run
+
+        targets = [scan, *(i for i in state.scans_beside if i != scan)][: 1 + MOST_BESIDE]
+
+        def work(step: Any) -> dict[str, Similar]:
+            step(0.1, "Loading the encoder …")
+            store, encoder, _ = open_encoder(catalog, run)
+            found = {}
+            for i, target in enumerate(targets):
+                step(0.4 + 0.6 * i / len(targets), "Encoding the scan …" if i == 0 else f"Encoding {escape(target)} …")
+                found[target] = similar_to(store, encoder, scan, place, target)
+            return found
+
+        def done(found: dict[str, Similar]) -> None:
+            self._similar = (asked, found)
+            self._update()
+
+        def failed(why: str) -> None:
+            state.message = why
+
+        self.live.start(work, done, failed)
+
+    def _add_similar(self, wanted: dict[str, Overlay], scan_id: str) -> None:
+        state, stored = self.state, wanted["similarity"]
+        if not state.show_similarity:
+            return
+        if self._similar is None:
+            wanted["similarity"] = replace(
+                stored, note="Click a voxel: where else does the encoder see this? " + stored.note
+            )
+            return
+        found = self._similar[1].get(scan_id)
+        if found is None:
+            wanted["similarity"] = Overlay(note="Click again: this scan was not searched yet.")
+            return
+        places = [f"{x:+.0f}, {y:+.0f}, {z:+.0f} mm" for x, y, z in (found.mm, found.best_mm)]
+        encoder = escape(state.catalog.encoder_name(state.embed_run))
+        note = (
+            f"Like the token at {places[0]} ({encoder}). Most alike beyond its neighbours: {places[1]}, cosine "
+            f"{found.best:.2f}. Scans beside this one are searched for the same token."
+        )
+        look = {
+            "title": "Similarity" if found.own else "Similarity to the first scan's place",
+            "unit": "cosine",
+            "opacity": state.attention_opacity,
+            "range": found.range(state.similar),
+        }
+        wanted["similarity"] = Overlay(Made((scan_id, *self._similar[0], found.mm), lambda: found.file), look, note)
+
+
+def _names(shown: layers.Shown) -> str:
+    return ", ".join(dict.fromkeys(filter(None, (shown.segment_run, shown.attend_run))))
+
+
+def _pair(state: ExplorerState) -> list[str]:
+    """What flickers: attention and what it is held against, else truth and prediction."""
+    if not state.flicker:
+        return []
+    if state.show_attention and state.show_beside:
+        return ["attention", "beside"]
+    return ["truth", "prediction"] if state.show_truth and state.show_prediction else []
+
+
+_LOOKS = [name for name in ScanState.param if name != "name" and isinstance(ScanState.param[name], param.Parameter)]

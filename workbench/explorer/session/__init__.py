@@ -1,0 +1,1 @@
+"""The state of one visitor, and the address that holds it. It knows no widget."""

@@ -1,0 +1,266 @@
+"""The one state of a session. Views read it, widgets write it; it knows no widget."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import param
+
+from workbench.errors import WorkbenchError
+from workbench.explorer.session.scan_state import ScanState
+from workbench.explorer.stored import files
+from workbench.explorer.stored.catalog import COORDINATES, PROJECTIONS, Catalog
+from workbench.explorer.stored.scores import metrics_of, scored_runs
+from workbench.plots.scatter import colorable
+
+MOST_COMPARED = 4  # runs that are compared until somebody chooses
+
+log = logging.getLogger(__name__)
+
+
+class ExplorerState(ScanState):
+    """Which runs are looked at, which scans are selected, which one is the case, and what is laid over it."""
+
+    view: Any = param.Selector(default="cohort", objects=["cohort"], doc="Which page is open; pages.PAGES names them.")
+    embed_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Embedding")
+    projection: Any = param.Selector(default="UMAP", objects=list(PROJECTIONS))
+    color: Any = param.Selector(default=None, objects=[], allow_None=True, label="Colour by")
+
+    panel: Any = param.Selector(
+        default="table",
+        objects=["table", "pictures", "histograms", "neighbours", "shift"],
+        doc="What is open below the scatter.",
+    )
+    histogram_of: Any = param.Selector(default=None, objects=[], allow_None=True, label="Column")
+    plane: Any = param.Selector(default="axial", objects=["axial", "coronal", "sagittal"], label="Plane")
+    shift_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Shift run")
+    compared: Any = param.ListSelector(default=[], objects=[], label="Runs")
+    metric: Any = param.Selector(default=None, objects=[], allow_None=True, label="Score")
+    part: Any = param.Selector(default="test", objects=["test", "validation", "train", "all"], label="People of")
+    below: Any = param.Selector(
+        default="cases", objects=["cases", "differences", "batch"], doc="What is open below the scores."
+    )
+    batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
+    save_as: Any = param.Selector(default="PNG", objects=["PNG", "SVG"], label="Save as")
+
+    selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
+    case = param.String(default="", doc="scan_id of the scan in the viewer; empty means none.")
+
+    cohort: Any = param.DataFrame(default=pd.DataFrame(), doc="One row a scan; see Catalog.cohort.")
+    message = param.String(default="", doc="What went wrong last, for the page; empty when nothing did.")
+    address_lacks = param.String(default="", precedence=-1, doc="What the address cannot hold of this state.")
+
+    def __init__(self, runs_folder: str | Path | None, *, served: bool = False, **params: Any) -> None:
+        super().__init__(**params)
+        self.served = served  # to a browser that answers; not in a saved page
+        self.runs_folder = Path(runs_folder) if runs_folder else None
+        self.catalog = Catalog(self.runs_folder or Path(), {}, {})
+        self._remember_ids()
+        self.refresh()
+
+    @param.depends("cohort", watch=True)  # comes before the watchers of the views
+    def _remember_ids(self) -> None:
+        self._rows: tuple[list[str] | None, np.ndarray] = (None, np.empty(0, np.int64))  # a selection, and where it is
+        ids = self.cohort["scan_id"].to_numpy(object) if len(self.cohort) else np.empty(0, object)
+        self._index = pd.Index(ids)  # for looking up many at once
+        self.ids_joined = chr(0).join(map(str, ids)).encode()  # what an address knows a cohort by
+
+    # runs ----------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Look for runs again; what is chosen stays chosen where it still exists."""
+        self.message = ""
+        if self.runs_folder is not None:
+            with self.guarded():
+                self.catalog = Catalog.scan(self.runs_folder)
+        self._offer("segment_run", self.catalog.of_job("segment"))  # first: the first case is a scored one
+        self._offer("embed_run", self.catalog.of_job("embed"))
+        self._offer("batch_run", self.catalog.of_job("batch"))
+        self._offer_compared()
+        self._load_embedding()
+        self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
+        self.param["runs_beside"].objects = [
+            run for job in ("segment", "classify", "attend") for run in self.catalog.of_job(job)
+        ]
+        self.runs_beside = [run for run in self.runs_beside if run in self.param["runs_beside"].objects]
+
+    def _offer_compared(self) -> None:
+        runs = scored_runs(self.catalog)
+        kept = [run for run in self.compared if run in runs]
+        self.param["compared"].objects = runs
+        self.compared = kept or (self.catalog.of_job("segment") or runs)[:MOST_COMPARED]
+        self._offer_metrics()
+
+    @param.depends("compared", watch=True)
+    def _offer_metrics(self) -> None:
+        with self.guarded():
+            self._offer("metric", metrics_of(self.catalog, self.compared))
+
+    def _offer(self, name: str, objects: list[str], *, keep: bool = True) -> None:
+        """New choices for a selector; keeps the present one where it is still offered, else takes the first."""
+        present = getattr(self, name)
+        value = present if keep and present in objects else (objects[0] if objects else None)
+        self.param[name].objects = objects if objects else [None]
+        setattr(self, name, value)
+
+    @param.depends("embed_run", "segment_run", watch=True)
+    def _load_embedding(self) -> None:
+        cohort = pd.DataFrame()
+        if self.embed_run:
+            with self.guarded():
+                try:
+                    cohort = self.catalog.cohort(self.embed_run, self.segment_run)
+                except (WorkbenchError, KeyError):
+                    cohort = self.catalog.cohort(self.embed_run)  # a broken Dice table must not hide the embedding
+                    raise
+                finally:
+                    self._offer("attend_run", self.catalog.attend_runs_for(self.embed_run))
+                    self._offer("shift_run", self.catalog.shift_runs_for(self.embed_run))
+        known = set(cohort["scan_id"]) if len(cohort) else set()
+        columns = colorable(cohort.drop(columns=[c for c in _NEVER_A_COLOR if c in cohort])) if len(cohort) else []
+        with param.parameterized.batch_call_watchers(self):
+            self.cohort = cohort
+            self._offer(
+                "projection",
+                [name for name, pair in PROJECTIONS.items() if not len(cohort) or set(pair) <= set(cohort)],
+            )
+            self._offer("color", sorted(columns, key=lambda c: (c != "site", c)))
+            self._offer("histogram_of", sorted(columns, key=lambda c: (c != "age", c)))
+            self.selection = [scan_id for scan_id in self.selection if scan_id in known]
+            self.case = self.case if self.case in known else _first_case(cohort)
+
+    @param.depends("attend_run", watch=True)
+    def _load_heads(self) -> None:
+        heads = ["mean"]
+        if self.attend_run:
+            with self.guarded():
+                heads = files.attention_heads(self.catalog, self.attend_run) or heads
+        self._offer("head", heads)
+        self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
+
+    def overlay_of(self, run: str) -> None:
+        """Lay what belongs to a run over the scan: its prediction, and the attention of its encoder."""
+        with self.guarded():
+            shown = self.catalog.shown_of(run)
+            self.param.update(**{name: value for name, value in shown.items() if value})
+
+    # selection -----------------------------------------------------------------------------------------------
+
+    def select_rows(self, rows: Sequence[int] | np.ndarray) -> None:
+        """Positions in the cohort table, as a plot reports them; the first becomes the case, none clears."""
+        asked = np.asarray(rows, dtype=np.int64)
+        inside = asked[(asked >= 0) & (asked < len(self.cohort))]
+        ids = [str(i) for i in self._index.to_numpy(object)[inside]] if len(inside) else []
+        with param.parameterized.batch_call_watchers(self):
+            self._rows = (ids, np.sort(inside))
+            self.selection = ids
+            if ids and self.case not in ids:
+                self.case = ids[0]
+
+    def select_ids(self, scan_ids: list[str]) -> None:
+        """The same by name; names that the table does not hold are left out."""
+        self.select_rows(self._rows_of(scan_ids).tolist())
+
+    def select_case(self, scan_id: str) -> None:
+        """Make a scan the case; an id that the table does not hold is refused with a message."""
+        with self.guarded():
+            self.case = str(files.case_row(self.cohort, scan_id)["scan_id"])
+
+    def step(self, by: int) -> None:
+        """To the next or previous scan of the selection (of the cohort where nothing is selected), round the end."""
+        if len(self.cohort):
+            self.case = self.neighbour(by)
+
+    def neighbour(self, by: int) -> str:
+        """The scan ``by`` places after the case in the selection (in the cohort where nothing is selected)."""
+        rows = self.selected_rows()
+        here = np.flatnonzero(rows == (self._index.get_loc(self.case) if self.case in self._index else -1))
+        return str(self._index[rows[((here[0] if len(here) else -by) + by) % len(rows)]])
+
+    def selected(self) -> pd.DataFrame:
+        """The cohort rows that the table shows: the selection, or all where nothing is selected."""
+        return self.cohort.iloc[self.selected_rows()] if self.selection else self.cohort
+
+    def selected_rows(self) -> np.ndarray:
+        """Their positions in the cohort, in its order."""
+        if not self.selection:
+            return np.arange(len(self.cohort))
+        if self._rows[0] is not self.selection:
+            self._rows = (self.selection, self._rows_of(self.selection))
+        return self._rows[1]
+
+    def _rows_of(self, scan_ids: list[str]) -> np.ndarray:
+        # among 100,000 ids pandas' own `isin` takes 0.2 s, for each view that asks
+        found = self._index.get_indexer(pd.Index(np.asarray(scan_ids, object)))
+        return np.sort(found[found >= 0])
+
+    # the case ------------------------------------------------------------------------------------------------
+
+    def row(self) -> dict[str, Any] | None:
+        return files.case_row(self.cohort, self.case) if self.case else None
+
+    def case_dice(self) -> pd.DataFrame:
+        """Own Dice of the case in every segmentation run: columns run, structure, dice, split."""
+        tables = []
+        for run in self.catalog.of_job("segment"):
+            dice = self.catalog.dice(run)
+            rows = dice.loc[dice["scan_id"] == self.case, ["structure", "dice", "split"]]
+            tables.append(rows.assign(run=run))
+        return pd.concat(tables) if tables else pd.DataFrame(columns=["structure", "dice", "split", "run"])
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any simulated scan is on the screen."""
+        return bool(self.embed_run and self.catalog.run(self.embed_run).simulated) or (
+            "simulated" in self.cohort and bool(self.cohort["simulated"].fillna(False).any())
+        )
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """An error in the data becomes a message in the page; the page lives on."""
+        try:
+            yield
+        except WorkbenchError as error:
+            self.message = str(error)
+        except Exception as error:  # whatever a damaged table may raise: told in the page, traced in the server's log
+            log.exception("explorer")
+            self.message = f"Something in the data was not as expected: {type(error).__name__}: {error}"
+
+
+def _first_case(cohort: pd.DataFrame) -> str:
+    """A scan with a prediction where there is one, so that the first picture shows everything; else the first."""
+    if not len(cohort):
+        return ""
+    scored = cohort[cohort["dice_mean"].notna()] if "dice_mean" in cohort else cohort
+    return str((scored if len(scored) else cohort)["scan_id"].iloc[0])
+
+
+_NEVER_A_COLOR = (
+    "scan_id",
+    "path",
+    "seg_path",
+    "mask_path",
+    *COORDINATES,
+    "affine",
+    "source_shape",
+    "source_affine",
+    "key",
+    "px",
+    "py",
+    "pz",
+    "x",
+    "y",
+    "z",
+    "simulated",
+    "has_seg",
+    "fingerprint",
+    "seg_fingerprint",
+    "mask_fingerprint",
+    "participant",
+)

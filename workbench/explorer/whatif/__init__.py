@@ -1,0 +1,1 @@
+"""A scan as another scanner might have made it."""
