@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.phantom import HIPPOCAMPI_MM, MARKER_MM
+from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, phantom
 from tests.prepare.conftest import make_cohort
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare import PrepareConfig, open_store, plan_prepare, run_prepare
-from workbench.prepare.pool import in_processes
 from workbench.runs import Run
+from workbench.volumes import Volume
 
 
 def scan_files(run: Run) -> dict[str, bytes]:
@@ -245,23 +245,17 @@ def children(pid: int) -> list[int]:
     return [int(p) for task in Path(f"/proc/{pid}/task").glob("*/children") for p in task.read_text().split()]
 
 
-def die(item: int) -> int:
-    if item == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item
+def test_a_scan_that_takes_all_memory_is_set_aside(config: PrepareConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.prepare import scan
 
+    def conform(volume: Volume, *args: object, **more: object) -> object:
+        if volume.data.shape == phantom("LAS").data.shape and nib.aff2axcodes(volume.affine) == ("L", "A", "S"):
+            raise MemoryError
+        return real(volume, *args, **more)  # type: ignore[arg-type]
 
-def fail(item: int) -> int:
-    raise WorkbenchError("the disk is full", remedy=str(item))
-
-
-def test_a_killed_worker_is_told_with_the_scans_in_work() -> None:
-    with pytest.raises(WorkbenchError, match=r"in work: .*scan-2") as caught:
-        list(in_processes(die, [0, 1, 2, 3], 2, lambda i: f"scan-{i}"))
-    assert "--workers 1" in caught.value.remedy
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_that_concerns_all_scans_ends_the_job(workers: int) -> None:
-    with pytest.raises(WorkbenchError, match="disk is full"):
-        list(in_processes(fail, [0, 1, 2], workers, str))
+    real = scan.conform
+    monkeypatch.setattr(scan, "conform", conform)
+    run = run_prepare(config)
+    aside = run.read_table("set_aside")
+    assert run.ok and run.provenance["n"] == 3 and aside["scan_id"].tolist() == ["toy_sub-02"]
+    assert "out of memory" in aside["cause"][0] and "more memory" in aside["remedy"][0]

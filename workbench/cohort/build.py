@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
 import re
-import signal
 import sys
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -26,6 +21,7 @@ from workbench.cohort.report import report
 from workbench.cohort.source import Candidate, Source, plain
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, start_run
+from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
 
 COLUMNS = [
     "scan_id",
@@ -106,39 +102,23 @@ def cohort_fingerprint(table: pd.DataFrame) -> str:
 def _check_all(candidates: list[Candidate], workers: int) -> list[Checked]:
     """Check every candidate, in order, in several processes where that is worth starting them."""
     files = [(c.path, c.seg_path, c.mask_path) for c in candidates]
-    workers = min(workers or _cpus(), len(files) // 8)
-    bar: Any = tqdm(total=len(files), desc="check scans", unit="scan", file=sys.stderr)
-    with bar:
-        if workers < 2:
-            return _follow(map(check, files), bar)
-        # spawn: a fork of a process that has started threads (torch, a notebook) may deadlock
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_ctrl_c)
-        try:
-            return _follow(pool.map(check, files, chunksize=2), bar)
-        except BrokenProcessPool as error:
-            raise WorkbenchError(
-                "checking scans stopped",
-                cause="a worker process died, perhaps for want of memory",
-                remedy="use fewer processes: --workers 1",
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    workers = max(1, min(workers or available_cpus(), len(files) // 8))
+    done: dict[int, Checked] = {}
+    items = in_processes(_check_numbered, enumerate(files), workers, lambda i: str(i[1][0]), lost=_killed)
+    for number, checked in tqdm(items, total=len(files), desc="check scans", unit="scan", file=sys.stderr):
+        done[number] = checked
+    return [done[number] for number in range(len(files))]
 
 
-def _follow(results: Iterable[Checked], bar: Any) -> list[Checked]:
-    done = []
-    for result in results:
-        done.append(result)
-        bar.update()
-    return done
+Numbered = tuple[int, tuple[Path, Path | None, Path | None]]
 
 
-def _ignore_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends the pool
+def _check_numbered(item: Numbered) -> tuple[int, Checked]:
+    return item[0], check(item[1])
 
 
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _killed(item: Numbered) -> tuple[int, Checked]:
+    return item[0], Checked(problems=[("scan", str(item[1][0]), KILLED, KILLED_REMEDY)])
 
 
 def _usable(listed: list[tuple[Source, Candidate]], checked: list[Checked]) -> list[dict[str, Any]]:

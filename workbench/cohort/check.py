@@ -28,12 +28,14 @@ class Checked:
 
 
 def check(files: tuple[Path, Path | None, Path | None]) -> Checked:
-    """Check (scan, segmentation, mask). Never raises for what is in the files: one bad file must not end a cohort."""
+    """Check (scan, segmentation, mask). Raises for want of memory alone: one bad file must not end a cohort."""
     path, seg_path, mask_path = files
     checked = Checked()
     try:
         checked.grid = read_volume(path).grid
         checked.fingerprint = digest_file(path)
+    except MemoryError:  # perhaps the fault of the scans beside it: it is tried again alone
+        raise
     except Exception as error:
         checked.grid = None
         _add(checked, "scan", path, error)
@@ -49,6 +51,8 @@ def check(files: tuple[Path, Path | None, Path | None]) -> Checked:
                     f"{other}: the {kind} is empty", cause="every voxel is 0", remedy="make it again, or remove it"
                 )
             found = digest_file(other)
+        except MemoryError:
+            raise
         except Exception as error:
             _add(checked, kind, other, error)
             continue

@@ -17,9 +17,9 @@ from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.fingerprint import preparation_fingerprint, settings_key
 from workbench.prepare.mask import KINDS
-from workbench.prepare.pool import available_cpus, in_processes
 from workbench.prepare.scan import Outcome, Source, files_complete, prepare_scan, read_sidecar, safe_id
 from workbench.runs import Run, start_run
+from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
 
 if TYPE_CHECKING:
     from workbench.cohort import Cohort
@@ -42,7 +42,7 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
 
     Raises:
         ConfigError: the folder holds a store made with other settings.
-        WorkbenchError: nothing could be prepared, a worker was killed, or the disk is full. What is done is kept.
+        WorkbenchError: nothing could be prepared, or the disk is full. What is done is kept.
     """
     cohort = _load(config)
     # no early return for a finished run: the source files may have changed since
@@ -145,12 +145,16 @@ def _prepare_all(config: PrepareConfig, sources: list[Source], folder: Path) -> 
     workers = max(1, min(_workers(config), len(sources)))
     outcomes = []
     with tqdm(total=len(sources), desc="prepare", unit="scan", dynamic_ncols=True) as bar:
-        for outcome in in_processes(work, sources, workers, lambda s: s.scan_id):
+        for outcome in in_processes(work, sources, workers, lambda s: s.scan_id, lost=_killed):
             if outcome.cause:
                 bar.write(f"set aside {outcome.scan_id}: {outcome.cause}", file=sys.stderr)
             outcomes.append(outcome)
             bar.update()
     return outcomes
+
+
+def _killed(source: Source) -> Outcome:
+    return Outcome(source.scan_id, cause=KILLED, remedy=KILLED_REMEDY)
 
 
 def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:

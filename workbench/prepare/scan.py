@@ -69,7 +69,8 @@ def prepare_scan(source: Source, config: PrepareConfig, folder: Path) -> Outcome
     A scan that cannot be used comes back with its cause; it never stops the others.
 
     Raises:
-        WorkbenchError: not the scan's fault, and the next one would fail too: no room on the disk, no memory.
+        WorkbenchError: not the scan's fault, and the next one would fail too: no room on the disk.
+        MemoryError: there is too little memory for it, at least beside the scans of other workers.
     """
     try:
         digests = _digests(source, config)
@@ -86,12 +87,8 @@ def prepare_scan(source: Source, config: PrepareConfig, folder: Path) -> Outcome
         )
     except ScanError as error:
         return Outcome(source.scan_id, cause=_cause(error), remedy=error.remedy)
-    except MemoryError as error:
-        raise WorkbenchError(
-            f"{source.path}: out of memory",
-            cause="the scans of all workers together need more than there is",
-            remedy="run it again with fewer --workers; what is done is kept",
-        ) from error
+    except MemoryError:  # perhaps the fault of the scans beside it: it is tried again alone
+        raise
     except Exception as error:  # a defect of ours, or a file stranger than we thought: never lose the night's run
         return Outcome(
             source.scan_id,

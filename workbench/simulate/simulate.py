@@ -8,19 +8,15 @@ participants that lack one, and each participant depends on the seed and itself 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from workbench.runs import Run, finished, replacing, start_run
+from workbench.runs.pool import available_cpus, in_processes
 from workbench.simulate.anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
 from workbench.simulate.atlas import load_atlas
 from workbench.simulate.bids import NOTICE, t1w_sidecar, write_dataset_files
@@ -119,28 +115,13 @@ def _missing(config: SimulateConfig, people: list[Person]) -> list[Person]:
 def _simulate_all(config: SimulateConfig, people: list[Person]) -> Iterator[str]:
     """Ids as they are finished."""
     work = partial(simulate_participant, config=config)
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(config.workers or available, len(people))
-    if workers <= 1:
-        yield from map(work, people)
-        return
-    # spawn: a fork of a process that runs threads (a notebook, a server) may hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        try:
-            for future in as_completed([pool.submit(work, person) for person in people]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what is under way ends; nothing new begins
-            raise
+    workers = max(1, min(config.workers or available_cpus(), len(people)))
+    yield from in_processes(work, people, workers, lambda person: person.participant_id, begin=_start_worker)
 
 
 def _start_worker() -> None:
-    """One thread a worker (the workers are the parallelism), and no worker outlives a parent that was killed."""
+    """One thread a worker: the workers are the parallelism."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
     load_atlas()
