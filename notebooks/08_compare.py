@@ -83,11 +83,11 @@ from IPython.display import display
 
 from workbench import plots
 from workbench.batch import record
+from workbench.measures import measure
 from workbench.plots.cells import Page, titles
 from workbench.plots.estimates import by_group, intervals
 from workbench.runs import Run
 from workbench.study import StudyConfig, run_study
-from workbench.study.evidence.measures import SHOWN
 from workbench.study.job import plan_study
 from workbench.study.settings.fair import check_fair
 
@@ -161,11 +161,11 @@ print("\n\n".join(f"{row.task}, {row.direction}, {row.fraction:.0%} of the label
 
 # %%
 for (task, metric), rows in main.groupby(["task", "metric"], sort=False):
-    drawn = rows[["difference", "low", "high"]] * SHOWN[metric].scale
+    drawn = rows[["difference", "low", "high"]] * measure(metric).scale
     drawn["row"] = (rows["a"] + " − " + rows["b"] + ", " + rows["direction"] + ", "
                     + rows["fraction"].map("{:.0%}".format) + " (n = " + rows["n"].astype(str) + ")")
     display(intervals(drawn, "row", estimate="difference", reference=0.0, title=titled(task),
-                      quantity=f"difference, {SHOWN[metric].words} (95 % interval)"))
+                      quantity=f"difference, {measure(metric).words} (95 % interval)"))
 main[["task", "direction", "fraction", "metric", "a", "b", "mean_a", "mean_b", "difference", "low", "high", "n", "test",
       "p", "p_holm"]].round(3)
 

@@ -6,9 +6,9 @@ import pytest
 
 from workbench.analysis.attention.job import in_source_space as map_in_source_space
 from workbench.cohort import CohortConfig, run_cohort
-from workbench.finetune.metrics import dice
 from workbench.finetune.segment import in_source_space
 from workbench.finetune.segment_data import class_map, to_classes
+from workbench.measures.structures import dice
 from workbench.prepare import open_store
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.prepare import run_prepare

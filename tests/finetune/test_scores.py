@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from workbench.finetune.scores import reliability_table, score_table, sensitivity_at
+from workbench.finetune.scores import reliability_table, score_table
+from workbench.measures.people import sensitivity_at
 
 
 def predictions(truth, probabilities, classes, people=None):

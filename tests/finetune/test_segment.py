@@ -6,9 +6,9 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
-from workbench.finetune.metrics import dice
 from workbench.finetune.segment import in_source_space, run_segment
 from workbench.finetune.segment_data import Crops, class_map, to_classes
+from workbench.measures.structures import dice
 from workbench.prepare import open_store
 from workbench.runs import Run
 from workbench.volumes import read_volume

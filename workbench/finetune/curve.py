@@ -8,9 +8,9 @@ from torch import nn
 
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
-from workbench.finetune.metrics import dice
 from workbench.finetune.segment_data import class_map, to_classes
 from workbench.finetune.windows import probabilities
+from workbench.measures.structures import dice
 from workbench.prepare.store import Store
 from workbench.runs import Run
 from workbench.volumes.volume import Triple

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from workbench.stats import auroc, bootstrap_interval
+from workbench.measures.people import BINS, PEOPLE, bins, sensitivity
+from workbench.stats import bootstrap_interval
 
-BINS = 10
 DRAWS = 2000
 MIN_PEOPLE = 2  # of a class, or there is no interval
 
@@ -49,20 +49,10 @@ def score_table(
     """
     people = by_person(predictions, classes)
     values = people.to_numpy(float)  # truth first
-    if not classes:
-        wanted: dict[str, Callable[[np.ndarray], float]] = {
-            "mae": lambda v: float(np.abs(v[:, 1] - v[:, 0]).mean()),
-            "r": _pearson,
-            "mean_error": lambda v: float((v[:, 1] - v[:, 0]).mean()),
-        }
-        strata = None
-    else:
-        strata = values[:, 0]
-        wanted = {"auroc": _auroc, "balanced_accuracy": _balanced_accuracy, "brier": _brier, "ece": _calibration_error}
-        if len(classes) == 2:
-            wanted[f"sensitivity_at_{round(100 * specificity)}"] = lambda v: sensitivity_at(
-                v[:, 2], v[:, 0] == 1, specificity
-            )
+    strata = values[:, 0] if classes else None
+    task = "classes" if classes else "number"
+    offered = [*PEOPLE, *([sensitivity(specificity)] if len(classes) == 2 else [])]
+    wanted = {one.name: one.of_people for one in offered if one.task == task and one.of_people is not None}
     counts = np.unique(values[:, 0], return_counts=True)[1] if classes else np.array([len(values)])
     rows = []
     for name, score in wanted.items():
@@ -78,7 +68,7 @@ def reliability_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.D
     """Calibration in ten equal bins of probability, by person: ``low``, ``high``, ``n``, ``predicted`` (mean
     probability), ``observed`` (share that was so) and ``gap`` (their absolute difference). Two classes: of the positive
     one; more: of the most probable one. Empty bins are left out."""
-    people, total, true = _bins(by_person(predictions, classes).to_numpy(float))
+    people, total, true = bins(by_person(predictions, classes).to_numpy(float))
     there = np.flatnonzero(people)
     predicted, observed = total[there] / people[there], true[there] / people[there]
     return pd.DataFrame(
@@ -91,53 +81,3 @@ def reliability_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.D
             "gap": np.abs(predicted - observed),
         }
     )
-
-
-def sensitivity_at(scores: np.ndarray, positive: np.ndarray, specificity: float) -> float:
-    """Largest share of positives above a threshold with at least ``specificity`` of the negatives at or below it."""
-    negatives = np.sort(scores[~positive])[::-1]
-    if not len(negatives) or not positive.any():
-        return math.nan
-    allowed = math.floor(round((1 - specificity) * len(negatives), 9))
-    return float((scores[positive] > negatives[allowed]).mean())
-
-
-def _auroc(values: np.ndarray) -> float:
-    truth, probabilities = values[:, 0], values[:, 1:]
-    if probabilities.shape[1] == 2:
-        return auroc(probabilities[:, 1], truth == 1)
-    return float(np.mean([auroc(probabilities[:, c], truth == c) for c in range(probabilities.shape[1])]))
-
-
-def _balanced_accuracy(values: np.ndarray) -> float:
-    right = values[:, 1:].argmax(axis=1) == values[:, 0]
-    return float(np.mean([right[values[:, 0] == c].mean() for c in np.unique(values[:, 0])]))
-
-
-def _brier(values: np.ndarray) -> float:
-    classes = values.shape[1] - 1
-    squares = (values[:, 1:] - (values[:, :1] == np.arange(classes))) ** 2
-    return float((squares[:, 1] if classes == 2 else squares.sum(axis=1)).mean())
-
-
-def _pearson(values: np.ndarray) -> float:
-    if len(values) < 2 or np.ptp(values[:, 0]) == 0 or np.ptp(values[:, 1]) == 0:
-        return math.nan
-    return float(np.corrcoef(values[:, 0], values[:, 1])[0, 1])
-
-
-def _bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """People, summed probability and number of true ones in each of the bins."""
-    if values.shape[1] == 3:
-        predicted, observed = values[:, 2], values[:, 0] == 1
-    else:
-        predicted, observed = values[:, 1:].max(axis=1), values[:, 1:].argmax(axis=1) == values[:, 0]
-    bins = np.minimum((predicted * BINS).astype(int), BINS - 1)
-    people, total, true = (np.bincount(bins, w, minlength=BINS) for w in (None, predicted, observed))
-    return people, total, true
-
-
-def _calibration_error(values: np.ndarray) -> float:
-    """Mean over people of the gap in their bin (Naeini et al. 2015)."""
-    _, total, true = _bins(values)
-    return float(np.abs(total - true).sum() / len(values))

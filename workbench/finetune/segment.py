@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pandas as pd
@@ -17,26 +16,16 @@ from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.curve import DiceCurve
 from workbench.finetune.loop import fit
-from workbench.finetune.metrics import structure_scores
 from workbench.finetune.networks import build_network, crop_of
 from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.segment_data import Crops, class_map, to_classes
 from workbench.finetune.windows import in_source_space, probabilities
+from workbench.measures.structures import no_scores, structure_scores
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
 from workbench.volumes import read_volume, write_volume
 from workbench.volumes.volume import Triple
-
-SCORES = (
-    "dice",
-    "hd95_mm",
-    "surface_dice_1mm",
-    "volume_ml",
-    "true_volume_ml",
-    "volume_error_ml",
-    "volume_error_percent",
-)
 
 
 def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
@@ -135,11 +124,7 @@ def segment_and_score(
         own = to_classes(labels, class_map(store, scan.scan_id, config.structures))
     rows: list[dict[str, object]] = []
     for name, code in names.items():
-        scores = (
-            dict.fromkeys(SCORES, math.nan) | {"empty": ""}
-            if own is None
-            else structure_scores(volume.data == code, own == code, volume.affine)
-        )
+        scores = no_scores() if own is None else structure_scores(volume.data == code, own == code, volume.affine)
         rows.append(
             {
                 "scan_id": scan.scan_id,

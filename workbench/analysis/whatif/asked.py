@@ -12,7 +12,7 @@ from workbench.analysis.whatif.changes import change_scan
 from workbench.analysis.whatif.models import Scorer, Segmenter
 from workbench.analysis.whatif.tables import MEASURES
 from workbench.engine.streams import Purpose, stream
-from workbench.finetune.metrics import dice
+from workbench.measures.structures import dice
 from workbench.model.attention import look, one_token, token_count
 from workbench.model.encode import padded_box
 from workbench.model.vit import Encoder

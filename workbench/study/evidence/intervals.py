@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from workbench.measures import MEASURES, measure
+from workbench.measures.people import sensitivity as sensitivity_measure
 from workbench.stats import (
     Interval,
     auroc,
@@ -21,8 +23,7 @@ from workbench.stats import (
 )
 from workbench.study.cells.cell import GROUP
 from workbench.study.evidence.class_scores import auroc_parts, balanced_parts, sensitivity
-from workbench.study.evidence.measures import SENSITIVITY, measure
-from workbench.study.evidence.numbers import MARKS, MEAN, SIGNED, scored
+from workbench.study.evidence.numbers import MARKS, MEAN, scored
 
 ALPHA = 0.05
 WHOLE_POWER = 1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)  # half an interval → what is found four times of five
@@ -34,7 +35,8 @@ def measured(people: pd.DataFrame) -> pd.DataFrame:
     Folds, scans and repeats of fine-tuning are averaged. AUROC (of several classes, the mean of each against the rest)
     and balanced accuracy are there as jackknife pseudo-values.
     """
-    hidden = people["metric"].isin(["score", "truth", "class", *SIGNED]) | people["metric"].str.match(r"p_\d+$")
+    signed = [one.name for one in MEASURES.values() if one.better is None]
+    hidden = people["metric"].isin(["score", "truth", "class", *signed]) | people["metric"].str.match(r"p_\d+$")
     keys = [*GROUP, "arm", "seed", "participant", "metric"]
     rows = people[(people["structure"] == MEAN) & ~hidden].groupby(keys)["value"].mean().reset_index()
     return pd.concat([rows, *_parts(people)], ignore_index=True)[[*keys, "value"]]
@@ -71,9 +73,7 @@ def arm_table(people: pd.DataFrame, specificity: Mapping[str, float] | None = No
         if place["metric"] == "auroc" and any(same):
             rows.append({**place, **_told(_auroc_interval(scores[same], one))})
             limit = (specificity or {}).get(place["task"], 0.9)
-            rows.append(
-                {**place, "metric": f"{SENSITIVITY}{round(100 * limit)}", **_told(sensitivity(scores[same], limit))}
-            )
+            rows.append({**place, "metric": sensitivity_measure(limit).name, **_told(sensitivity(scores[same], limit))})
         else:
             rows.append({**place, **_told(_interval(one))})
     rows = [{**row, **marks_of(people, row, (row["arm"],))} for row in rows]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
+from workbench.measures import measures_in
+from workbench.measures.people import classes_of
 from workbench.runs import Run
 from workbench.study.cells.cell import Cell
 
 PLACE = ["task", "kind", "direction", "fraction", "arm", "seed", "finetune_seed", "fold"]
-METRICS = ("dice", "hd95_mm", "surface_dice_1mm", "volume_error_ml", "volume_error_percent", "volume_error", "missed")
-SIGNED = ("volume_error_ml", "volume_error_percent")  # kept for whoever reads the table; no mean of them is shown
 MARKS = ("simulated", "transductive")  # what must stand beside every number of a cell that is so
 MEAN = "mean"  # over the structures, or a score that has none
 
@@ -38,34 +37,30 @@ def _of_cell(cell: Cell) -> pd.DataFrame:
 def _segmentation(run: Run) -> pd.DataFrame:
     table = run.read_table("dice")
     table = table[table["split"] == "test"]
-    # without its sign before any mean: too large on the left must not make up for too small on the right
-    table = table.assign(
-        volume_error=table["volume_error_percent"].abs(), missed=(table["empty"] == "prediction").astype(float)
-    )
-    by = table.groupby(["participant", "site", "structure"])[list(METRICS)].mean().reset_index()
-    every = by.groupby(["participant", "site"])[list(METRICS)].mean().reset_index().assign(structure=MEAN)
+    names = [one.name for one in measures_in(table)]
+    # of each row before any mean: errors of opposite sign must not make up for one another
+    table = table.assign(**{one.name: one.values(table) for one in measures_in(table)})
+    by = table.groupby(["participant", "site", "structure"])[names].mean().reset_index()
+    every = by.groupby(["participant", "site"])[names].mean().reset_index().assign(structure=MEAN)
     long = pd.concat([every, by], ignore_index=True)
-    return long.melt(["participant", "site", "structure"], list(METRICS), "metric", "value")
+    return long.melt(["participant", "site", "structure"], names, "metric", "value")
 
 
 def _prediction(run: Run) -> pd.DataFrame:
     table = run.read_table("predictions")
     table = table[table["split"] == "test"]
-    classes = list(run.provenance.get("classes") or [])
-    wide = table[["participant", "site", "score"]].copy()
+    classes = classes_of(table)
+    wide = table[["participant", "site"]].copy()
     if not classes:
-        wide["truth"] = table["truth"].astype(float)
-        wide["absolute_error"] = (wide["score"] - wide["truth"]).abs()
+        wide["score"], wide["truth"] = table["score"], table["truth"].astype(float)
     else:
         chances = table[[f"p_{name}" for name in classes]].to_numpy(float)
-        place = table["truth"].astype(str).map({name: i for i, name in enumerate(classes)}).to_numpy(int)
-        hit, wide["class"] = np.eye(len(classes))[place], place.astype(float)
+        wide["class"] = table["truth"].astype(str).map({name: float(i) for i, name in enumerate(classes)})
         if len(classes) == 2:
-            wide["truth"], wide["brier"] = hit[:, 1], (chances[:, 1] - hit[:, 1]) ** 2
+            wide["score"], wide["truth"] = table["score"], wide["class"]
         else:
-            wide = wide.drop(columns="score").assign(**{f"p_{i}": chances[:, i] for i in range(len(classes))})
-            wide["brier"] = ((chances - hit) ** 2).sum(axis=1)
-        wide["correct"] = (chances.argmax(axis=1) == place).astype(float)
+            wide = wide.assign(**{f"p_{i}": chances[:, i] for i in range(len(classes))})
+    wide = wide.assign(**{one.name: one.values(table) for one in measures_in(table)})
     mean = wide.groupby(["participant", "site"]).mean().reset_index().assign(structure=MEAN)
     names = [c for c in mean if c not in ("participant", "site", "structure")]
     return mean.melt(["participant", "site", "structure"], names, "metric", "value")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from workbench.measures import MEASURES, is_shown
 from workbench.runs import Run, replacing
 from workbench.study.cells.execute import Outcome
 from workbench.study.cells.plan import Plan
 from workbench.study.cells.rates import chosen_rates
 from workbench.study.evidence.flow import flow_table
 from workbench.study.evidence.intervals import arm_table, difference_table
-from workbench.study.evidence.measures import SHOWN
 from workbench.study.evidence.numbers import person_table
 from workbench.study.evidence.timing import reached_table, time_table
 from workbench.study.settings.layers import finetune_config
@@ -54,7 +54,7 @@ def in_order(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         "task": list(study.tasks),
         "direction": list(dict.fromkeys(directions)),
         "fraction": list(dict.fromkeys(fractions)),
-        "metric": list(SHOWN),
+        "metric": [name for name in MEASURES if is_shown(name)],
         "arm": list(study.arms),
     }
     if "data" in table or "node" in table or not len(table):

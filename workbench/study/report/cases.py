@@ -11,9 +11,9 @@ import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.finetune.segment_data import class_map, to_classes
+from workbench.measures import measure
 from workbench.prepare.store import Store
 from workbench.runs import Run
-from workbench.study.evidence.measures import measure
 from workbench.study.evidence.numbers import MEAN
 from workbench.study.report.pictures import case_picture, scan_picture
 from workbench.volumes import Volume, read_volume

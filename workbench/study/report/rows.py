@@ -7,9 +7,9 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from workbench.measures import is_shown, measure
 from workbench.study.cells.cell import GROUP
 from workbench.study.evidence.intervals import clear
-from workbench.study.evidence.measures import is_shown, measure
 
 
 def sentences(rows: pd.DataFrame) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.finetune.config import SegmentConfig
+from workbench.measures import PRIMARY, measure
 from workbench.prepare.store import Store
 from workbench.study.evidence.intervals import measured
-from workbench.study.evidence.measures import PRIMARY, measure
 from workbench.study.evidence.numbers import scored
 from workbench.study.report import figures
 from workbench.study.report.canvas import arm_colours
@@ -70,7 +70,9 @@ def section(of: TaskTables, arms: list[str], count: int) -> Iterator[str]:
     yield "<h3>Every arm</h3>" + table(arm_rows(of.arms), kind="numbers")
     yield "<p class=note>Estimate [95 % interval]; every arm of a direction is measured on the same people.</p>"
     if len(of.main):
-        yield "<h3>Paired differences</h3>" + figures.forest(of.main, shown.scale, shown.words, shown.better)
+        yield "<h3>Paired differences</h3>" + figures.forest(
+            of.main, shown.scale, shown.words, shown.better or "higher"
+        )
         yield folded(
             "Every comparison and measure: effect sizes, tests, detectable differences",
             table(difference_rows(of.differences)),

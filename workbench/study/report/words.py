@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from workbench.measures import MEASURES, PRIMARY
+from workbench.measures.people import sensitivity
 from workbench.model.export import load_encoder
 from workbench.stats.sentence import FEW
 from workbench.study.cells.plan import Plan
-from workbench.study.evidence.measures import PRIMARY
 from workbench.study.report.page import counted
 from workbench.study.settings.layers import flat, merged, takes_part, uses_encoder
 
@@ -113,6 +114,12 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
     )
 
 
+def named(task: str) -> str:
+    """The measures of a task, as a methods paragraph names them."""
+    names = [one.long for one in (*MEASURES.values(), sensitivity(0.9)) if one.task == task and one.long]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def methods(plan: Plan) -> str:
     """A paragraph to paste into a paper."""
     study = plan.study
@@ -134,15 +141,15 @@ def methods(plan: Plan) -> str:
         told.append(f"Learning rates were chosen per arm on the same validation people and budget: {each}.")
     if any(task.job == "segment" for task in study.tasks.values()):
         told.append(
-            "Dice, 95th percentile Hausdorff distance, surface Dice at 1 mm and volume error were computed for "
-            "each person in mm in the scan's own space, and averaged over structures; a structure that is "
-            "there and was not found has Dice 0 and the diagonal of the scan as its distance."
+            f"{named('segment')} were computed for each person in mm in the scan's own space, and averaged over "
+            "structures; a structure that is there and was not found has Dice 0 and the diagonal of the scan as its "
+            "distance."
         )
-    if any(task.job == "classify" for task in study.tasks.values()):
-        told.append(
-            "AUROC, balanced accuracy, sensitivity at a fixed specificity and Brier score were "
-            "computed from one score a person, over the folds together."
-        )
+    kinds = {task.settings.get("task", "classes") for task in study.tasks.values() if task.job == "classify"}
+    if "classes" in kinds:
+        told.append(f"{named('classes')} were computed from one score a person, over the folds together.")
+    if "regression" in kinds:
+        told.append(f"{named('number').capitalize()} was computed from one number a person, over the folds together.")
     told.append(
         "Intervals are 95 % bootstrap intervals over people (10,000 resamples)"
         + (

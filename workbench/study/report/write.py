@@ -8,13 +8,13 @@ from html import escape
 
 import pandas as pd
 
+from workbench.measures import measure
 from workbench.runs import Run, replacing
 from workbench.study.cells.cell import CELLS
 from workbench.study.cells.execute import Outcome
 from workbench.study.cells.plan import Plan
 from workbench.study.evidence.flow import set_aside
 from workbench.study.evidence.intervals import clear
-from workbench.study.evidence.measures import measure
 from workbench.study.report.flowchart import flowchart, left_out
 from workbench.study.report.markdown import as_markdown
 from workbench.study.report.page import counted, folded, page, paragraph, table

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial.distance import dice as scipy_dissimilarity
 
-from workbench.finetune.metrics import dice, structure_scores
+from workbench.measures.structures import dice, structure_scores
 
 THICK = np.diag([0.8, 1.0, 3.0, 1.0])
 
