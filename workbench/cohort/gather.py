@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from workbench.cohort.layouts import near, openmind
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.layouts.table import LAYOUTS, layout_of
 from workbench.cohort.people import standardise
+from workbench.cohort.sheets import ENDINGS as SHEETS
 from workbench.cohort.source import Source, absolute, plain
 from workbench.errors import ConfigError, WorkbenchError
 
@@ -30,12 +32,25 @@ def gather(paths: list[Path], options: Options | None = None) -> list[Source]:
             cause=f"there are: {', '.join(sorted(there)) or 'none'}",
             remedy="choose one that is there, or leave the setting out",
         )
-    return [read_source(path, name, options) for path, name in zip(paths, dataset_names(paths), strict=True)]
+    roots = {path: near.members(path, LAYOUTS) for path in paths}
+    every = [one for path in paths for one in roots[path] or [path]]
+    names = dict(zip(every, dataset_names(every), strict=True))
+    return [
+        source
+        for path in paths
+        for source in (
+            _read_many(path, {one: names[one] for one in roots[path]}, options)
+            if roots[path]
+            else [read_source(path, names[path], options)]
+        )
+    ]
 
 
 def dataset_names(paths: list[Path]) -> list[str]:
     """The folder's (or table's) name; where two are the same, with as many parent folders as tell them apart."""
-    parts = [(*path.parts[1:-1], path.stem if path.suffix in (".csv", ".tsv") else path.name) for path in paths]
+    parts = [
+        (*path.parts[1:-1], path.stem if path.suffix in (".csv", ".tsv", *SHEETS) else path.name) for path in paths
+    ]
     short = [plain(p[-1]) for p in parts]
     for depth in range(1, max(map(len, parts)) + 1):
         names = [plain("-".join(p[-depth:])) if short.count(s) > 1 else s for p, s in zip(parts, short, strict=True)]
@@ -46,15 +61,40 @@ def dataset_names(paths: list[Path]) -> list[str]:
 
 def read_source(path: Path, name: str, options: Options | None = None) -> Source:
     """One source, read by its layout, with the columns of a cohort."""
+    source = _read(path, name, options)
+    standardise(source)
+    return source
+
+
+def _read(path: Path, name: str, options: Options | None) -> Source:
     if not path.exists():
         raise WorkbenchError(f"{path}: no such folder or table", cause="nothing is there", remedy="check the path")
     layout = layout_of(path)
     if layout is None:
-        raise WorkbenchError(
-            f"{path}: not a source of scans",
-            cause=f"looked for {'; '.join(f'{layout.name}: {layout.known_by}' for layout in LAYOUTS)}",
-            remedy="give the folder that holds these, or a table that lists the scans",
-        )
+        raise near.refuse(path, LAYOUTS)
     source = layout.read(path, name, options or Options())
-    standardise(source)
+    if not source.candidates and not source.set_aside:
+        raise WorkbenchError(
+            f"{path}: no T1w scan found",
+            cause="; ".join(source.notes) or f"it looks like {layout.name}: {layout.known_by}",
+            remedy="give the folder that holds the scans, or list them in a CSV",
+        )
     return source
+
+
+def _read_many(root: Path, names: dict[Path, str], options: Options | None) -> list[Source]:
+    """The data sets in ``root``; one that holds no scan says so and does not stop the others."""
+    sources, errors = [], []
+    for path, name in names.items():
+        try:
+            sources.append(_read(path, name, options))
+        except WorkbenchError as error:
+            errors.append(error)
+            sources.append(Source(name))
+            sources[-1].note(f"not used: {error.what} ({error.cause})")
+    if len(errors) == len(sources):
+        raise errors[0]
+    openmind.describe(root, sources)
+    for source in sources:
+        standardise(source)
+    return sources

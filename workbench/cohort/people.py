@@ -6,15 +6,9 @@ import math
 import re
 from typing import Any
 
+from workbench.cohort.headers import NAMES, described, find, spelt
 from workbench.cohort.source import Source
 
-# names a data set may use, best first; compared without regard to case
-NAMES = {
-    "site": ("site", "site_id", "center", "centre"),
-    "scanner": ("scanner", "scanner_id"),
-    "sex": ("sex", "gender"),
-    "age": ("age", "age_at_scan", "age_years"),
-}
 FEMALE, MALE = {"f", "female", "woman", "girl"}, {"m", "male", "man", "boy"}
 
 # columns that this or a later job writes itself; a data set's own column of that name is kept as "<name>_given"
@@ -58,9 +52,10 @@ def standardise(source: Source) -> None:
     columns (``source.described``) decides what codes mean.
     """
     rows = [candidate.values for candidate in source.candidates]
-    columns = {known: _column(rows, names) for known, names in NAMES.items()}
-    described: Any = next((source.described[n] for n in source.described if n.lower() in NAMES["sex"]), {})
-    levels = described.get("Levels") if isinstance(described, dict) else None
+    present = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {known: find(present, names) for known, names in NAMES.items()}
+    said: Any = next((source.described[n] for n in source.described if spelt(n) in NAMES["sex"]), None)
+    levels = (said if isinstance(said, dict) else described(columns["sex"])).get("Levels")
     sexes = _sexes([row.get(columns["sex"], "") for row in rows], levels or {}, source)
     odd_ages = set()
     for candidate, row, sex in zip(source.candidates, rows, sexes, strict=True):
@@ -73,10 +68,14 @@ def standardise(source: Source) -> None:
             "sex": sex,
             "age": age,
         }
+        if given := row.get(columns["diagnosis"]):
+            values["diagnosis"] = given
         for name, value in row.items():
             if name not in columns.values():
                 values[f"{name}_given" if name in RESERVED or name in values else name] = value
         candidate.values = values
+    if columns["diagnosis"] not in ("", "diagnosis"):
+        source.note(f"the column {columns['diagnosis']} is taken for the diagnosis")
     if odd_ages:
         source.note(f"ages that are not numbers are left out: {_some(odd_ages)}")
 
@@ -107,12 +106,6 @@ def read_age(text: str) -> float:
     """Years from "34", "34.5", "034Y" (DICOM) or "89+" (capped for privacy); NaN for anything else."""
     found = re.fullmatch(r"[<>=\s]*(\d+(?:[.,]\d+)?)\s*(?:\+|y|yr|yrs|years?)?", text.strip(), re.IGNORECASE)
     return float(found[1].replace(",", ".")) if found else math.nan
-
-
-def _column(rows: list[dict[str, Any]], names: tuple[str, ...]) -> str:
-    """The data set's own spelling of a known column; "" where it has none."""
-    present = {name.lower(): name for row in rows for name in row}
-    return next((present[name] for name in names if name in present), "")
 
 
 def _some(values: set[str]) -> str:

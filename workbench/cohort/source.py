@@ -7,10 +7,12 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.cohort.sheets import is_sheet, read_sheet
 from workbench.errors import WorkbenchError
 
 MISSING = {"", "n/a", "na", "nan"}
@@ -85,11 +87,14 @@ def plain(text: str) -> str:
 
 
 def read_rows(path: Path, *, delimiter: str = "\t") -> list[dict[str, str]]:
-    """Rows of a delimited text file with a header, as written, missing values ("", "n/a", "nan") left out.
+    """Rows of a spreadsheet or a delimited text file with a header, as written, missing values left out.
 
     Raises:
         WorkbenchError: not readable, not text, or without a header.
     """
+    if is_sheet(path):
+        header, cells = read_sheet(path)
+        return _present(dict(zip(header, row, strict=False)) for row in cells)
     try:
         content = path.read_bytes()
         try:
@@ -106,6 +111,10 @@ def read_rows(path: Path, *, delimiter: str = "\t") -> list[dict[str, str]]:
         ) from error
     if not reader.fieldnames:
         raise WorkbenchError(f"{path}: cannot be read as a table", cause="it is empty", remedy="add a header line")
+    return _present(rows)
+
+
+def _present(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
     return [
         {
             key.strip(): value.strip()

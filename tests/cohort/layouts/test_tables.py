@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
+from tests.cohort.layouts import trees
 from tests.phantom import write_bids
+from workbench.cohort import headers
 from workbench.cohort.gather import dataset_names, gather, read_source
 from workbench.cohort.layouts.layout import Options
+from workbench.cohort.source import read_rows
 from workbench.errors import ConfigError, WorkbenchError
 
 
@@ -93,13 +98,83 @@ def test_a_table_with_every_column(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("t.csv", "path;sex\na.nii;F\n"), ("t.tsv", "path\tsex\na.nii\tF\n"), ("t.csv", "path,sex\na.nii,F\n\n")],
+    [
+        ("t.csv", "path;participant;sex\na.nii;a;F\n"),
+        ("t.tsv", "path\tparticipant\tsex\na.nii\ta\tF\n"),
+        ("t.csv", "path\tparticipant\tsex\na.nii\ta\tF\n"),
+        ("t.csv", "path,participant,sex\na.nii,a,F\n\n"),
+    ],
 )
 def test_separators(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     source = read_source(tmp_path / name, "t")
     assert [(c.participant_id, c.values["sex"]) for c in source.candidates] == [("a", "F")]
-    assert "each scan counts as a person" in source.notes[0]
+    assert not source.notes
+
+
+@pytest.mark.parametrize("person", ["Participant", "subject_id", "SUBJECT ID", "PTID", "RID", "patient_id", "Subject"])
+def test_columns_by_their_usual_names_in_any_case(tmp_path: Path, person: str) -> None:
+    text = f"{person},Session,File,M/F,Age at Scan\np1,1,a.nii,F,70\np1,2,b.nii,F,72\n"
+    (tmp_path / "t.csv").write_text(text)
+    source = read_source(tmp_path / "t.csv", "t")
+    assert [(c.participant_id, c.session) for c in source.candidates] == [("p1", "1"), ("p1", "2")]
+    assert [(c.values["sex"], c.values["age"]) for c in source.candidates] == [("F", 70), ("F", 72)]
+
+
+def test_a_table_that_does_not_say_whose_scans_it_lists_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,volume\na.nii,3\n")
+    with pytest.raises(WorkbenchError, match="whose scan is whose") as caught:
+        read_source(tmp_path / "t.csv", "t")
+    assert "volume" in caught.value.cause and "'participant'" in caught.value.remedy
+
+
+def test_ids_that_differ_in_zeros_or_case_are_one_person_and_named(tmp_path: Path) -> None:
+    rows = ["001,a", "1,b", "1.0,c", "A07,d", "a7,e", "10,f", "100,g"]
+    (tmp_path / "t.csv").write_text("\n".join(["participant,path", *(f"{row}.nii" for row in rows)]))
+    source = read_source(tmp_path / "t.csv", "t")
+    assert [c.participant_id for c in source.candidates] == ["001", "001", "001", "A07", "A07", "10", "100"]
+    assert "'001' and '1' and '1.0'" in source.notes[0] and "'A07' and 'a7'" in source.notes[0]
+
+
+def test_a_spreadsheet_is_a_table(tmp_path: Path) -> None:
+    trees.xlsx(
+        tmp_path / "t.xlsx",
+        ["Participant", "Path", "Age", "note"],
+        [[7, "a.nii", 70.5, "n/a"], ["8", "b.nii", 71, "x"]],
+    )
+    source = read_source(tmp_path / "t.xlsx", "t")
+    assert [(c.participant_id, c.values["age"]) for c in source.candidates] == [("7", 70.5), ("8", 71)]
+    assert "note" not in source.candidates[0].values and source.candidates[1].values["note"] == "x"
+
+
+def test_a_spreadsheet_of_the_old_format(tmp_path: Path) -> None:
+    """As the IXI page gives it; made with xlwt, whole numbers, a day and an empty cell in it."""
+    (tmp_path / "t.xls").write_bytes(gzip.decompress(base64.b85decode(XLS)))
+    assert read_rows(tmp_path / "t.xls") == [
+        {"IXI_ID": "12", "SEX_ID (1=m, 2=f)": "1", "AGE": "35.8", "STUDY_DATE": "2005-05-17"},
+        {"IXI_ID": "19", "SEX_ID (1=m, 2=f)": "2", "AGE": "41"},
+        {"IXI_ID": "26", "SEX_ID (1=m, 2=f)": "2"},
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04rubbish", bytes(2000), b"path,participant"])
+def test_what_only_looks_like_a_spreadsheet_is_told(tmp_path: Path, content: bytes) -> None:
+    for name in ("t.xlsx", "t.xls"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WorkbenchError, match=name) as caught:
+            read_rows(tmp_path / name)
+        assert "save it as" in caught.value.remedy
+
+
+def test_what_a_header_says_of_its_values() -> None:
+    assert headers.spelt("SEX_ID (1=m, 2=f)") == "sex_id" and headers.spelt("M/F") == "m_f"
+    assert headers.described("SEX_ID (1=m, 2=f)") == {"Levels": {"1": "m", "2": "f"}}
+    assert headers.described("Age [months]") == {"Units": "months"} and headers.described("age") == {}
+
+
+def test_codes_of_sex_that_the_header_spells_out_win_over_the_usual_ones(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('path,subject,"Sex (1=f, 2=m)"\na.nii,p1,1\nb.nii,p2,2\n')
+    assert [c.values["sex"] for c in read_source(tmp_path / "t.csv", "t").candidates] == ["F", "M"]
 
 
 def test_a_row_without_a_person_is_set_aside_not_guessed(tmp_path: Path) -> None:
@@ -110,7 +185,7 @@ def test_a_row_without_a_person_is_set_aside_not_guessed(tmp_path: Path) -> None
 
 
 def test_a_table_without_paths_is_told(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("file,participant\na.nii,p1\n")
+    (tmp_path / "t.csv").write_text("volume,participant\na.nii,p1\n")
     with pytest.raises(WorkbenchError, match="lists no scan"):
         read_source(tmp_path / "t.csv", "t")
 
@@ -119,7 +194,7 @@ def test_simulated_scans_stay_simulated_in_a_table(tmp_path: Path) -> None:
     write_bids(tmp_path / "sim", people=1, simulated=True)
     (tmp_path / "t.csv").write_text("path,participant\nsim/sub-01/anat/sub-01_T1w.nii.gz,a\nreal.nii.gz,b\n")
     assert [c.simulated for c in read_source(tmp_path / "t.csv", "t").candidates] == [True, False]
-    (tmp_path / "u.csv").write_text("path,simulated\nx.nii.gz,true\ny.nii.gz,false\n")
+    (tmp_path / "u.csv").write_text("path,participant,simulated\nx.nii.gz,a,true\ny.nii.gz,b,false\n")
     assert [c.simulated for c in read_source(tmp_path / "u.csv", "u").candidates] == [True, False]
 
 
@@ -142,3 +217,16 @@ def test_a_source_twice_or_absent_is_told(tmp_path: Path) -> None:
         gather([tmp_path / "notes.txt"])
     with pytest.raises(ConfigError, match="there are: manual"):
         gather([root], Options(segmentations="freesurfer"))
+
+
+XLS = (
+    "ABzY86_y8U0{`t;O=uHA6#izjY17c3Y;DC>2us1**7VSNu$OeLB!(VRs*RY4P!pSiwzd+y=*4QyQ4l;SUJ6z4QuX2wD(KCFP|<@R"
+    "2(3MO5*0kOUEjRjjcG(^Kns!mmigwrH}huR?)>fUn?-GD?m_D^O3)7v*3BAJ71;!(8b=9$%1u*>PVS>*x~M4B_-G)jym(sox>}B*"
+    "9Pec)xUaq>20l?bj<Xn=p33T5hyxr$TF4l}!~(a-QjZpns*(95^ET#tT=N<8ezsg?4pZGFaSV&bP*<Nli<3$lm(@eI`-pu$u%!ph"
+    "cqM1?#cRT<>%~CsRC=<)3W91a=0O7*%T8r;Qg6U*_<<CmJ09<jM3&G*gFTP$rVe~_R`m<rwQsFmfb2gu+N=Ly_t7Ah+OI1rFaz@h"
+    "FOod!psTXPi$ppznO#L6q^??PdoVdTIvCM_k!X?xy`v|5CZzX<$2&d1KrBjAWF&DUk{XQ+B%}gse+X>YAL@AB)Dn-Ofn|+XPk;hk"
+    "z5C^DJTq*JvSo(P1ncD3B?E<tOVWd!>$yZNa2I>*VZO|*?qs=@xruIw^7i3oTR1q&b*^w}JN2`d@y^&?BzKUU|9t3iFu!7SlDrUG"
+    "zR<Mr-k3uhon&L=FRxjIL`dAcA@Rg;a$)Z>ADLTz+i`qKz>eLtkH-eA$u&mMm@Q2{9Z}E}`&n6<hcu7fmMCfKIf87{(92xK{B@t)"
+    "{l-%Y`AIK@TPgP1!8Q#;%zoxO+_S9jVX3%&Bil5bF4Pz3R~qq9HbZ;qFZkiYg$oxhT)1%IqS7JweGvQ(sPbon^^RX{|JPZgwC?^U"
+    "`EPL;({!DqkIE>fD9_=1S@UN*yuxWqY|_X1Unp^ude3138IEJ3?D<RIXrlOjHtiVrdrPR?{@2Ti^B?#B6B-{hngA9600"
+)

@@ -153,4 +153,8 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
-LAYOUT = Layout("BIDS", "a folder with sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]", Path.is_dir, read_bids)
+def _recognises(path: Path) -> bool:
+    return path.is_dir() and any(folder.is_dir() for folder in path.glob("sub-*"))
+
+
+LAYOUT = Layout("BIDS", "a folder with sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]", _recognises, read_bids)

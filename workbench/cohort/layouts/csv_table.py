@@ -1,42 +1,63 @@
-"""A CSV or TSV with one row a scan."""
+"""A table (.csv, .tsv or a spreadsheet) with one row a scan."""
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from pathlib import Path
 
+from workbench.cohort import headers
 from workbench.cohort.labels import read_label_table
 from workbench.cohort.layouts.layout import Layout, Options
-from workbench.cohort.source import Candidate, Source, absolute, is_simulated, read_rows, stem_of
+from workbench.cohort.sheets import is_sheet
+from workbench.cohort.source import Candidate, Source, absolute, is_simulated, read_rows
 from workbench.errors import WorkbenchError
 
 
 def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source:
-    """List the scans of a table.
+    """List the scans of a table (.csv, .tsv, .xlsx, .xls, .ods).
 
-    Columns: ``path`` (required); ``participant`` (or ``participant_id``), ``session``, ``site``, ``scanner``,
-    ``sex``, ``age``, ``seg_path``, ``mask_path``, ``simulated``; any other column is kept as a label. Relative paths
-    start at the table's folder. Names of label codes: ``dseg.tsv`` (or ``<table>_dseg.tsv``) beside the table.
+    Columns, in any case: ``path`` and ``participant`` (required, or one of the usual names for them: ``subject_id``,
+    ``PTID`` …, see ``headers``), ``session``, ``site``, ``scanner``, ``sex``, ``age``, ``seg_path``, ``mask_path``,
+    ``simulated``; any other column is kept as a label. Relative paths start at the table's folder. Names of label
+    codes: ``dseg.tsv`` (or ``<table>_dseg.tsv``) beside the table.
 
-    Without a column ``participant`` every scan counts as a person of its own, and the report says so.
+    Ids that differ only in leading zeros, ``.0`` or case are one person, and the report says so.
 
     Raises:
-        WorkbenchError: the table cannot be read, has no rows or no column ``path``.
+        WorkbenchError: the table cannot be read, has no rows, or no column that says which file or whose it is.
     """
     rows = read_rows(path, delimiter=_delimiter(path))
-    if not any("path" in row for row in rows):
+    present = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {
+        known: headers.find(present, names)
+        for known, names in {
+            "path": headers.PATH,
+            "participant": headers.PERSON,
+            "session": headers.SESSION,
+            "seg_path": headers.SEGMENTATION,
+            "mask_path": headers.MASK,
+            "simulated": ("simulated",),
+        }.items()
+    }
+    if not columns["path"]:
         raise WorkbenchError(
             f"{path}: lists no scan",
             remedy="give one row a scan, with its file in a column 'path'",
-            cause="no row has a value in a column 'path'",
+            cause=f"no row has a value in a column 'path'; its columns are: {', '.join(present) or 'none'}",
+        )
+    if not columns["participant"]:
+        raise WorkbenchError(
+            f"{path}: does not say whose scan is whose",
+            cause=f"none of its columns ({', '.join(present)}) is participant, subject_id, PTID or alike",
+            remedy="add a column 'participant'; without it scans of one person could land on two sides of a split",
         )
     source = Source(dataset)
-    person_column = next((n for n in ("participant", "participant_id") if any(n in row for row in rows)), "")
-    if not person_column:
-        source.note("the table has no column 'participant': each scan counts as a person of its own")
+    same = _same_people([row.get(columns["participant"], "") for row in rows], source)
     simulated: dict[Path, bool] = {}
     for number, row in enumerate(rows, start=2):
-        where = row.pop("path", "")
-        person = row.pop(person_column, "") if person_column else stem_of(where)
+        where, person, session, seg_name, mask_name, flag = (row.pop(name, "") for name in columns.values())
+        person = same.get(person, person)
         if not where or not person:
             if row or where or person:
                 source.refuse(
@@ -46,12 +67,9 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
                     kind="row",
                 )
             continue
-        scan, seg, mask = (
-            absolute(path.parent / name) if name else None
-            for name in (where, row.pop("seg_path", ""), row.pop("mask_path", ""))
-        )
+        scan, seg, mask = (absolute(path.parent / name) if name else None for name in (where, seg_name, mask_name))
         assert scan is not None
-        session, said = row.pop("session", ""), row.pop("simulated", "").lower() in ("1", "true", "yes")
+        said = flag.lower() in ("1", "true", "yes")
         if scan.parent not in simulated:
             simulated[scan.parent] = any(is_simulated(folder) for folder in list(scan.parents)[:6])
         source.candidates.append(
@@ -74,16 +92,28 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
     return source
 
 
+def _same_people(given: list[str], source: Source) -> dict[str, str]:
+    """The spelling to use for each id: "001", "1" and "1.0" are one person, and so are "a7" and "A7"."""
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(given):
+        spellings[re.sub(r"(?<!\d)0+(?=\d)", "", name.removesuffix(".0").casefold())].append(name)
+    alike = [names for names in spellings.values() if len(names) > 1]
+    if alike:
+        shown = ", ".join(" and ".join(map(repr, names)) for names in alike[:5]) + (", …" if len(alike) > 5 else "")
+        source.note(f"ids that differ only in zeros, '.0' or case are taken for one person ({len(alike)}): {shown}")
+    return {name: names[0] for names in alike for name in names}
+
+
 def _delimiter(path: Path) -> str:
-    if path.suffix == ".tsv":
+    if path.suffix == ".tsv" or is_sheet(path):
         return "\t"
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         header = file.readline()
-    return ";" if header.count(";") > header.count(",") else ","
+    return max(",;\t", key=header.count)
 
 
 def _recognises(path: Path) -> bool:
-    return path.suffix in (".csv", ".tsv") and path.is_file()
+    return (path.suffix in (".csv", ".tsv") or is_sheet(path)) and path.is_file()
 
 
-LAYOUT = Layout("table", "a .csv or .tsv with a column 'path'", _recognises, read_csv)
+LAYOUT = Layout("table", "a .csv, .tsv, .xlsx or .xls with the columns path and participant", _recognises, read_csv)

@@ -4,10 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.cohort.layouts import bids, csv_table, decathlon
+from workbench.cohort.layouts import (
+    adni,
+    aibl,
+    bids,
+    brats,
+    csv_table,
+    decathlon,
+    fomo,
+    freesurfer,
+    ixi,
+    nnunet,
+    oasis,
+    oasis3,
+)
 from workbench.cohort.layouts.layout import Layout
 
-LAYOUTS: tuple[Layout, ...] = (csv_table.LAYOUT, decathlon.LAYOUT, bids.LAYOUT)
+LAYOUTS: tuple[Layout, ...] = (
+    csv_table.LAYOUT,
+    nnunet.LAYOUT,
+    decathlon.LAYOUT,
+    ixi.LAYOUT,
+    brats.LAYOUT,
+    adni.LAYOUT,
+    aibl.LAYOUT,
+    oasis3.LAYOUT,
+    freesurfer.LAYOUT,  # its folders may be named as OASIS-1 and BIDS name theirs
+    oasis.LAYOUT,
+    fomo.LAYOUT,
+    bids.LAYOUT,
+)
 
 
 def layout_of(path: Path) -> Layout | None:

@@ -1,0 +1,277 @@
+"""Data sets as downloaded: whose, where and what, told from trees with the true names."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cohort.layouts import trees
+from tests.phantom import MARKER_MM, write_bids
+from workbench.cohort.build import run_cohort
+from workbench.cohort.cohort import load_cohort
+from workbench.cohort.config import CohortConfig
+from workbench.cohort.gather import gather
+from workbench.cohort.layouts.table import LAYOUTS, layout_of
+from workbench.cohort.source import Source
+from workbench.errors import WorkbenchError
+
+MADE: dict[str, Callable[[Path], Path]] = {
+    "IXI": trees.ixi,
+    "ADNI": trees.adni,
+    "AIBL": trees.aibl,
+    "OASIS-1, OASIS-2": trees.oasis1,
+    "OASIS-3": trees.oasis3,
+    "BraTS": trees.brats,
+    "nnU-Net raw": trees.nnunet,
+    "FreeSurfer": trees.freesurfer,
+    "FOMO60K": trees.fomo,
+}
+
+
+def read(root: Path) -> Source:
+    (source,) = gather([root])
+    return source
+
+
+def told(source: Source) -> str:
+    return "\n".join(source.notes)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_each_layout_is_recognised(name: str, tmp_path: Path) -> None:
+    """By itself alone, so that the order of the table decides nothing; nnU-Net 1 grew out of the Decathlon's."""
+    root = MADE[name](tmp_path / "data")
+    others = {layout.name for layout in LAYOUTS if layout.recognises(root)} - {name}
+    layout = layout_of(root)
+    assert layout is not None and layout.name == name
+    assert others <= ({"Medical Segmentation Decathlon"} if name == "nnU-Net raw" else set())
+
+
+@pytest.mark.parametrize("name", sorted(set(MADE) - {"FreeSurfer"}))
+def test_a_cohort_of_each_layout(name: str, tmp_path: Path) -> None:
+    root = MADE[name](tmp_path / "data")
+    run_cohort(CohortConfig.build({"out": tmp_path / "cohort", "sources": [root], "workers": 1}))
+    cohort = load_cohort(tmp_path / "cohort")
+    assert len(cohort.table) >= 3 and not (cohort.set_aside["kind"] == "scan").any()
+    assert cohort.table["scan_id"].is_unique and cohort.table["participant"].nunique() >= 2
+    if name in ("BraTS", "nnU-Net raw"):
+        assert cohort.table["seg_path"].notna().sum() >= 3 and len(cohort.labels) >= 2
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_level_too_high_or_too_low_is_named(name: str, tmp_path: Path) -> None:
+    root = MADE[name](tmp_path / "above" / "data")
+    shutil.rmtree(tmp_path / "above" / "data_tables", ignore_errors=True)
+    here = {c.path for c in read(root).candidates}
+    try:
+        assert {c.path for c in read(tmp_path / "above").candidates} == here  # some readers look a level further
+    except WorkbenchError as error:
+        assert str(root) in error.remedy and name in error.cause
+    below = next(folder for folder in sorted(root.iterdir()) if folder.is_dir())
+    if layout_of(below) is None:
+        with pytest.raises(WorkbenchError) as caught:
+            gather([below])
+        assert name in caught.value.cause
+
+
+def test_dicom_is_named_with_the_command_that_converts_it(tmp_path: Path) -> None:
+    (tmp_path / "scanner" / "1").mkdir(parents=True)
+    (tmp_path / "scanner" / "1" / "IM000001").write_bytes(bytes(128) + b"DICM" + bytes(64))
+    with pytest.raises(WorkbenchError) as caught:
+        gather([tmp_path / "scanner"])
+    assert "DICOM" in caught.value.what and "IM000001" in caught.value.cause
+    assert "dcm2niix" in caught.value.remedy and str(tmp_path / "scanner") in caught.value.remedy
+
+
+def test_ixi_site_from_the_name_sex_and_age_from_the_spreadsheet(tmp_path: Path) -> None:
+    root = trees.ixi(tmp_path / "ixi")
+    source = read(root)
+    values = {c.participant_id: c.values for c in source.candidates}
+    assert sorted(values) == ["IXI012", "IXI019", "IXI026", "IXI033", "IXI040", "IXI047"]
+    assert [values[p]["sex"] for p in sorted(values)] == ["M"] * 3 + ["F"] * 3
+    assert [values[p]["age"] for p in sorted(values)] == [30.5 + i for i in range(6)]
+    assert "IXI.xlsx" in told(source)
+    # the folder of the scans alone finds the spreadsheet beside it
+    assert [c.values["age"] for c in read(root / "IXI-T1").candidates] == [30.5 + i for i in range(6)]
+
+
+def test_ixi_rows_that_contradict_each_other_are_told(tmp_path: Path) -> None:
+    root = trees.ixi(tmp_path / "ixi", people=3)
+    (root / "IXI.xlsx").unlink()
+    rows = [[12, 1, 40.0], [12, 2, 40.0], [19, 2, 50.0]]
+    trees.csv(root / "IXI.csv", ["IXI_ID", "SEX_ID (1=m; 2=f)", "AGE"], rows)
+    source = read(root)
+    values = {c.participant_id: c.values for c in source.candidates}
+    assert values["IXI012"]["sex"] is None and values["IXI012"]["age"] == 40 and values["IXI019"]["sex"] == "F"
+    assert "contradict" in told(source) and "IXI012" in told(source) and "IXI026" in told(source)
+
+
+def test_adni_takes_each_acquisition_once_and_finds_its_visit(tmp_path: Path) -> None:
+    source = read(trees.adni(tmp_path / "ADNI", people=3))
+    assert len(source.candidates) == 6 and "1 images are other versions" in told(source)
+    first = source.candidates[0]
+    assert (first.participant_id, first.session) == ("002_S_0295", "2006-04-18")
+    assert "N3__Scaled" in first.path.name  # of two versions the most processed
+    later = next(c for c in source.candidates if c.participant_id == "002_S_0295" and c.session == "2007-04-18")
+    assert later.values["age"] == pytest.approx(71.0, abs=0.1)  # AGE is that of the first visit
+    assert (first.values["diagnosis"], later.values["diagnosis"]) == ("CN", "MCI")
+    assert {c.values["diagnosis"] for c in source.candidates} == {"CN", "MCI", "AD"}
+    assert [c.values["sex"] for c in source.candidates[::2]] == ["M", "F", "M"]
+
+
+def test_adni_visits_far_from_the_scan_are_not_its_own(tmp_path: Path) -> None:
+    root = trees.adni(tmp_path / "ADNI", people=1, visits=1)
+    table = tmp_path / "ADNI_tables" / "ADNIMERGE.csv"
+    table.write_text(table.read_text().replace("bl,2006-04-10", "bl,2005-04-10"))
+    (candidate,) = read(root).candidates
+    assert candidate.values.get("diagnosis") is None and candidate.values["sex"] == "M"
+
+
+def test_adni_the_list_of_the_search_is_by_image(tmp_path: Path) -> None:
+    root = trees.adni(tmp_path / "ADNI", people=2, visits=1)
+    shutil.rmtree(tmp_path / "ADNI_tables")
+    header = ["Image Data ID", "Subject", "Group", "Sex", "Age", "Visit"]
+    trees.csv(root / "search_4_18_2026.csv", header, [["I118771", "011_S_0296", "AD", "F", 81, "sc"]])
+    source = read(root)
+    ages = {c.participant_id: c.values["age"] for c in source.candidates}
+    assert ages["011_S_0296"] == 81 and ages["002_S_0295"] != ages["002_S_0295"]  # unknown is NaN
+    assert "1 of 2 images are in the list" in told(source)
+
+
+def test_a_file_in_the_folder_of_somebody_else_is_set_aside(tmp_path: Path) -> None:
+    root = trees.adni(tmp_path / "ADNI", people=2, visits=1)
+    path = next((root / "011_S_0296").rglob("*.nii"))
+    path.rename(path.with_name(path.name.replace("011_S_0296", "002_S_0295")))
+    source = read(root)
+    assert [row["cause"] for row in source.set_aside] == ["the name says 002_S_0295, its folder 011_S_0296"]
+    assert {c.participant_id for c in source.candidates} == {"002_S_0295"}
+
+
+def test_aibl_diagnosis_by_visit_and_age_by_year_of_birth(tmp_path: Path) -> None:
+    source = read(trees.aibl(tmp_path / "AIBL"))
+    values = {c.participant_id: c.values for c in source.candidates}
+    assert [values[str(3 + i)]["diagnosis"] for i in range(4)] == ["CN", "CN", "AD", "AD"]
+    assert values["3"]["age"] == 2009 - 1935 and values["3"]["sex"] == "M" and values["5"]["sex"] == "F"
+    assert "3T" in values["3"]["scanner"] and "one off" in told(source)
+
+
+def test_oasis_sessions_are_of_one_person_and_one_scan_each(tmp_path: Path) -> None:
+    source = read(trees.oasis1(tmp_path / "oasis"))
+    assert [(c.participant_id, c.session) for c in source.candidates] == [
+        ("OAS1_0001", "MR1"),
+        ("OAS1_0001", "MR2"),
+        ("OAS1_0002", "MR1"),
+    ]
+    assert all("SUBJ_111" in c.path.parts for c in source.candidates)
+    assert [c.values["sex"] for c in source.candidates] == ["F", "F", "M"]
+    assert [c.values["age"] for c in source.candidates] == [74, 75, 76]
+
+
+def test_oasis_discs_hold_analyze_whose_side_is_unknown(tmp_path: Path) -> None:
+    source = read(trees.oasis1(tmp_path / "oasis", ".img"))
+    assert {c.path.suffix for c in source.candidates} == {".img"} and "which side is left" in told(source)
+
+
+def test_oasis3_age_and_visit_by_days(tmp_path: Path) -> None:
+    source = read(trees.oasis3(tmp_path / "oasis3"))
+    assert [(c.participant_id, c.session) for c in source.candidates] == [
+        ("OAS30001", "d0129"),
+        ("OAS30001", "d0757"),
+        ("OAS30002", "d0371"),
+    ]
+    assert [c.values["age"] for c in source.candidates] == pytest.approx([65.4, 67.1, 71.5])
+    assert [c.values.get("CDRTOT") for c in source.candidates] == ["0.0", "0.5", None]  # nobody within a year
+    assert [c.values["sex"] for c in source.candidates] == ["F", "F", "M"]
+
+
+@pytest.mark.parametrize("year", trees.BRATS)
+def test_brats_of_every_year(year: int, tmp_path: Path) -> None:
+    source = read(trees.brats(tmp_path / "brats", year))
+    people = {c.participant_id for c in source.candidates}
+    assert len(people) == 3 and all(c.seg_path for c in source.candidates)
+    assert all(c.path.name.split(".")[0].endswith(("t1", "t1n")) for c in source.candidates)
+    if year == 2024:  # -100 and -101 are one person
+        assert people == {f"BraTS-GLI-0000{i}" for i in (1, 2, 3)}
+        assert sorted({c.session for c in source.candidates}) == ["100", "101"]
+    if year == 2020:
+        assert {c.values["site"] for c in source.candidates} == {"CBICA"}
+    names = dict(source.labels)
+    assert "nhancing" in names[3 if year > 2021 else 4]
+
+
+def test_brats_years_whose_codes_differ_do_not_share_labels(tmp_path: Path) -> None:
+    trees.brats(tmp_path / "brats", 2021)
+    source = read(trees.brats(tmp_path / "brats", 2023))
+    assert not any(c.seg_path for c in source.candidates) and "each year as a source" in told(source)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_nnunet_of_both_versions(version: int, tmp_path: Path) -> None:
+    source = read(trees.nnunet(tmp_path / "d", version, ("FLAIR", "T1")))
+    assert [c.path.name for c in source.candidates] == [
+        "hippo_000_0001.nii.gz",
+        "hippo_001_0001.nii.gz",
+        "hippo_002_0001.nii.gz",
+        "hippo_900_0001.nii.gz",
+    ]
+    assert [c.seg_path.name if c.seg_path else None for c in source.candidates][:1] == ["hippo_000.nii.gz"]
+    assert source.labels == [(1, "Left Hippocampus"), (2, "Right Hippocampus")]
+    assert "only T1 is taken" in told(source) and "not a person" in told(source)
+
+
+def test_nnunet_without_t1w_is_refused_by_its_channels(tmp_path: Path) -> None:
+    root = trees.nnunet(tmp_path / "d", 2, ("FLAIR", "T2"))
+    with pytest.raises(WorkbenchError) as caught:
+        gather([root])
+    assert "FLAIR" in caught.value.cause and "T2" in caught.value.cause
+
+
+def test_freesurfer_people_sessions_and_templates(tmp_path: Path) -> None:
+    source = read(trees.freesurfer(tmp_path / "subjects", ("OAS1_0001_MR1", "OAS1_0001_MR2", "bert", "fsaverage")))
+    assert [(c.participant_id, c.session) for c in source.candidates] == [
+        ("OAS1_0001", "MR1"),
+        ("OAS1_0001", "MR2"),
+        ("bert", ""),
+    ]
+    assert dict(source.labels)[53] == "Right-Hippocampus" and "fsaverage" in told(source) and "bert" in told(source)
+
+
+def test_freesurfer_longitudinal_runs_are_no_further_scans(tmp_path: Path) -> None:
+    names = ("sub-1_ses-1", "sub-1_ses-1.long.sub-1_base", "sub-1_ses-2.long.sub-1_base", "sub-1_base")
+    source = read(trees.freesurfer(tmp_path / "subjects", names))
+    assert [(c.participant_id, c.session) for c in source.candidates] == [("sub-1", "ses-1"), ("sub-1", "ses-2")]
+    assert "sub-1_base" in told(source)
+
+
+def test_fomo_people_are_of_the_set_that_they_came_from(tmp_path: Path) -> None:
+    source = read(trees.fomo(tmp_path / "fomo"))
+    assert [(c.participant_id, c.session, c.entities) for c in source.candidates] == [
+        ("PT001_OASIS1_sub_1", "ses_1", ""),
+        ("PT001_OASIS1_sub_1", "ses_1", "2"),
+        ("PT005_IXI_sub_2", "ses_1", ""),
+    ]
+    assert [c.values["sex"] for c in source.candidates] == ["M", "M", "F"] and "flair (1)" in told(source)
+
+
+def test_a_root_of_many_bids_data_sets(tmp_path: Path) -> None:
+    for number in range(3):
+        write_bids(tmp_path / "OpenMind" / f"ds00011{number}", people=2, seed=number)
+    (tmp_path / "OpenMind" / "ds000200" / "sub-01" / "func").mkdir(parents=True)
+    sources = gather([tmp_path / "OpenMind"])
+    assert [source.dataset for source in sources if source.candidates] == ["ds000110", "ds000111", "ds000112"]
+    assert any("ds000200" in note for source in sources for note in source.notes)
+
+
+def test_sides_are_kept_from_the_disk_to_the_cohort(tmp_path: Path) -> None:
+    """FreeSurfer stores LIA; the left hippocampus must stay left of the marker's side."""
+    import nibabel as nib
+    import numpy as np
+
+    source = read(trees.freesurfer(tmp_path / "subjects", ("bert",)))
+    (candidate,) = source.candidates
+    image = nib.load(candidate.seg_path)
+    at = np.argwhere(np.asarray(image.dataobj) == 17).mean(0)
+    assert np.sign((image.affine @ [*at, 1])[0]) == np.sign(MARKER_MM[0])

@@ -1,0 +1,100 @@
+"""Names of columns as this field writes them: one spelling for comparing, and what a name says of its values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+# best first, in the spelling of `spelt`
+NAMES = {
+    "site": ("site", "site_id", "siteid", "site_name", "acquisition_site", "scan_site", "center", "centre"),
+    "scanner": ("scanner", "scanner_id", "scanner_name"),
+    "sex": (
+        "sex",
+        "gender",
+        "m_f",
+        "sex_id",
+        "ptgender",
+        "participant_sex",
+        "subject_sex",
+        "biological_sex",
+        "sex_at_birth",
+    ),
+    "age": (
+        "age",
+        "age_at_scan",
+        "age_years",
+        "age_in_years",
+        "age_at_mri",
+        "age_at_mr",
+        "age_at_session",
+        "age_at_visit",
+        "age_scan",
+        "scan_age",
+        "subject_age",
+        "participant_age",
+    ),
+    "diagnosis": ("diagnosis", "dx", "dx_bl", "research_group"),
+}
+PERSON = (
+    "participant",
+    "participant_id",
+    "subject",
+    "subject_id",
+    "subjectid",
+    "subjid",
+    "sub",
+    "sub_id",
+    "subid",
+    "ptid",
+    "rid",
+    "oasisid",
+    "ixi_id",
+    "patient",
+    "patient_id",
+    "patientid",
+    "person",
+    "person_id",
+)
+SESSION = ("session", "session_id", "ses", "visit", "visit_id", "viscode", "timepoint", "time_point")
+PATH = (
+    "path",
+    "filepath",
+    "file_path",
+    "file",
+    "filename",
+    "scan",
+    "scan_path",
+    "image",
+    "image_path",
+    "t1w",
+    "t1w_path",
+)
+SEGMENTATION = ("seg_path", "seg", "segmentation", "segmentation_path", "label_path", "labels_path")
+MASK = ("mask_path", "brain_mask", "brain_mask_path", "mask")
+
+
+def spelt(name: str) -> str:
+    """A column's name for comparing: "SEX_ID (1=m, 2=f)" → "sex_id", "M/F" → "m_f", "Age at Scan" → "age_at_scan"."""
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"[(\[].*$", "", name.lower())).strip("_")
+
+
+def find(columns: Iterable[str], names: Iterable[str]) -> str:
+    """The data set's own spelling of a known column; "" where it has none. Of two spellings the first counts."""
+    present: dict[str, str] = {}
+    for column in columns:
+        present.setdefault(spelt(column), column)
+    return next((present[name] for name in names if name in present), "")
+
+
+def described(name: str) -> dict[str, Any]:
+    """What a name says of its values, as BIDS would: ``Levels`` of "SEX_ID (1=m, 2=f)", ``Units`` of "Age [months]"."""
+    inside = re.search(r"[(\[]([^)\]]*)", name)
+    if not inside:
+        return {}
+    levels = dict(re.findall(r"(\w+)\s*[=:]\s*(\w+)", inside[1]))
+    if levels:
+        return {"Levels": levels}
+    units = inside[1].strip().lower()
+    return {"Units": units} if units in ("years", "months", "weeks", "days", "y", "yrs") else {}

@@ -1,0 +1,80 @@
+"""IXI as downloaded: `IXI012-HH-1211-T1.nii.gz` in a flat folder, and `IXI.xls`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from workbench.cohort.layouts import look
+from workbench.cohort.layouts.layout import Layout, Options
+from workbench.cohort.source import Candidate, Source, absolute, is_simulated
+
+NAME = re.compile(
+    r"(?P<person>IXI\d{3})-(?P<site>[A-Za-z]+)-(?P<number>\d+)-(?P<contrast>[A-Za-z0-9]+?)(-\d+)?\.nii(\.gz)?$"
+)
+SCAN = re.compile(r"IXI\d{3}-[A-Za-z]+-\d+-T1\.nii(\.gz)?$")
+# of the three hospitals, as the data set's page describes them
+SCANNERS = {"HH": "Philips Intera 3T", "Guys": "Philips Gyroscan Intera 1.5T", "IOP": "GE 1.5T"}
+
+
+def read_ixi(root: Path, dataset: str, options: Options | None = None) -> Source:
+    """List the T1w scans of an IXI download; the site is in the name, sex and age in ``IXI.xls``.
+
+    The spreadsheet is looked for in ``root``, beside it and one folder down. Where two of its rows are about one
+    person, what they agree on is taken.
+    """
+    source = Source(dataset)
+    found = [(path, match) for path in look.files(root, 2) if (match := NAME.match(path.name))]
+    people = _people(root, source)
+    simulated = is_simulated(root)
+    for path, match in found:
+        if match["contrast"] != "T1":
+            continue
+        values: dict[str, Any] = dict(people.get(match["person"], {}))
+        values |= {"site": match["site"]}
+        if scanner := SCANNERS.get(match["site"]):
+            values["scanner"] = scanner
+        source.candidates.append(
+            Candidate(dataset, match["person"], absolute(path), values=values, simulated=simulated)
+        )
+    if others := [match["contrast"] for _, match in found if match["contrast"] != "T1"]:
+        source.note(f"scans of another contrast are not taken: {look.counted(others)}")
+    scanned = {candidate.participant_id for candidate in source.candidates}
+    if people and (unknown := scanned - set(people)):
+        source.note(f"{len(unknown)} people are not in the spreadsheet: {look.few(unknown)}")
+    return source
+
+
+def _people(root: Path, source: Source) -> dict[str, look.Row]:
+    sheets = look.tables(root, "IXI*.xls", "IXI*.xlsx", "IXI*.csv")
+    if not sheets:
+        source.note("there is no IXI.xls, so sex and age are not known (site and scanner are in the names)")
+        return {}
+    source.note(f"sex and age are from {sheets[0]}")
+    people, unclear = {}, {}
+    rows = look.rows_of(sheets[0], source)
+    for person, mine in look.by_key(rows, _person).items():
+        people[person], contradicting = look.agreed(mine)
+        people[person].pop("IXI_ID", None)
+        if contradicting:
+            unclear[person] = contradicting
+    if unclear:
+        source.note(
+            f"{len(unclear)} people have rows that contradict each other; what they contradict in is left out: "
+            + look.few(f"{person} ({', '.join(columns[:3])})" for person, columns in unclear.items())
+        )
+    return people
+
+
+def _person(row: look.Row) -> str:
+    """IXI_ID is a number in the spreadsheet (12), part of a name on disk (IXI012)."""
+    given = re.fullmatch(r"(?:IXI)?0*(\d+)(?:\.0)?", look.value(row, "IXI_ID"))
+    return f"IXI{int(given[1]):03d}" if given else ""
+
+
+def _recognises(path: Path) -> bool:
+    return path.is_dir() and look.any_file(path, SCAN, 1)
+
+
+LAYOUT = Layout("IXI", "IXI012-HH-1211-T1.nii.gz, in the folder or one below", _recognises, read_ixi)

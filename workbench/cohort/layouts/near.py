@@ -1,0 +1,75 @@
+"""Where a path is no source itself: several in one folder, one a level up or down, or scans that are still DICOM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.cohort.layouts import look
+from workbench.cohort.layouts.layout import Layout
+from workbench.errors import WorkbenchError
+
+DICOM = ("dcm", "ima", "dicom")  # endings; files without one are asked for the four letters at byte 128
+LOOKED_AT = 200
+
+
+def members(path: Path, layouts: Sequence[Layout]) -> list[Path]:
+    """The data sets in a folder that is none itself (a root of many, such as OpenMind); [] where it is no such root.
+
+    Folders of two data sets or more count; one alone is rather a path that was given a level too high.
+    """
+    if not path.is_dir() or any(layout.recognises(path) for layout in layouts):
+        return []
+    inside = [folder for folder in look.folders(path) if any(layout.recognises(folder) for layout in layouts)]
+    return inside if len(inside) > 1 else []
+
+
+def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
+    """Why ``path`` is no source, with what is near it that is."""
+    if dicom := find_dicom(path):
+        return WorkbenchError(
+            f"{path}: holds DICOM files, which are not read",
+            cause=f"for example {dicom}",
+            remedy=f"convert them first, for example: dcm2niix -z y -b y -f '%i_%s' -o NIFTI '{path}'",
+        )
+    near = [(folder, name) for folder in _around(path) if (name := _name(folder, layouts))]
+    if near:
+        folder, name = near[0]
+        return WorkbenchError(
+            f"{path}: not a source of scans", cause=f"{folder} looks like {name}", remedy=f"give {folder}"
+        )
+    return WorkbenchError(
+        f"{path}: not a source of scans",
+        cause=f"looked for {'; '.join(f'{layout.name}: {layout.known_by}' for layout in layouts)}",
+        remedy="give the folder that holds these, or a table that lists the scans",
+    )
+
+
+def _around(path: Path) -> list[Path]:
+    """A level down, then two, then up: where people point by mistake."""
+    down = look.folders(path) if path.is_dir() else []
+    further = [below for folder in down[:50] for below in look.folders(folder)[:50]]
+    return [*down, *further, path.parent, path.parent.parent]
+
+
+def _name(folder: Path, layouts: Sequence[Layout]) -> str:
+    return next((layout.name for layout in layouts if layout.recognises(folder)), "")
+
+
+def find_dicom(path: Path) -> Path | None:
+    """One of the first files below ``path`` that is DICOM; None where there are none."""
+    every = [path] if path.is_file() else look.files(path, 8)
+    for _, file in zip(range(LOOKED_AT), every, strict=False):
+        ending = file.suffix.lstrip(".").lower()
+        if file.name == "DICOMDIR" or ending in DICOM or (not ending.isalpha() and _says_dicom(file)):
+            return file
+    return None
+
+
+def _says_dicom(file: Path) -> bool:
+    try:
+        with open(file, "rb") as stream:
+            stream.seek(128)
+            return stream.read(4) == b"DICM"
+    except OSError:
+        return False

@@ -1,0 +1,132 @@
+"""nnU-Net raw data, version 1 (`Task001_…`) and 2 (`Dataset001_…`): `imagesTr/case_0000.nii.gz`, `labelsTr`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from workbench.cohort.layouts import look
+from workbench.cohort.layouts.layout import Layout, Options
+from workbench.cohort.source import IMAGE_ENDINGS, Candidate, Source, absolute
+from workbench.errors import WorkbenchError
+
+CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?$")
+T1W = {"t1", "t1w", "t1n", "t1weighted", "t1wmri", "mrt1", "mrit1", "t1mri", "t1native", "mprage", "t1mprage"}
+OTHER = re.compile(r"t2|flair|t1c|t1ce|t1gd|t1post|pd|dwi|adc|swi|bold|pet|^ct$", re.IGNORECASE)
+SIDES = ("Tr", "Ts")
+
+
+def read_nnunet(root: Path, dataset: str, options: Options | None = None) -> Source:
+    """List the T1w channel of every case, training (with labels) and test (with labels where ``labelsTs`` is there).
+
+    Which channel is T1w is said by ``channel_names`` (version 2) or ``modality`` (version 1). Whose a case is, is not
+    known, so **each case counts as a person**: two cases of one person may land on two sides of a split.
+
+    Raises:
+        WorkbenchError: ``dataset.json`` cannot be read, or no channel is T1w.
+    """
+    path = root / "dataset.json"
+    listing = _listing(path)
+    source = Source(dataset)
+    source.labels = _labels(listing, source)
+    channel = _channel(listing, path, source)
+    found: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
+    other: list[str] = []
+    for side in SIDES:
+        for image in look.files(root / f"images{side}", 0):
+            if not image.name.endswith(IMAGE_ENDINGS):
+                other.append(image.suffix or image.name)
+            elif match := CHANNEL.match(image.name):
+                found[side, match["case"]][match["channel"]] = image
+            else:
+                source.refuse(image, "its name ends in no channel number", "name it …_0000.nii.gz")
+    for (side, case), channels in sorted(found.items()):
+        if channel not in channels:
+            source.refuse(
+                root / f"images{side}" / case,
+                f"there is no channel {channel} ({', '.join(sorted(channels))} are there)",
+                "add the file, or take the case out",
+                participant_id=case,
+            )
+            continue
+        seg = _beside(root / f"labels{side}", case)
+        if seg is None and side == "Tr":
+            source.refuse(
+                root / f"labels{side}" / case,
+                "the case has no label file",
+                "add it, or move the case to imagesTs",
+                participant_id=case,
+                kind="segmentation",
+            )
+        simulated = listing.get("Simulated") is True
+        scan = absolute(channels[channel])
+        source.candidates.append(Candidate(dataset, case, scan, seg_path=seg, simulated=simulated))
+    if other:
+        source.note(f"{len(other)} files are in formats that are not read: {look.counted(other)}")
+    if source.candidates:
+        source.note("a case is a volume, not a person: people cannot be kept apart in splits of this data set")
+    return source
+
+
+def _listing(path: Path) -> dict[str, Any]:
+    try:
+        listing = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise WorkbenchError(
+            f"{path}: cannot be read", cause=str(error).splitlines()[0], remedy="unpack the data set again"
+        ) from error
+    return listing if isinstance(listing, dict) else {}
+
+
+def _channel(listing: dict[str, Any], path: Path, source: Source) -> str:
+    """The number (``0000``) of the channel that is T1w; one that is alone and says no contrast is taken for it."""
+    given = listing.get("channel_names") or listing.get("modality") or {}
+    names = {str(key): str(name) for key, name in given.items()} if isinstance(given, dict) else {}
+    native = [key for key, name in names.items() if re.sub(r"[^a-z0-9]", "", name.lower()) in T1W]
+    if len(native) == 1 and native[0].isdigit():
+        if len(names) > 1:
+            source.note(f"of its channels ({', '.join(names.values())}) only {names[native[0]]} is taken")
+        return f"{int(native[0]):04d}"
+    if len(names) <= 1 and not any(OTHER.search(name) for name in names.values()):
+        told = next(iter(names.values()), "nothing")
+        source.note(f"dataset.json calls its only channel {told!r}, which names no contrast: it is taken for T1w")
+        return "0000"
+    raise WorkbenchError(
+        f"{path}: no channel is T1w",
+        cause=f"its channels are: {', '.join(f'{key} {name}' for key, name in names.items())}",
+        remedy="name the T1w channel 'T1w' in channel_names, or list the scans you mean in a CSV",
+    )
+
+
+def _labels(listing: dict[str, Any], source: Source) -> list[tuple[int, str]]:
+    """``{"Hippocampus": 1}`` (version 2) or ``{"1": "Hippocampus"}`` (1); neither background nor regions."""
+    labels: dict[int, str] = {}
+    regions: list[str] = []
+    given = listing.get("labels")
+    for key, told in given.items() if isinstance(given, dict) else []:
+        code, name = (key, told) if str(key).strip().isdigit() else (told, key)
+        if isinstance(code, list):
+            regions.append(f"{name} = {code}")
+            continue
+        if str(code).strip().isdigit() and int(code) > 0:
+            labels.setdefault(int(code), str(name))
+    if regions:
+        source.note(f"regions of several codes are not structures of their own: {look.few(regions)}")
+    return list(labels.items())
+
+
+def _beside(folder: Path, case: str) -> Path | None:
+    return next((absolute(path) for end in IMAGE_ENDINGS if (path := folder / f"{case}{end}").is_file()), None)
+
+
+def _recognises(path: Path) -> bool:
+    """By ``channel_names`` or by the channel numbers, which a Decathlon folder has not."""
+    if not (path / "dataset.json").is_file() or not (path / "imagesTr").is_dir():
+        return False
+    return look.any_file(path / "imagesTr", CHANNEL, 0, 50)
+
+
+LAYOUT = Layout("nnU-Net raw", "dataset.json and imagesTr/…_0000.nii.gz", _recognises, read_nnunet)
