@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 
@@ -23,8 +24,7 @@ def test_help_waits_for_nothing_heavy():
 @pytest.mark.parametrize("job", list(cli.JOBS))
 def test_the_settings_of_every_job_are_flags_without_torch(job):
     loaded = modules_after(
-        f"from workbench import cli\njob = cli.JOBS[{job!r}]\n"
-        f"cli.job_parser({job!r}, cli.load(job.config)).format_help()"
+        f"from workbench import cli\njob = cli.JOBS[{job!r}]\ncli.job_parser({job!r}, job.config_class()).format_help()"
     )
     # an objective's settings stand beside its losses, in one file: to list them is to import it
     allowed = {"torch"} if job == "pretrain" else set()
@@ -33,7 +33,7 @@ def test_the_settings_of_every_job_are_flags_without_torch(job):
 
 @pytest.mark.parametrize("job", list(cli.JOBS))
 def test_every_setting_is_explained(job):
-    for leaf in cli.leaves(cli.load(cli.JOBS[job].config)):
+    for leaf in cli.leaves(cli.JOBS[job].config_class()):
         assert leaf.field.description, f"{job}: {leaf.path} has no docstring"
 
 
@@ -45,7 +45,9 @@ def test_help_tells_the_bounds(capsys):
 
 def test_every_function_of_the_table_is_there():
     for job in cli.JOBS.values():
-        assert callable(cli.load(job.run)) and (job.plan is None or callable(cli.load(job.plan)))
+        assert callable(job.function()) and (job.plan is None or callable(job.planner()))
+        for name in job.imports:
+            importlib.import_module(name)
 
 
 def built(job: str, *argv: str):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 import types
@@ -15,103 +14,11 @@ from typing import Any
 
 import workbench
 from workbench.errors import WorkbenchError
+from workbench.jobs import JOBS
 
 # Idle OpenMP threads sleep instead of spinning: two jobs on the same cores (an explorer, a loader, a neighbour) else
 # slow each other down tenfold. Must be said before torch is loaded; the user's own word goes first.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-@dataclass(frozen=True)
-class Job:
-    """Where a job lives: ``module:name`` of its configuration, its function, and (for --dry-run) its plan."""
-
-    help: str
-    config: str
-    run: str
-    plan: str | None = None
-
-
-JOBS = {
-    "simulate": Job(
-        "write a simulated multi-site BIDS cohort",
-        "workbench.simulate.config:SimulateConfig",
-        "workbench.simulate.simulate:run_simulate",
-    ),
-    "cohort": Job(
-        "gather scans from BIDS, Decathlon or CSV into one checked table",
-        "workbench.cohort.config:CohortConfig",
-        "workbench.cohort.build:run_cohort",
-    ),
-    "split": Job(
-        "divide the people of a cohort into train, validation and test",
-        "workbench.cohort.config:SplitConfig",
-        "workbench.cohort.split_job:run_split",
-    ),
-    "prepare": Job(
-        "conform, normalise and crop every scan into a random-access store",
-        "workbench.prepare.config:PrepareConfig",
-        "workbench.prepare.prepare:run_prepare",
-        "workbench.prepare.prepare:plan_prepare",
-    ),
-    "pretrain": Job(
-        "pretrain an encoder without labels",
-        "workbench.pretrain.config:PretrainConfig",
-        "workbench.pretrain.train:run_pretrain",
-        "workbench.pretrain.plan:plan_pretrain",
-    ),
-    "segment": Job(
-        "fine-tune a segmentation and segment unseen people",
-        "workbench.finetune.config:SegmentConfig",
-        "workbench.finetune.segment:run_segment",
-    ),
-    "classify": Job(
-        "predict a label of the person",
-        "workbench.finetune.config:ClassifyConfig",
-        "workbench.finetune.classify:run_classify",
-    ),
-    "embed": Job(
-        "embed every scan; PCA, UMAP, t-SNE, neighbours",
-        "workbench.analysis.config:EmbedConfig",
-        "workbench.analysis.embed.job:run_embed",
-    ),
-    "attend": Job(
-        "write attention maps in each scan's own space",
-        "workbench.analysis.config:AttendConfig",
-        "workbench.analysis.attention.job:run_attend",
-    ),
-    "tokens": Job(
-        "compare patch tokens between scans; correspondence, colours",
-        "workbench.analysis.config:TokensConfig",
-        "workbench.analysis.tokens.job:run_tokens",
-    ),
-    "shift": Job(
-        "how far sites are apart in an embedding, and what of it is left",
-        "workbench.analysis.config:ShiftConfig",
-        "workbench.analysis.shift.job:run_shift",
-    ),
-    "whatif": Job(
-        "change the acquisition of a scan step by step, and see what moves",
-        "workbench.analysis.config:WhatifConfig",
-        "workbench.analysis.whatif.job:run_whatif",
-    ),
-    "compare": Job(
-        "run a whole study: arms on the same people under the same settings, and its report",
-        "workbench.study.settings.config:StudyConfig",
-        "workbench.study.job:run_study",
-        "workbench.study.job:plan_study",
-    ),
-    "notebook": Job(
-        "run a parameterised notebook in a batch",
-        "workbench.batch.config:NotebookConfig",
-        "workbench.batch.notebook:run_notebook",
-    ),
-    "batch": Job(
-        "run a notebook over a grid, a list or a table of parameters",
-        "workbench.batch.batch_config:BatchConfig",
-        "workbench.batch.batch:run_batch",
-        "workbench.batch.plan:plan_batch",
-    ),
-}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -160,10 +67,10 @@ def run_job(name: str, argv: list[str]) -> int:
     config, overwrite, dry_run = config_from(name, argv)
     if dry_run:
         print(config.to_yaml(), end="")
-        if job.plan:
-            print(load(job.plan)(config))
+        if plan := job.planner():
+            print(plan(config))
         return 0
-    run = load(job.run)(config, overwrite=overwrite)
+    run = job.function()(config, overwrite=overwrite)
     # of several processes of one training, the first speaks
     if all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
         print(f"{name}: {run.status['state']}, {run.path}")
@@ -172,7 +79,7 @@ def run_job(name: str, argv: list[str]) -> int:
 
 def config_from(name: str, argv: list[str]) -> tuple[Any, bool, bool]:
     """The validated configuration of a job from a file and flags, and whether to overwrite and to only say."""
-    config_class = load(JOBS[name].config)
+    config_class = JOBS[name].config_class()
     if argv and argv[0].endswith((".yaml", ".yml")):  # `workbench batch grid.yaml`
         argv = ["--config", *argv]
     args = vars(job_parser(name, config_class).parse_args([underscored(a) for a in argv]))
@@ -310,11 +217,6 @@ def _shown(default: Any) -> str:
     if isinstance(default, tuple | list):
         return " ".join(str(v) for v in default) or "none"
     return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def load(where: str) -> Any:
-    module, name = where.split(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def list_runs(argv: list[str]) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from workbench.study.cells.cell import Cell
 from workbench.study.cells.plan import Node
 
 WORKER = "workbench.study.cells.worker"
+DATA_JOBS = ("simulate", "cohort", "prepare")  # of the stage "data"
 PATIENCE = 30.0  # seconds in which a stopped cell may save its state
 
 
@@ -34,96 +36,154 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
     Raises:
         KeyboardInterrupt: after the running cells have saved their state and ended.
     """
-    outcome, waiting = Outcome(), {node.id: node for node in nodes}
-    servers: list[ForkServer] = []  # one is started when there is a cell for it: it imports for seconds
-    kinds = sorted({str(node.about.get("kind") or node.about["stage"]) for node in nodes})
-    running: dict[ForkServer, tuple[Node, Cell]] = {}
-    made: dict[str, Cell] = {}  # hundreds of nodes wait, and are looked at five times a second
-    by_key: dict[str, dict[str, Cell]] = {}  # nodes of a running cell: several may stand for the same one
-    (root / "logs").mkdir(parents=True, exist_ok=True)
-    with tqdm(total=len(waiting), desc=desc, unit="cell", file=sys.stderr, smoothing=0) as bar:
+    with (
+        tqdm(total=len(nodes), desc=desc, unit="cell", file=sys.stderr, smoothing=0) as bar,
+        closing(Workers(workers, root, jobs_of(nodes))) as running,
+    ):
 
-        def end(node: str, why: str = "", cell: Cell | None = None) -> None:
+        def ended(node: str, why: str) -> None:
             if why:
-                outcome.failed[node] = why
                 bar.write(f"failed: {node}: {why}", file=sys.stderr)
-            elif cell is not None:
-                outcome.cells[node] = cell
             bar.update()
 
+        queue = Queue(nodes, ended)
         try:
-            while waiting or running:
-                for node in list(waiting.values()):
-                    needed = (*node.after, *node.one_of)
-                    if any(one not in outcome.cells and one not in outcome.failed for one in needed):
-                        continue
-                    lost = [one for one in node.after if one in outcome.failed]
-                    if node.one_of and all(one in outcome.failed for one in node.one_of):
-                        lost += node.one_of
-                    if lost:
-                        del waiting[node.id]
-                        end(node.id, f"not run: it needs {lost[0]}, which failed")
-                        continue
-                    seen = node.id in made
-                    try:
-                        cell = made[node.id] if seen else node.make()
-                    except WorkbenchError as error:
-                        del waiting[node.id]
-                        end(node.id, str(error.what))
-                        continue
-                    made[node.id] = cell
-                    if cell.key in by_key:
-                        del waiting[node.id]
-                        by_key[cell.key][node.id] = cell
-                    elif seen and len(running) == workers:
-                        continue
-                    elif cell.done:
-                        del waiting[node.id]
-                        end(node.id, cell=cell)
-                    elif len(running) < workers:
-                        if (free := next((s for s in servers if s not in running), None)) is None:
-                            servers.append(free := ForkServer(WORKER, share_of_cores(workers), kinds))
-                        del waiting[node.id]
-                        by_key[cell.key] = {node.id: cell}
-                        _start(free, cell, root)
-                        running[free] = (node, cell)
-                        bar.set_postfix_str(", ".join(c.name[:40] for _, c in running.values()), refresh=False)
-                for server in list(running):
-                    told = server.poll(0.2 / len(running))
-                    if told is None:
-                        continue
-                    _, cell = running.pop(server)
-                    why = "" if cell.done else str(told.get("failed") or "it was stopped")
-                    for one, its in by_key.pop(cell.key).items():
-                        end(one, why, its)
+            while queue.waiting or running.cells:
+                for node in queue.ready():
+                    if (cell := queue.take(node, full=running.full)) is not None:
+                        running.start(cell)
+                        bar.set_postfix_str(", ".join(c.name[:40] for c in running.cells.values()), refresh=False)
+                for cell, why in running.ended():
+                    queue.end(cell, why)
         except KeyboardInterrupt:
-            _stop(running)
+            running.stop()
             raise
-        finally:
-            for server in servers:
-                server.__exit__()
-    return outcome
+    return queue.outcome
 
 
-def _start(server: ForkServer, cell: Cell, root: Path) -> None:
-    cell.clear_if_moved()
-    asked = root / "logs" / f"{cell.name}.yaml"
-    asked.write_text(cell.config.to_yaml())
-    how = {name: getattr(cell.config, name) for name, f in type(cell.config).model_fields.items() if f.exclude}
-    server.start({"config": str(asked), "log": str(root / "logs" / f"{cell.name}.txt"), "how": how})
+def jobs_of(nodes: Sequence[Node]) -> list[str]:
+    """The jobs that the cells of these nodes are of."""
+    kinds = {str(node.about.get("kind") or node.about["stage"]) for node in nodes}
+    return sorted((kinds - {"data"}) | (set(DATA_JOBS) if "data" in kinds else set()))
 
 
-def _stop(running: dict[ForkServer, tuple[Node, Cell]]) -> None:
-    """Ask every cell to save its state, and wait for it; a second Ctrl-C ends them at once."""
-    until = time.monotonic() + PATIENCE
-    try:
-        asked: set[ForkServer] = set()
-        while running and time.monotonic() < until:
-            for server in list(running):
-                if server not in asked and server.fork is not None:
-                    server.send(signal.SIGINT)
-                    asked.add(server)
-                if server.poll(0.1) is not None:
-                    del running[server]
-    except KeyboardInterrupt:
-        pass
+class Queue:
+    """Which nodes wait, which of them may go, and how the others ended. It starts nothing.
+
+    ``ended`` is told each node at its end, with why it failed or "".
+    """
+
+    def __init__(self, nodes: Sequence[Node], ended: Callable[[str, str], None]) -> None:
+        self.waiting = {node.id: node for node in nodes}
+        self.outcome = Outcome()
+        self._told = ended
+        self._cells: dict[str, Cell] = {}  # by node, made once: hundreds wait, and are looked at five times a second
+        self._running: dict[str, list[str]] = {}  # nodes by the key of a running cell: several may stand for one
+
+    def ready(self) -> Iterator[Node]:
+        """Waiting nodes whose needs have ended, well or not."""
+        cells, failed = self.outcome.cells, self.outcome.failed
+        for node in list(self.waiting.values()):
+            if all(one in cells or one in failed for one in (*node.after, *node.one_of)):
+                yield node
+
+    def take(self, node: Node, *, full: bool) -> Cell | None:
+        """The cell to be started for a node that is ready; None where there is none, or no room as it is ``full``."""
+        if lost := self._lost(node):
+            self._end(node.id, f"not run: it needs {lost}, which failed")
+            return None
+        seen = node.id in self._cells
+        try:
+            cell = self._cells[node.id] if seen else node.make()
+        except WorkbenchError as error:
+            self._end(node.id, str(error.what))
+            return None
+        self._cells[node.id] = cell
+        if cell.key in self._running:
+            del self.waiting[node.id]
+            self._running[cell.key].append(node.id)
+        elif seen and full:  # whether it is done was looked up before
+            pass
+        elif cell.done:
+            self._end(node.id)
+        elif not full:
+            del self.waiting[node.id]
+            self._running[cell.key] = [node.id]
+            return cell
+        return None
+
+    def end(self, cell: Cell, why: str) -> None:
+        """Of a cell that was started: it is over for every node that it stands for."""
+        for node in self._running.pop(cell.key):
+            self._end(node, why)
+
+    def _lost(self, node: Node) -> str | None:
+        """A node that this one needs and that failed."""
+        failed = self.outcome.failed
+        lost = [one for one in node.after if one in failed]
+        if node.one_of and all(one in failed for one in node.one_of):
+            lost += node.one_of
+        return lost[0] if lost else None
+
+    def _end(self, node: str, why: str = "") -> None:
+        self.waiting.pop(node, None)
+        if why:
+            self.outcome.failed[node] = why
+        else:
+            self.outcome.cells[node] = self._cells[node]
+        self._told(node, why)
+
+
+class Workers:
+    """Processes for cells, at most ``most`` at a time; one is started when there is a cell for it, since it imports
+    for seconds what ``jobs`` need."""
+
+    def __init__(self, most: int, root: Path, jobs: Sequence[str]) -> None:
+        self.most, self.logs, self.jobs = most, root / "logs", jobs
+        self.cells: dict[ForkServer, Cell] = {}
+        """What is running, by the server that runs it."""
+        self._servers: list[ForkServer] = []
+        self.logs.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def full(self) -> bool:
+        return len(self.cells) == self.most
+
+    def start(self, cell: Cell) -> None:
+        free = next((server for server in self._servers if server not in self.cells), None)
+        if free is None:
+            free = ForkServer(WORKER, share_of_cores(self.most), self.jobs)
+            self._servers.append(free)
+        cell.clear_if_moved()
+        asked = self.logs / f"{cell.name}.yaml"
+        asked.write_text(cell.config.to_yaml())
+        how = {name: getattr(cell.config, name) for name, f in type(cell.config).model_fields.items() if f.exclude}
+        free.start({"config": str(asked), "log": str(self.logs / f"{cell.name}.txt"), "how": how})
+        self.cells[free] = cell
+
+    def ended(self, seconds: float = 0.2) -> Iterator[tuple[Cell, str]]:
+        """Cells that end within ``seconds``, each with why it failed or ""."""
+        for server in list(self.cells):
+            told = server.poll(seconds / max(1, len(self.cells)))
+            if told is not None:
+                cell = self.cells.pop(server)
+                yield cell, "" if cell.done else str(told.get("failed") or "it was stopped")
+
+    def stop(self) -> None:
+        """Ask every cell to save its state, and wait for it; a second Ctrl-C ends them at once."""
+        until = time.monotonic() + PATIENCE
+        try:
+            asked: set[ForkServer] = set()
+            while self.cells and time.monotonic() < until:
+                for server in list(self.cells):
+                    if server not in asked and server.fork is not None:
+                        server.send(signal.SIGINT)
+                        asked.add(server)
+                    if server.poll(0.1) is not None:
+                        del self.cells[server]
+        except KeyboardInterrupt:
+            pass
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.__exit__()

@@ -1,0 +1,153 @@
+"""The jobs: one table of what each is called, is for, is set by and does.
+
+The command line, the worker of a study, the Python face and the reference pages are made from it. Everything is named
+by text, so that reading the table imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.runs import JobConfig, Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job; what lives elsewhere is named ``module:name``."""
+
+    name: str
+    help: str
+    """What it does, in one line."""
+    config: str
+    """Its configuration class."""
+    run: str
+    """Its function: ``run(config, *, overwrite=False) -> Run``."""
+    plan: str | None = None
+    """Says what would be done, for --dry-run."""
+    imports: tuple[str, ...] = ()
+    """What it imports for seconds: a process that forks for each run loads it first."""
+
+    def config_class(self) -> type[JobConfig]:
+        return load(self.config)
+
+    def function(self) -> Callable[..., Run]:
+        return load(self.run)
+
+    def planner(self) -> Callable[[Any], str] | None:
+        return None if self.plan is None else load(self.plan)
+
+
+def load(where: str) -> Any:
+    """What ``module:name`` stands for."""
+    module, name = where.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+_IN_ORDER = (
+    Job(
+        name="simulate",
+        help="write a simulated multi-site BIDS cohort",
+        config="workbench.simulate.config:SimulateConfig",
+        run="workbench.simulate.simulate:run_simulate",
+        imports=("workbench.simulate.simulate",),
+    ),
+    Job(
+        name="cohort",
+        help="gather scans from BIDS, Decathlon or CSV into one checked table",
+        config="workbench.cohort.config:CohortConfig",
+        run="workbench.cohort.build:run_cohort",
+        imports=("workbench.cohort.build",),
+    ),
+    Job(
+        name="split",
+        help="divide the people of a cohort into train, validation and test",
+        config="workbench.cohort.config:SplitConfig",
+        run="workbench.cohort.split_job:run_split",
+    ),
+    Job(
+        name="prepare",
+        help="conform, normalise and crop every scan into a random-access store",
+        config="workbench.prepare.config:PrepareConfig",
+        run="workbench.prepare.prepare:run_prepare",
+        plan="workbench.prepare.prepare:plan_prepare",
+        imports=("workbench.prepare.prepare",),
+    ),
+    Job(
+        name="pretrain",
+        help="pretrain an encoder without labels",
+        config="workbench.pretrain.config:PretrainConfig",
+        run="workbench.pretrain.train:run_pretrain",
+        plan="workbench.pretrain.plan:plan_pretrain",
+        imports=("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
+    ),
+    Job(
+        name="segment",
+        help="fine-tune a segmentation and segment unseen people",
+        config="workbench.finetune.config:SegmentConfig",
+        run="workbench.finetune.segment:run_segment",
+        imports=("workbench.finetune.segment", "monai.networks.nets", "monai.inferers", "monai.metrics"),
+    ),
+    Job(
+        name="classify",
+        help="predict a label of the person",
+        config="workbench.finetune.config:ClassifyConfig",
+        run="workbench.finetune.classify:run_classify",
+        imports=("workbench.finetune.classify", "sklearn.linear_model"),
+    ),
+    Job(
+        name="embed",
+        help="embed every scan; PCA, UMAP, t-SNE, neighbours",
+        config="workbench.analysis.config:EmbedConfig",
+        run="workbench.analysis.embed.job:run_embed",
+    ),
+    Job(
+        name="attend",
+        help="write attention maps in each scan's own space",
+        config="workbench.analysis.config:AttendConfig",
+        run="workbench.analysis.attention.job:run_attend",
+    ),
+    Job(
+        name="tokens",
+        help="compare patch tokens between scans; correspondence, colours",
+        config="workbench.analysis.config:TokensConfig",
+        run="workbench.analysis.tokens.job:run_tokens",
+    ),
+    Job(
+        name="shift",
+        help="how far sites are apart in an embedding, and what of it is left",
+        config="workbench.analysis.config:ShiftConfig",
+        run="workbench.analysis.shift.job:run_shift",
+    ),
+    Job(
+        name="whatif",
+        help="change the acquisition of a scan step by step, and see what moves",
+        config="workbench.analysis.config:WhatifConfig",
+        run="workbench.analysis.whatif.job:run_whatif",
+    ),
+    Job(
+        name="compare",
+        help="run a whole study: arms on the same people under the same settings, and its report",
+        config="workbench.study.settings.config:StudyConfig",
+        run="workbench.study.job:run_study",
+        plan="workbench.study.job:plan_study",
+    ),
+    Job(
+        name="notebook",
+        help="run a parameterised notebook in a batch",
+        config="workbench.batch.config:NotebookConfig",
+        run="workbench.batch.notebook:run_notebook",
+    ),
+    Job(
+        name="batch",
+        help="run a notebook over a grid, a list or a table of parameters",
+        config="workbench.batch.batch_config:BatchConfig",
+        run="workbench.batch.batch:run_batch",
+        plan="workbench.batch.plan:plan_batch",
+    ),
+)
+JOBS: dict[str, Job] = {job.name: job for job in _IN_ORDER}
+"""By name, in the order of the data."""
