@@ -1,7 +1,6 @@
 """What holds for every notebook: the two forms agree, no outputs in git, parameters are settings of the library."""
 
 import ast
-import importlib
 import re
 from pathlib import Path
 
@@ -9,22 +8,13 @@ import jupytext
 import nbformat
 import pytest
 
+from workbench.jobs import JOBS
+from workbench.model.config import EncoderConfig
+
 FOLDER = Path(__file__).parents[2] / "notebooks"
-ROOMS = {
-    "SimulateConfig": "cohort",
-    "CohortConfig": "cohort",
-    "SplitConfig": "cohort",
-    "PrepareConfig": "prepare",
-    "EncoderConfig": "model",
-    "PretrainConfig": "pretrain",
-    "SegmentConfig": "finetune",
-    "ClassifyConfig": "finetune",
-    "EmbedConfig": "analysis",
-    "AttendConfig": "analysis",
-    "TokensConfig": "analysis",
-    "ShiftConfig": "analysis",
-    "WhatifConfig": "analysis",
-    "StudyConfig": "study",
+# settings of a notebook are of these classes: a job's, or the encoder's that several share
+CONFIGS = {job.config.split(":")[1]: job.config_class for job in JOBS.values()} | {
+    "EncoderConfig": lambda: EncoderConfig
 }
 # parameters of a notebook itself, which are no setting of a job
 OWN = {
@@ -80,7 +70,7 @@ def test_parameters_are_settings_of_the_library_with_their_true_defaults(source)
         if not found:
             assert comment, f"{name}: says nothing of what it is"
             continue
-        config = getattr(importlib.import_module(f"workbench.{ROOMS[found['config']]}"), found["config"])
+        config = CONFIGS[found["config"]]()
         field = config.model_fields.get(found["field"])
         assert field is not None, f"{name}: {found['config']} has no setting {found['field']}"
         assert found["default"] in told(field, value), f"{name}: the default is {told(field, value)}"

@@ -19,38 +19,15 @@ from workbench.cohort.labels import canonical_structure
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.report import report
 from workbench.cohort.source import Candidate, Source, plain
+from workbench.columns import column, written_by
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, start_run
 from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
 
-COLUMNS = [
-    "scan_id",
-    "participant",
-    "session",
-    "dataset",
-    "path",
-    "seg_path",
-    "mask_path",
-    "site",
-    "scanner",
-    "sex",
-    "age",
-]
-CHECKED = [
-    "simulated",
-    "x",
-    "y",
-    "z",
-    "sx",
-    "sy",
-    "sz",
-    "axcodes",
-    "fingerprint",
-    "seg_fingerprint",
-    "mask_fingerprint",
-]
+COLUMNS = written_by("cohort")
+CHECKED = written_by("check")
 SET_ASIDE = ["path", "dataset", "participant", "kind", "cause", "remedy"]
-PLACES = ["path", "seg_path", "mask_path"]  # where files lie is no property of the cohort
+PLACES = [name for name in COLUMNS if column(name).type == "file"]  # where files lie is no property of the cohort
 
 
 def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench.columns import COLUMNS
 from workbench.errors import WorkbenchError
 from workbench.html import facts_table
 from workbench.runs import Run
 
-OPTIONAL = ("sex", "seg_path", "mask_path", "seg_fingerprint", "mask_fingerprint")
+OPTIONAL = tuple(name for name, one in COLUMNS.items() if one.optional)
 
 
 @dataclass(frozen=True)

@@ -8,41 +8,12 @@ from typing import Any
 
 from workbench.cohort.headers import NAMES, described, find, spelt
 from workbench.cohort.source import Source
+from workbench.columns import COLUMNS
 
 FEMALE, MALE = {"f", "female", "woman", "girl"}, {"m", "male", "man", "boy"}
 
-# columns that this or a later job writes itself; a data set's own column of that name is kept as "<name>_given"
-RESERVED = {
-    "scan_id",
-    "participant",
-    "participant_id",
-    "session",
-    "dataset",
-    "path",
-    "seg_path",
-    "mask_path",
-    "simulated",
-    "x",
-    "y",
-    "z",
-    "sx",
-    "sy",
-    "sz",
-    "axcodes",
-    "fingerprint",
-    "seg_fingerprint",
-    "mask_fingerprint",
-    "px",
-    "py",
-    "pz",
-    "affine",
-    "source_shape",
-    "source_affine",
-    "has_seg",
-    "key",
-    "split",
-    "fold",
-}
+# written by this or a later job; a data set's own column of that name is kept as "<name>_given"
+RESERVED = {name for name, one in COLUMNS.items() if one.reserved} - set(NAMES)
 
 
 def standardise(source: Source) -> None:
