@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from workbench.cohort.layouts import near, openmind
+from workbench.cohort.layouts import bids, near, openmind
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.layouts.table import LAYOUTS, layout_of
 from workbench.cohort.people import standardise
@@ -32,7 +32,7 @@ def gather(paths: list[Path], options: Options | None = None) -> list[Source]:
             cause=f"there are: {', '.join(sorted(there)) or 'none'}",
             remedy="choose one that is there, or leave the setting out",
         )
-    roots = {path: near.members(path, LAYOUTS) for path in paths}
+    roots = {path: near.members(path, LAYOUTS, bids.LAYOUT) for path in paths}
     every = [one for path in paths for one in roots[path] or [path]]
     names = dict(zip(every, dataset_names(every), strict=True))
     return [

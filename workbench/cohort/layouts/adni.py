@@ -57,16 +57,18 @@ class _Facts:
         self.apart = 0
         used = []
         for path in look.tables(root, "*.csv", "*.xlsx", "*.xls"):
-            rows = look.rows_of(path, source)
-            columns = {name.lower() for row in rows[:50] for name in row}
+            columns = look.columns_of(path)
             if {"image data id", "subject"} <= columns:
-                self.by_image |= look.by_key(rows, lambda row: f"I{look.value(row, 'Image Data ID').lstrip('I')}")
+                table, key = self.by_image, _image
             elif {"ptid", "examdate", "ptgender"} <= columns:
-                self.visits |= look.by_key(rows, lambda row: look.value(row, "PTID"))
-            elif columns & {"dxchange", "dxcurren", "diagnosis"} and columns & {"ptid", "rid"}:
-                self.diagnoses |= look.by_key(rows, _rid)
+                table, key = self.visits, _person
+            elif path.name.upper().startswith("DXSUM"):
+                table, key = self.diagnoses, _rid
             else:
                 continue
+            table |= {
+                name: rows for name, rows in look.by_key(look.rows_of(path, source), key).items() if name not in table
+            }
             used.append(path.name)
         if used:
             source.note(f"sex, age and diagnosis are from {', '.join(used)}")
@@ -126,6 +128,14 @@ class _Facts:
             self.source.note(
                 f"{self.counts['diagnoses']} of {images} images have a diagnosis of DXSUM within {NEAR} days"
             )
+
+
+def _image(row: look.Row) -> str:
+    return f"I{look.value(row, 'Image Data ID').lstrip('I')}"
+
+
+def _person(row: look.Row) -> str:
+    return look.value(row, "PTID")
 
 
 def _rid(row: look.Row) -> str:

@@ -66,7 +66,8 @@ def _rows(root: Path, source: Source, name: str) -> list[look.Row]:
     found = look.tables(root, name)
     if not found:
         source.note(f"there is no {name}, so what it says is not known")
-    return [row for path in found for row in look.rows_of(path, source)]
+        return []
+    return look.rows_of(found[0], source)
 
 
 def _rid(row: look.Row) -> str:

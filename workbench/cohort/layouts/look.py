@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from collections import Counter, defaultdict
@@ -10,6 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from workbench.cohort.sheets import is_sheet, read_sheet
 from workbench.cohort.source import Source, absolute, read_rows
 from workbench.errors import WorkbenchError
 
@@ -64,7 +66,7 @@ def any_file(root: Path, fits: re.Pattern[str], depth: int = 6, looked_at: int =
 def tables(root: Path, *names: str) -> list[Path]:
     """Tables by name (``ADNIMERGE*.csv``; any case) in ``root``, beside it, or one folder below either.
 
-    People unpack a data set's tables into the folder of the scans, or into one beside it.
+    People unpack a data set's tables into the folder of the scans, or into one beside it. Those in ``root`` come first.
     """
     fits = [re.compile(re.escape(name).replace(r"\*", ".*"), re.IGNORECASE) for name in names]
     found: dict[Path, None] = {}
@@ -74,9 +76,25 @@ def tables(root: Path, *names: str) -> list[Path]:
             for path in sorted(folder.iterdir()):
                 if any(fit.fullmatch(path.name) for fit in fits) and path.is_file():
                     found.setdefault(absolute(path))
-        if found:
-            break
     return list(found)
+
+
+def columns_of(path: Path) -> set[str]:
+    """Names of the columns in lower case, from the first line alone: whether a table is worth reading."""
+    if is_sheet(path):
+        try:
+            header, _ = read_sheet(path)
+        except WorkbenchError:
+            return set()
+    else:
+        try:
+            with open(path, encoding="utf-8-sig", errors="replace") as file:
+                header = next(
+                    csv.reader([file.readline(100_000)], delimiter="\t" if path.suffix == ".tsv" else ","), []
+                )
+        except OSError:
+            return set()
+    return {name.strip().lower() for name in header}
 
 
 def _holds_tables(folder: Path) -> bool:

@@ -11,17 +11,24 @@ from workbench.errors import WorkbenchError
 
 DICOM = ("dcm", "ima", "dicom")  # endings; files without one are asked for the four letters at byte 128
 LOOKED_AT = 200
+FOLDERS = 50  # that are looked into on each level
+SHOWN = 3
 
 
-def members(path: Path, layouts: Sequence[Layout]) -> list[Path]:
+def members(path: Path, layouts: Sequence[Layout], inside: Layout) -> list[Path]:
     """The data sets in a folder that is none itself (a root of many, such as OpenMind); [] where it is no such root.
 
     Folders of two data sets or more count; one alone is rather a path that was given a level too high.
+
+    Args:
+        path: The folder.
+        layouts: By one of which it would be a data set itself.
+        inside: The layout of its data sets.
     """
-    if not path.is_dir() or any(layout.recognises(path) for layout in layouts):
+    if not path.is_dir():
         return []
-    inside = [folder for folder in look.folders(path) if any(layout.recognises(folder) for layout in layouts)]
-    return inside if len(inside) > 1 else []
+    found = [folder for folder in look.folders(path) if inside.recognises(folder)]
+    return found if len(found) > 1 and not any(layout.recognises(path) for layout in layouts) else []
 
 
 def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
@@ -32,11 +39,12 @@ def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
             cause=f"for example {dicom}",
             remedy=f"convert them first, for example: dcm2niix -z y -b y -f '%i_%s' -o NIFTI '{path}'",
         )
-    near = [(folder, name) for folder in _around(path) if (name := _name(folder, layouts))]
+    near = next((found for folders in _around(path) if (found := _named(folders, layouts))), [])
     if near:
-        folder, name = near[0]
         return WorkbenchError(
-            f"{path}: not a source of scans", cause=f"{folder} looks like {name}", remedy=f"give {folder}"
+            f"{path}: not a source of scans",
+            cause="; ".join(f"{folder} looks like {name}" for folder, name in near[:SHOWN]),
+            remedy=f"give {' '.join(str(folder) for folder, _ in near[:SHOWN])}",
         )
     return WorkbenchError(
         f"{path}: not a source of scans",
@@ -45,15 +53,17 @@ def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
     )
 
 
-def _around(path: Path) -> list[Path]:
+def _around(path: Path) -> list[list[Path]]:
     """A level down, then two, then up: where people point by mistake."""
-    down = look.folders(path) if path.is_dir() else []
-    further = [below for folder in down[:50] for below in look.folders(folder)[:50]]
-    return [*down, *further, path.parent, path.parent.parent]
+    down = look.folders(path)[:FOLDERS] if path.is_dir() else []
+    further = [below for folder in down for below in look.folders(folder)[:FOLDERS]][:FOLDERS]
+    return [down, further, [path.parent], [path.parent.parent]]
 
 
-def _name(folder: Path, layouts: Sequence[Layout]) -> str:
-    return next((layout.name for layout in layouts if layout.recognises(folder)), "")
+def _named(folders: list[Path], layouts: Sequence[Layout]) -> list[tuple[Path, str]]:
+    """The folders that are data sets, with the name of their layout."""
+    first = ((folder, next((one.name for one in layouts if one.recognises(folder)), "")) for folder in folders)
+    return [(folder, name) for folder, name in first if name]
 
 
 def find_dicom(path: Path) -> Path | None:
