@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from workbench.model.config import EncoderConfig
 from workbench.model.heads import ProjectionHead
-from workbench.pretrain.objectives.volta import VoltaSettings
+from workbench.pretrain.objectives.volta_settings import VoltaSettings
 
 
 class PeerBranch(nn.Module):

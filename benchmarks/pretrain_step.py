@@ -39,7 +39,7 @@ from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, on_device
 from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
 from workbench.pretrain.objectives.base import Moment
-from workbench.pretrain.objectives.volta import VoltaSettings
+from workbench.pretrain.objectives.volta_settings import VoltaSettings
 from workbench.pretrain.optimiser import adamw
 
 CPU = torch.device("cpu")

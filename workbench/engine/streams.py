@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     LOCAL = 9
     PROBE_SCANS = 10
     CONTRAST = 11
+    TISSUES = 12
     FOLDS = 20
     LABELS = 21
     LOOKS = 30  # analysis: places, references, people drawn to be looked at

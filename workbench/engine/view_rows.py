@@ -102,6 +102,41 @@ def _resample_row(box: np.ndarray, flat: np.ndarray, m: np.ndarray, i: int, j: i
 
 
 @numba.njit(inline="always")
+def _bent_row(
+    box: np.ndarray,
+    m: np.ndarray,
+    knots: np.ndarray,
+    scale: np.ndarray,
+    corner: np.ndarray,
+    i: int,
+    j: int,
+    out: np.ndarray,
+) -> None:
+    """A row whose places are moved by the field of `engine.bend`: trilinear between its knots, level beyond."""
+    last = knots.shape[1] - 1
+    moved = np.empty(3, np.float32)
+    for k in range(len(out)):
+        x = m[0, 0] * i + m[0, 1] * j + m[0, 2] * k + m[0, 3]
+        y = m[1, 0] * i + m[1, 1] * j + m[1, 2] * k + m[1, 3]
+        z = m[2, 0] * i + m[2, 1] * j + m[2, 2] * k + m[2, 3]
+        a = min(max((x + corner[0]) * scale[0], 0.0), float(last))
+        b = min(max((y + corner[1]) * scale[1], 0.0), float(last))
+        c = min(max((z + corner[2]) * scale[2], 0.0), float(last))
+        p, q, r = min(int(a), last - 1), min(int(b), last - 1), min(int(c), last - 1)
+        da, db, dc = np.float32(a - p), np.float32(b - q), np.float32(c - r)
+        for d in range(3):
+            f = knots[d]
+            near = (f[p, q, r] * (1 - dc) + f[p, q, r + 1] * dc) * (1 - db) + (
+                f[p, q + 1, r] * (1 - dc) + f[p, q + 1, r + 1] * dc
+            ) * db
+            far = (f[p + 1, q, r] * (1 - dc) + f[p + 1, q, r + 1] * dc) * (1 - db) + (
+                f[p + 1, q + 1, r] * (1 - dc) + f[p + 1, q + 1, r + 1] * dc
+            ) * db
+            moved[d] = near + (far - near) * da
+        out[k] = _at_edge(box, x + moved[0], y + moved[1], z + moved[2])
+
+
+@numba.njit(inline="always")
 def _curve_row(
     row: np.ndarray, curve: np.ndarray, shift: np.float32, field: float, ratio: float, bend: float, room: np.ndarray
 ) -> None:
@@ -180,9 +215,13 @@ def render(
     normal: np.ndarray,
     strength: np.float32,
     seed: np.uint64,
+    knots: np.ndarray,
+    scale: np.ndarray,
+    corner: np.ndarray,
 ) -> None:
-    """Fill one view ``out (x, y, z)`` from ``box (X, Y, Z)``, both float32: resampled, gamma and bias field unless
-    ``curve`` is empty, noise of ``strength``; what is 0 after resampling stays 0."""
+    """Fill one view ``out (x, y, z)`` from ``box (X, Y, Z)``, both float32: resampled, bent unless ``knots`` is empty
+    (``scale`` knots a voxel, ``corner`` the box's first voxel in the scan), gamma and bias field unless ``curve`` is
+    empty, noise of ``strength``; what is 0 after resampling stays 0."""
     nx, ny, nz = out.shape
     flat = box.ravel()
     step_w = 2.0 / max(nz - 1, 1)
@@ -191,7 +230,10 @@ def render(
         u = -1 + 2.0 * i / max(nx - 1, 1)
         for j in range(ny):
             row = out[i, j]
-            _resample_row(box, flat, m, i, j, row)
+            if knots.size:
+                _bent_row(box, m, knots, scale, corner, i, j, row)
+            else:
+                _resample_row(box, flat, m, i, j, row)
             if len(curve):
                 v = -1 + 2.0 * j / max(ny - 1, 1)
                 level = bias[0] + bias[1] * u + bias[2] * v + bias[4] * u * u + bias[5] * v * v + bias[7] * u * v

@@ -2,7 +2,8 @@
 they need is read, then all views of a batch are resampled together and changed in intensity.
 
 Geometry of one view: ``source_voxel = matrix[:, :3] @ view_voxel + matrix[:, 3]``, both counted from 0 at voxel centres
-of the prepared scan (RAS+, so axis 0 is left → right and a left-right flip is a flip of axis 0).
+of the prepared scan (RAS+, so axis 0 is left → right and a left-right flip is a flip of axis 0). Where a view is bent,
+the displacement of `engine.bend` is added to that place.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from workbench.engine.bend import Bend, displacement
 from workbench.volumes.volume import Triple
 
 # z-scored intensities are shifted by this many standard deviations before anything multiplicative is done to them, so
@@ -33,12 +35,14 @@ class ViewParams:
     noise: float  # standard deviation
     blur: float  # standard deviation in voxels of the view
     seed: int  # of the noise
+    bend: Bend | None = None  # of the scan's places
 
     def box(self, size: Triple) -> tuple[np.ndarray, np.ndarray]:
         """Source voxels ``[low, high)`` that this view touches, one voxel wider for interpolation."""
         corners = np.stack(np.meshgrid(*[(0, n - 1) for n in size], indexing="ij"), -1).reshape(-1, 3)
         source = corners @ self.matrix[:, :3].T + self.matrix[:, 3]
-        return np.floor(source.min(0)).astype(int), np.ceil(source.max(0)).astype(int) + 2
+        moved = np.zeros(3) if self.bend is None else self.bend.reach
+        return np.floor(source.min(0) - moved).astype(int), np.ceil(source.max(0) + moved).astype(int) + 2
 
     def box_inside(self, size: Triple, shape: Triple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The part of ``box`` that lies in a scan of ``shape``, ``[low, high)``, and the matrix (3, 4) into it."""
@@ -74,8 +78,37 @@ def make_views(
         from workbench.engine import views_cpu
 
         return views_cpu.make_views(boxes, matrices, params, size)
-    views = crop_by_grid(pad_together(boxes, device), torch.from_numpy(matrices), size)
+    together, into_box = pad_together(boxes, device), torch.from_numpy(matrices)
+    if params is not None and any(p.bend for p in params):
+        views = crop_bent(together, into_box, params, size)
+    else:
+        views = crop_by_grid(together, into_box, size)
     return views if params is None else change_intensities(views, params)
+
+
+def box_corner(params: ViewParams, into_box: np.ndarray) -> np.ndarray:
+    """The first voxel of the box that was read, in the scan: by as much the two matrices differ."""
+    return params.matrix[:, 3] - into_box[:, 3]
+
+
+def crop_bent(boxes: Tensor, matrices: Tensor, params: Sequence[ViewParams], size: Triple) -> Tensor:
+    """`crop_by_grid` where the anatomy of some views is bent; linear interpolation."""
+    device, views = boxes.device, []
+    extent = torch.tensor(boxes.shape[2:], dtype=torch.float32, device=device)
+    axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32, device=device) for n in size], indexing="ij")
+    voxels_N3 = torch.stack(axes, dim=-1).flatten(0, 2)
+    for v, one in enumerate(params):
+        matrix = matrices[v].to(device, torch.float32)
+        place_N3 = voxels_N3 @ matrix[:, :3].T + matrix[:, 3]
+        if one.bend:
+            corner, knots, scale = (
+                torch.as_tensor(a, dtype=torch.float32, device=device)
+                for a in (box_corner(one, matrices[v].numpy()), one.bend.knots, one.bend.scale)
+            )
+            place_N3 = place_N3 + displacement((place_N3 + corner)[None], knots[None], scale[None])[0]
+        grid = ((place_N3 + 0.5) * 2 / extent - 1).flip(-1).view(1, *size, 3)
+        views.append(F.grid_sample(boxes[v : v + 1].float(), grid, padding_mode="zeros", align_corners=False))
+    return torch.cat(views)
 
 
 def crop_by_grid(boxes: Tensor, matrices: Tensor, size: Triple, *, mode: str = "bilinear") -> Tensor:

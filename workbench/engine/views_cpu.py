@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.view_rows import SPAN, STEPS, blur, render, replace_by_noise, widen
-from workbench.engine.views import SHIFT, ViewParams, blur_radius
+from workbench.engine.views import SHIFT, ViewParams, blur_radius, box_corner
 
 
 def make_views(
@@ -60,28 +60,23 @@ def _as_float32(box: np.ndarray) -> np.ndarray:
 
 def _one_view(box: np.ndarray, matrix: np.ndarray, params: ViewParams | None, out: np.ndarray) -> None:
     if params is None:
-        render(box, matrix, out, _NO_CURVE, _SHIFT, _NO_BIAS, _NO_CURVE, np.float32(0), np.uint64(0))
+        render(box, matrix, out, _NO_CURVE, _SHIFT, _NO_BIAS, _NO_CURVE, np.float32(0), np.uint64(0), *_STRAIGHT)
         return
     changed = params.gamma != 0 or params.bias.any()
     curve = gamma_table(math.exp(params.gamma), SHIFT) if changed else _NO_CURVE
     strength, seed = np.float32(params.noise), np.uint64(params.seed)
+    bend = _STRAIGHT if params.bend is None else (params.bend.knots, params.bend.scale, box_corner(params, matrix))
     if params.blur == 0:
-        render(box, matrix, out, curve, _SHIFT, params.bias, normal_table(), strength, seed)
+        render(box, matrix, out, curve, _SHIFT, params.bias, normal_table(), strength, seed, *bend)
         return
     sharp = _room("sharp", out.shape)
-    render(box, matrix, sharp, curve, _SHIFT, params.bias, normal_table(), np.float32(0), seed)
+    render(box, matrix, sharp, curve, _SHIFT, params.bias, normal_table(), np.float32(0), seed, *bend)
     taps = np.exp(-0.5 * (np.arange(blur_radius(params.blur) + 1) / params.blur) ** 2)
-    blur(
-        sharp,
-        (taps / (2 * taps.sum() - taps[0])).astype(np.float32),
-        _room("middle", out.shape),
-        out,
-        normal_table(),
-        strength,
-        seed,
-    )
+    halved = (taps / (2 * taps.sum() - taps[0])).astype(np.float32)
+    blur(sharp, halved, _room("middle", out.shape), out, normal_table(), strength, seed)
 
 
+_STRAIGHT = (np.empty((0, 0, 0, 0), np.float32), np.ones(3), np.zeros(3))
 _NO_CURVE, _NO_BIAS, _SHIFT = np.empty(0, np.float32), np.zeros(10), np.float32(SHIFT)
 _rooms = threading.local()
 

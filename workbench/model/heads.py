@@ -28,9 +28,7 @@ class ProjectionHead(nn.Module):
 
     def __init__(self, width: int, hidden: int, bottleneck: int, prototypes_cls: int, prototypes_patch: int) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck)
-        )
+        self.mlp = mlp(width, hidden, bottleneck)
         for layer in self.mlp:
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)
@@ -62,6 +60,24 @@ class ProjectionHead(nn.Module):
         """Patch tokens ``(…, D)`` → logits ``(…, K)``."""
         assert self.prototypes_patch is not None
         return self.prototypes_patch(self._project(patches_BPD))
+
+
+def mlp(width: int, hidden: int, out: int) -> nn.Sequential:
+    """Three linear layers with GELU between them."""
+    return nn.Sequential(
+        nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, out)
+    )
+
+
+class ContrastHead(nn.Module):
+    """Tokens ``(…, D)`` → unit vectors ``(…, width)`` that are compared by their cosine: an MLP and an L2 norm."""
+
+    def __init__(self, width: int, hidden: int, out: int) -> None:
+        super().__init__()
+        self.mlp = mlp(width, hidden, out)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return F.normalize(self.mlp(tokens).float(), dim=-1)
 
 
 class ReconstructionHead(nn.Module):

@@ -145,6 +145,23 @@ class Store:
             found.setdefault((str(row.dataset), str(row.structure)), []).append(int(row.code))
         return found
 
+    def tissues(self, scan: str | int) -> np.ndarray:
+        """Kind of each label code of the scan's dataset, ``(largest named code + 1,)`` int16: left and right of a
+        structure are one kind, a code without a name is one of its own."""
+        dataset = self._datasets[self._dataset[self.position(scan)]]
+        if dataset not in self._kinds:
+            rows = self.labels[self.labels["dataset"] == dataset]
+            names = {
+                int(r.code): str(r.structure).removeprefix("left_").removeprefix("right_") for r in rows.itertuples()
+            }
+            said = [names.get(code, f"code {code}") for code in range(max(names, default=0) + 1)]
+            self._kinds[dataset] = np.unique(said, return_inverse=True)[1].astype(np.int16)
+        return self._kinds[dataset]
+
+    @cached_property
+    def _kinds(self) -> dict[str, np.ndarray]:
+        return {}
+
     # voxels ---------------------------------------------------------------------------------------------------
 
     def read(self, scan: str | int, low: Corner | None = None, high: Corner | None = None) -> np.ndarray:

@@ -34,6 +34,14 @@ class ViewSettings(Settings):
     """Strength of another contrast in what the student sees: its intensities go through a random curve whose knots are
     moved by this many of the brain's standard deviations. The teacher, and what is to be rebuilt, keep the scan's."""
 
+    drawn_contrast: float = Field(0.0, ge=0, le=1)
+    """Probability that the contrast of a view is drawn anew from the scan's label map, a Gaussian a kind of tissue
+    (SynthSeg, arXiv 2107.09559), half of the time with what is labelled outside the brain. Only where a map covers at
+    least half of the brain; other scans keep their intensities."""
+    bend: float = Field(0.0, ge=0, le=0.06)
+    """How much the anatomy is bent, by another smooth field in each view: standard deviation of its knots as a share of
+    the scan's box (0.02 is about 3 mm)."""
+
     local_crops: int = Field(0, ge=0, le=16)
     """Small crops of each scan that only the student sees (DINO's multi-crop); the CLS term aligns them."""
     local_scale: tuple[float, float] = (0.05, 0.25)

@@ -7,6 +7,7 @@ the same data: there is no generator whose state would have to be saved.
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from workbench.engine.contrast import draw_curve, remap
+from workbench.engine.bend import Placement
+from workbench.engine.contrast import draw_curve, draw_tissues, remap
 from workbench.engine.streams import Purpose, stream
 from workbench.engine.views import ViewParams, make_views
 from workbench.prepare.store import Store
@@ -33,6 +35,7 @@ class Crops:
 
     boxes: list[Tensor]
     matrices: np.ndarray
+    shapes: np.ndarray  # (V·B, 3) of the scans, voxels
     params: list[ViewParams]
     drops: Tensor  # (V·B, depth, 2), the uniform numbers drop path goes by
     curves: Tensor | None  # (V·B, knots), the contrast the student sees, where it has its own
@@ -84,6 +87,7 @@ class MicroBatches(Dataset[RawBatch]):
         # scans are positions in the store (int32): names of 100,000 scans would cost each process 8 MB
         self.store, self.scans, self.config = store, scans, config
         self.size, self.rank, self.ranks = size, rank, ranks
+        self._mapped: dict[int, bool] = {}
 
     def __getitem__(self, index: int) -> RawBatch:
         c, seed = self.config, self.config.seed
@@ -114,19 +118,34 @@ class MicroBatches(Dataset[RawBatch]):
             local,
         )
 
+    def mapped(self, scan: int) -> bool:
+        """Whether the scan has a label map of most of its brain, from which a contrast can be drawn."""
+        if scan not in self._mapped:
+            if not self.store.has_seg(scan):
+                self._mapped[scan] = False
+            else:
+                labelled, brain = self.store.read_seg(scan) > 0, self.store.read_brain(scan)
+                self._mapped[scan] = np.count_nonzero(labelled & brain) >= MAPPED * np.count_nonzero(brain)
+        return self._mapped[scan]
+
     def _read(
         self, purpose: Purpose, views: int, places: range, chosen: list[int], size: Triple, scale: tuple[float, float]
     ) -> Crops:
-        params, matrices, reads, drops, curves = [], [], [], [], []
+        params, matrices, shapes, reads, drops, curves = [], [], [], [], [], []
         contrast = self.config.views.contrast
         for view in range(views):
             for place, scan in zip(places, chosen, strict=True):
                 shape = self.store.shape(scan)
                 drawn = draw_view(stream(self.config.seed, purpose, place, view), self.config.views, shape, size, scale)
-                box, matrix = read_box(self.store, scan, drawn, size)
+                rng = stream(self.config.seed, Purpose.TISSUES, int(purpose), place, view)
+                if self.config.views.drawn_contrast > rng.random() and self.mapped(scan):
+                    box, matrix = drawn_box(rng, self.store, scan, drawn, size)
+                else:
+                    box, matrix = read_box(self.store, scan, drawn, size)
                 params.append(drawn)
                 reads.append(torch.from_numpy(box))
                 matrices.append(matrix)
+                shapes.append(shape)
                 rng = stream(self.config.seed, Purpose.DROPS, int(purpose), place, view)
                 drops.append(rng.random((self.config.encoder.depth, 2), dtype=np.float32))
                 if contrast:
@@ -135,6 +154,7 @@ class MicroBatches(Dataset[RawBatch]):
         return Crops(
             reads,
             np.stack(matrices),
+            np.array(shapes),
             params,
             torch.from_numpy(np.stack(drops)),
             torch.from_numpy(np.stack(curves)) if curves else None,
@@ -147,6 +167,20 @@ def read_box(store: Store, scan: int, view: ViewParams, size: Triple) -> tuple[n
     return store.read(scan, low, high), matrix
 
 
+MAPPED = 0.5  # of the brain: a map of one structure is no map of an anatomy
+
+
+def drawn_box(
+    rng: np.random.Generator, store: Store, scan: int, view: ViewParams, size: Triple
+) -> tuple[np.ndarray, np.ndarray]:
+    """`read_box` with intensities drawn from the scan's label map; half of the time with what is outside the brain."""
+    low, high, matrix = view.box_inside(size, store.shape(scan))
+    labels, brain = store.read_seg(scan, low, high), store.read_brain(scan, low, high)
+    if rng.random() < 0.5:
+        labels[~brain] = 0
+    return draw_tissues(rng, labels, store.tissues(scan), brain).astype(np.float16), matrix
+
+
 def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Batch:
     """Resample and change the views, mask them, all on the device."""
     crop = config.encoder.size_xyz
@@ -156,7 +190,8 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
     seen = clean if views.curves is None else remap(clean, views.curves)
     corrupted = corrupt(seen, masks, config.mask.fill, raw.fill_seeds) if config.mask_ratio else seen
     clean, corrupted, masks = (t.unflatten(0, (VIEWS, -1)) for t in (clean, corrupted, masks))
-    batch = Batch(clean, corrupted, masks, raw.views.drops.to(device).unflatten(0, (VIEWS, -1)))
+    drops = raw.views.drops.to(device).unflatten(0, (VIEWS, -1))
+    batch = Batch(clean, corrupted, masks, drops, placement=placement(raw.views, VIEWS, device))
     if raw.local is None:
         return batch
     crops = (config.views.local_crops, -1)
@@ -165,7 +200,26 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
     )
     if raw.local.curves is not None:
         local = remap(local, raw.local.curves)
-    return replace(batch, local=local.unflatten(0, crops), local_drops=raw.local.drops.to(device).unflatten(0, crops))
+    return replace(
+        batch,
+        local=local.unflatten(0, crops),
+        local_drops=raw.local.drops.to(device).unflatten(0, crops),
+        local_placement=placement(raw.local, config.views.local_crops, device),
+    )
+
+
+def placement(crops: Crops, views: int, device: torch.device) -> Placement:
+    """Where the views lie in their scans, ``(views, B, …)`` on ``device``."""
+
+    def together(arrays: Sequence[np.ndarray] | np.ndarray) -> Tensor:
+        return torch.from_numpy(np.stack(arrays).astype(np.float32)).to(device).unflatten(0, (views, -1))
+
+    bends = [p.bend for p in crops.params if p.bend]
+    return Placement(
+        together([p.matrix for p in crops.params]),
+        together(crops.shapes),
+        together([b.knots for b in bends]) if bends else None,
+    )
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from workbench.engine.bend import draw_bend
 from workbench.engine.views import ViewParams
 from workbench.pretrain.config import ViewSettings
 from workbench.volumes.volume import Triple
@@ -40,6 +41,7 @@ def draw_view(
         noise=rng.uniform(0, settings.noise),
         blur=rng.uniform(0, settings.blur) if rng.random() < 0.5 else 0.0,
         seed=int(rng.integers(2**62)),
+        bend=draw_bend(rng, settings.bend, shape) if settings.bend else None,  # last: without it all else is as before
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from workbench.engine.bend import Placement
 from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
 
@@ -29,6 +30,7 @@ class Moment:
 class Batch:
     """Two views of B scans: clean, corrupted, and the voxels that were replaced; each ``(2, B, 1, X, Y, Z)``.
 
+    ``placement`` and ``local_placement`` say where views and crops lie in their scans.
     ``local`` are small crops ``(L, B, 1, x, y, z)`` where they are asked for. ``drops`` and ``local_drops`` are the
     uniform numbers that drop path goes by, ``(2, B, depth, 2)`` and ``(L, B, depth, 2)``: drawn with the data, so that
     they depend on the scan's place in the run and on nothing else.
@@ -38,8 +40,10 @@ class Batch:
     corrupted: Tensor
     masks: Tensor
     drops: Tensor | None = None
+    placement: Placement | None = None
     local: Tensor | None = None
     local_drops: Tensor | None = None
+    local_placement: Placement | None = None
 
 
 @dataclass
