@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from workbench.engine.contrast import KNOTS, REACH, draw_curve, remap
+from workbench.engine.contrast import KNOTS, REACH, draw_curve, draw_tissues, remap
 from workbench.engine.streams import Purpose, stream
 
 
@@ -48,3 +48,24 @@ def test_what_is_level_everywhere_is_no_number_gone_wrong():
     x[1, 0, 1:3] = 1.5  # one tissue only
     y = remap(x, curves(2, 1.0))
     assert torch.isfinite(y).all() and (y[0] == 0).all()
+
+
+def test_a_drawn_contrast_is_another_each_time_and_alike_on_both_sides():
+    """Left and right of a structure are one kind: the same mean; background stays 0 and nothing else does."""
+    labels = np.zeros((24, 24, 24), np.int16)
+    labels[:12], labels[12:], labels[:, :4], labels[:, -4:] = 17, 53, 2, 99  # 99 has no name
+    labels[:, :, 0] = 0
+    kinds = np.zeros(60, np.int16)
+    kinds[[17, 53, 2]] = 1, 1, 2
+    brain = labels > 0
+    contrasts = []
+    for seed in range(20):
+        x = draw_tissues(np.random.default_rng(seed), labels, kinds, brain)
+        assert x.dtype == np.float32 and ((x == 0) == (labels == 0)).all()
+        assert abs(x[brain].mean()) < 1e-3 and abs(x[brain].std() - 1) < 1e-3
+        spread = max(float(x[labels == 17].std()), 0.05)
+        assert abs(x[labels == 17].mean() - x[labels == 53].mean()) < 0.2 * spread
+        contrasts.append(x[labels == 2].mean() - x[labels == 17].mean())
+    assert min(contrasts) < 0 < max(contrasts)  # either is the brighter
+    again = draw_tissues(np.random.default_rng(3), labels, kinds, brain)
+    np.testing.assert_array_equal(again, draw_tissues(np.random.default_rng(3), labels, kinds, brain))

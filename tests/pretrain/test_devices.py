@@ -37,6 +37,15 @@ SINKHORN = {
     },
     "accumulate": 2,
 }
+BENT = {"bend": 0.02, "contrast": 0.5, "drawn_contrast": 0.5}
+CONTRAST = {
+    "objective": {"alignment_cls": "contrast", "queue": 6, "contrast_hidden": 32, "contrast_width": 16},
+    "views": BENT,
+}
+POOLED = {
+    "objective": {"alignment_cls": "pooled", "contrast_hidden": 32, "contrast_width": 16, "brain_share": 0.1},
+    "views": {**BENT, "local_crops": 1, "local_size": 8},
+}
 SIMCLR = {"objective": {"name": "simclr", "projection_hidden": 32, "projection": 16}}
 
 
@@ -71,8 +80,15 @@ def in_two_processes(config, *flags: str) -> Run:
 
 @pytest.mark.parametrize(
     ("settings", "strategy"),
-    [(EVERYTHING, "ddp"), (SINKHORN, "ddp"), (SIMCLR, "ddp"), (EVERYTHING, "fsdp")],
-    ids=["volta", "sinkhorn", "simclr", "fsdp"],
+    [
+        (EVERYTHING, "ddp"),
+        (CONTRAST, "ddp"),
+        (POOLED, "ddp"),
+        (SINKHORN, "ddp"),
+        (SIMCLR, "ddp"),
+        (EVERYTHING, "fsdp"),
+    ],
+    ids=["prototypes", "contrast", "pooled", "sinkhorn", "simclr", "fsdp"],
 )
 def test_two_processes_give_the_losses_of_one(study, tmp_path, settings, strategy):
     both = {

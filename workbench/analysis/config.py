@@ -111,6 +111,12 @@ class TokensConfig(LookConfig):
     """People of each site whose tokens are looked for in the scans of everybody else."""
     sanity: bool = True
     """The same check with random weights of the same architecture."""
+    shifts: int = Field(1, ge=1, le=8)
+    """Patch grids along each axis that the check looks at, each shifted by a fraction of a patch: tokens as large as
+    before, but closer together."""
+    disturb: float = Field(0.0, ge=0, le=90)
+    """Also check in scans that are turned by this many degrees about a random axis, shifted, and cut to a third of
+    their volume, where the place in the box no longer tells what is there; 0 does not."""
 
 
 class ShiftConfig(JobConfig):

@@ -38,7 +38,7 @@ class ViewSettings(Settings):
     """Probability that the contrast of a view is drawn anew from the scan's label map, a Gaussian a kind of tissue
     (SynthSeg, arXiv 2107.09559), half of the time with what is labelled outside the brain. Only where a map covers at
     least half of the brain; other scans keep their intensities."""
-    bend: float = Field(0.0, ge=0, le=0.06)
+    bend: float = Field(0.0, ge=0, le=0.03)
     """How much the anatomy is bent, by another smooth field in each view: standard deviation of its knots as a share of
     the scan's box (0.02 is about 3 mm)."""
 

@@ -125,7 +125,7 @@ class MicroBatches(Dataset[RawBatch]):
                 self._mapped[scan] = False
             else:
                 labelled, brain = self.store.read_seg(scan) > 0, self.store.read_brain(scan)
-                self._mapped[scan] = np.count_nonzero(labelled & brain) >= MAPPED * np.count_nonzero(brain)
+                self._mapped[scan] = bool(np.count_nonzero(labelled & brain) >= MAPPED * np.count_nonzero(brain))
         return self._mapped[scan]
 
     def _read(
@@ -211,13 +211,13 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
 def placement(crops: Crops, views: int, device: torch.device) -> Placement:
     """Where the views lie in their scans, ``(views, B, …)`` on ``device``."""
 
-    def together(arrays: Sequence[np.ndarray] | np.ndarray) -> Tensor:
+    def together(arrays: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(arrays).astype(np.float32)).to(device).unflatten(0, (views, -1))
 
     bends = [p.bend for p in crops.params if p.bend]
     return Placement(
         together([p.matrix for p in crops.params]),
-        together(crops.shapes),
+        together(list(crops.shapes)),
         together([b.knots for b in bends]) if bends else None,
     )
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from workbench.engine.bend import Placement
 from workbench.errors import ConfigError
 from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
@@ -15,18 +16,24 @@ from workbench.pretrain.objectives.table import objectives
 
 ENCODER = EncoderConfig(preset="micro", image_size=32, patch=8, registers=2)
 NOW = Moment(1, 10, 2.0)
-SMALL = {"volta": {"prototypes_cls": 256, "prototypes_patch": 512, "head_hidden": 128, "head_bottleneck": 64}}
+SMALL = {"head_hidden": 128, "head_bottleneck": 64, "contrast_hidden": 128, "contrast_width": 64}
+PROTOTYPES = {"name": "volta", "prototypes_cls": 256, "prototypes_patch": 512}
 VARIANTS = [
     *({"name": name} for name in objectives()),
-    {"name": "volta", "weight_patch": 0, "weight_reconstruction": 0},  # DINO
-    {"name": "volta", "weight_reconstruction": 0, "patch_tokens": "masked"},  # iBOT
+    PROTOTYPES,  # the paper's letter
+    {**PROTOTYPES, "weight_patch": 0, "weight_reconstruction": 0},  # DINO
+    {**PROTOTYPES, "weight_reconstruction": 0, "patch_tokens": "masked"},  # iBOT
+    {**PROTOTYPES, "weight_cross": 1.0},
+    {"name": "volta", "weight_cls": 0, "weight_patch": 0, "weight_cross": 0},  # reconstruction only
+    {"name": "volta", "weight_cls": 0, "weight_cross": 0, "patch_tokens": "masked"},
     {"name": "volta", "weight_cls": 0, "weight_patch": 0},
-]  # reconstruction only
+    *({"name": "volta", "alignment_cls": kind} for kind in ("pooled", "variance", "contrast")),
+]
 
 
 def built(settings: dict):
     torch.manual_seed(0)
-    settings = {**SMALL.get(settings["name"], {}), **settings}
+    settings = {**(SMALL if settings["name"] == "volta" else {}), **settings}
     config = PretrainConfig.build({"out": "o", "store": "s", "encoder": ENCODER, "objective": settings})
     return config, config.objective.build(ENCODER)
 
@@ -38,7 +45,10 @@ def batch(config, scans: int = 2) -> Batch:
     masks = torch.nn.functional.interpolate(cells.view(1, 1, 4, 4, 4).float(), size=(32, 32, 32)) > 0
     masks = masks.expand(VIEWS, scans, 1, 32, 32, 32)
     drops = torch.rand(VIEWS, scans, ENCODER.depth, 2)
-    return Batch(clean, torch.where(masks, torch.randn_like(clean), clean), masks, drops)
+    matrices = torch.eye(3, 4).expand(VIEWS, scans, 3, 4).clone()
+    matrices[1, ..., 3] = 6.0  # the second view lies to the right, in front and above
+    where = Placement(matrices, torch.full((VIEWS, scans, 3), 44.0))
+    return Batch(clean, torch.where(masks, torch.randn_like(clean), clean), masks, drops, where)
 
 
 def test_the_table_holds_what_the_folder_holds():

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.config import TokensConfig
-from workbench.analysis.query import per_patch, region_mask
-from workbench.analysis.tokens.token_grid import BRAIN, TokenGrid, token_grid
+from workbench.analysis.tokens.scene import Scene, TokenSet, disturbed, scene_of, token_set
+from workbench.analysis.tokens.token_grid import BRAIN
 from workbench.engine.streams import Purpose, stream
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
@@ -21,7 +21,7 @@ HIT = 0.1  # a token is in a structure if it holds at least this share of what t
 
 
 @dataclass(frozen=True)
-class Source:
+class Wanted:
     """The token of a structure in one scan: the one that holds the most of it."""
 
     participant: str
@@ -33,66 +33,80 @@ class Source:
 
 @dataclass
 class Checker:
-    """Looks for the tokens of the sources in one target scan after the other."""
+    """Looks for the wanted tokens in one target scan after the other."""
 
+    encoders: dict[str, Encoder]
+    config: TokensConfig
     store: Store
     scans: list[str]
     people: dict[str, tuple[str, str]]  # scan -> participant, site
-    sources: list[Source]
-    structures: tuple[str, ...]
+    wanted: list[Wanted]
 
     @classmethod
     def prepare(cls, encoders: dict[str, Encoder], store: Store, config: TokensConfig, run: Run) -> Checker:
-        """Choose the source people by the seed and read their tokens."""
+        """Choose the people whose tokens are looked for by the seed, and read these tokens."""
         index = store.index
         people = {str(r.scan_id): (str(r.participant), str(r.site)) for r in index.itertuples()}
         scans = [s for s in store.scan_ids if store.has_seg(s) and any(store.codes(s, t) for t in config.structures)]
         if len({people[s][0] for s in scans}) < 2:
-            return cls(store, [], people, [], config.structures)
+            return cls(encoders, config, store, [], people, [])
         rng = stream(config.seed, Purpose.LOOKS, 2)
         chosen: list[str] = []
         table = index[index["scan_id"].isin(scans)].drop_duplicates("participant")
         for _, rows in table.groupby("site"):
             take = rng.choice(len(rows), min(config.sources_per_site, len(rows)), replace=False)
             chosen += sorted(rows["scan_id"].iloc[np.sort(take)])
-        sources: list[Source] = []
+        wanted: list[Wanted] = []
         for scan in chosen:
-            grids = {name: token_grid(encoder, store, scan, config.block) for name, encoder in encoders.items()}
-            grid = next(iter(grids.values()))
-            for structure in config.structures:
-                counts = _counts(store, scan, structure, grid)
-                if not counts.any():
+            scene = scene_of(store, scan, config.structures)
+            sets = {name: token_set(encoder, scene, config.block, config.shifts) for name, encoder in encoders.items()}
+            counts = next(iter(sets.values())).counts
+            for structure, mask in scene.masks.items():
+                if not mask.any():
                     continue
-                token = int(counts.argmax())
-                place = np.argwhere(region_mask(store, scan, structure)).mean(0) / np.array(store.shape(scan))
-                sources.append(Source(*people[scan], structure, {n: g.unit_PD[token] for n, g in grids.items()}, place))
+                token = int(counts[structure].argmax())
+                place = np.argwhere(mask).mean(0) / np.array(mask.shape)
+                vectors = {name: found.unit_PD[token] for name, found in sets.items()}
+                wanted.append(Wanted(*people[scan], structure, vectors, place))
         run.note(correspondence_sources=chosen)
-        return cls(store, scans, people, sources, config.structures)
+        return cls(encoders, config, store, scans, people, wanted)
 
-    def check(self, scan: str, weights: str, grid: TokenGrid) -> list[dict[str, Any]]:
-        """A row for each source site and structure: how many of the site's tokens find it here."""
+    def check(self, scan: str, *, disturb: float = 0.0) -> list[dict[str, Any]]:
+        """A row for each site, structure and kind of weights: how many of the site's tokens find it in this scan, as it
+        is, or turned by ``disturb`` degrees and cut."""
+        sided = {s: mirrored(s) for s in self.config.structures}
+        both = tuple(dict.fromkeys([*sided, *(other for other in sided.values() if other)]))
+        scene = scene_of(self.store, scan, both)
+        if disturb:
+            rng = stream(self.config.seed, Purpose.LOOKS, 3, self.store.position(scan))
+            scene = disturbed(scene, rng, disturb)
+        return [
+            row
+            for name, encoder in self.encoders.items()
+            for row in self._rows(scan, name, scene, token_set(encoder, scene, self.config.block, self.config.shifts))
+        ]
+
+    def _rows(self, scan: str, weights: str, scene: Scene, tokens: TokenSet) -> list[dict[str, Any]]:
         participant, site = self.people[scan]
-        candidates = np.flatnonzero(grid.brain >= BRAIN)
-        centres = grid.centre(candidates)
-        shape = np.array(self.store.shape(scan))
+        candidates = np.flatnonzero(tokens.brain >= BRAIN)
+        unit_CD, centres, shape = tokens.unit_PD[candidates], tokens.centres[candidates], np.array(scene.volume.shape)
         rows = []
-        for structure in self.structures:
-            counts = _counts(self.store, scan, structure, grid)[candidates]
+        for structure in self.config.structures:
+            counts = tokens.counts.get(structure, np.zeros(len(tokens.brain)))[candidates]
             if not counts.any():
                 continue
             hit = counts >= HIT * counts.max()
-            other = mirrored(structure)
-            opposite = _counts(self.store, scan, other, grid)[candidates] if other else np.zeros(len(candidates))
+            opposite = tokens.counts.get(mirrored(structure) or "", np.zeros(len(tokens.brain)))[candidates]
             wrong = (opposite > 0) & (opposite >= HIT * opposite.max()) & ~hit
-            middle = np.argwhere(region_mask(self.store, scan, structure)).mean(0)
+            middle = np.argwhere(scene.masks[structure]).mean(0)
             found: dict[str, list[tuple[float, ...]]] = {}
-            for source in self.sources:
-                if source.structure != structure or source.participant == participant:
+            for wanted in self.wanted:
+                if wanted.structure != structure or wanted.participant == participant:
                     continue
-                best = int((grid.unit_PD[candidates] @ source.vectors[weights]).argmax())
-                near = int(((centres - source.place * shape) ** 2).sum(1).argmin())
-                away = float(np.linalg.norm(centres[best] - middle)) * self.store.spacing
-                found.setdefault(source.site, []).append((hit[best], hit[near], wrong[best], away))
+                best = int((unit_CD @ wanted.vectors[weights]).argmax())
+                near = int(((centres - wanted.place * shape) ** 2).sum(1).argmin())
+                away = float(np.linalg.norm(centres[best] - middle)) * scene.spacing
+                found.setdefault(wanted.site, []).append((hit[best], hit[near], wrong[best], away))
             for source_site, results in found.items():
                 mean = np.mean(results, axis=0)
                 rows.append(
@@ -112,13 +126,6 @@ class Checker:
                     }
                 )
         return rows
-
-
-def _counts(store: Store, scan: str, structure: str, grid: TokenGrid) -> np.ndarray:
-    """Voxels of a structure in each token's patch; zeros where the scan's labels do not have it."""
-    if not store.codes(scan, structure):
-        return np.zeros(len(grid.brain))
-    return per_patch(region_mask(store, scan, structure, grid.low, grid.high), grid.patch)
 
 
 def mirrored(structure: str) -> str | None:
@@ -157,6 +164,25 @@ def site_pairs(table: pd.DataFrame, seed: int) -> pd.DataFrame:
                 "distance_mm": people["distance_mm"].mean(),
             }
         )
+    return pd.DataFrame(rows)
+
+
+def in_short(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """What is told of an encoder in one line: by weights, within a site and between sites, over all structures, each
+    person counting once. ``hit``, ``distance_mm`` and ``above_position`` (hit less ``hit_by_position``) have 95 %
+    intervals over the target people (``…_low``, ``…_high``)."""
+    same = table["source_site"] == table["target_site"]
+    table = table.assign(
+        sites=np.where(same, "within", "between"), above_position=table["hit"] - table["hit_by_position"]
+    )
+    plain, told = ["chance", "hit_by_position", "wrong_side"], ["hit", "above_position", "distance_mm"]
+    rows = []
+    for (weights, sites), group in table.groupby(["weights", "sites"]):
+        people = group.groupby("participant")[plain + told].mean()
+        row = {"weights": weights, "sites": sites, "people": len(people), **people.mean().to_dict()}
+        for name in told:
+            row[f"{name}_low"], row[f"{name}_high"] = bootstrap_interval(people[name].to_numpy(), seed=seed).ends
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

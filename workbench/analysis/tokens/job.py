@@ -10,7 +10,7 @@ import numpy as np
 from workbench.analysis.config import TokensConfig
 from workbench.analysis.parts import Rows, over_scans
 from workbench.analysis.query import parse_query
-from workbench.analysis.tokens.correspond import Checker, site_pairs, weights_paired
+from workbench.analysis.tokens.correspond import Checker, in_short, site_pairs, weights_paired
 from workbench.analysis.tokens.rgb import Colours, write_rgb
 from workbench.analysis.tokens.token_grid import BRAIN, TokenGrid, query_vector, token_grid
 from workbench.engine.device import pick_device
@@ -35,6 +35,8 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
     - ``correspondence``: by target scan, source site, structure and weights: hit rate over the sources, chance;
     - ``site_pairs``: the same by pair of sites, with intervals over the target people;
     - ``weights_paired``: the hit rates with random weights subtracted person by person, with intervals;
+    - ``in_short``: hit rate, distance, and hit rate above that of the same place in the box, within and between sites;
+    - with ``--disturb`` each of these four again in turned and cut scans: ``correspondence_disturbed``, …;
     - ``colours``: the principal components' share of variance; their axes are in ``reference/colours.safetensors``.
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
@@ -81,26 +83,27 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
             )
 
         def work(scan: str) -> Rows:
-            grid = token_grid(encoder, store, scan, config.block)
-            rows: Rows = {"maps": maps.write(scan, grid) if not chosen or scan in chosen else []}
+            rows: Rows = {"maps": []}
+            if maps.any and (not chosen or scan in chosen):
+                rows["maps"] = maps.write(scan, token_grid(encoder, store, scan, config.block))
             if scan in labelled:
-                rows["correspondence"] = checker.check(scan, config.init, grid)
-                for weights, other in encoders.items():
-                    if weights != config.init:
-                        rows["correspondence"] += checker.check(
-                            scan, weights, token_grid(other, store, scan, config.block)
-                        )
+                rows["correspondence"] = checker.check(scan)
+                if config.disturb:
+                    rows["correspondence_disturbed"] = checker.check(scan, disturb=config.disturb)
             return rows
 
-        tables = ["maps", "correspondence"] if maps.any else ["correspondence"]
+        checks = ["", "_disturbed"] if config.disturb else [""]
+        tables = (["maps"] if maps.any else []) + [f"correspondence{kind}" for kind in checks]
         over_scans(run, wanted, work, tables, desc="tokens")
-        if "correspondence" in run.tables():
-            table = run.read_table("correspondence")
-            run.write_table("site_pairs", site_pairs(table, config.seed))
-            for other in list(encoders)[1:]:
-                paired = weights_paired(table, config.init, other, config.seed)
-                if len(paired):
-                    run.write_table("weights_paired", paired)
+        for kind in checks:
+            if f"correspondence{kind}" in run.tables():
+                table = run.read_table(f"correspondence{kind}")
+                run.write_table(f"site_pairs{kind}", site_pairs(table, config.seed))
+                run.write_table(f"in_short{kind}", in_short(table, config.seed))
+                for other in list(encoders)[1:]:
+                    paired = weights_paired(table, config.init, other, config.seed)
+                    if len(paired):
+                        run.write_table(f"weights_paired{kind}", paired)
         run.note(mapped=len(mapped) if maps.any else 0, labelled=len(labelled))
     return run
 

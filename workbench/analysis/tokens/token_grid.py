@@ -46,15 +46,21 @@ class TokenGrid:
 @torch.no_grad()
 def token_grid(encoder: Encoder, store: Store, scan: str, block: int = -1) -> TokenGrid:
     """Patch tokens of a whole scan after a block; those of the last block are normed by the encoder's last layer."""
-    patch, depth = encoder.config.patch_xyz, encoder.config.depth
-    number = block % depth + 1
+    patch = encoder.config.patch_xyz
     volume = whole_scan(store, scan, patch)
-    last = number == depth
-    tokens = encoder(volume.to(next(encoder.parameters()).device), hidden=() if last else (number,))
-    patches_PD = (tokens.patches_BPD if last else tokens.hidden[number])[0].float().cpu().numpy()
-    unit = patches_PD / np.maximum(np.linalg.norm(patches_PD, axis=1, keepdims=True), 1e-12)
+    unit_PD, grid_xyz = patch_tokens(encoder, volume, block)
     brain = per_patch(volume[0, 0].numpy() != 0, patch) / np.prod(patch)
-    return TokenGrid(unit, brain, tokens.grid_xyz, padded_box(store.shape(scan), patch)[0], patch)
+    return TokenGrid(unit_PD, brain, grid_xyz, padded_box(store.shape(scan), patch)[0], patch)
+
+
+@torch.no_grad()
+def patch_tokens(encoder: Encoder, volume_11XYZ: torch.Tensor, block: int) -> tuple[np.ndarray, Triple]:
+    """Patch tokens of a volume after a block, each of length 1 ``(P, D)``, and their grid."""
+    number = block % encoder.config.depth + 1
+    last = number == encoder.config.depth
+    tokens = encoder(volume_11XYZ.to(next(encoder.parameters()).device), hidden=() if last else (number,))
+    patches_PD = (tokens.patches_BPD if last else tokens.hidden[number])[0].float().cpu().numpy()
+    return patches_PD / np.maximum(np.linalg.norm(patches_PD, axis=1, keepdims=True), 1e-12), tokens.grid_xyz
 
 
 def query_vector(grid: TokenGrid, query: Query, store: Store, scan: str) -> np.ndarray:

@@ -7,6 +7,7 @@ Shape suffixes as in ``workbench.model.vit``; B scans, d width of the comparison
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -75,10 +76,8 @@ class Queue(nn.Module):
 
 def told_apart(student_Bd: Tensor, teacher_Bd: Tensor, queue_Qd: Tensor, temperature: float) -> Tensor:
     """InfoNCE: the teacher's CLS of the same scan among those of all processes' scans and of the queue, mean over B."""
-    first = torch.distributed.get_rank() * len(student_Bd) if ranks.count() > 1 else 0
     keys = torch.cat([ranks.gather(teacher_Bd), queue_Qd])
-    own = torch.arange(first, first + len(student_Bd), device=student_Bd.device)
-    return F.cross_entropy(student_Bd @ keys.T / temperature, own)
+    return F.cross_entropy(student_Bd @ keys.T / temperature, own_rows(student_Bd))
 
 
 def variance_covariance(student_Bd: Tensor, queue_Qd: Tensor) -> Tensor:
@@ -98,6 +97,11 @@ COVARIANCE = 25.0  # VICReg weighs variance 25 and covariance 1
 
 @torch.no_grad()
 def nearest_own(said_Bd: Tensor, wanted_Bd: Tensor) -> Tensor:
-    """Share of scans whose own target is nearest among all scans of the batch; chance is 1 / B."""
-    own = torch.arange(len(said_Bd), device=said_Bd.device)
-    return ((said_Bd @ wanted_Bd.T).argmax(-1) == own).float().mean()
+    """Share of scans whose own target is nearest among those of all processes; chance is 1 / their number."""
+    return ((said_Bd @ ranks.gather(wanted_Bd).T).argmax(-1) == own_rows(said_Bd)).float().mean()
+
+
+def own_rows(rows_Bd: Tensor) -> Tensor:
+    """Where this process's rows stand among the gathered rows of all, ``(B,)``."""
+    first = dist.get_rank() * len(rows_Bd) if ranks.count() > 1 else 0
+    return torch.arange(first, first + len(rows_Bd), device=rows_Bd.device)

@@ -34,6 +34,7 @@ from workbench.pretrain.objectives.tokens import (
     sample_map,
 )
 from workbench.pretrain.objectives.volta_settings import VoltaSettings
+from workbench.volumes.volume import Triple
 
 
 @dataclass(frozen=True)
@@ -201,11 +202,11 @@ class Volta(Objective):
         assert self.place is not None
         if batch.placement is None:
             raise ValueError("alignment_cls 'place' needs batch.placement")
-        wanted = batch.placement.in_box(tuple(batch.clean.shape[3:])).flatten(0, 1)  # (V·B, 3, 4)
+        wanted = batch.placement.in_box(size_of(batch.clean)).flatten(0, 1)  # (V·B, 3, 4)
         said = self.place(student.tokens.cls_BD.float()).unflatten(1, (3, 4))
         errors = [(said - wanted).abs().mean()]
         if batch.local is not None and batch.local_placement is not None:
-            where = batch.local_placement.in_box(tuple(batch.local.shape[3:]))
+            where = batch.local_placement.in_box(size_of(batch.local))
             errors += [
                 (self.place(c.tokens.cls_BD.float()).unflatten(1, (3, 4)) - where[i]).abs().mean()
                 for i, c in enumerate(local)
@@ -264,7 +265,7 @@ class Volta(Objective):
                 s.negatives_apart,
                 s.contrast_temperature,
             )
-        monitors = {}
+        monitors: dict[str, Tensor] = {}
         for name, match in matches.items():
             monitors |= {f"{name}_top1": match.top1, f"{name}_chance": match.chance, f"{name}_part": match.part}
         return {name: match.loss for name, match in matches.items()}, monitors
@@ -275,7 +276,8 @@ class Volta(Objective):
         s, grid = self.settings, student.tokens.grid_xyz
         assert student.patch_MK is not None and teacher.patch_MK is not None
         target = self._targets(teacher.patch_MK, "patch", tau)
-        terms, monitors = {}, {}
+        terms: dict[str, Tensor] = {}
+        monitors: dict[str, Tensor] = {}
         if s.weight_patch > 0:
             per_token = cross_entropy(target, student.patch_MK, s.student_temperature)  # (M,)
             terms["patch"] = ranks.share(per_token.sum(), torch.tensor(len(per_token), device=per_token.device))
@@ -391,6 +393,12 @@ class Volta(Objective):
         pairs = terms * 2 * 2.0 * patches**2 * s.contrast_width
         crops = local[0] * (encoder_flops(config, local[1]) + cls) if s.weight_cls else 0.0
         return VIEWS * (3 * (branch + student_only) + (branch if s.aligned else 0.0) + pairs) + 3 * crops
+
+
+def size_of(views: Tensor) -> Triple:
+    """Voxels of a view along each axis."""
+    x, y, z = views.shape[-3:]
+    return x, y, z
 
 
 PLACE = 12  # numbers of a view's matrix in the scan's box
