@@ -183,14 +183,3 @@ def test_something_else_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text("{")
     with pytest.raises(WorkbenchError, match="cannot be read"):
         _ = Run(tmp_path).status
-
-
-def test_a_pid_that_another_process_has_now_does_not_block_the_folder(tmp_path):
-    """Pids come round again: a status is alive only if the process also began when it says."""
-    with start_run(Toy(out=tmp_path / "run")) as run:
-        pass
-    run.set_status("running")
-    assert run.status["state"] == "running"
-    status = json.loads((run.path / "status.json").read_text())
-    (run.path / "status.json").write_text(json.dumps({**status, "began": "1"}))
-    assert run.status["state"] == "killed"

@@ -19,9 +19,13 @@ from workbench.errors import ConfigError, WorkbenchError
 from workbench.html import facts_table
 from workbench.runs import provenance
 from workbench.runs.config import JobConfig, differing, read_yaml
+from workbench.runs.hold import LOCK, began, boot_id, held, holding, process_lives, slurm
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: `workbench JOB --help` does not wait for it
+
+
+PARTIAL = ".partial-"  # and the pid: the beginning of a name under which a file is written before it is renamed
 
 
 class Run:
@@ -56,8 +60,9 @@ class Run:
     def status(self) -> dict[str, Any]:
         """``{"state": "running" | "ok" | "failed" | "interrupted" | "killed", …}``; killed = no process behind it."""
         status = _read_json(self.path / "status.json")
-        if status.get("state") == "running" and not _alive(status):
-            status["state"] = "killed"
+        if status.get("state") == "running" and not _lives(self.path, status):
+            again = _read_json(self.path / "status.json")  # it may have ended well while we looked
+            return {**status, "state": "killed"} if again == status else again
         return status
 
     @property
@@ -181,49 +186,35 @@ def start_run(
         facts: Provenance known before the work starts (seed, inputs, simulated …).
     """
     path = config.out
-    if (path / "status.json").is_file():
-        status = Run(path).status
-        if status["state"] == "running" and status.get("pid") != os.getpid():
-            raise WorkbenchError(
-                f"{path}: is being written by another process",
-                cause="its status says running",
-                remedy="wait for it, or stop it, and try again",
-            )
-    if overwrite and path.exists() and any(path.iterdir()):
-        _remove_run(path)
-    if (path / "config.yaml").is_file() and not config.extends:
-        old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
-        changed = [line for line in differing(old, new) if not line.startswith("out: ")]
-        if changed:
-            raise ConfigError(
-                f"{path}: holds a run with other settings",
-                cause="; ".join(changed),
-                remedy="choose another --out, or add --overwrite to replace it",
-            )
-        if moved := _changed_inputs(path, inputs):
-            raise ConfigError(
-                f"{path}: holds a run made from other inputs",
-                cause=f"changed since: {', '.join(moved)}",
-                remedy="choose another --out, or add --overwrite to make it again from what is there now",
-            )
-    elif path.exists() and any(path.iterdir()) and not (path / "status.json").is_file():
-        raise ConfigError(f"{path}: exists and is not a run folder", remedy="choose another --out")
+    _require_ours(path, overwrite)
     path.mkdir(parents=True, exist_ok=True)
-    # the status first: a folder that a kill left without configuration is then known as ours
-    _write_json(path / "status.json", {**_who(), "state": "running"})
-    with replacing(path / "config.yaml") as partial:
-        partial.write_text(config.to_yaml())
-    before = _read_json(path / "provenance.json") if (path / "provenance.json").is_file() else {}
-    known = {"inputs": inputs} if inputs is not None else {}
-    _write_json(path / "provenance.json", {**before, **provenance.collect(), **known, **facts})
-    run, started = Run(path), time.time()
+    with holding(path):
+        _require_ours(path, overwrite)
+        if overwrite:
+            _empty_run(path)
+        _require_same(config, inputs)
+        # the status first: a folder that a kill left without configuration is then known as ours
+        _write_json(path / "status.json", {**_who(), "state": "running"})
+        with replacing(path / "config.yaml") as partial:
+            partial.write_text(config.to_yaml())
+        before = _read_json(path / "provenance.json") if (path / "provenance.json").is_file() else {}
+        known = {"inputs": inputs} if inputs is not None else {}
+        _write_json(path / "provenance.json", {**before, **provenance.collect(), **known, **facts})
+        with _ending_true(Run(path)) as run:
+            yield run
+
+
+@contextmanager
+def _ending_true(run: Run) -> Iterator[Run]:
+    """The status at the end says how the block ended."""
+    started = time.time()
     try:
         with _sigterm_as_interrupt():
             yield run
     except KeyboardInterrupt as stop:
         run.set_status("interrupted", why="stopped by the user", seconds=round(time.time() - started, 1))
         if not stop.args:
-            said = f"{path}: stopped. What was finished is kept: run the same cell or command again to continue"
+            said = f"{run.path}: stopped. What was finished is kept: run the same cell or command again to continue"
             stop.args = (said,)
             # a notebook shows this line alone: where a stop was noticed is of no use to who asked for it
             stop._render_traceback_ = lambda: [f"KeyboardInterrupt: {said}"]  # type: ignore[attr-defined]
@@ -232,6 +223,43 @@ def start_run(
         run.set_status("failed", why=f"{type(error).__name__}: {error}", seconds=round(time.time() - started, 1))
         raise
     run.set_status("ok", seconds=round(time.time() - started, 1))
+
+
+def _require_ours(path: Path, overwrite: bool) -> None:
+    """Refuse a folder of somebody's that is no run folder, before anything is written into it, and one in which a
+    process of an earlier version, which holds no lock, still writes."""
+    if (path / "status.json").is_file():
+        status = _read_json(path / "status.json")
+        if status.get("state") == "running" and held(path) is None and _lives(path, status):
+            raise WorkbenchError(
+                f"{path}: is being written by another process",
+                cause=f"its status says running, by process {status.get('pid')}",
+                remedy="wait for it, or stop it, and try again",
+            )
+    elif path.exists() and any(p.name != LOCK and not p.name.startswith(PARTIAL) for p in path.iterdir()):
+        what = "not a run folder, so it is not overwritten" if overwrite else "exists and is not a run folder"
+        raise ConfigError(f"{path}: {what}", remedy="choose another --out")
+
+
+def _require_same(config: JobConfig, inputs: dict[str, str] | None) -> None:
+    """Refuse a run of other settings, or made from other inputs."""
+    path = config.out
+    if not (path / "config.yaml").is_file() or config.extends:
+        return
+    old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
+    changed = [line for line in differing(old, new) if not line.startswith("out: ")]
+    if changed:
+        raise ConfigError(
+            f"{path}: holds a run with other settings",
+            cause="; ".join(changed),
+            remedy="choose another --out, or add --overwrite to replace it",
+        )
+    if moved := _changed_inputs(path, inputs):
+        raise ConfigError(
+            f"{path}: holds a run made from other inputs",
+            cause=f"changed since: {', '.join(moved)}",
+            remedy="choose another --out, or add --overwrite to make it again from what is there now",
+        )
 
 
 def _changed_inputs(path: Path, inputs: dict[str, str] | None) -> list[str]:
@@ -284,7 +312,7 @@ def _is_folder(path: Path) -> bool:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary sibling of ``path`` that takes its place when the block ends well."""
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)
@@ -310,61 +338,44 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _remove_run(path: Path) -> None:
-    """Delete a run folder; anything else is refused, so that --overwrite can never empty somebody's home."""
-    if not (path / "status.json").is_file():
-        raise ConfigError(f"{path}: not a run folder, so it is not overwritten", remedy="choose another --out")
-    shutil.rmtree(path)
+def _empty_run(path: Path) -> None:
+    """Delete what is in a run folder that we hold."""
+    for entry in list(path.iterdir()):
+        if entry.name == LOCK:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
-def _alive(status: dict[str, Any]) -> bool:
-    """Whether the process that wrote this status still runs. A run of another machine or boot counts as alive
-    only for an hour after its last word."""
-    slurm, now = status.get("slurm"), _slurm()
-    if slurm and now and slurm["job"] == now["job"] and slurm["life"] != now["life"]:
+def _lives(path: Path, status: dict[str, Any]) -> bool:
+    """Whether somebody still works on the run at ``path`` whose status says running."""
+    if (known := held(path)) is not None:
+        return known
+    if status.get("lock") == LOCK and not (path / LOCK).exists():
+        return False  # somebody overrode it
+    # it was written by a version before locks, or the lock is not ours to open
+    then, now = status.get("slurm"), slurm()
+    if then and now and then["job"] == now["job"] and then["life"] != now["life"]:
         return False  # this very job was queued again: its earlier life has ended, on whatever machine that was
-    if status.get("boot") != _boot_id():
+    if status.get("boot") != boot_id():
         updated = datetime.fromisoformat(status.get("updated", "2000-01-01T00:00:00+00:00"))
-        return (datetime.now(UTC) - updated).total_seconds() < 3600
-    try:
-        os.kill(int(status["pid"]), 0)
-    except (ProcessLookupError, KeyError):
-        return False
-    except PermissionError:
-        pass
-    # a pid is used again after a while: the process must also have begun when the run's did
-    return status.get("began") in (None, _began(int(status["pid"])))
-
-
-def _began(pid: int) -> str | None:
-    """When a process began, in the system's clock ticks; None where the system does not tell."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return None
+        return abs((datetime.now(UTC) - updated).total_seconds()) < 3600
+    return process_lives(status.get("pid"), status.get("began"))
 
 
 def _who() -> dict[str, Any]:
-    """This process, so that a reader can tell whether it still runs."""
-    slurm = _slurm()
+    """This process, for whoever looks at the run."""
+    job = slurm()
     return {
         "pid": os.getpid(),
-        "began": _began(os.getpid()),
-        "boot": _boot_id(),
+        "began": began(os.getpid()),
+        "boot": boot_id(),
         "updated": _now(),
-        **({"slurm": slurm} if slurm else {}),
+        "lock": LOCK,
+        **({"slurm": job} if job else {}),
     }
-
-
-def _slurm() -> dict[str, str] | None:
-    """The Slurm job that this process belongs to, and how often it has been queued again."""
-    job = os.environ.get("SLURM_JOB_ID")
-    return {"job": job, "life": os.environ.get("SLURM_RESTART_COUNT", "0")} if job else None
-
-
-def _boot_id() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.is_file() else "unknown"
 
 
 def _now() -> str:
