@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import workbench
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, of_the_disk
 from workbench.jobs import JOBS
 
 # Idle OpenMP threads sleep instead of spinning: two jobs on the same cores (an explorer, a loader, a neighbour) else
@@ -39,6 +39,11 @@ def main(argv: list[str] | None = None) -> int:
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:
+        if (refusal := of_the_disk(error, "a file")) is None:
+            raise
+        print(f"error: {refusal}", file=sys.stderr)
+        return refusal.exit_status
     except KeyboardInterrupt:
         print("stopped. What was finished is kept: run the same command again to continue.", file=sys.stderr)
         return 130
@@ -230,10 +235,11 @@ def list_runs(argv: list[str]) -> int:
     if not runs:
         raise WorkbenchError(f"{folder}: no runs here", remedy="give the folder in which --out folders lie")
     for name, run in runs.items():
-        status = run.status
+        told = run.told()
+        seconds = "" if told["seconds"] is None else told["seconds"]
         print(
-            f"{name:<28}{run.job:<10}{status['state']:<12}{status.get('seconds', ''):>8} s  "
-            f"{'simulated  ' if run.simulated else ''}{status.get('why', '')}"
+            f"{name:<28}{told['job']:<10}{told['state']:<12}{seconds:>8} s  "
+            f"{'simulated  ' if told['simulated'] else ''}{told['why']}"
         )
     return 0
 

@@ -181,5 +181,53 @@ def test_something_else_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="not a run folder"):
         Run(tmp_path)
     (tmp_path / "status.json").write_text("{")
-    with pytest.raises(WorkbenchError, match="cannot be read"):
+    with pytest.raises(WorkbenchError, match="not JSON"):
         _ = Run(tmp_path).status
+
+
+DAMAGES = {
+    "a YAML that is not UTF-8": ("config.yaml", b"job: toy\nname: \xe9\n"),
+    "a YAML of another kind": ("config.yaml", b"- a list\n"),
+    "a YAML with a date that is none": ("config.yaml", b"job: 2001-99-99\n"),
+    "a status that is a list": ("status.json", b"[]"),
+    "a state that is a list": ("status.json", b'{"state": []}'),
+    "a status that says nothing": ("status.json", b"{}"),
+    "a status that is deep": ("status.json", b"[" * 100_000),
+    "running since never": ("status.json", b'{"state": "running", "updated": [], "pid": "x", "slurm": 3, "boot": {}}'),
+    "a provenance that is half": ("provenance.json", b'{"simul'),
+    "no provenance": ("provenance.json", None),
+    "zeros": ("status.json", bytes(500)),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_one_damaged_run_hides_no_other(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from workbench.cli import main
+
+    for name in ("a", "b", "c"):
+        with start_run(Toy(out=tmp_path / name)):
+            pass
+    name, content = DAMAGES[kind]
+    if content is None:
+        (tmp_path / "b" / name).unlink()
+    else:
+        (tmp_path / "b" / name).write_bytes(content)
+    told = {name: run.told() for name, run in find_runs(tmp_path).items()}
+    assert told["a"]["state"] == told["c"]["state"] == "ok"
+    assert told["b"]["state"] == "killed" if "running" in kind else "damaged" and name in told["b"]["why"]
+    assert main(["runs", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and told["b"]["state"] in lines[1]
+    with start_run(Toy(out=tmp_path / "b"), overwrite=True) as run:  # as the remedy says
+        pass
+    assert run.told()["state"] == "ok"
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(400) + b"PAR1", b"text"])
+def test_a_table_that_is_none_is_told_without_arrows_words(tmp_path: Path, content: bytes) -> None:
+    with start_run(Toy(out=tmp_path / "run")) as run:
+        run.write_table("scans", pd.DataFrame({"a": [1]}))
+    (run.path / "results" / "scans.parquet").write_bytes(content)
+    with pytest.raises(WorkbenchError, match="cannot be read as a table") as told:
+        run.read_table("scans")
+    assert told.value.cause and told.value.remedy

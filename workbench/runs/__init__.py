@@ -1,10 +1,12 @@
 """The run folder: configuration, provenance, status, logs and results, written and read back."""
 
-from workbench.runs.config import JobConfig, Settings, read_yaml
+from workbench.runs.config import JobConfig, Settings
 from workbench.runs.digest import digest_file, digest_text
 from workbench.runs.digest_path import digest_path
-from workbench.runs.folder import Run, find_runs, finished, replacing, start_run
+from workbench.runs.folder import Run, find_runs, replacing
 from workbench.runs.interrupt import StopRequest, stop_on_request
+from workbench.runs.start import finished, start_run
+from workbench.runs.texts import parse_yaml, read_json, read_text, read_yaml
 
 __all__ = [
     "JobConfig",
@@ -16,6 +18,9 @@ __all__ = [
     "digest_text",
     "find_runs",
     "finished",
+    "parse_yaml",
+    "read_json",
+    "read_text",
     "read_yaml",
     "replacing",
     "start_run",

@@ -44,21 +44,6 @@ class JobConfig(Settings):
         return yaml.safe_dump({"job": self.job, **self.model_dump(mode="json")}, sort_keys=False)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A mapping from a YAML file (safe loader), or a ConfigError that names the file."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read as YAML",
-            cause=str(error).splitlines()[0],
-            remedy="check the path and the indentation",
-        ) from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: not a mapping of settings", remedy="write one `name: value` a line")
-    return values
-
-
 def differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
     """Names and values of the settings in which two configurations differ."""
     lines = []

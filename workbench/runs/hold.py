@@ -75,7 +75,7 @@ def held(folder: Path) -> bool | None:
         found = _read(file)
         if locks is False:
             return True
-        if found is None or _earlier_life(found):
+        if found is None or earlier_life(found):
             return False
         if (known := _known_here(found, locks)) is not None:
             return known
@@ -140,7 +140,7 @@ def _same(file: Path, descriptor: int) -> bool:
 
 def _lives(file: Path, before: dict[str, Any], locks: bool | None) -> bool:
     """Whether who wrote ``before`` still does; waits for a beat where nothing else tells."""
-    if _earlier_life(before):
+    if earlier_life(before):
         return False
     if (known := _known_here(before, locks)) is not None:
         return known
@@ -171,7 +171,7 @@ def _known_here(found: dict[str, Any], locks: bool | None) -> bool | None:
     return process_lives(found.get("pid"), found.get("began"))
 
 
-def _earlier_life(found: dict[str, Any]) -> bool:
+def earlier_life(found: dict[str, Any]) -> bool:
     """Whether it is this very Slurm job before it was queued again: that has ended, on whatever machine it was."""
     then, now = found.get("slurm"), slurm()
     return bool(then and now and then["job"] == now["job"] and then["life"] != now["life"])

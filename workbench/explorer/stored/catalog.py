@@ -55,12 +55,12 @@ class Catalog:
         """Look for runs; a run whose files cannot be read counts as unfinished, and the others are still shown."""
         finished, unfinished = {}, {}
         for name, run in find_runs(root).items():
-            try:
-                state = str(run.status["state"])
-                if run.job == "batch" and (run.path / "results" / "runs.parquet").is_file():
-                    state = "ok"  # however its runs ended: its table says so of each
-            except (WorkbenchError, KeyError) as error:
-                state = f"not readable ({type(error).__name__})"
+            told = run.told()
+            state = told["state"]
+            if told["job"] == "batch" and (run.path / "results" / "runs.parquet").is_file():
+                state = "ok"  # however its runs ended: its table says so of each
+            if state == "damaged":
+                state = f"damaged: {told['why']}"
             if state == "ok":
                 finished[name] = run
             else:
