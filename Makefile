@@ -19,13 +19,14 @@ export TQDM_MININTERVAL ?= $(shell test -t 2 && echo 0.1 || echo 10)
 # tests in as many processes; a file's tests stay together, since they share what they set up
 TEST_JOBS ?= 2
 
-.PHONY: help setup demo test test-slurm doctor lint bench lab docs nifti-view clean
+.PHONY: encoder help setup demo test test-slurm doctor lint bench lab docs nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed)"
 	@echo "make test-slurm      batches on a real Slurm of its own (needs slurm-wlm, munge and root)"
 	@echo "make doctor          what is installed here, what is missing, and what to do about it"
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"
+	@echo "make encoder DATA=…  train the encoder in the box anew (hours on a CPU; goes on where it was stopped)"
 	@echo "make bench           every benchmark, quick; the last line of each is one JSON object"
 	@echo "make lab             JupyterLab with the notebooks"
 	@echo "make docs            all notebooks on simulated data, as HTML in build/docs"
@@ -74,6 +75,14 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# the encoder in the box, made anew: DATA holds ds002748/ and synthseg_labelmaps/; a killed run goes on
+ENCODER ?= build/encoder
+encoder: setup
+	$(WB) labelmaps --out $(ENCODER)/labelmaps --label_maps $(DATA)/synthseg_labelmaps
+	$(WB) cohort    --out $(ENCODER)/runs/cohort --sources $(DATA)/ds002748 $(ENCODER)/labelmaps
+	$(WB) prepare   --out $(ENCODER)/runs/store --cohort $(ENCODER)/runs/cohort --spacing 2
+	$(WB) pretrain  --out $(ENCODER)/runs/volta-tiny --store $(ENCODER)/runs/store --config configs/encoder-volta-tiny.yaml
 
 bench: setup
 	@for name in startup simulate prepare loader pretrain_step settings gpu_pretrain growth attention projections batch compare explorer; do $(PY) -m benchmarks.$$name --quick || exit $$?; done

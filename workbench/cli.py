@@ -35,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
             return tell_batch(argv[1], argv[2:])
         if args.command in JOBS:
             return run_job(args.command, argv[1:])
-        return {"runs": list_runs, "explore": explore, "doctor": doctor}[args.command](argv[1:])
+        others = {"runs": list_runs, "explore": explore, "doctor": doctor, "encoders": list_encoders}
+        return others[args.command](argv[1:])
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -58,11 +59,12 @@ def top_parser() -> argparse.ArgumentParser:
         epilog="jobs, in the order of the data:\n"
         + "\n".join(f"  {n:<10}{j.help}" for n, j in JOBS.items())
         + "\n\nthen:\n  runs      list the runs below a folder\n  explore   open the explorer on a folder of runs"
+        + "\n  encoders  list the encoders in the box"
         + "\n  doctor    say what is installed here, what is missing, and what to do about it"
         + "\n\n`workbench JOB --help` lists the settings of a job.",
     )
     parser.add_argument("--version", action="version", version=f"workbench {workbench.__version__}")
-    parser.add_argument("command", nargs="?", choices=[*JOBS, "runs", "explore", "doctor"], metavar="JOB")
+    parser.add_argument("command", nargs="?", choices=[*JOBS, "runs", "explore", "encoders", "doctor"], metavar="JOB")
     return parser
 
 
@@ -269,6 +271,22 @@ def tell_batch(what: str, argv: list[str]) -> int:
     else:
         print(collect.told(status))
     return 0 if (status["state"] == "ok").all() else 1
+
+
+def list_encoders(argv: list[str]) -> int:
+    """``workbench encoders``: the pretrained encoders that the package carries, and what each wants."""
+    argparse.ArgumentParser(
+        prog="workbench encoders", description="List the encoders in the box: names that --encoder takes."
+    ).parse_args(argv)
+    from workbench.model.box import boxed, facts
+
+    for name, folder in boxed().items():
+        told = facts(folder)
+        print(f"{name}: {told['objective']}; {told['steps']} steps, seen {len(told['participants'])} people")
+        print(
+            f"  wants scans prepared at {told['spacing']:g} mm (preparation {told['preparation']}); card: {folder}/README.md"
+        )
+    return 0
 
 
 def doctor(argv: list[str]) -> int:

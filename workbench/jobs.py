@@ -56,6 +56,12 @@ _IN_ORDER = (
         imports=("workbench.simulate.simulate",),
     ),
     Job(
+        name="labelmaps",
+        help="make people of label maps that have no scan, with simulated T1-like intensities",
+        config="workbench.simulate.labelmaps:LabelmapsConfig",
+        run="workbench.simulate.labelmaps:run_labelmaps",
+    ),
+    Job(
         name="cohort",
         help="gather scans from BIDS, Decathlon or CSV into one checked table",
         config="workbench.cohort.config:CohortConfig",

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from workbench.model.box import encoder_folder
 from workbench.model.export import WEIGHTS, EncoderCard, Init, load_encoder
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store, open_store
@@ -30,8 +31,7 @@ def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple
 
 def fingerprints(store: Store, encoder: Path) -> dict[str, str]:
     """Content of a store and of an encoder's weights: the ``inputs`` of a run that reads them."""
-    folder = encoder / "model" if (encoder / "model").is_dir() else encoder
-    return {"store": store.content, "encoder": digest_file(folder / WEIGHTS)}
+    return {"store": store.content, "encoder": digest_file(encoder_folder(encoder) / WEIGHTS)}
 
 
 def padded_box(shape: Triple, patch: Triple) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from workbench.errors import WorkbenchError
 from workbench.html import facts_table
+from workbench.model.box import encoder_folder
 from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
 from workbench.runs import replacing
@@ -80,7 +81,7 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
     """Load an exported encoder, or fresh weights of the same shape.
 
     Args:
-        path: A pretraining run folder, or the ``model`` folder inside it.
+        path: A pretraining run folder, the ``model`` folder inside it, or the name of an encoder in the box.
         init: ``"random"`` takes only the architecture and draws the weights from ``seed``: the null that every
             comparison needs, equal in everything but the pretraining.
         seed: Only for random weights.
@@ -91,8 +92,7 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
     Raises:
         WorkbenchError: the folder holds no exported encoder, or weights that do not fit its configuration.
     """
-    folder = Path(path)
-    folder = folder / "model" if (folder / "model").is_dir() else folder
+    folder = encoder_folder(path)
     if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
         raise WorkbenchError(
             f"{path}: no exported encoder here",

@@ -6,7 +6,15 @@ from workbench import lazy
 
 if TYPE_CHECKING:
     from workbench.simulate.config import SimulateConfig
+    from workbench.simulate.labelmaps import LabelmapsConfig, run_labelmaps
     from workbench.simulate.simulate import run_simulate
 
-__all__ = ["SimulateConfig", "run_simulate"]
-__getattr__ = lazy.names(__name__, {"SimulateConfig": "config", "run_simulate": "simulate"})
+__all__ = ["LabelmapsConfig", "SimulateConfig", "run_labelmaps", "run_simulate"]
+__getattr__ = lazy.names(
+    __name__,
+    {
+        "SimulateConfig": "config",
+        "run_simulate": "simulate",
+        **dict.fromkeys(["LabelmapsConfig", "run_labelmaps"], "labelmaps"),
+    },
+)

@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.finetune.people import seen_people
+from workbench.model.box import encoder_folder
 from workbench.model.export import load_encoder
 from workbench.prepare.store import Store
 from workbench.runs import digest_path
@@ -174,7 +175,8 @@ class Plan:
         data = self.data[place.task.data]
         config = finetune_config(self.study, place.task, arm)
         if arm.encoder is not None and config.uses_encoder:
-            path, key = arm.encoder.resolve(), digest_path(arm.encoder)
+            folder = encoder_folder(arm.encoder)
+            path, key = folder.resolve(), digest_path(folder)
             return _Encoder((), lambda: (path, key), True)
         if arm.pretrain is None or not config.uses_encoder:
             made = architecture(
