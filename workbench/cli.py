@@ -283,9 +283,8 @@ def list_encoders(argv: list[str]) -> int:
     for name, folder in boxed().items():
         told = facts(folder)
         print(f"{name}: {told['objective']}; {told['steps']} steps, seen {len(told['participants'])} people")
-        print(
-            f"  wants scans prepared at {told['spacing']:g} mm (preparation {told['preparation']}); card: {folder}/README.md"
-        )
+        wants = f"wants scans prepared at {told['spacing']:g} mm (preparation {told['preparation']})"
+        print(f"  {wants}; its card: {folder / 'README.md'}")
     return 0
 
 
