@@ -85,7 +85,7 @@ encoder: setup
 	$(WB) pretrain  --out $(ENCODER)/runs/volta-tiny --store $(ENCODER)/runs/store --config configs/encoder-volta-tiny.yaml
 
 bench: setup
-	@for name in startup simulate prepare loader pretrain_step settings gpu_pretrain growth attention projections batch compare explorer; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
+	@for name in startup simulate prepare loader pretrain_step learning settings gpu_pretrain growth attention projections batch compare explorer; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
 
 lab: setup
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks

@@ -2,8 +2,9 @@
 
     python -m benchmarks.pretrain_step [--quick]
 
-The tiny encoder (192/12/3) on two views of 96³ at patch 16 of two scans a step, heads of 8192 prototypes, all cores;
-once in float32 and once with both sides under bf16 autocast (a processor without AVX512-BF16 or AMX is slow at that).
+The tiny encoder (192/12/3) on two views of 96³ at patch 16 of two scans a step, VolTA by prototypes (heads of 8192),
+all cores; once in float32 and once with both sides under bf16 autocast (a processor without AVX512-BF16 or AMX is slow
+at that).
 Ours: views from a prepared store on disk (`MicroBatches`, `on_device`), the VolTA objective, AdamW, EMA. MONAI: views
 from a `CacheDataset` in memory, MONAI's ViT for student and teacher, the losses as in the papers, AdamW, EMA; the
 projection head and the masks are ours there too. Simulated brain boxes at 1 mm of about 140 x 170 x 140 voxels.
@@ -67,6 +68,7 @@ def measure(folder: Path, steps: int) -> dict[str, Any]:
         batch_size=BATCH,
         seed=1,
         encoder=EncoderConfig(preset="tiny", registers=0),
+        objective=VoltaSettings(alignment_cls="prototypes", alignment_patch="prototypes", weight_cross=0),
     )  # MONAI's ViT has no registers
     store = synthetic_store(folder / "store", SCANS, SCANS)
     batches = MicroBatches(store, np.arange(SCANS, dtype=np.int32), config, size=BATCH)
