@@ -82,7 +82,8 @@ encoder: setup
 	$(WB) labelmaps --out $(ENCODER)/labelmaps --label_maps $(DATA)/synthseg_labelmaps
 	$(WB) cohort    --out $(ENCODER)/runs/cohort --sources $(DATA)/ds002748 $(ENCODER)/labelmaps
 	$(WB) prepare   --out $(ENCODER)/runs/store --cohort $(ENCODER)/runs/cohort --spacing 2
-	$(WB) pretrain  --out $(ENCODER)/runs/volta-tiny --store $(ENCODER)/runs/store --config configs/encoder-volta-tiny.yaml
+	$(WB) pretrain  --out $(ENCODER)/runs/volta-tiny --store $(ENCODER)/runs/store --config configs/pretrain-volta-tiny.yaml
+	@echo "put it into the package: $(PY) -m workbench.model.box $(ENCODER)/runs/volta-tiny volta-tiny"
 
 bench: setup
 	@for name in startup simulate prepare loader pretrain_step learning settings gpu_pretrain growth attention projections batch compare explorer; do $(PY) -m benchmarks.$$name --quick || exit $$?; done

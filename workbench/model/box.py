@@ -1,4 +1,8 @@
-"""Encoders in the box: pretrained, shipped with the package, named where a folder could be."""
+"""Encoders in the box: pretrained, shipped with the package, named where a folder could be.
+
+``python -m workbench.model.box RUN NAME`` puts a finished pretraining there, in half precision; its card
+(``box/NAME/README.md``) is written by hand, since it tells data, licences and what was measured.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +44,22 @@ def encoder_folder(reference: str | Path) -> Path:
         cause=f"no such folder; in the box {'is ' + ', '.join(known) if known else 'is none'}",
         remedy="give a finished pretraining run, or a name that `workbench encoders` lists",
     )
+
+
+def pack(run: Path, name: str) -> Path:
+    """Put the encoder of a finished pretraining into the box, float16. Returns its folder."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    source, folder = encoder_folder(run), BOX / name
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = load_file(source / "encoder.safetensors")
+    save_file({key: value.to(torch.float16) for key, value in weights.items()}, folder / "encoder.safetensors")
+    (folder / "config.json").write_text((source / "config.json").read_text())
+    return folder
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(pack(Path(sys.argv[1]), sys.argv[2]))
