@@ -101,7 +101,7 @@ def test_a_configuration_written_by_a_run_is_read_back_alike(study, tmp_path):
         (["pretrain", "--out", "o"], "store: Field required"),
         (["prepare", "--out", "o", "--cohort", "c", "--spacing", "-1"], "spacing: Input should be greater"),
         (["prepare", "--out", "o", "--cohort", "/nowhere"], "/nowhere: not a run folder"),
-        (["pretrain", "--config", "/nowhere.yaml"], "cannot be read as YAML"),
+        (["pretrain", "--config", "/nowhere.yaml"], "no such file"),
         (["runs", "/nowhere"], "no runs here"),
     ],
 )
