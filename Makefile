@@ -54,6 +54,7 @@ demo: setup
 	  $(WB) attend   --out $(DEMO)/runs/attend-$$init --init $$init $(LOOK) || exit $$?; \
 	done
 	@$(WB) runs $(DEMO)/runs
+	@echo; $(WB) runs $(DEMO)/runs --by-site
 	@if [ "$(SERVE)" = 1 ]; then $(WB) explore $(DEMO)/runs --port $(PORT); \
 	 else echo "done. Look at it with: $(WB) explore $(DEMO)/runs"; fi
 LOOK = --store $(DEMO)/runs/store --encoder $(DEMO)/runs/pretrain

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import workbench
 from workbench.errors import WorkbenchError, of_the_disk
@@ -71,26 +71,42 @@ def top_parser() -> argparse.ArgumentParser:
 def run_job(name: str, argv: list[str]) -> int:
     """Validate the settings of a job and run it, or say what it would do."""
     job = JOBS[name]
-    config, overwrite, dry_run = config_from(name, argv)
-    if dry_run:
+    asked = config_from(name, argv)
+    config, overwrite = asked.config, asked.overwrite
+    if asked.quiet or asked.json:
+        os.environ["TQDM_DISABLE"] = "1"  # read when the bar is made; the processes of a study and a batch take it over
+    if asked.dry_run:
         print(config.to_yaml(), end="")
         if plan := job.planner():
             print(plan(config))
         return 0
     run = job.function()(config, overwrite=overwrite)
     # of several processes of one training, the first speaks
-    if all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
-        print(f"{name}: {run.status['state']}, {run.path}")
+    if not asked.quiet and all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
+        from workbench.found import as_json, as_text
+
+        print(as_json(run) if asked.json else as_text(run))
     return 0
 
 
-def config_from(name: str, argv: list[str]) -> tuple[Any, bool, bool]:
-    """The validated configuration of a job from a file and flags, and whether to overwrite and to only say."""
+class Asked(NamedTuple):
+    """What a command line asks of a job."""
+
+    config: Any
+    overwrite: bool
+    dry_run: bool
+    quiet: bool
+    json: bool
+
+
+def config_from(name: str, argv: list[str]) -> Asked:
+    """The validated configuration of a job from a file and flags, and how to run it."""
     config_class = JOBS[name].config_class()
     if argv and argv[0].endswith((".yaml", ".yml")):  # `workbench batch grid.yaml`
         argv = ["--config", *argv]
     args = vars(job_parser(name, config_class).parse_args([underscored(a) for a in argv]))
-    overwrite, dry_run, file = args.pop("overwrite"), args.pop("dry_run"), args.pop("config")
+    how = {word: args.pop(word) for word in ("overwrite", "dry_run", "quiet", "json")}
+    file = args.pop("config")
     values: dict[str, Any] = {}
     if file is not None:
         from workbench.runs import read_yaml
@@ -101,7 +117,7 @@ def config_from(name: str, argv: list[str]) -> tuple[Any, bool, bool]:
     for path, value in args.items():
         if value is not None:
             put(values, path.split("."), value)
-    return config_class.build(values), overwrite, dry_run
+    return Asked(config_class.build(values), **how)
 
 
 def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
@@ -117,6 +133,8 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--overwrite", action="store_true", help="replace a run with other settings at --out")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no result; errors are still told")
+    parser.add_argument("--json", action="store_true", help="no progress; the result as one line of JSON")
     for leaf in leaves(config_class):
         path, annotation, field = leaf.path, leaf.annotation, leaf.field
         several = typing.get_origin(annotation) in (tuple, list) or _holds_tuple(annotation)
@@ -227,22 +245,25 @@ def _shown(default: Any) -> str:
 
 
 def list_runs(argv: list[str]) -> int:
-    """``workbench runs FOLDER``: one line a run."""
+    """``workbench runs FOLDER``: one line a run, with what it found."""
     parser = argparse.ArgumentParser(prog="workbench runs", description="List the runs below a folder.")
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args(argv).folder
+    parser.add_argument("--json", action="store_true", help="one line of JSON a run")
+    parser.add_argument(
+        "--by-site", action="store_true", help="as a table, Dice by site of each pretrained run and its random twin"
+    )
+    asked = parser.parse_args(argv)
+    from workbench.found import as_json, as_line, by_site
     from workbench.runs import find_runs
 
-    runs = find_runs(folder)
+    runs = find_runs(asked.folder)
     if not runs:
-        raise WorkbenchError(f"{folder}: no runs here", remedy="give the folder in which --out folders lie")
+        raise WorkbenchError(f"{asked.folder}: no runs here", remedy="give the folder in which --out folders lie")
+    if asked.by_site:
+        print(by_site(runs.values()))
+        return 0
     for name, run in runs.items():
-        told = run.told()
-        seconds = "" if told["seconds"] is None else told["seconds"]
-        print(
-            f"{name:<28}{told['job']:<10}{told['state']:<12}{seconds:>8} s  "
-            f"{'simulated  ' if told['simulated'] else ''}{told['why']}"
-        )
+        print(as_json(run) if asked.json else as_line(name, run))
     return 0
 
 

@@ -28,6 +28,8 @@ class Job:
     """Its function: ``run(config, *, overwrite=False) -> Run``."""
     plan: str | None = None
     """Says what would be done, for --dry-run."""
+    found: str | None = None
+    """Says what a run found, see ``workbench.found``."""
     imports: tuple[str, ...] = ()
     """What it imports for seconds: a process that forks for each run loads it first."""
 
@@ -53,6 +55,7 @@ _IN_ORDER = (
         help="write a simulated multi-site BIDS cohort",
         config="workbench.simulate.config:SimulateConfig",
         run="workbench.simulate.simulate:run_simulate",
+        found="workbench.found.counts:simulate",
         imports=("workbench.simulate.simulate",),
     ),
     Job(
@@ -66,6 +69,7 @@ _IN_ORDER = (
         help="gather scans from BIDS, Decathlon or CSV into one checked table",
         config="workbench.cohort.config:CohortConfig",
         run="workbench.cohort.build:run_cohort",
+        found="workbench.found.counts:cohort",
         imports=("workbench.cohort.build",),
     ),
     Job(
@@ -73,6 +77,7 @@ _IN_ORDER = (
         help="divide the people of a cohort into train, validation and test",
         config="workbench.cohort.config:SplitConfig",
         run="workbench.cohort.split_job:run_split",
+        found="workbench.found.counts:split",
     ),
     Job(
         name="prepare",
@@ -80,6 +85,7 @@ _IN_ORDER = (
         config="workbench.prepare.config:PrepareConfig",
         run="workbench.prepare.prepare:run_prepare",
         plan="workbench.prepare.prepare:plan_prepare",
+        found="workbench.found.counts:prepare",
         imports=("workbench.prepare.prepare",),
     ),
     Job(
@@ -88,6 +94,7 @@ _IN_ORDER = (
         config="workbench.pretrain.config:PretrainConfig",
         run="workbench.pretrain.train:run_pretrain",
         plan="workbench.pretrain.plan:plan_pretrain",
+        found="workbench.found.counts:pretrain",
         imports=("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
     ),
     Job(
@@ -95,6 +102,7 @@ _IN_ORDER = (
         help="fine-tune a segmentation and segment unseen people",
         config="workbench.finetune.config:SegmentConfig",
         run="workbench.finetune.segment:run_segment",
+        found="workbench.found.scores:segment",
         imports=("workbench.finetune.segment", "monai.networks.nets", "monai.inferers", "monai.metrics"),
     ),
     Job(
@@ -102,6 +110,7 @@ _IN_ORDER = (
         help="predict a label of the person",
         config="workbench.finetune.config:ClassifyConfig",
         run="workbench.finetune.classify:run_classify",
+        found="workbench.found.scores:classify",
         imports=("workbench.finetune.classify", "sklearn.linear_model"),
     ),
     Job(
@@ -109,30 +118,35 @@ _IN_ORDER = (
         help="embed every scan; PCA, UMAP, t-SNE, neighbours",
         config="workbench.analysis.config:EmbedConfig",
         run="workbench.analysis.embed.job:run_embed",
+        found="workbench.found.counts:embed",
     ),
     Job(
         name="attend",
         help="write attention maps in each scan's own space",
         config="workbench.analysis.config:AttendConfig",
         run="workbench.analysis.attention.job:run_attend",
+        found="workbench.found.looks:attend",
     ),
     Job(
         name="tokens",
         help="compare patch tokens between scans; correspondence, colours",
         config="workbench.analysis.config:TokensConfig",
         run="workbench.analysis.tokens.job:run_tokens",
+        found="workbench.found.looks:tokens",
     ),
     Job(
         name="shift",
         help="how far sites are apart in an embedding, and what of it is left",
         config="workbench.analysis.config:ShiftConfig",
         run="workbench.analysis.shift.job:run_shift",
+        found="workbench.found.looks:shift",
     ),
     Job(
         name="whatif",
         help="change the acquisition of a scan step by step, and see what moves",
         config="workbench.analysis.config:WhatifConfig",
         run="workbench.analysis.whatif.job:run_whatif",
+        found="workbench.found.looks:whatif",
     ),
     Job(
         name="compare",
@@ -140,12 +154,14 @@ _IN_ORDER = (
         config="workbench.study.settings.config:StudyConfig",
         run="workbench.study.job:run_study",
         plan="workbench.study.job:plan_study",
+        found="workbench.found.counts:compare",
     ),
     Job(
         name="notebook",
         help="run a parameterised notebook in a batch",
         config="workbench.batch.config:NotebookConfig",
         run="workbench.batch.notebook:run_notebook",
+        found="workbench.found.counts:notebook",
     ),
     Job(
         name="batch",
@@ -153,6 +169,7 @@ _IN_ORDER = (
         config="workbench.batch.batch_config:BatchConfig",
         run="workbench.batch.batch:run_batch",
         plan="workbench.batch.plan:plan_batch",
+        found="workbench.found.counts:batch",
     ),
 )
 JOBS: dict[str, Job] = {job.name: job for job in _IN_ORDER}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,6 +110,33 @@ def _differences_by_seed(a, people_a, seeds_a, b, people_b, seeds_b) -> tuple[np
         who.append(names)
         which.append(np.full(len(names), one))
     return np.concatenate(values), np.concatenate(who), np.concatenate(which)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """ "1 person", "3 people"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def bracketed(estimate: float, low: float, high: float, say: Callable[[float], str]) -> str:
+    """ "0.71 [0.66, 0.76]"; without brackets where there is no interval, "" where there is no estimate."""
+    ends = f" [{say(low)}, {say(high)}]" if np.isfinite([low, high]).all() else ""
+    return f"{say(estimate)}{ends}" if math.isfinite(estimate) else ""
+
+
+def estimate(interval: Interval, what: str, *, digits: int, unit: str = "") -> str:
+    """What was found, with its interval and n: "Dice 0.712 [0.655, 0.768], n = 15"."""
+
+    def say(value: float) -> str:
+        return f"{value:.{digits}f}".replace("-", "−")
+
+    told = bracketed(interval.estimate, interval.low, interval.high, say)
+    if not told:
+        return f"{what}: nothing can be said, n = {interval.n}"
+    if not math.isfinite(interval.low):
+        few = ", which leaves no interval"
+    else:
+        few = " (few: the interval is too narrow)" if interval.n < FEW else ""
+    return f"{what} {told}{f' {unit}' if unit else ''}, n = {interval.n}{few}"
 
 
 def verdict(

@@ -7,7 +7,8 @@ from html import escape
 
 import pandas as pd
 
-from workbench.study.report.page import counted, folded, table
+from workbench.stats.sentence import counted
+from workbench.study.report.page import folded, table
 
 
 def flowchart(rows: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pandas as pd
 
 from workbench.measures import measure
-from workbench.study.report.page import counted
+from workbench.stats.sentence import counted
 from workbench.study.report.rows import arm_rows, difference_rows, reached_rows
 from workbench.study.report.section import TaskTables
 

@@ -49,8 +49,3 @@ def folded(summary: str, content: str) -> str:
 
 def paragraph(text: str, kind: str = "") -> str:
     return f"<p{f' class={kind}' if kind else ''}>{escape(text)}</p>"
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """ "1 person", "3 people"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

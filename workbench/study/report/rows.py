@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.measures import is_shown, measure
+from workbench.stats.sentence import bracketed
 from workbench.study.cells.cell import GROUP
 from workbench.study.evidence.intervals import clear
 
@@ -61,8 +62,7 @@ def one_direction(rows: pd.DataFrame) -> pd.DataFrame:
 def interval(metric: str, estimate: float, low: float, high: float, *, signed: bool = False) -> str:
     shown = measure(metric)
     say = shown.signed if signed else shown.number
-    ends = f" [{say(low)}, {say(high)}]" if np.isfinite([low, high]).all() else ""
-    return f"{say(estimate)}{ends}" if np.isfinite(estimate) else ""
+    return bracketed(estimate, low, high, say)
 
 
 def short_rows(rows: pd.DataFrame) -> pd.DataFrame:

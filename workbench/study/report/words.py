@@ -9,9 +9,8 @@ import pandas as pd
 from workbench.measures import MEASURES, PRIMARY
 from workbench.measures.people import sensitivity
 from workbench.model.export import load_encoder
-from workbench.stats.sentence import FEW
+from workbench.stats.sentence import FEW, counted
 from workbench.study.cells.plan import Plan
-from workbench.study.report.page import counted
 from workbench.study.settings.layers import flat, merged, takes_part, uses_encoder
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.measures import measure
 from workbench.runs import Run, replacing
+from workbench.stats.sentence import counted
 from workbench.study.cells.cell import CELLS
 from workbench.study.cells.execute import Outcome
 from workbench.study.cells.plan import Plan
@@ -17,7 +18,7 @@ from workbench.study.evidence.flow import set_aside
 from workbench.study.evidence.intervals import clear
 from workbench.study.report.flowchart import flowchart, left_out
 from workbench.study.report.markdown import as_markdown
-from workbench.study.report.page import counted, folded, page, paragraph, table
+from workbench.study.report.page import folded, page, paragraph, table
 from workbench.study.report.rows import sentences, short_rows
 from workbench.study.report.section import TaskTables, section
 from workbench.study.report.words import arm_words, caveats, lead, methods

@@ -1,0 +1,91 @@
+"""Looking into an encoder: what stands out, with its interval, and what random weights or chance give."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from workbench.found.found import Found, numbers
+from workbench.runs import Run
+from workbench.stats import Interval, bootstrap_interval
+from workbench.stats.sentence import counted, estimate
+
+BESIDE = "random"  # what names of random weights beside begin with
+
+
+def attend(run: Run) -> Found:
+    """The share of attention outside the brain, and what random weights give."""
+    table = run.read_table("outside_summary")
+    table = table[table["site"] == "all"]
+    own = table[(table["weights"] == run.config["init"])]
+    first = (own if len(own) else table).iloc[0]
+    others = [
+        row
+        for _, row in table.iterrows()
+        if row["weights"] != first["weights"] and str(row["weights"]).startswith(BESIDE)
+    ]
+    interval = _percent(first, "outside_brain")
+    return Found(
+        estimate(interval, "attention outside the brain", digits=1, unit="%"),
+        tuple(estimate(_percent(row, "outside_brain"), "random weights", digits=1, unit="%") for row in others),
+        ({"measure": "attention_outside_brain_percent", **numbers(interval)},),
+    )
+
+
+def tokens(run: Run) -> Found:
+    """How often the most alike token lies in the same structure of another person, and by position alone."""
+    if "correspondence" not in run.tables():
+        return Found(f"maps of {counted(int(run.provenance.get('mapped', 0)), 'scan')}")
+    table = run.read_table("correspondence")
+    own = table[table["weights"] == run.config["init"]]
+    hits = own.groupby("participant")[["hit", "hit_by_position"]].mean().dropna()
+    interval = bootstrap_interval(100 * hits["hit"].to_numpy())
+    place = bootstrap_interval(100 * hits["hit_by_position"].to_numpy())
+    beside = [estimate(place, "by position alone", digits=0, unit="%")]
+    for weights, rows in table.groupby("weights"):
+        if str(weights).startswith(BESIDE) and weights != run.config["init"]:
+            other = bootstrap_interval(100 * rows.groupby("participant")["hit"].mean().dropna().to_numpy())
+            beside.append(estimate(other, "random weights", digits=0, unit="%"))
+    return Found(
+        estimate(interval, "tokens found in the same structure of another person", digits=0, unit="%"),
+        tuple(beside),
+        ({"measure": "correspondence_percent", **numbers(interval)},),
+    )
+
+
+def shift(run: Run) -> Found:
+    """How well a site is named from an embedding of somebody who was not learnt from."""
+    table = run.read_table("shift")
+    rows = table[table["measure"].str.startswith("site predicted")]
+    first = rows[rows["space"] == "as it is"].iloc[0]
+    told = [(str(row["space"]), _row(row)) for _, row in rows.iterrows()]
+    interval = _row(first)
+    return Found(
+        estimate(interval, "site named from the embedding (balanced accuracy)", digits=1, unit="%")
+        + f" at {int(first['sites'])} sites, {100 * first['chance']:.0f} % by chance",
+        tuple(estimate(found, space, digits=1, unit="%") for space, found in told if space != "as it is"),
+        tuple({"measure": "site_named_percent", "space": space, **numbers(found)} for space, found in told),
+    )
+
+
+def whatif(run: Run) -> Found:
+    """The change that moves scans furthest, in the spread of people within a site."""
+    curves = run.read_table("curves")
+    moved = curves[curves["measure"] == "moved"]
+    if not len(moved):
+        return Found("no change was asked for")
+    most = moved.loc[moved["value"].idxmax()]
+    interval = Interval(float(most["value"]), float(most["low"]), float(most["high"]), int(most["people"]))
+    what = f"{str(most['change']).replace('_', ' ')} at strength {most['strength']:g} moves a scan furthest"
+    return Found(
+        estimate(interval, f"{what}, in spreads of people within a site:", digits=2),
+        numbers=({"measure": "moved", "change": str(most["change"]), **numbers(interval)},),
+    )
+
+
+def _percent(row: pd.Series, name: str) -> Interval:
+    low, high = 100 * float(row[f"{name}_low"]), 100 * float(row[f"{name}_high"])
+    return Interval(100 * float(row[name]), low, high, int(row["people"]))
+
+
+def _row(row: pd.Series) -> Interval:
+    return Interval(100 * float(row["value"]), 100 * float(row["low"]), 100 * float(row["high"]), int(row["people"]))
