@@ -63,6 +63,7 @@ _IN_ORDER = (
         help="make people of label maps that have no scan, with simulated T1-like intensities",
         config="workbench.simulate.labelmaps:LabelmapsConfig",
         run="workbench.simulate.labelmaps:run_labelmaps",
+        found="workbench.found.counts:labelmaps",
     ),
     Job(
         name="cohort",

@@ -18,6 +18,13 @@ def simulate(run: Run) -> Found:
     )
 
 
+def labelmaps(run: Run) -> Found:
+    people = int(run.provenance["participants"])
+    return Found(
+        f"{counted(people, 'person', 'people')} of label maps, intensities simulated", numbers=({"people": people},)
+    )
+
+
 def cohort(run: Run) -> Found:
     scans, aside = run.read_table("scans"), run.read_table("set_aside")
     people, sites = scans["participant"].nunique(), scans["site"].nunique()
