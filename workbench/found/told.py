@@ -23,7 +23,8 @@ def as_line(name: str, run: Run) -> str:
     told, found = run.told(), found_by(run)
     seconds = "" if told["seconds"] is None else told["seconds"]
     said = [MARK if told["simulated"] else "", found.words if found else "", told["why"]]
-    return f"{name:<28}{told['job']:<10}{told['state']:<12}{seconds:>8} s  {' · '.join(str(part) for part in said if part)}"
+    result = " · ".join(str(part) for part in said if part)
+    return f"{name:<28}{told['job']:<10}{told['state']:<12}{seconds:>8} s  {result}"
 
 
 def as_json(run: Run) -> str:
