@@ -16,13 +16,18 @@ STEPS ?= 240
 # progress bars redraw themselves on a terminal; in a log a line every ten seconds is enough
 export TQDM_MININTERVAL ?= $(shell test -t 2 && echo 0.1 || echo 10)
 
+# FAST=1: no browser, no notebook, no training to its end; COVERAGE=1: which lines were run, with a floor
+FAST ?=
+COVERAGE ?=
+
 # tests in as many processes; a file's tests stay together, since they share what they set up
 TEST_JOBS ?= 2
 
 .PHONY: encoder help setup demo test test-slurm doctor lint bench lab docs nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
-	@echo "make test            all tests (installs Chromium by apt where that is allowed)"
+	@echo "make test            all tests (installs Chromium by apt where that is allowed); FAST=1 the inner loop,"
+	@echo "                     COVERAGE=1 with coverage and its floor"
 	@echo "make test-slurm      batches on a real Slurm of its own (needs slurm-wlm, munge and root)"
 	@echo "make doctor          what is installed here, what is missing, and what to do about it"
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"
@@ -63,7 +68,8 @@ DOWNSTREAM = $(LOOK) --split $(DEMO)/runs/split
 test: setup
 	@command -v chromium >/dev/null || [ -n "$$CHROMIUM" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
 	  { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
-	$(PY) -m pytest -n $(TEST_JOBS) --dist loadfile
+	$(PY) -m pytest -n $(TEST_JOBS) --dist loadfile $(if $(FAST),-m "not long and not ui and not slurm") \
+	  $(if $(COVERAGE),--cov=workbench --cov-report=term:skip-covered)
 
 test-slurm: setup
 	WORKBENCH_TEST_SLURM=1 $(PY) -m pytest tests/slurm -rs

@@ -31,6 +31,37 @@ CHROMIUM_ARGS = [
     "--disable-sync",
 ]
 
+# what `make test FAST=1` leaves out: whatever needs a study that was prepared and pretrained, or a browser, and these
+LONG_FIXTURES = {"study", "browser"}
+LONG_FILES = (
+    "analysis/embed/",
+    "analysis/test_real_geometry.py",
+    "batch/test_batch.py",
+    "batch/test_notebook.py",
+    "engine/test_contrast.py",
+    "explorer/test_live.py",
+    "finetune/test_segment.py",
+    "notebooks/test_kernel.py",
+    "notebooks/test_quickstart.py",
+    "notebooks/test_tour.py",
+    "predict/",
+    "prepare/test_real.py",
+    "pretrain/test_",
+    "simulate/",
+    "slurm/",
+    "study/test_job.py",
+    "test_readme.py",
+    "ui/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        file = item.path.relative_to(Path(__file__).parent).as_posix()
+        if LONG_FIXTURES & set(getattr(item, "fixturenames", ())) or file.startswith(LONG_FILES):
+            item.add_marker("long")
+
+
 if TYPE_CHECKING:
     from workbench.pretrain.config import PretrainConfig
 

@@ -4,4 +4,4 @@ Importing this package is cheap on purpose: each room (``workbench.cohort``, ``w
 imported when it is used, so that ``workbench --help`` answers at once.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -16,15 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 import workbench
+from workbench.extras import EXTRAS, PROJECT
+from workbench.runs.pool import available_cpus
 
-PROJECT = "volta-workbench"
-EXTRAS = {
-    "app": "the explorer",
-    "notebooks": "JupyterLab and the notebooks",
-    "batch": "notebooks in batches",
-    "slurm": "batches on Slurm",
-    "dev": "tests and lint",
-}
 CORE = "core"
 
 
@@ -135,7 +129,7 @@ def _devices() -> Finding:
 
 
 def _threads() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cpus()
     asked = os.environ.get("OMP_NUM_THREADS")
     text = f"{cores} cores for this process; OMP_NUM_THREADS is {asked or 'not set'}"
     if asked and asked.isdigit() and int(asked) > cores:

@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.extras import require
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.fingerprint import preparation_fingerprint, settings_key
 from workbench.prepare.mask import KINDS
@@ -44,6 +45,8 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
         ConfigError: the folder holds a store made with other settings.
         WorkbenchError: nothing could be prepared, or the disk is full. What is done is kept.
     """
+    if config.n4:
+        require("SimpleITK", extra="n4", instead="leave --n4 out")
     cohort = _load(config)
     # no early return for a finished run: the source files may have changed since
     with start_run(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import workbench
+from workbench.runs.pool import available_cpus
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -23,7 +24,7 @@ def share_of_cores(processes: int, threads: int = 0) -> dict[str, str]:
 
     The user's own choice wins over our sharing out, unless it is the user's setting that says otherwise.
     """
-    number = threads or max(1, len(os.sched_getaffinity(0)) // processes)
+    number = threads or max(1, available_cpus() // processes)
     return {name: str(number) for name in THREADS if threads or name not in os.environ}
 
 

@@ -12,6 +12,7 @@ from workbench.analysis.embed.vectors import open_embed
 from workbench.analysis.shift import measures, spaces
 from workbench.analysis.shift.task import task_by_distance, task_by_person, task_by_site, tested_people
 from workbench.engine.streams import Purpose, stream
+from workbench.extras import require
 from workbench.runs import Run, digest_file, finished, start_run
 from workbench.stats import bootstrap_interval
 
@@ -36,6 +37,8 @@ def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
         inputs["task"] = digest_file(task.path / "results" / f"{_task_table(task)}.parquet")
     if not overwrite and (done := finished(config, inputs)):
         return done
+    if config.combat:
+        require("neuroHarmonize", "neuroCombat", "statsmodels", extra="combat", instead="--combat false")
     units = spaces.make_units(
         scans, vectors, site=config.site, covariates=config.covariates, smallest=config.smallest_site
     )

@@ -1,0 +1,54 @@
+"""What is missing is said before anything starts, with what to install and what to do without it."""
+
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from workbench.errors import ConfigError
+from workbench.extras import EXTRAS, is_there, require
+
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+
+
+def test_every_extra_is_described_and_all_has_every_one_that_users_need():
+    extras = PROJECT["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"all", "itk"}
+    (everything,) = extras["all"]
+    assert set(everything.split("[")[1].rstrip("]").split(",")) == set(EXTRAS) - {"dev"}
+
+
+def test_there_is_one_source_of_the_version():
+    import workbench
+
+    assert "version" in PROJECT["dynamic"] and "version" not in PROJECT
+    cited = (Path(__file__).parents[1] / "CITATION.cff").read_text()
+    assert f"version: {workbench.__version__.split('.dev')[0]}\n" in cited
+
+
+def test_what_is_missing_is_a_sentence(monkeypatch):
+    require("json", extra="n4")
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    assert not is_there("SimpleITK")
+    with pytest.raises(ConfigError) as refused:
+        require("json", "SimpleITK", extra="n4", instead="leave --n4 out")
+    assert "no SimpleITK" in str(refused.value) and "volta-workbench[n4]', or leave --n4 out" in str(refused.value)
+
+
+def test_prepare_and_shift_refuse_before_they_start(monkeypatch, tmp_path):
+    from workbench.analysis.config import ShiftConfig
+    from workbench.analysis.shift import job
+    from workbench.prepare.config import PrepareConfig
+    from workbench.prepare.prepare import run_prepare
+
+    monkeypatch.setattr(job, "open_embed", lambda *_: (SimpleNamespace(path=tmp_path), None, None))
+    monkeypatch.setattr(job, "digest_file", lambda _: "")
+    for name in ("SimpleITK", "neuroHarmonize"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match="N4 bias correction"):
+        run_prepare(PrepareConfig(out=tmp_path / "store", cohort=tmp_path / "none", n4=True))
+    with pytest.raises(ConfigError, match=r"ComBat(.|\n)*--combat false"):
+        job.run_shift(ShiftConfig(out=tmp_path / "shift", embed=tmp_path / "none"))
+    assert not list(tmp_path.iterdir())
