@@ -46,6 +46,9 @@ def _machine(name: str, title: str, by: Any, type: Any = "text", **more: Any) ->
     return Column(name=name, title=title, by=by, type=type, internal=True, colour=False, **more)
 
 
+UNKNOWN = "unknown"
+"""What a store calls the site of a scan where it is not known; it takes part in no measure by site. A cohort has None
+there."""
 PROJECTIONS = {"UMAP": ("umap_1", "umap_2"), "t-SNE": ("tsne_1", "tsne_2"), "PCA": ("pca_1", "pca_2")}
 """The coordinates of each picture of an embedding."""
 _IN_ORDER = (
@@ -57,7 +60,7 @@ _IN_ORDER = (
     _machine("path", "File", "cohort", "file"),
     _machine("seg_path", "File of the segmentation", "cohort", "file", optional=True),
     _machine("mask_path", "File of the mask", "cohort", "file", optional=True),
-    Column(name="site", title="Site", by="cohort", first=True),
+    Column(name="site", title="Site", by="cohort", first=True, optional=True),
     Column(name="scanner", title="Scanner", by="cohort"),
     Column(name="sex", title="Sex", by="cohort", first=True, optional=True),
     Column(name="age", title="Age", unit="years", type="number", by="cohort", first=True),
@@ -72,6 +75,7 @@ _IN_ORDER = (
     _machine("fingerprint", "Fingerprint of the scan", "check"),
     _machine("seg_fingerprint", "Fingerprint of the segmentation", "check", optional=True),
     _machine("mask_fingerprint", "Fingerprint of the mask", "check", optional=True),
+    _machine("seg_lacks", "Structures that the segmentation lacks", "check", optional=True),
     *(_machine(f"p{axis}", f"Prepared voxels along {axis}", "prepare", "number") for axis in "xyz"),
     _machine("affine", "Affine of the prepared box", "prepare", "list"),
     _machine("source_shape", "Shape in the file", "prepare", "list"),
@@ -93,6 +97,11 @@ _IN_ORDER = (
 )
 COLUMNS: dict[str, Column] = {one.name: one for one in _IN_ORDER}
 """By name, in the order in which they are written."""
+
+
+def at_known_site(table: Any, site: str = "site") -> Any:
+    """Which rows of a data frame have a site that is known: a bool series."""
+    return table[site].notna() & ~table[site].astype(str).isin(["", UNKNOWN])
 
 
 def column(name: str) -> Column:

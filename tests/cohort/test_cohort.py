@@ -132,7 +132,7 @@ def test_a_bad_segmentation_leaves_the_scan(tmp_path: Path) -> None:
     shifted = labels.affine.copy()
     shifted[1, 3] += 1.5
     write_volume(seg(root, "sub-03"), Volume(labels.data, shifted))
-    write_volume(seg(root, "sub-04"), phantom_labels(phantom("RAS").grid))
+    write_volume(seg(root, "sub-04"), phantom_labels(phantom("RAS", spacing=(2, 2, 3)).grid))
     write_volume(seg(root, "sub-05"), Volume(labels.data * 0, labels.affine))
     write_volume(seg(root, "sub-06"), Volume(labels.data * 0.3, labels.affine))
     mask = root / "derivatives/masks/sub-07/anat/sub-07_desc-brain_mask.nii.gz"

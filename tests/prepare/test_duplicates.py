@@ -9,8 +9,8 @@ from workbench.prepare.config import PrepareConfig
 from workbench.prepare.duplicates import near_duplicates, thumbnails
 from workbench.prepare.prepare import run_prepare
 from workbench.prepare.store import open_store
-from workbench.prepare.thumbnail import CELLS, decode, encode, thumbnail
 from workbench.volumes import Volume, read_volume, write_volume
+from workbench.volumes.thumbnail import CELLS, decode, encode, thumbnail
 
 
 @pytest.fixture(scope="module")

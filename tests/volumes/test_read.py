@@ -159,8 +159,8 @@ def rgb(folder: Path) -> Path:
 
 
 def other_format(folder: Path) -> Path:
-    nib.save(nib.MGHImage(np.ones((4, 4, 4), np.float32), np.eye(4)), folder / "scan.mgz")
-    return folder / "scan.mgz"
+    (folder / "scan.mnc").write_bytes(b"CDF\1" * 100)
+    return folder / "scan.mnc"
 
 
 CAUSES: list[tuple[Callable[[Path], Path], str]] = [
@@ -241,6 +241,7 @@ BOMB = 192 * 1024**2  # unpacked bytes; 190 kB on disk
 def bomb(path: Path, *, offset: float = 352, mark: bytes = b"\0\0\0\0", extension: int = 0) -> Path:
     header = nib.Nifti1Header()
     header.set_data_shape((4, 4, 4))
+    header.set_zooms((2.0, 2, 2))
     header.set_sform(np.diag([2.0, 2, 2, 1]), 1)
     header["vox_offset"], header["magic"] = offset, b"n+1"
     start = header.binaryblock + mark + np.array([extension, 6], np.int32).tobytes()

@@ -1,4 +1,4 @@
-"""The job `cohort`: gather, check every scan, set aside what cannot be used, write one table."""
+"""The job `cohort`: gather, decide who is who, check every scan, set aside what cannot be used, write one table."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from workbench.cohort.check import Checked, check
+from workbench.cohort.check import Checked, Task, check
 from workbench.cohort.cohort import OPTIONAL
 from workbench.cohort.config import CohortConfig
 from workbench.cohort.gather import gather
+from workbench.cohort.identity import Same, settle
 from workbench.cohort.labels import canonical_structure
 from workbench.cohort.layouts.layout import Options
+from workbench.cohort.page import write_page
 from workbench.cohort.report import report
-from workbench.cohort.source import Candidate, Source, plain
+from workbench.cohort.seen import tell_checked
+from workbench.cohort.source import Candidate, Remark, Source, plain
 from workbench.columns import column, written_by
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, start_run
@@ -28,43 +31,60 @@ COLUMNS = written_by("cohort")
 CHECKED = written_by("check")
 SET_ASIDE = ["path", "dataset", "participant", "kind", "cause", "remedy"]
 PLACES = [name for name in COLUMNS if column(name).type == "file"]  # where files lie is no property of the cohort
+LABELS = ["dataset", "code", "name", "structure", "scans"]
+
+Listed = tuple[Source, Candidate]
 
 
 def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
-    """Write ``results/{scans,set_aside,labels}.parquet`` and print a report to stderr.
+    """Write ``results/{scans,set_aside,labels,notes}.parquet`` and ``report.html``, and print the report to stderr.
 
     The sources may have changed since, so the cohort is made anew each time, also where a finished run with the same
-    settings is there. What is wrong with one scan never stops the others.
+    settings is there. What is wrong with one scan never stops the others. Segmentations that had to be put together
+    from several files, turned or resampled are written to ``volumes/``, on their scan's grid.
 
     Returns:
         The finished run; its provenance holds ``cohort_fingerprint``, ``n_scans``, ``n_participants``, ``notes`` and
         ``simulated``.
 
     Raises:
-        WorkbenchError: a source cannot be read at all, or no scan can be used.
+        WorkbenchError: a source cannot be read at all, no scan can be used, or (``strict``) something was guessed.
     """
+    # before the folder is made: what is wrong with the sources must not hold the place of the run that comes after
+    sources = gather(config.sources, Options(segmentations=config.segmentations))
+    people = True if config.same_people else False if config.different_people else None
+    across = settle(sources, Same(people=people, sites=config.same_sites))
+    if config.strict:
+        _refuse_guesses(_remarks(sources, across))
     with start_run(config, overwrite=overwrite) as run:
-        sources = gather(config.sources, Options(segmentations=config.segmentations))
         listed = [(source, candidate) for source in sources for candidate in source.candidates]
-        checked = _check_all([candidate for _, candidate in listed], config.workers)
-        rows = _usable(listed, checked)
-        table, notes = _table(rows), [note for source in sources for note in source.notes]
+        checked = _check_all([candidate for _, candidate in listed], config, run.path / "volumes")
+        kept = _usable(listed, checked)
+        table = _table([_row(candidate, found, scan_id) for _, candidate, found, scan_id in kept])
+        labels = pd.DataFrame(_labels(sources), columns=LABELS).astype({"code": int, "scans": int})
+        across += tell_checked(kept, table, labels)
         set_aside = pd.DataFrame([row for source in sources for row in source.set_aside], columns=SET_ASIDE, dtype=str)
+        remarks = _remarks(sources, across)
+        notes = pd.DataFrame([vars(remark) for remark in remarks], columns=["kind", "dataset", "text"], dtype=str)
         run.write_table("set_aside", set_aside)
-        print(report(table, set_aside, notes), file=sys.stderr)
+        run.write_table("notes", notes)
+        print(report(table, set_aside, remarks), file=sys.stderr)
         if table.empty:
             raise WorkbenchError(
                 "no scan can be used",
                 cause=f"{len(set_aside)} set aside; see above",
                 remedy=f"every cause is in {run.path}/results/set_aside.parquet",
             )
+        if config.strict:
+            _refuse_guesses(remarks)
         run.write_table("scans", table)
-        run.write_table("labels", _labels(sources))
+        run.write_table("labels", labels)
+        print(f"the same with pictures: {write_page(run.path, table, set_aside, remarks)}", file=sys.stderr)
         run.note(
             cohort_fingerprint=cohort_fingerprint(table),
             n_scans=len(table),
             n_participants=int(table["participant"].nunique()),
-            notes=notes,
+            notes=[str(remark) for remark in remarks],
             simulated=bool(table["simulated"].any()),
         )
     return run
@@ -72,22 +92,42 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
 
 def cohort_fingerprint(table: pd.DataFrame) -> str:
     """BLAKE2b (128 bits) of a cohort's table without the places of its files: ids, people, columns, contents."""
-    rows = table.drop(columns=PLACES).sort_values("scan_id").sort_index(axis=1)
+    # what a segmentation lacks is in its own fingerprint
+    rows = table.drop(columns=[*PLACES, "seg_lacks"], errors="ignore").sort_values("scan_id").sort_index(axis=1)
     return hashlib.blake2b(rows.to_csv(index=False).encode(), digest_size=16).hexdigest()
 
 
-def _check_all(candidates: list[Candidate], workers: int) -> list[Checked]:
+def _remarks(sources: list[Source], across: list[Remark]) -> list[Remark]:
+    return [*across, *(remark for source in sources for remark in source.remarks)]
+
+
+def _refuse_guesses(remarks: list[Remark]) -> None:
+    if guesses := [str(remark) for remark in remarks if remark.kind == "guess"]:
+        raise WorkbenchError(
+            f"{len(guesses)} things would have to be guessed, and --strict forbids it",
+            cause="\n          ".join(guesses),
+            remedy="say them in the data sets' tables and settings, or leave --strict out",
+        )
+
+
+def _check_all(candidates: list[Candidate], config: CohortConfig, folder: Path) -> list[Checked]:
     """Check every candidate, in order, in several processes where that is worth starting them."""
-    files = [(c.path, c.seg_path, c.mask_path) for c in candidates]
-    workers = max(1, min(workers or available_cpus(), len(files) // 8))
+    names: dict[str, int] = {}
+    tasks = []
+    for candidate in candidates:
+        stem = _stem(candidate)
+        names[stem] = names.get(stem, 0) + 1
+        name = stem if names[stem] == 1 else f"{stem}_{names[stem]}"
+        tasks.append(Task.of(candidate, folder / name, config.resample_labels))
+    workers = max(1, min(config.workers or available_cpus(), len(tasks) // 8))
     done: dict[int, Checked] = {}
-    items = in_processes(_check_numbered, enumerate(files), workers, lambda i: str(i[1][0]), lost=_killed)
-    for number, checked in tqdm(items, total=len(files), desc="check scans", unit="scan", file=sys.stderr):
+    items = in_processes(_check_numbered, enumerate(tasks), workers, lambda item: str(item[1].path), lost=_killed)
+    for number, checked in tqdm(items, total=len(tasks), desc="check scans", unit="scan", file=sys.stderr):
         done[number] = checked
-    return [done[number] for number in range(len(files))]
+    return [done[number] for number in range(len(tasks))]
 
 
-Numbered = tuple[int, tuple[Path, Path | None, Path | None]]
+Numbered = tuple[int, Task]
 
 
 def _check_numbered(item: Numbered) -> tuple[int, Checked]:
@@ -95,12 +135,15 @@ def _check_numbered(item: Numbered) -> tuple[int, Checked]:
 
 
 def _killed(item: Numbered) -> tuple[int, Checked]:
-    return item[0], Checked(problems=[("scan", str(item[1][0]), KILLED, KILLED_REMEDY)])
+    return item[0], Checked(problems=[("scan", str(item[1].path), KILLED, KILLED_REMEDY)])
 
 
-def _usable(listed: list[tuple[Source, Candidate]], checked: list[Checked]) -> list[dict[str, Any]]:
-    """A row for each scan that can be used; everything else goes to its source's ``set_aside``."""
-    rows: list[dict[str, Any]] = []
+Kept = tuple[Source, Candidate, Checked, str]
+
+
+def _usable(listed: list[Listed], checked: list[Checked]) -> list[Kept]:
+    """The scans that can be used, each with its id; everything else goes to its source's ``set_aside``."""
+    kept: list[Kept] = []
     ids: set[str] = set()
     contents: dict[str, str] = {}
     for (source, candidate), found in zip(listed, checked, strict=True):
@@ -116,29 +159,37 @@ def _usable(listed: list[tuple[Source, Candidate]], checked: list[Checked]) -> l
                 remedy="remove one: under two names a person could land on two sides of a split",
             )
             continue
-        row = _row(candidate, found, ids)
-        contents[found.fingerprint] = row["scan_id"]
-        rows.append(row)
-    return rows
+        scan_id = _scan_id(candidate, ids)
+        contents[found.fingerprint] = scan_id
+        kept.append((source, candidate, found, scan_id))
+    return kept
 
 
-def _row(candidate: Candidate, found: Checked, ids: set[str]) -> dict[str, Any]:
-    assert found.grid is not None
+def _stem(candidate: Candidate) -> str:
     parts = (candidate.dataset, candidate.participant_id, candidate.session, candidate.entities)
-    stem = scan_id = "_".join(plain(part) for part in parts if part)
+    return "_".join(plain(part) for part in parts if part)
+
+
+def _scan_id(candidate: Candidate, ids: set[str]) -> str:
+    stem = scan_id = _stem(candidate)
     number = 2
     while scan_id in ids:
         scan_id, number = f"{stem}_{number}", number + 1
     ids.add(scan_id)
+    return scan_id
+
+
+def _row(candidate: Candidate, found: Checked, scan_id: str) -> dict[str, Any]:
+    assert found.grid is not None
     (x, y, z), (sx, sy, sz) = found.grid.shape, found.grid.spacing
     return {
         "scan_id": scan_id,
-        "participant": f"{candidate.dataset}/{candidate.participant_id}",
+        "participant": candidate.person,
         "session": candidate.session,
         "dataset": candidate.dataset,
         "path": str(candidate.path),
-        "seg_path": str(candidate.seg_path) if found.seg_fingerprint else None,
-        "mask_path": str(candidate.mask_path) if found.mask_fingerprint else None,
+        "seg_path": str(found.seg_path) if found.seg_path else None,
+        "mask_path": str(found.mask_path) if found.mask_path else None,
         **candidate.values,
         "simulated": candidate.simulated,
         "x": x,
@@ -172,8 +223,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return table
 
 
-def _labels(sources: list[Source]) -> pd.DataFrame:
-    rows = [
-        (source.dataset, code, name, canonical_structure(name)) for source in sources for code, name in source.labels
+def _labels(sources: list[Source]) -> list[tuple[str, int, str, str, int]]:
+    return [
+        (source.dataset, code, name, canonical_structure(name), 0) for source in sources for code, name in source.labels
     ]
-    return pd.DataFrame(rows, columns=["dataset", "code", "name", "structure"]).astype({"code": int})

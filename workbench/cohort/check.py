@@ -7,9 +7,40 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.cohort.place import merged, on_grid
+from workbench.cohort.source import Candidate, Part
 from workbench.errors import ScanError
-from workbench.runs import digest_file
-from workbench.volumes import Grid, read_volume
+from workbench.runs import digest_file, digest_text
+from workbench.volumes import Grid, Volume, read_remarks, read_volume, write_volume
+from workbench.volumes.thumbnail import coarse_thumbnail
+
+BRAIN_ML = (250.0, 2500.0)
+"""From a newborn's brain to a head without its skin: what a mask that does not name the brain must measure."""
+CODES = 5000  # a label map with more codes is an image
+
+
+@dataclass(frozen=True)
+class Task:
+    """The files of one scan, and what may be done with them.
+
+    Attributes:
+        path, seg_path, seg_parts, mask_path, mask_named: As of the ``Candidate``.
+        stem: Where a segmentation or mask is written that had to be put together or turned: ``<stem>_dseg.nii.gz``.
+        resample: Whether labels on another grid are put on the scan's by nearest neighbour; else they are refused.
+    """
+
+    path: Path
+    seg_path: Path | None = None
+    seg_parts: tuple[Part, ...] = ()
+    mask_path: Path | None = None
+    mask_named: bool = True
+    stem: Path | None = None
+    resample: bool = False
+
+    @classmethod
+    def of(cls, candidate: Candidate, stem: Path, resample: bool) -> Task:
+        c = candidate
+        return cls(c.path, c.seg_path, tuple(c.seg_parts), c.mask_path, c.mask_named, stem, resample)
 
 
 @dataclass
@@ -17,80 +48,122 @@ class Checked:
     """What reading showed. ``grid`` is None where the scan itself cannot be used.
 
     ``problems`` holds (kind, file, cause, remedy) with kind "scan", "segmentation" or "mask"; a segmentation or a
-    mask with a problem has no fingerprint.
+    mask with a problem has no fingerprint. ``seg_path`` and ``mask_path`` lie on the scan's grid: the file that was
+    given, or one that was written. ``codes`` ``(n, 2)`` holds each code and its voxels, ``moved`` says which of
+    "segmentation" and "mask" were "turned" (another storage order) or "resampled", ``picture`` is the
+    ``coarse_thumbnail`` as float16.
     """
 
     grid: Grid | None = None
     fingerprint: str = ""
     seg_fingerprint: str | None = None
     mask_fingerprint: str | None = None
+    seg_path: Path | None = None
+    mask_path: Path | None = None
+    codes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    moved: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    picture: bytes = b""
     problems: list[tuple[str, str, str, str]] = field(default_factory=list)
 
 
-def check(files: tuple[Path, Path | None, Path | None]) -> Checked:
-    """Check (scan, segmentation, mask). Raises for want of memory alone: one bad file must not end a cohort."""
-    path, seg_path, mask_path = files
+def check(task: Task) -> Checked:
+    """Check a scan and its labels. Raises for want of memory alone: one bad file must not end a cohort."""
     checked = Checked()
     try:
-        checked.grid = read_volume(path).grid
-        checked.fingerprint = digest_file(path)
+        scan = read_volume(task.path)
+        checked.remarks = read_remarks(task.path)
+        checked.fingerprint = digest_file(task.path)
+        checked.picture = coarse_thumbnail(scan).astype(np.float16).tobytes()
+        checked.grid = scan.grid
     except MemoryError:  # perhaps the fault of the scans beside it: it is tried again alone
         raise
     except Exception as error:
         checked.grid = None
-        _add(checked, "scan", path, error)
+        _add(checked, "scan", task.path, error)
         return checked
-    for kind, other in (("segmentation", seg_path), ("mask", mask_path)):
-        if other is None:
-            continue
-        try:
-            labels = read_volume(other, labels=True)
-            _require_same_grid(other, labels.grid, checked.grid)
-            if not labels.data.any():
-                raise ScanError(
-                    f"{other}: the {kind} is empty", cause="every voxel is 0", remedy="make it again, or remove it"
-                )
-            found = digest_file(other)
-        except MemoryError:
-            raise
-        except Exception as error:
-            _add(checked, kind, other, error)
-            continue
-        if kind == "segmentation":
-            checked.seg_fingerprint = found
-        else:
-            checked.mask_fingerprint = found
+    for kind, parts in (("segmentation", _seg_parts(task)), ("mask", _mask_parts(task))):
+        if parts:
+            try:
+                _check_labels(kind, parts, task, checked)
+            except MemoryError:
+                raise
+            except Exception as error:
+                _add(checked, kind, parts[0].path, error)
     return checked
 
 
-def _require_same_grid(path: Path, grid: Grid, scan: Grid) -> None:
-    """A segmentation must lie voxel on voxel on its scan, in the world and in memory."""
-    remedy = "put it on the scan's grid with nearest-neighbour interpolation"
-    if grid.axcodes != scan.axcodes:
+def _seg_parts(task: Task) -> tuple[Part, ...]:
+    return task.seg_parts or ((Part(task.seg_path),) if task.seg_path else ())
+
+
+def _mask_parts(task: Task) -> tuple[Part, ...]:
+    return (Part(task.mask_path),) if task.mask_path else ()
+
+
+def _check_labels(kind: str, parts: tuple[Part, ...], task: Task, checked: Checked) -> None:
+    """Bring the files of a segmentation or a mask onto the scan's grid, and keep what they hold."""
+    assert checked.grid is not None
+    read, moved = [], ""
+    for part in parts:
+        labels, how = on_grid(part.path, read_volume(part.path, labels=True), checked.grid, resample=task.resample)
+        if not labels.data.any():
+            raise ScanError(
+                f"{part.path}: the {kind} is empty", cause="every voxel is 0", remedy="make it again, or remove it"
+            )
+        read.append(labels)
+        moved = max(moved, how, key=("", "turned", "resampled").index)
+    digests = [digest_file(part.path) for part in parts]
+    as_it_is = len(parts) == 1 and parts[0].codes is None and not parts[0].code
+    whole = read[0] if as_it_is else merged(parts, read)
+    path = parts[0].path
+    if moved or not as_it_is:
+        assert task.stem is not None
+        path = write_volume(Path(f"{task.stem}_{'dseg' if kind == 'segmentation' else 'mask'}.nii.gz"), whole)
+    fingerprint = digests[0] if as_it_is else digest_text(*digests, repr([(p.codes, p.code) for p in parts]))
+    if moved:
+        checked.moved[kind] = moved
+    if moved == "resampled":
+        fingerprint = digest_text(fingerprint, moved)
+    if kind == "segmentation":
+        checked.codes = _count(path, whole.data)
+        checked.seg_path, checked.seg_fingerprint = path, fingerprint
+    else:
+        if not task.mask_named:
+            _require_brain(parts[0].path, whole)
+        checked.mask_path, checked.mask_fingerprint = path, fingerprint
+
+
+def _count(path: Path, labels: np.ndarray) -> np.ndarray:
+    """Each code but 0, and its voxels: ``(n, 2)``."""
+    low, high = int(labels.min()), int(labels.max())
+    if low >= 0 and high < 100_000:
+        every = np.bincount(labels.ravel(order="K"), minlength=high + 1)
+        codes = np.flatnonzero(every)
+        counts = every[codes]
+    else:
+        codes, counts = np.unique(labels, return_counts=True)
+    if len(codes) > CODES:
         raise ScanError(
-            f"{path}: is not on the scan's grid",
-            remedy=remedy,
-            cause=f"its axes are stored {grid.axcodes}, the scan's {scan.axcodes}",
+            f"{path}: not a label map", cause=f"it holds {len(codes)} codes", remedy="is it an image? take it away"
         )
-    if grid.shape != scan.shape:
+    return np.stack([codes, counts], axis=1)[codes != 0]
+
+
+def _require_brain(path: Path, mask: Volume) -> None:
+    ml = np.count_nonzero(mask.data) * abs(float(np.linalg.det(mask.affine[:3, :3]))) / 1000
+    if not BRAIN_ML[0] <= ml <= BRAIN_ML[1]:
         raise ScanError(
-            f"{path}: is not on the scan's grid",
-            remedy=remedy,
-            cause=f"its shape is {grid.shape}, the scan's {scan.shape}",
-        )
-    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in scan.shape], indexing="ij"), -1).reshape(-1, 3)
-    apart = float(np.linalg.norm(grid.to_world(corners) - scan.to_world(corners), axis=1).max())
-    if apart > 0.1 * min(scan.spacing):
-        raise ScanError(
-            f"{path}: is not on the scan's grid",
-            remedy=remedy,
-            cause=f"their affines put the same voxel up to {apart:.1f} mm apart",
+            f"{path}: not taken for a mask of the brain",
+            cause=f"nothing in its name says brain, and its volume is {ml:.3g} ml",
+            remedy="name it …_desc-brain_mask.nii.gz if it is one, or …_label-NAME_mask.nii.gz after what it is",
         )
 
 
 def _add(checked: Checked, kind: str, path: Path, error: Exception) -> None:
     if isinstance(error, ScanError):
-        what = error.what.removeprefix(f"{path}: ")
+        file = next((f"{p}: " for p in (path,) if error.what.startswith(f"{p}: ")), "")
+        what = error.what.removeprefix(file)
         checked.problems.append((kind, str(path), f"{what}: {error.cause}" if error.cause else what, error.remedy))
     else:
         cause = f"{type(error).__name__}: {error}"

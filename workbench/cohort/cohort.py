@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -22,10 +22,13 @@ class Cohort:
     Attributes:
         table: One row a scan: scan_id, participant, session, dataset, path, seg_path, mask_path, site, scanner, sex,
             age, the data sets' own columns, simulated, shape (x, y, z), spacing in mm (sx, sy, sz), axcodes, and
-            fingerprints of the files (fingerprint, seg_fingerprint, mask_fingerprint). What is unknown is None, or
-            NaN in a column of numbers.
+            fingerprints of the files (fingerprint, seg_fingerprint, mask_fingerprint), seg_lacks (structures that
+            other segmentations of the data set hold and this one does not, by ``canonical_structure``, joined by ";").
+            What is unknown is None, or NaN in a column of numbers.
         set_aside: path, dataset, participant, kind ("scan", "segmentation", "mask", "row"), cause, remedy.
-        labels: dataset, code, name (as the data set writes it), structure (``canonical_structure``).
+        labels: dataset, code, name (as the data set writes it), structure (``canonical_structure``), scans (how many
+            hold it).
+        notes: kind ("note", "guess", "unused"), dataset, text: what the report said. Empty for runs of before.
         fingerprint: Of every row but for where the files lie.
         simulated: Whether any scan is simulated.
         path: The run folder.
@@ -37,11 +40,12 @@ class Cohort:
     fingerprint: str
     simulated: bool
     path: Path
+    notes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def _repr_html_(self) -> str:
         """For a notebook's cell: how much of what came in can be used, and whose it is, by site."""
         people = self.table["participant"].nunique()
-        sites = self.table.fillna({"site": "unknown"}).groupby("site")["participant"].nunique()
+        sites = self.table.assign(site=self.table["site"].fillna("unknown")).groupby("site")["participant"].nunique()
         return facts_table(
             f"Cohort: {len(self.table)} scans of {people} people",
             {
@@ -69,7 +73,7 @@ def load_cohort(path: str | Path) -> Cohort:
             remedy="give the folder that `workbench cohort` wrote",
         )
     table = run.read_table("scans")
-    for name in OPTIONAL:  # parquet gives NaN (pandas 3) or None (pandas 2); None it is
+    for name in set(OPTIONAL) & set(table):  # parquet gives NaN (pandas 3) or None (pandas 2); None it is
         table[name] = table[name].astype(object).where(table[name].notna(), None)
     return Cohort(
         table,
@@ -78,4 +82,5 @@ def load_cohort(path: str | Path) -> Cohort:
         str(run.provenance["cohort_fingerprint"]),
         run.simulated,
         run.path,
+        run.read_table("notes") if "notes" in run.tables() else pd.DataFrame(columns=["kind", "dataset", "text"]),
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from workbench.runs import JobConfig
 
@@ -19,11 +19,37 @@ class CohortConfig(JobConfig):
     """Where the scans are: BIDS folders, Medical Segmentation Decathlon folders, CSV or TSV tables; any mixture."""
 
     segmentations: str | None = None
-    """Which folder below ``derivatives/`` the segmentations are taken from, where a BIDS folder has several; unset,
-    the first by name. Others are named in the report. One folder a data set, so that label codes mean one thing."""
+    """Which segmentations of a BIDS folder are taken, where there are several: a folder below ``derivatives/``, or a
+    variant in it, such as ``fmriprep/desc-aseg``. Unset: the variant whose table names the hippocampi, then one whose
+    table names anything, then the first folder by name. The others are named in the report. One variant a data set,
+    so that label codes mean one thing."""
+
+    resample_labels: bool = False
+    """Put segmentations and masks that lie on another grid than their scan onto it, by nearest neighbour; they are set
+    aside otherwise. Labels that are only stored in another order of axes are taken in either case."""
+
+    same_people: bool = False
+    """Equal ids in different sources are the same people, such as the waves of one study."""
+
+    different_people: bool = False
+    """Equal ids in different sources are different people, and nothing need be said of it."""
+
+    same_sites: bool = False
+    """Equal names of sites in different sources are one site. Otherwise they are different sites, called by the names
+    of their data sets too."""
+
+    strict: bool = False
+    """Refuse to guess: everything that would be listed as a guess in the report (an id that is written differently, a
+    coding of sex that is not explained, the same id in two sources …) is an error instead."""
 
     workers: int = Field(0, ge=0, le=256, exclude=True)
     """Processes that check scans at the same time; 0 = as many as there are CPUs."""
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if self.same_people and self.different_people:
+            raise ValueError("same_people and different_people contradict each other: choose one")
+        return self
 
 
 class SplitConfig(JobConfig):

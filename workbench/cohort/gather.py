@@ -25,10 +25,11 @@ def gather(paths: list[Path], options: Options | None = None) -> list[Source]:
     paths = [absolute(Path(path).expanduser()) for path in paths]
     if twice := [str(path) for path, n in Counter(path.resolve() for path in paths).items() if n > 1]:
         raise ConfigError("a source is given twice", cause=", ".join(twice), remedy="name each source once")
-    there = {folder.name for path in paths for folder in path.glob("derivatives/*/")}
-    if options.segmentations and options.segmentations not in there:
+    there = {folder.name for path in paths for folder in (*path.glob("derivatives/*/"), path)}
+    wanted = (options.segmentations or "").partition("/")[0]
+    if wanted and wanted not in there:
         raise ConfigError(
-            f"segmentations: no source has a folder derivatives/{options.segmentations}",
+            f"segmentations: no source has a folder derivatives/{wanted}",
             cause=f"there are: {', '.join(sorted(there)) or 'none'}",
             remedy="choose one that is there, or leave the setting out",
         )
@@ -73,6 +74,7 @@ def _read(path: Path, name: str, options: Options | None) -> Source:
     if layout is None:
         raise near.refuse(path, LAYOUTS)
     source = layout.read(path, name, options or Options())
+    source.root = path if path.is_dir() else None
     if not source.candidates and not source.set_aside:
         raise WorkbenchError(
             f"{path}: no T1w scan found",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from workbench.cohort.headers import find, spelt
 from workbench.cohort.source import read_rows
 from workbench.errors import WorkbenchError
 
@@ -18,6 +19,11 @@ _LONG = {
     "wm": "white_matter",
     "gm": "gray_matter",
 }
+HIPPOCAMPI = {"left_hippocampus", "right_hippocampus"}  # what is asked for first, where a choice must be made
+_SIDE = re.compile(
+    r"(?P<before>(?i:left|right)|(?:lh|rh|LH|RH)(?![a-z])|[LR](?=[A-Z]|$)|[LRlr](?=[-_. ]|$))[-_. ]?(?P<rest>.*)"
+    r"|(?P<rest2>.*?)[-_. ]?(?P<after>(?i:left|right)|(?<=[-_. ])(?i:lh|rh)|(?<=[a-z0-9])[LR]|(?<=[-_. ])[LRlr])"
+)
 _NOISE = {"proper", "area", "of", "the"}  # "Thalamus Proper" and "Thalamus" are one structure
 
 # Neuromorphometrics: "Right AnG   angular gyrus", "Right OpIFG opercular part of …". The abbreviation is known by
@@ -48,13 +54,34 @@ def canonical_structure(name: str) -> str:
     return "_".join(([side] if side else []) + words)
 
 
+def side_and_name(text: str) -> tuple[str, str]:
+    """The side in the name of one structure, and the rest: "hippocampusL", "L-hippocampus", "LeftHippocampus",
+    "lh" → ("left", "hippocampus") or ("left", ""); a name without a side comes back with ""."""
+    found = _SIDE.fullmatch(text.strip())
+    if not found:
+        return "", text.strip()
+    side = (found["before"] or found["after"]).lower()[0]
+    return {"l": "left", "r": "right"}[side], (found["rest"] or found["rest2"] or "").strip("-_ ")
+
+
 def read_label_table(path: Path) -> list[tuple[int, str]]:
-    """(code, name) of every row of a BIDS ``dseg.tsv`` (columns ``index`` and ``name``).
+    """(code, name) of every row of a BIDS ``dseg.tsv`` (columns ``index`` and ``name``, or what other programs call
+    them: ``label``, ``id``, FreeSurfer's ``#No.`` and ``LabelName:``; without names their abbreviations).
 
     Raises:
         WorkbenchError: not readable, the columns are missing, a code is not a whole number or stands twice.
     """
-    rows = [{key.lower(): value for key, value in row.items()} for row in read_rows(path)]
+    rows = [{spelt(key): value for key, value in row.items()} for row in read_rows(path)]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    index = find(columns, ("index", "no", "id", "code", "value", "label_id", "label"))
+    name = find(columns, ("name", "labelname", "label_name", "structure", "region", "roi", "abbreviation", "label"))
+    if not index or not name or index == name:
+        raise WorkbenchError(
+            f"{path}: not a label table",
+            cause=f"it has only: {', '.join(columns) or 'none'}",
+            remedy="it needs the columns index and name, separated by tabs (BIDS dseg.tsv)",
+        )
+    rows = [{"index": row[index], "name": row[name]} if index in row and name in row else row for row in rows]
     labels: dict[int, str] = {}
     for row in rows:
         if not row:

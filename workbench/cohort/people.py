@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import math
-import re
+from collections import defaultdict
 from typing import Any
 
-from workbench.cohort.headers import NAMES, described, find, spelt
+from workbench.cohort.ages import PER_YEAR, column_unit, read_age
+from workbench.cohort.headers import NAMES, find, spelt
+from workbench.cohort.missing import drop_missing
+from workbench.cohort.scanner import scanner_text
+from workbench.cohort.sexes import read_sexes
 from workbench.cohort.source import Source
 from workbench.columns import COLUMNS
 
-FEMALE, MALE = {"f", "female", "woman", "girl"}, {"m", "male", "man", "boy"}
-
 # written by this or a later job; a data set's own column of that name is kept as "<name>_given"
 RESERVED = {name for name, one in COLUMNS.items() if one.reserved} - set(NAMES)
+TOLD_LEVELS = 20  # a column with more values than these is not looked through for spellings
 
 
 def standardise(source: Source) -> None:
     """Rewrite each candidate's ``values``: site, scanner, sex ("F", "M", None), age (years or NaN), then the rest.
 
-    ``source`` is changed in place; what could not be understood is added to its notes. What the data set says of its
-    columns (``source.described``) decides what codes mean.
+    ``source`` is changed in place; what could not be understood is added to its remarks. What the data set says of its
+    columns (``source.described``) decides what codes and units mean. Where a data set has no column of sites, it is
+    one site; where it has one, a person without a value is at no known site.
     """
+    drop_missing(source)
     rows = [candidate.values for candidate in source.candidates]
     present = list(dict.fromkeys(name for row in rows for name in row))
     columns = {known: find(present, names) for known, names in NAMES.items()}
-    said: Any = next((source.described[n] for n in source.described if spelt(n) in NAMES["sex"]), None)
-    levels = (said if isinstance(said, dict) else described(columns["sex"])).get("Levels")
-    sexes = _sexes([row.get(columns["sex"], "") for row in rows], levels or {}, source)
-    odd_ages = set()
-    for candidate, row, sex in zip(source.candidates, rows, sexes, strict=True):
-        age = read_age(given := row.get(columns["age"], ""))
-        if given and math.isnan(age):
-            odd_ages.add(given)
+    said = {spelt(name): text for name, text in source.described.items()}
+    described = {known: source.described.get(name, said.get(spelt(name))) for known, name in columns.items()}
+    sexes = read_sexes([row.get(columns["sex"], "") for row in rows], columns["sex"], described["sex"], source)
+    ages = _ages([row.get(columns["age"], "") for row in rows], columns["age"], described["age"], source)
+    sites = _sites([row.get(columns["site"]) for row in rows], source)
+    for candidate, row, site, sex, age in zip(source.candidates, rows, sites, sexes, ages, strict=True):
         values: dict[str, Any] = {
-            "site": row.get(columns["site"], source.dataset),
-            "scanner": row.get(columns["scanner"], ""),
+            "site": site,
+            "scanner": scanner_text(str(row.get(columns["scanner"], ""))),
             "sex": sex,
             "age": age,
         }
@@ -47,36 +50,63 @@ def standardise(source: Source) -> None:
         candidate.values = values
     if columns["diagnosis"] not in ("", "diagnosis"):
         source.note(f"the column {columns['diagnosis']} is taken for the diagnosis")
-    if odd_ages:
-        source.note(f"ages that are not numbers are left out: {_some(odd_ages)}")
+    _tell_spellings(source)
 
 
-def _sexes(given: list[str], levels: dict[str, str], source: Source) -> list[str | None]:
-    used = {value for value in given if value}
-    codes = {code: str(meaning) for code, meaning in levels.items()}
-    if not codes and used and used <= {"1", "2", "1.0", "2.0"}:
-        # ISO/IEC 5218. A column with 0 and 1 is left alone: data sets use it both ways
-        codes = {"1": "male", "2": "female", "1.0": "male", "2.0": "female"}
-        source.note(
-            "sex is coded 1 and 2: read as 1 = male, 2 = female (ISO/IEC 5218); "
-            "state Levels in participants.json if that is wrong"
-        )
-    # a code that speaks for itself does; else what participants.json says of it ("female: as reported")
-    sexes = {value: _sex(value) or _sex(codes.get(value, "")) for value in used}
-    if unknown := {value for value, sex in sexes.items() if sex is None}:
-        source.note(f"values of sex that are not understood are left out: {_some(unknown)}")
-    return [sexes.get(value) for value in given]
+def _sites(given: list[str | None], source: Source) -> list[str | None]:
+    if not any(given) and not find(source.columns, NAMES["site"]):
+        scanners = {str(c.values.get(n)) for c in source.candidates for n in c.values if spelt(n) in NAMES["scanner"]}
+        if len(scanners) > 1:
+            source.guess(
+                f"it has no column of sites, so it counts as one site, though it names {len(scanners)} scanners; "
+                "add a column site if they stand at several places"
+            )
+        return [source.dataset] * len(given)
+    if unknown := sum(site is None for site in given):
+        source.note(f"the site of {unknown} of {len(given)} scans is not known: they are left out of measures by site")
+    return given
 
 
-def _sex(text: str) -> str | None:
-    word = re.split(r"[^a-z]", text.strip().lower())[0]
-    return "F" if word in FEMALE else "M" if word in MALE else None
+def _ages(given: list[str], column: str, described: Any, source: Source) -> list[float]:
+    unit, where = column_unit(column, described)
+    if where and not unit:
+        source.unused(f"{column} is left out: its unit is not understood ({where})")
+        return [math.nan] * len(given)
+    told: dict[str, set[str]] = defaultdict(set)
+    counts: dict[str, int] = defaultdict(int)
+    ages = []
+    for value in given:
+        age, kind = read_age(value, unit or "years") if value else (math.nan, "")
+        ages.append(age)
+        if kind:
+            told[kind].add(value)
+            counts[kind] += 1
+    if unit and unit != "years" and any(math.isfinite(age) for age in ages):
+        text = f"{column} is in {unit} ({where}) and was divided by {PER_YEAR[unit]:g}"
+        source.guess(text) if where.startswith("its ") else source.note(text)
+    if told["odd"]:
+        source.unused(f"ages that are not numbers are left out ({counts['odd']} scans): {_some(told['odd'])}")
+    if told["impossible"]:
+        source.unused(f"impossible ages are left out ({counts['impossible']} scans): {_some(told['impossible'])}")
+    if told["capped"]:
+        source.guess(f"ages given as a bound are read as the bound ({counts['capped']} scans): {_some(told['capped'])}")
+    return ages
 
 
-def read_age(text: str) -> float:
-    """Years from "34", "34.5", "034Y" (DICOM) or "89+" (capped for privacy); NaN for anything else."""
-    found = re.fullmatch(r"[<>=\s]*(\d+(?:[.,]\d+)?)\s*(?:\+|y|yr|yrs|years?)?", text.strip(), re.IGNORECASE)
-    return float(found[1].replace(",", ".")) if found else math.nan
+def _tell_spellings(source: Source) -> None:
+    """Name values that differ only in case or zeros: they count as different, and may not be meant so."""
+    columns: dict[str, set[str]] = defaultdict(set)
+    for candidate in source.candidates:
+        for name, value in candidate.values.items():
+            if isinstance(value, str) and len(columns[name]) <= TOLD_LEVELS:
+                columns[name].add(value)
+    for name, values in columns.items():
+        alike: dict[str, list[str]] = defaultdict(list)
+        for value in sorted(values):
+            alike[value.casefold().removesuffix(".0").lstrip("0")].append(value)
+        if len(values) <= TOLD_LEVELS and (same := [v for v in alike.values() if len(v) > 1]):
+            shown = "; ".join(" and ".join(map(repr, v)) for v in same[:3])
+            source.guess(f"{name}: values that differ only in case or zeros count as different: {shown}")
 
 
 def _some(values: set[str]) -> str:

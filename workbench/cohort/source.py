@@ -16,7 +16,22 @@ from workbench.cohort.sheets import is_sheet, read_sheet
 from workbench.errors import WorkbenchError
 
 MISSING = {"", "n/a", "na", "nan"}
-IMAGE_ENDINGS = (".nii.gz", ".nii")
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".img")  # of a pair .img and .hdr, the .img
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file that holds some structures of a segmentation, such as one side.
+
+    Attributes:
+        path: The file.
+        codes: Code in the file → code in the whole; None: every voxel that is not 0 becomes ``code``.
+        code: See ``codes``.
+    """
+
+    path: Path
+    codes: tuple[tuple[int, int], ...] | None = None
+    code: int = 0
 
 
 @dataclass
@@ -29,9 +44,30 @@ class Candidate:
     session: str = ""
     entities: str = ""  # what tells it from other scans of the same person and session, e.g. "acq-native"
     seg_path: Path | None = None
+    seg_parts: list[Part] = field(default_factory=list)  # in place of seg_path: files that make one segmentation
     mask_path: Path | None = None
+    mask_named: bool = True  # whether it is said to be of the brain; else its volume must be a brain's
     values: dict[str, Any] = field(default_factory=dict)  # further columns as written; missing ones left out
     simulated: bool = False
+    person_of: str = ""  # the data set after which the person is named, where it is another than ``dataset``
+
+    @property
+    def person(self) -> str:
+        """The person's name over all data sets."""
+        return f"{self.person_of or self.dataset}/{self.participant_id}"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A line of the report. ``kind``: "note" (what was done), "guess" (what was not said and was concluded; refused
+    under ``--strict``), or "unused" (what was there and is not in the cohort)."""
+
+    kind: str
+    dataset: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}: {self.text}" if self.dataset else self.text
 
 
 @dataclass
@@ -42,8 +78,10 @@ class Source:
     candidates: list[Candidate] = field(default_factory=list)
     labels: list[tuple[int, str]] = field(default_factory=list)
     set_aside: list[dict[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
     described: dict[str, Any] = field(default_factory=dict)  # of its columns, as in BIDS' participants.json
+    columns: list[str] = field(default_factory=list)  # of its tables, also those in which no value stands
+    root: Path | None = None  # where it lies, if it is a folder
 
     def refuse(
         self, path: Path | str, cause: str, remedy: str, *, participant_id: str = "", kind: str = "scan"
@@ -60,8 +98,27 @@ class Source:
             }
         )
 
+    @property
+    def notes(self) -> list[str]:
+        """Every remark as text."""
+        return [str(remark) for remark in self.remarks]
+
     def note(self, text: str) -> None:
-        self.notes.append(f"{self.dataset}: {text}")
+        """Say what was done."""
+        self._remark("note", text)
+
+    def guess(self, text: str) -> None:
+        """Say what the data set does not say and was concluded all the same."""
+        self._remark("guess", text)
+
+    def unused(self, text: str) -> None:
+        """Say what is there and is not in the cohort."""
+        self._remark("unused", text)
+
+    def _remark(self, kind: str, text: str) -> None:
+        remark = Remark(kind, self.dataset, text)
+        if remark not in self.remarks:
+            self.remarks.append(remark)
 
 
 def absolute(path: Path) -> Path:
@@ -70,7 +127,7 @@ def absolute(path: Path) -> Path:
 
 
 def stem_of(path: Path | str) -> str:
-    """The file's name without ``.nii`` or ``.nii.gz``."""
+    """The file's name without ``.nii.gz`` or another ending of images."""
     name = Path(path).name
     return next((name.removesuffix(end) for end in IMAGE_ENDINGS if name.endswith(end)), Path(name).stem)
 
@@ -86,21 +143,34 @@ def plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "x"
 
 
+def decoded(content: bytes) -> str:
+    """Text in the encodings that tables come in: UTF-8 or UTF-16 with or without a mark, else Latin-1."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", errors="replace")
+    if b"\0" in content[:200] and len(content) % 2 == 0:  # UTF-16 without its mark: every other byte of a header is 0
+        return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-16-le", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")  # what spreadsheets of an older age wrote
+
+
 def read_rows(path: Path, *, delimiter: str = "\t") -> list[dict[str, str]]:
     """Rows of a spreadsheet or a delimited text file with a header, as written, missing values left out.
 
     Raises:
         WorkbenchError: not readable, not text, or without a header.
     """
+    return read_table(path, delimiter=delimiter)[0]
+
+
+def read_table(path: Path, *, delimiter: str = "\t") -> tuple[list[dict[str, str]], list[str]]:
+    """``read_rows`` and the names of all columns, also of those in which no value stands."""
     if is_sheet(path):
         header, cells = read_sheet(path)
-        return _present(dict(zip(header, row, strict=False)) for row in cells)
+        return _present(dict(zip(header, row, strict=False)) for row in cells), header
     try:
-        content = path.read_bytes()
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")  # what spreadsheets of an older age wrote
+        text = decoded(path.read_bytes())
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         rows = list(reader)
     except (OSError, csv.Error) as error:
@@ -111,7 +181,7 @@ def read_rows(path: Path, *, delimiter: str = "\t") -> list[dict[str, str]]:
         ) from error
     if not reader.fieldnames:
         raise WorkbenchError(f"{path}: cannot be read as a table", cause="it is empty", remedy="add a header line")
-    return _present(rows)
+    return _present(rows), [name.strip() for name in reader.fieldnames if isinstance(name, str)]
 
 
 def _present(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import sys
 from workbench.cohort.cohort import load_cohort
 from workbench.cohort.config import SplitConfig
 from workbench.cohort.splits import save_split, split_participants
+from workbench.columns import UNKNOWN
 from workbench.errors import ConfigError
 from workbench.runs import Run, start_run
 
@@ -34,7 +35,7 @@ def run_split(config: SplitConfig, *, overwrite: bool = False) -> Run:
     ) as run:
         split = split_participants(cohort.table, fractions=config.fractions, seed=config.seed, stratify=columns)
         save_split(run.path / "results" / "split.parquet", split)
-        people = cohort.table.drop_duplicates("participant").merge(split, on="participant")
+        people = cohort.table.drop_duplicates("participant").merge(split, on="participant").fillna({"site": UNKNOWN})
         counts = people.groupby(["site", "split"]).size().unstack(fill_value=0)
         print(
             f"people by site and split (stratified by {', '.join(columns) or 'nothing'}):\n{counts.to_string()}",

@@ -1,8 +1,4 @@
-"""The same image under two names: coarse pictures of prepared scans, compared over a whole cohort.
-
-From each picture the cohort's mean is taken away, since any two brains look alike; what is left is the person and the
-scanner.
-"""
+"""The same image under two names: coarse pictures of prepared scans, compared over a whole cohort."""
 
 from __future__ import annotations
 
@@ -13,10 +9,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from workbench.prepare.store import Store
-from workbench.prepare.thumbnail import decode, thumbnail
+from workbench.volumes.thumbnail import ALIKE, alike_pairs, decode, thumbnail
 
-ALIKE = 0.95
-"""Correlation from which two pictures count as one image. See ``near_duplicates`` for what was measured."""
 TABLE = "thumbnails"
 
 
@@ -56,17 +50,10 @@ def near_duplicates(
     a, b = np.flatnonzero(np.isin(ids, list(learnt))), np.flatnonzero(np.isin(ids, list(test)))
     if len(store) < 4 or not len(a) or not len(b):
         return pd.DataFrame(columns=columns)
-    pictures = thumbnails(store)
-    pictures -= pictures.mean(axis=0)
-    pictures /= np.maximum(np.linalg.norm(pictures, axis=1, keepdims=True), 1e-6)
     people = store.index["participant"].to_numpy()
-    found = []
-    for start in range(0, len(b), 1000):  # 1,000 × 10,000 correlations at a time: 40 MB
-        rows = b[start : start + 1000]
-        table = pictures[rows] @ pictures[a].T
-        found += [
-            (ids[a[j]], ids[rows[i]], float(table[i, j]))
-            for i, j in np.argwhere(table >= alike)
-            if people[a[j]] != people[rows[i]]
-        ]
+    found = [
+        (ids[i], ids[j], correlation)
+        for i, j, correlation in alike_pairs(thumbnails(store), a, b, alike)
+        if people[i] != people[j]
+    ]
     return pd.DataFrame(found, columns=columns).sort_values("correlation", ascending=False, ignore_index=True)

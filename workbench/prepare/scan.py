@@ -19,9 +19,9 @@ from workbench.errors import ScanError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.conform import Conformed, conform
 from workbench.prepare.fingerprint import file_digest, preparation_fingerprint, scan_key, settings_key
-from workbench.prepare.thumbnail import encode, thumbnail
 from workbench.runs import replacing
 from workbench.volumes import Grid, read_volume
+from workbench.volumes.thumbnail import encode, thumbnail
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.columns import UNKNOWN
 from workbench.errors import WorkbenchError
 from workbench.prepare.scan import scan_file, seg_file
 from workbench.runs import Run, digest_text
@@ -61,7 +62,7 @@ class Store:
         return len(self._ids)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("index", "labels", "_codes")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("index", "labels", "_codes", "_lacks")}
 
     # tables ---------------------------------------------------------------------------------------------------
 
@@ -71,8 +72,12 @@ class Store:
 
     @cached_property
     def index(self) -> pd.DataFrame:
-        """One row a scan, sorted by ``scan_id``: the cohort's columns and what preparing added."""
-        return pd.read_parquet(self._index_file)
+        """One row a scan, sorted by ``scan_id``: the cohort's columns and what preparing added. A site that is not
+        known is ``UNKNOWN``."""
+        index = pd.read_parquet(self._index_file)
+        if "site" in index and index["site"].isna().any():
+            index["site"] = index["site"].astype(object).where(index["site"].notna(), UNKNOWN)
+        return index
 
     def columns(self, *names: str) -> pd.DataFrame:
         """Some columns of ``index``, read and not kept: a training needs one of thirty."""
@@ -134,9 +139,20 @@ class Store:
         return Grid((x, y, z), np.array(row["source_affine"], dtype=float).reshape(4, 4))
 
     def codes(self, scan: str | int, structure: str) -> list[int]:
-        """Label codes of a canonical structure ("left_hippocampus") in the scan's dataset; empty if it has none."""
+        """Label codes of a canonical structure ("left_hippocampus") in the scan's dataset; empty if it has none, or if
+        the scan's own segmentation lacks it: there it is not background but not known."""
         dataset = self._datasets[self._dataset[self.position(scan)]]
+        if structure in self._lacks.get(self.position(scan), ()):
+            return []
         return self._codes.get((dataset, structure), [])
+
+    @cached_property
+    def _lacks(self) -> dict[int, frozenset[str]]:
+        """By row, the structures that its segmentation lacks though others of its data set hold them."""
+        if "seg_lacks" not in pq.read_schema(self._index_file).names:  # a store of an earlier version
+            return {}
+        column = pq.read_table(self._index_file, columns=["seg_lacks"])["seg_lacks"].to_pylist()
+        return {i: frozenset(text.split(";")) for i, text in enumerate(column) if text}
 
     @cached_property
     def _codes(self) -> dict[tuple[str, str], list[int]]:

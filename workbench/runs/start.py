@@ -104,7 +104,7 @@ def _require_ours(path: Path, overwrite: bool) -> None:
 def _require_same(config: JobConfig, inputs: dict[str, str] | None) -> None:
     """Refuse a run of other settings, or made from other inputs."""
     path = config.out
-    if not (path / "config.yaml").is_file() or config.extends:
+    if not (path / "config.yaml").is_file() or config.extends or _wrote_nothing(path):
         return
     old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
     changed = [line for line in differing(old, new) if not line.startswith("out: ")]
@@ -120,6 +120,17 @@ def _require_same(config: JobConfig, inputs: dict[str, str] | None) -> None:
             cause=f"changed since: {', '.join(moved)}",
             remedy="choose another --out, or add --overwrite to make it again from what is there now",
         )
+
+
+def _wrote_nothing(path: Path) -> bool:
+    """Whether a run at ``path`` failed before it wrote anything: then there is nothing to keep a place for."""
+    own = {"config.yaml", "provenance.json", "status.json", LOCK}
+    if not (path / "status.json").is_file() or Run(path).status.get("state") != "failed":
+        return False
+    return all(
+        item.name in own or item.name.startswith(PARTIAL) or (item.is_dir() and not any(item.iterdir()))
+        for item in path.iterdir()
+    )
 
 
 def _changed_inputs(path: Path, inputs: dict[str, str] | None) -> list[str]:

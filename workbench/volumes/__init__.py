@@ -1,8 +1,18 @@
 """A scan on disk ↔ an array with an affine."""
 
-from workbench.volumes.read import read_grid, read_volume
+from workbench.volumes.read import read_grid, read_remarks, read_volume
 from workbench.volumes.resample import canonical, resample, spaced_grid
 from workbench.volumes.volume import Grid, Volume
 from workbench.volumes.write import write_volume
 
-__all__ = ["Grid", "Volume", "canonical", "read_grid", "read_volume", "resample", "spaced_grid", "write_volume"]
+__all__ = [
+    "Grid",
+    "Volume",
+    "canonical",
+    "read_grid",
+    "read_remarks",
+    "read_volume",
+    "resample",
+    "spaced_grid",
+    "write_volume",
+]

@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from workbench.errors import ScanError
+from workbench.volumes.forms import affine_of
 from workbench.volumes.volume import Grid
 
 MAX_AXIS = 1024  # voxels along one axis; a 0.2 mm head is about 1000
@@ -33,6 +34,10 @@ class Header:
     """Byte of the unpacked file at which the voxels begin."""
     slope: float
     inter: float
+    remarks: tuple[str, ...] = ()
+    """On how the affine was come by; see ``forms.affine_of``."""
+    footer: bool = False
+    """Whether more may follow the voxels."""
 
     @property
     def bytes_needed(self) -> int:
@@ -40,19 +45,29 @@ class Header:
         return self.offset + math.prod(self.grid.shape) * self.dtype.itemsize
 
 
-def parse_header(name: object, start: bytes, *, max_voxels: int = MAX_VOXELS) -> Header:
+def parse_header(name: object, start: bytes, *, max_voxels: int = MAX_VOXELS, pair: bool = False) -> Header:
     """Judge a file by its first bytes.
 
     Args:
         name: What the file is called in an error.
         start: Its first ``START`` bytes, unpacked; fewer if it has no more.
         max_voxels: Refuse a scan with more.
+        pair: They are those of the ``.hdr`` of a pair, whose voxels lie in a file of their own (``.img``).
 
     Raises:
         ScanError: not NIfTI, not 3D, too large, voxels that begin too far in, or no usable affine.
     """
-    header = _header(name, start)
+    header = _header(name, start, pair)
     shape, dtype = tuple(int(n) for n in header.get_data_shape()), header.get_data_dtype()
+    x, y, z = checked_shape(name, shape, dtype, max_voxels)
+    offset = _offset(name, header, pair)
+    slope, inter = _scaling(name, header)
+    affine, remarks = affine_of(name, header)
+    return Header(Grid((x, y, z), affine), shape, dtype, offset, slope, inter, remarks=tuple(remarks))
+
+
+def checked_shape(name: object, shape: tuple[int, ...], dtype: np.dtype, max_voxels: int) -> tuple[int, int, int]:
+    """The first three axes, if they are those of a scan that may be read."""
     if len(shape) > 3 and any(n != 1 for n in shape[3:]):
         raise ScanError(
             f"{name}: not a 3D scan",
@@ -74,20 +89,24 @@ def parse_header(name: object, start: bytes, *, max_voxels: int = MAX_VOXELS) ->
             cause=f"the header says {(x, y, z)}; the limit is {MAX_AXIS} per axis and {max_voxels} voxels",
             remedy="resample it, or check the header",
         )
-    offset = _offset(name, header)
-    slope, inter = _scaling(name, header)
-    return Header(Grid((x, y, z), _affine(name, header)), shape, dtype, offset, slope, inter)
+    return x, y, z
 
 
-def _header(name: object, start: bytes) -> nib.Nifti1Header:
+def _header(name: object, start: bytes, pair: bool) -> nib.Nifti1Header:
     sizes = {int.from_bytes(start[:4], order, signed=True) for order in ("little", "big")}
-    kind = nib.Nifti2Header if 540 in sizes else nib.Nifti1Header
+    kind: type[nib.Nifti1Header]
+    if pair:
+        kind = nib.nifti2.Nifti2PairHeader if 540 in sizes else nib.nifti1.Nifti1PairHeader
+    else:
+        kind = nib.Nifti2Header if 540 in sizes else nib.Nifti1Header
     length = kind.template_dtype.itemsize
     try:
         if not sizes & {348, 540}:
             raise ValueError("its first four bytes are not the length of a NIfTI header")
         if len(start) < length:
             raise ValueError(f"it ends within the header, after {len(start)} bytes")
+        if pair and not start[344:348].startswith((b"ni1", b"n+1")) and not start[4:8].startswith(b"ni2"):
+            raise ValueError("it is Analyze 7.5, which does not say which side is left")
         return kind(start[:length])
     except Exception as error:  # nibabel raises many kinds; all of them mean "not readable as an image"
         raise ScanError(
@@ -97,8 +116,8 @@ def _header(name: object, start: bytes) -> nib.Nifti1Header:
         ) from error
 
 
-def _offset(name: object, header: nib.Nifti1Header) -> int:
-    offset, least = float(header["vox_offset"]), header.template_dtype.itemsize + 4
+def _offset(name: object, header: nib.Nifti1Header, pair: bool) -> int:
+    offset, least = float(header["vox_offset"]), 0 if pair else header.template_dtype.itemsize + 4
     if not least <= offset <= MAX_OFFSET:  # NaN too
         raise ScanError(
             f"{name}: the header does not fit the file",
@@ -116,36 +135,3 @@ def _scaling(name: object, header: nib.Nifti1Header) -> tuple[float, float]:
             f"{name}: the header does not fit the file", cause=str(error), remedy="copy or convert it again"
         ) from error
     return 1.0 if slope is None else slope, 0.0 if inter is None else inter
-
-
-def _affine(name: object, header: nib.Nifti1Header) -> np.ndarray:
-    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        raise ScanError(
-            f"{name}: the affine is missing",
-            cause="sform_code and qform_code are both 0, so left and right are not known",
-            remedy="set the affine from the source of the scan",
-        )
-    try:
-        affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-    except Exception as error:  # a quaternion that is none
-        raise ScanError(
-            f"{name}: the affine cannot be read",
-            cause=str(error).splitlines()[0][:200],
-            remedy="set the affine from the source of the scan",
-        ) from error
-    with np.errstate(all="ignore"):
-        determinant = np.linalg.det(affine[:3, :3]) if np.isfinite(affine).all() else 0.0
-    if not np.isfinite(determinant) or abs(determinant) < 1e-6:
-        raise ScanError(
-            f"{name}: the affine is singular",
-            cause=f"its determinant is {determinant:g}",
-            remedy="set the affine from the source of the scan",
-        )
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if not all(0.05 <= s <= 20 for s in spacing):
-        raise ScanError(
-            f"{name}: the voxel size is not plausible",
-            remedy="check the header's units (mm)",
-            cause=f"{' x '.join(f'{s:.3g}' for s in spacing)} mm",
-        )
-    return affine

@@ -14,6 +14,7 @@ from nibabel.arrayproxy import ArrayProxy
 
 from workbench.errors import ScanError
 from workbench.volumes.header import START, Header, parse_header
+from workbench.volumes.mgh import parse_mgh
 from workbench.volumes.volume import Grid, Volume
 
 SLAB = 4 * 1024**2  # bytes of voxels taken at a time, so that a scan costs no more than its array
@@ -28,11 +29,16 @@ def read_grid(path: str | Path) -> Grid:
     return _read_header(Path(path)).grid
 
 
+def read_remarks(path: str | Path) -> tuple[str, ...]:
+    """What is worth saying of where a scan's header puts it: units that were converted, forms that are apart."""
+    return _read_header(Path(path)).remarks
+
+
 def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
     """Read one 3D scan.
 
     Args:
-        path: A ``.nii`` or ``.nii.gz`` file.
+        path: A ``.nii``, ``.nii.gz``, ``.mgz`` or ``.mgh`` file, or the ``.img`` of a NIfTI pair.
         labels: Read as integer labels (int32) in place of intensities (float32). An image must hold at least
             two values and be finite; a label map may be empty but must hold whole numbers.
 
@@ -61,7 +67,7 @@ def read_stream(name: object, stream: BinaryIO, header: Header, *, labels: bool 
         for place, values in _slabs(name, stream, header, np.float64 if labels else np.float32):
             bad += int(values.size - np.isfinite(values).sum())
             data[..., place] = _whole(name, values) if labels and not bad else 0 if labels else values
-        if stream.read(1):
+        if not header.footer and stream.read(1):
             raise _mismatch(name, header, "more")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _truncated(name, error) from error
@@ -133,12 +139,15 @@ def _read_header(path: Path) -> Header:
     size = path.stat().st_size
     if size == 0:
         raise ScanError(f"{path}: the file is empty", cause="0 bytes", remedy="copy or convert it again")
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
+    name = path.name.lower()
+    if not name.endswith((".nii", ".nii.gz", ".mgz", ".mgh", ".img")):
         raise ScanError(
             f"{path}: not a NIfTI file",
-            cause="its name ends in neither .nii nor .nii.gz",
+            cause="its name ends in none of .nii, .nii.gz, .img (with .hdr), .mgz, .mgh",
             remedy="convert it to .nii.gz, for example with mri_convert or dcm2niix",
         )
+    if name.endswith(".img"):
+        return _read_pair(path, size)
     try:
         with _unpacked(path) as stream:
             start = stream.read(START)
@@ -152,14 +161,32 @@ def _read_header(path: Path) -> Header:
         raise ScanError(
             f"{path}: not readable as NIfTI", cause="it is a gzip file", remedy="let its name end in .nii.gz"
         )
+    if name.endswith((".mgz", ".mgh")):
+        return parse_mgh(path, start)
     header = parse_header(path, start)
     if not _compressed(path) and size != header.bytes_needed:  # a compressed one is caught while it is read
         raise _mismatch(path, header, str(size))
     return header
 
 
+def _read_pair(path: Path, size: int) -> Header:
+    """Of a pair ``.img`` and ``.hdr``: what the second says of the voxels in the first."""
+    beside = next((p for p in (path.with_suffix(".hdr"), path.with_suffix(".HDR")) if p.is_file()), None)
+    if beside is None:
+        raise ScanError(
+            f"{path}: half of a pair",
+            cause="its .hdr is not beside it",
+            remedy="copy both files, or convert to .nii.gz",
+        )
+    with open(beside, "rb") as stream:
+        header = parse_header(path, stream.read(START), pair=True)
+    if size != header.bytes_needed:
+        raise _mismatch(path, header, str(size))
+    return header
+
+
 def _compressed(path: Path) -> bool:
-    return path.name.lower().endswith(".gz")
+    return path.name.lower().endswith((".gz", ".mgz"))
 
 
 def _unpacked(path: Path) -> BinaryIO:

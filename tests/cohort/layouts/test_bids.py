@@ -69,7 +69,8 @@ def test_both_endings_and_further_entities(tmp_path: Path) -> None:
         ("sub-1_T1w.nii", ""),
         ("sub-2_T1w.nii.gz", ""),
     ]
-    assert [Path(row["path"]).name for row in source.set_aside] == ["sub-2_T1w.nii"]
+    aside = {Path(row["path"]).name: row["cause"] for row in source.set_aside}
+    assert sorted(aside) == ["sub-2_T1w.nii", "sub-3", "sub-4"] and "only T2w (1)" in aside["sub-3"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_people_without_scans_and_scans_without_a_row_are_tolerated(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("table", "note"),
-    [("", "empty"), ("participant_id sex\nsub-1 F\n", "separated by tabs"), ("id\tsex\nsub-1\tF\n", "participant_id")],
+    [("", "empty"), ("participant_id sex\nsub-1 F\n", "separated by tabs"), ("id\tsex\n17\tF\n", "participant_id")],
 )
 def test_a_table_that_is_no_table_is_noted_and_the_scans_stay(tmp_path: Path, table: str, note: str) -> None:
     source = people(tmp_path, table)

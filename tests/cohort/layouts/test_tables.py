@@ -92,8 +92,9 @@ def test_a_table_with_every_column(tmp_path: Path) -> None:
     )
     assert (second.path, second.seg_path, second.session) == (Path("/abs/b.nii.gz"), None, "late")
     assert first.participant_id == second.participant_id == "p1"
-    assert first.values == {"site": "A", "scanner": "Siemens, 3T", "sex": "F", "age": 70.0, "diagnosis": "AD"}
-    assert second.values["site"] == "scans" and source.labels == [(1, "Hippocampus_L")] and not source.notes
+    assert first.values == {"site": "A", "scanner": "Siemens 3T", "sex": "F", "age": 70.0, "diagnosis": "AD"}
+    assert second.values["site"] is None and source.labels == [(1, "Hippocampus_L")]
+    assert source.notes == ["scans: the site of 1 of 2 scans is not known: they are left out of measures by site"]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_a_source_twice_or_absent_is_told(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(WorkbenchError, match="not a source"):
         gather([tmp_path / "notes.txt"])
-    with pytest.raises(ConfigError, match="there are: manual"):
+    with pytest.raises(ConfigError, match="there are: d, manual"):
         gather([root], Options(segmentations="freesurfer"))
 
 

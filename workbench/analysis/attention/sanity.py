@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from workbench.columns import at_known_site
 from workbench.stats import bootstrap_interval
 
 OUTLIER = 5.0  # robust standard deviations; a token beyond is an outlier (artefacts: arXiv 2309.16588)
@@ -111,7 +112,7 @@ def outside_summary(shares: pd.DataFrame, index: pd.DataFrame, seed: int) -> pd.
     return pd.DataFrame(
         [
             {"site": site, **row}
-            for site, group in [("all", table), *table.groupby("site")]
+            for site, group in [("all", table), *table[at_known_site(table)].groupby("site")]
             for row in _over_people(group, ("outside_brain",), seed)
         ]
     )

@@ -11,6 +11,7 @@ from workbench.analysis.config import ShiftConfig
 from workbench.analysis.embed.vectors import open_embed
 from workbench.analysis.shift import measures, spaces
 from workbench.analysis.shift.task import task_by_distance, task_by_person, task_by_site, tested_people
+from workbench.columns import at_known_site
 from workbench.engine.streams import Purpose, stream
 from workbench.extras import require
 from workbench.runs import Run, digest_file, finished, start_run
@@ -53,6 +54,8 @@ def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
         tables: dict[str, list[dict[str, Any]]] = {"shift": [], "mixing": [], "predictions": []}
         pairs: list[pd.DataFrame] = []
         notes = [f"site {s} is left out: {n} people" for s, n in units.left_out.items()]
+        if unknown := scans.loc[~at_known_site(scans, config.site), "participant"].nunique():
+            notes.append(f"{unknown} people are left out: their {config.site} is not known")
         for name, some, fit in chosen_spaces(units, config, notes):
             try:
                 pairs.append(compare(name, some, fit, config, tables).assign(space=name))

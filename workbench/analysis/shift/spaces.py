@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from workbench.columns import at_known_site
 from workbench.errors import WorkbenchError
 
 Fold = tuple[np.ndarray, np.ndarray]  # rows to fit on, rows held out
@@ -58,7 +59,7 @@ def make_units(
             cause=f"they have: {', '.join(map(str, scans.columns))}"[:300],
             remedy="choose another --site",
         )
-    known = scans[site].notna() & (scans[site].astype(str) != "")
+    known = at_known_site(scans, site)
     table = scans[known].assign(site=scans[site].astype(str), row=np.flatnonzero(known))
     have = [c for c in covariates if c in table]
     groups = table.groupby(["participant", "site"], sort=True)

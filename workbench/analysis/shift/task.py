@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 
 from workbench.analysis.config import ShiftConfig
 from workbench.analysis.shift.measures import energy_distance
+from workbench.columns import UNKNOWN, at_known_site
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
 from workbench.stats import bootstrap_interval
@@ -53,7 +54,8 @@ def tested_people(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: S
             cause=f"{known} of {len(trained)} are",
             remedy="embed the store it was trained on",
         )
-    site_of = dict(zip(scans["scan_id"], scans[config.site].astype(str), strict=True))
+    places = scans[config.site].astype(object).where(at_known_site(scans, config.site), UNKNOWN).astype(str)
+    site_of = dict(zip(scans["scan_id"], places, strict=True))
     rows = scores[scores["split"] == "test"].assign(place=lambda t: t["scan_id"].map(site_of)).dropna(subset=["place"])
     if task.job == "classify":
         rows = rows.assign(positive=(rows["truth"] == task.provenance["positive"]).to_numpy())
@@ -64,7 +66,7 @@ def task_by_site(tested: Tested, seed: int) -> pd.DataFrame:
     """One row a site with test people: score (mean Dice of a person's structures, or AUROC) with a 95 % interval over
     people, and the energy distance between the site's test people and the training people in the embedding."""
     rows = []
-    for site, group in tested.rows.groupby("place"):
+    for site, group in tested.rows[at_known_site(tested.rows, "place")].groupby("place"):
         if tested.kind == "dice":
             people = group.groupby("participant")["dice"].mean().dropna().to_frame()
             value, (low, high) = (
@@ -105,7 +107,7 @@ def task_by_distance(people: pd.DataFrame, seed: int) -> pd.DataFrame:
     ``all``) and within each site of at least ``FEWEST``: with few sites, the fall from site to site cannot be told from
     whatever else the sites differ in, but people of one site are near and far too."""
     rows = []
-    for site, group in [("all", people), *people.groupby("site")]:
+    for site, group in [("all", people), *people[at_known_site(people)].groupby("site")]:
         if len(group) >= FEWEST:
             found = bootstrap_interval(
                 group[["distance", "score"]].to_numpy(), statistic=_spearman, seed=seed, draws=DRAWS

@@ -11,6 +11,7 @@ import pandas as pd
 from workbench.analysis.config import TokensConfig
 from workbench.analysis.tokens.scene import Scene, TokenSet, disturbed, scene_of, token_set
 from workbench.analysis.tokens.token_grid import BRAIN
+from workbench.columns import at_known_site
 from workbench.engine.streams import Purpose, stream
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
@@ -53,7 +54,7 @@ class Checker:
         rng = stream(config.seed, Purpose.LOOKS, 2)
         chosen: list[str] = []
         table = index[index["scan_id"].isin(scans)].drop_duplicates("participant")
-        for _, rows in table.groupby("site"):
+        for _, rows in table[at_known_site(table)].groupby("site"):  # an unknown site is no place to start from
             take = rng.choice(len(rows), min(config.sources_per_site, len(rows)), replace=False)
             chosen += sorted(rows["scan_id"].iloc[np.sort(take)])
         wanted: list[Wanted] = []

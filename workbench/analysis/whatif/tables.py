@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from workbench.columns import at_known_site
 from workbench.errors import WorkbenchError
 from workbench.stats import bootstrap_interval
 
@@ -23,6 +24,8 @@ MEASURES = (
 def spread_within_sites(scans: pd.DataFrame, vectors: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
     """Each feature's standard deviation over scans, and the unit of distance: the root mean square distance of a person
     from the mean of the site, features standardised."""
+    known = at_known_site(scans).to_numpy()
+    scans, vectors = scans[known].reset_index(drop=True), vectors[known]
     deviation = vectors.std(axis=0)
     scale = np.where(deviation > 1e-9, deviation, np.inf)  # what never varies has no unit
     frame = pd.DataFrame(vectors / scale).groupby([scans["site"].astype(str), scans["participant"]]).mean()

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
 
-from workbench.cohort.layouts.derivatives import brain_masks, segmentations
+from workbench.cohort.headers import NAMES, find
+from workbench.cohort.layouts.bids_names import SUFFIX, find_scans
+from workbench.cohort.layouts.bids_tables import fill_values
+from workbench.cohort.layouts.derivatives import COPIES, OWN_SPACE, attach_derivatives
 from workbench.cohort.layouts.layout import Layout, Options
-from workbench.cohort.source import (
-    IMAGE_ENDINGS,
-    Candidate,
-    Source,
-    absolute,
-    entities_of,
-    is_simulated,
-    read_json,
-    read_rows,
-    stem_of,
-)
+from workbench.cohort.layouts.sidecars import Sidecars
+from workbench.cohort.match import few
+from workbench.cohort.scanner import scanner_of
+from workbench.cohort.source import Candidate, Source, absolute, entities_of, is_simulated, stem_of
 from workbench.errors import WorkbenchError
-
-PATTERNS = ("sub-*/anat/sub-*_T1w.nii*", "sub-*/ses-*/anat/sub-*_T1w.nii*")
 
 
 def read_bids(root: Path, dataset: str, options: Options | None = None) -> Source:
     """List the T1w scans below ``root``, with or without a session level; nothing is opened but small text files.
 
     ``participants.tsv`` and ``sub-*_sessions.tsv`` give the columns (a session's own value wins), the scan's
-    ``.json`` the scanner where the tables are silent, ``derivatives/*`` segmentations and brain masks.
+    ``.json`` the scanner where the tables are silent, ``derivatives/*`` (and ``root``, if it is a derivative itself)
+    segmentations and brain masks. Of copies of a scan in several spaces the one in its own is taken.
 
     Args:
         root: The folder that holds ``sub-*``.
@@ -37,45 +32,28 @@ def read_bids(root: Path, dataset: str, options: Options | None = None) -> Sourc
     Raises:
         WorkbenchError: there is no T1w at all.
     """
-    source = Source(dataset)
-    found = sorted(path for pattern in PATTERNS for path in root.glob(pattern) if path.name.endswith(IMAGE_ENDINGS))
+    source = Source(dataset, root=root)
+    found = find_scans(root, source)
     if not found:
+        near = [f"{Path(row['path']).relative_to(root)}: {row['cause']}" for row in source.set_aside]
         raise WorkbenchError(
             f"{root}: no T1w scan found",
             remedy="name the files as BIDS does, or list them in a CSV",
-            cause="looked for sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]",
+            cause="looked for sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]" + (f"; there are {few(near, 3)}" if near else ""),
         )
-    people = _participants(root, source)
     simulated = is_simulated(root)
-    taken: set[str] = set()
-    for path in sorted(found, key=lambda path: (str(path.parent), not path.name.endswith(".gz"), path.name)):
-        candidate = _candidate(path, root, source, people, simulated)
-        if candidate is None:
-            continue
-        if (stem := str(path.parent / stem_of(path))) in taken:
-            source.refuse(
-                path,
-                "the same scan is there as .nii.gz, which is used",
-                "remove one of the two",
-                participant_id=candidate.participant_id,
-            )
-            continue
-        taken.add(stem)
-        source.candidates.append(candidate)
-    scanned = {candidate.participant_id for candidate in source.candidates}
-    if without := sorted(set(people) - scanned):
-        source.note(f"{len(without)} of {len(people)} people in participants.tsv have no T1w scan: {_few(without)}")
-    if people and (unknown := sorted(scanned - set(people))):
-        source.note(f"{len(unknown)} people are not in participants.tsv: {_few(unknown)}")
-    segmentations(root, source, options.segmentations if options else None)
-    brain_masks(root, source)
-    source.described = read_json(root / "participants.json")
+    candidates = [c for path in found if (c := _candidate(path, root, source, simulated)) is not None]
+    source.candidates = _own_space(_once(candidates, source), source)
+    fill_values(root, source)
+    sidecars = Sidecars(root, SUFFIX)
+    for candidate in source.candidates:
+        if not find(candidate.values, NAMES["scanner"]) and (scanner := scanner_of(sidecars.of(candidate.path))):
+            candidate.values["scanner"] = scanner
+    attach_derivatives(root, source, options.segmentations if options else None)
     return source
 
 
-def _candidate(
-    path: Path, root: Path, source: Source, people: dict[str, dict[str, Any]], simulated: bool
-) -> Candidate | None:
+def _candidate(path: Path, root: Path, source: Source, simulated: bool) -> Candidate | None:
     entities, folders = entities_of(path), path.relative_to(root).parts
     person = folders[0]
     session = folders[1] if folders[1].startswith("ses-") else ""
@@ -87,70 +65,66 @@ def _candidate(
             path, f"the name says {says}, its folder {lies}", "rename the file or move it", participant_id=person
         )
         return None
-    values = {**people.get(person, {}), **_session_values(root / person, session, source)}
-    if not any(name.lower().startswith("scanner") for name in values):
-        values |= _scanner(path)
     return Candidate(
         source.dataset,
         person,
         absolute(path),
         session=session,
         entities="_".join(f"{key}-{value}" for key, value in entities.items()),
-        values=values,
         simulated=simulated,
     )
 
 
-def _participants(root: Path, source: Source) -> dict[str, dict[str, Any]]:
-    """``participants.tsv`` by participant id; what is wrong with it is noted, for scans are of use without it."""
-    path = root / "participants.tsv"
-    if not path.is_file():
-        source.note("there is no participants.tsv, so sex, age and site are not known")
-        return {}
-    people: dict[str, dict[str, Any]] = {}
-    try:
-        rows = read_rows(path)
-    except WorkbenchError as error:
-        source.note(f"participants.tsv is not used: {error.cause}")
-        return {}
-    for row in rows:
-        name = row.pop("participant_id", "")
-        if not name:
+def _once(candidates: list[Candidate], source: Source) -> list[Candidate]:
+    """Each scan once, where it is there as .nii.gz and .nii, say."""
+    taken: dict[str, Path] = {}
+    kept = []
+    order = sorted(candidates, key=lambda c: (str(c.path.parent), not c.path.name.endswith(".gz"), c.path.name))
+    for candidate in order:
+        path = candidate.path
+        if other := taken.get(stem := str(path.parent / stem_of(path))):
+            source.refuse(
+                path,
+                f"the same scan is there as {other.name[len(stem_of(other)) :]}, which is used",
+                "remove one of the two",
+                participant_id=candidate.participant_id,
+            )
             continue
-        name = name if name.startswith("sub-") else f"sub-{name}"
-        if name in people and people[name] != row:
-            source.note(f"{name} stands in participants.tsv more than once; the first row is used")
-        people.setdefault(name, row)
-    if rows and not people:
-        source.note("participants.tsv is not used: it has no column participant_id (is it separated by tabs?)")
-    return people
+        taken[stem] = path
+        kept.append(candidate)
+    return kept
 
 
-def _session_values(folder: Path, session: str, source: Source) -> dict[str, Any]:
-    """Columns of this session in ``sub-*_sessions.tsv``: in a longitudinal study, age and diagnosis stand there."""
-    path = folder / f"{folder.name}_sessions.tsv"
-    if not session or not path.is_file():
-        return {}
-    try:
-        rows = read_rows(path)
-    except WorkbenchError as error:
-        source.note(f"{path.name} is not used: {error.cause}")
-        return {}
-    mine = [row for row in rows if f"ses-{row.pop('session_id', '').removeprefix('ses-')}" == session]
-    return mine[0] if mine else {}
+def _own_space(candidates: list[Candidate], source: Source) -> list[Candidate]:
+    """Of copies of one scan (``space-``, ``res-``, ``desc-``) the one in the scan's own space; the others are said."""
+    copies: dict[tuple[str, str, frozenset[str]], list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        own = frozenset(e for e in candidate.entities.split("_") if e.split("-")[0] not in COPIES)
+        copies[candidate.participant_id, candidate.session, own].append(candidate)
+    kept = {id(min(group, key=_distance)) for group in copies.values()}
+    if dropped := [c for c in candidates if id(c) not in kept]:
+        kinds = Counter("_".join(e for e in c.entities.split("_") if e.split("-")[0] in COPIES) for c in dropped)
+        told = few([f"{kind or 'without space- or desc-'} ({n})" for kind, n in kinds.most_common()])
+        source.unused(f"{len(dropped)} further copies of scans are not taken, a scan counts once: {told}")
+    elsewhere = [c for c in candidates if id(c) in kept and _distance(c)[0]]
+    if elsewhere:
+        spaces = sorted({entities_of(c.path).get("space", "") for c in elsewhere})
+        source.guess(
+            f"{len(elsewhere)} scans are there only in another space ({few(spaces)}) and are taken as they are there"
+        )
+    return [c for c in candidates if id(c) in kept]
 
 
-def _scanner(path: Path) -> dict[str, str]:
-    """Maker, model and field strength from the scan's JSON sidecar, as one text."""
-    sidecar = read_json(path.with_name(f"{stem_of(path)}.json"))
-    parts = [str(sidecar[key]) for key in ("Manufacturer", "ManufacturersModelName") if sidecar.get(key)]
-    if isinstance(strength := sidecar.get("MagneticFieldStrength"), int | float):
-        parts.append(f"{strength:g}T")
-    return {"scanner": " ".join(parts)} if parts else {}
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+def _distance(candidate: Candidate) -> tuple[bool, bool, bool, int, str]:
+    """How far a copy is from the scan as it was taken."""
+    entities = entities_of(candidate.path)
+    return (
+        entities.get("space", "").casefold() not in OWN_SPACE,
+        "res" in entities or "den" in entities,
+        entities.get("desc", "") not in ("", "preproc"),
+        len(entities),
+        candidate.path.name,
+    )
 
 
 def _recognises(path: Path) -> bool:

@@ -100,7 +100,7 @@ def _same_people(given: list[str], source: Source) -> dict[str, str]:
     alike = [names for names in spellings.values() if len(names) > 1]
     if alike:
         shown = ", ".join(" and ".join(map(repr, names)) for names in alike[:5]) + (", …" if len(alike) > 5 else "")
-        source.note(f"ids that differ only in zeros, '.0' or case are taken for one person ({len(alike)}): {shown}")
+        source.guess(f"ids that differ only in zeros, '.0' or case are taken for one person ({len(alike)}): {shown}")
     return {name: names[0] for names in alike for name in names}
 
 

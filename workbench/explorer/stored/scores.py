@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from workbench.columns import UNKNOWN
 from workbench.explorer.stored.catalog import Catalog
 from workbench.stats import Interval, bootstrap_interval, paired_people
 
@@ -88,7 +89,7 @@ def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
     Columns: site, value, low, high (95 % bootstrap over people, see ``workbench.stats``), n (people).
     """
     rows = []
-    for site in ["all sites", *sorted(table["site"].unique())]:
+    for site in ["all sites", *sorted(set(table["site"]) - {UNKNOWN})]:
         part = table if site == "all sites" else table[table["site"] == site]
         found = _difference(part, first, other)
         rows.append({"site": site, "value": found.estimate, "low": found.low, "high": found.high, "n": found.n})

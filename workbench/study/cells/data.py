@@ -9,6 +9,7 @@ import pandas as pd
 
 from workbench.cohort.config import CohortConfig
 from workbench.cohort.splits import save_split, split_fingerprint
+from workbench.columns import at_known_site
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.store import Store, open_store
@@ -39,7 +40,7 @@ class Data:
         return open_store(self.path)
 
     def usable_sites(self, usable: pd.Series, index: pd.DataFrame) -> list[str]:
-        return sorted(set(index.loc[usable, "site"]) - set(self.settings.pretrain_sites))
+        return sorted(set(index.loc[usable & at_known_site(index), "site"]) - set(self.settings.pretrain_sites))
 
 
 def plan_data(name: str, settings: DataSettings, root: Path, workers: int) -> Data:

@@ -1,0 +1,130 @@
+"""Which files of a BIDS folder are its scans, and why the others that look like scans are none."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from workbench.cohort.match import few
+from workbench.cohort.source import IMAGE_ENDINGS, Source, entities_of, stem_of
+
+SUFFIX = "T1w"
+OTHER_MODALITIES = {
+    "func", "dwi", "fmap", "perf", "meg", "eeg", "ieeg", "pet", "beh", "micr", "motion", "nirs", "mrs",
+    "figures", "log", "xfm",
+}  # fmt: skip
+NO_PEOPLE = {"derivatives", "sourcedata", "code", "stimuli", "phenotype", "logs", "rawdata", "figures", "tpl"}
+FURTHER_ENDINGS = (".mnc", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".nii.bz2", ".nii.xz", ".nii.zst")
+DEPTH = 6
+
+
+def images_below(folder: Path, depth: int = DEPTH, *, anatomical: bool = True) -> Iterator[Path]:
+    """Image files below a person's folder by name; hidden files and (if ``anatomical``) other modalities left out."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if depth > 0 and not (anatomical and entry.name in OTHER_MODALITIES):
+                yield from images_below(Path(entry.path), depth - 1, anatomical=anatomical)
+        elif entry.name.lower().endswith((*IMAGE_ENDINGS, *FURTHER_ENDINGS)):
+            yield Path(entry.path)
+
+
+def find_scans(root: Path, source: Source) -> list[Path]:
+    """The T1w scans below ``root``; of each person without one it is said why, and so of files that nearly are one."""
+    found: list[Path] = []
+    for folder in sorted(path for path in root.glob("sub-*") if path.is_dir()):
+        others: Counter[str] = Counter()
+        near: list[tuple[Path, str, str]] = []
+        mine: list[Path] = []
+        for path in images_below(folder):
+            if (problem := why_not(path, root)) is None:
+                mine.append(path)
+            elif problem[0]:
+                near.append((path, *problem))
+            else:
+                others[_suffix(path)] += 1
+        found += mine
+        for path, cause, remedy in near:
+            source.refuse(path, cause, remedy, participant_id=folder.name)
+        if not mine and not near:
+            there = f"it has only {few([f'{name} ({n})' for name, n in others.most_common()])}" if others else ""
+            source.refuse(
+                folder,
+                f"no {SUFFIX} scan{': ' + there if there else ' in this folder'}",
+                f"add {folder.name}/[ses-*/]anat/{folder.name}_{SUFFIX}.nii.gz, or leave it so",
+                participant_id=folder.name,
+                kind="person",
+            )
+    _misplaced(root, source)
+    return found
+
+
+def why_not(path: Path, root: Path) -> tuple[str, str] | None:
+    """None for a T1w scan with a BIDS name in its place; else cause and remedy, which are empty for another kind of
+    image (T2w, a mask)."""
+    stem, folders = stem_of(path), path.relative_to(root).parts[:-1]
+    suffix, person = _suffix(path), folders[0]
+    if suffix == SUFFIX and path.name.lower().endswith(IMAGE_ENDINGS):
+        if not path.name.startswith("sub-"):
+            return "its name does not begin with sub-", f"rename it to {person}_{SUFFIX}.nii.gz"
+        if folders[-1] != "anat":
+            where = "/".join(folders[1:]) or "the person's own folder"
+            return f"it lies in {where}, not in anat", f"move it to {person}/[ses-*/]anat"
+        if len(folders) > 3 or (len(folders) == 3 and not folders[1].startswith("ses-")):
+            return f"it lies too deep: {'/'.join(folders)}", f"move it to {person}/[ses-*/]anat"
+        return None
+    if suffix == SUFFIX:
+        ending = "".join(path.suffixes[-2:])
+        return f"files ending in {ending} are not read", "convert it to .nii.gz, for example with mri_convert"
+    if suffix == "UNIT1":
+        return (
+            "it is an MP2RAGE image (UNIT1), not a T1w",
+            f"if it is to be taken as one: link or copy it as {stem[: -len('UNIT1')]}{SUFFIX}.nii.gz",
+        )
+    if path.name.lower().endswith(IMAGE_ENDINGS) and not path.name.endswith(IMAGE_ENDINGS):
+        return "its ending is in capitals", "rename it to end in .nii.gz or .nii"
+    if re.search(rf"{SUFFIX}\.(nii|gz)", stem, re.IGNORECASE):
+        return "its name ends twice", f"rename it to {stem.split('.')[0]}.nii.gz"
+    if suffix.lower() == SUFFIX.lower():
+        return f"BIDS writes {SUFFIX}, its name has {suffix}", f"rename it to {stem[: -len(suffix)]}{SUFFIX}.nii.gz"
+    if SUFFIX in stem.split("_") and not any(word in stem for word in ("mask", "seg", "label", "probseg")):
+        extra = stem.split(f"_{SUFFIX}_", 1)[1]
+        tag = re.sub(r"[^A-Za-z0-9]", "", extra)
+        return (
+            f"its name goes on after {SUFFIX}: {extra}",
+            f"rename it to {stem.split(f'_{SUFFIX}_')[0]}_rec-{tag}_{SUFFIX}.nii.gz",
+        )
+    if folders[-1:] != ("anat",) and len(folders) > 3:
+        return "", ""
+    if re.fullmatch(r"(?i)(t1|mprage|mp-?rage|spgr|t1-?weighted|t1mprage|anat|anatomy|brain)", suffix):
+        return f"its name does not say {SUFFIX} but {suffix}", f"rename it to {person}_[ses-*_]{SUFFIX}.nii.gz"
+    return "", ""
+
+
+def _misplaced(root: Path, source: Source) -> None:
+    """T1w scans whose person's folder is not called ``sub-…``, or that lie in none."""
+    for path in sorted(root.iterdir()):
+        if path.name in NO_PEOPLE or path.name.startswith(".") or (path.name.startswith("sub-") and path.is_dir()):
+            continue
+        if path.is_dir():
+            for scan in [
+                p for fits in ("anat/*", "ses-*/anat/*", "*") for p in sorted(path.glob(f"{fits}_{SUFFIX}.nii*"))
+            ]:
+                person = entities_of(scan).get("sub", path.name)
+                source.refuse(
+                    scan, f"its folder is called {path.name}, not sub-{person}", f"rename the folder to sub-{person}"
+                )
+        elif path.name.endswith(tuple(f"_{SUFFIX}{end}" for end in IMAGE_ENDINGS)):
+            source.refuse(path, "it lies in no person's folder", "move it to sub-*/anat")
+
+
+def _suffix(path: Path) -> str:
+    return stem_of(path).rsplit("_", 1)[-1]

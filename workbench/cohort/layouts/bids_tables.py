@@ -1,0 +1,226 @@
+"""The tables of a BIDS folder (participants.tsv, sub-*_sessions.tsv) and its scans: whose row is whose."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from workbench.cohort.headers import NAMES, PERSON, SESSION, find
+from workbench.cohort.match import alike, few, matched, plain_id, plain_session, session_number
+from workbench.cohort.source import Candidate, Source, read_json, read_table
+from workbench.errors import WorkbenchError
+
+Row = dict[str, str]
+
+
+def fill_values(root: Path, source: Source) -> None:
+    """Set ``values`` of the candidates from the tables below ``root``: a session's own row before its person's.
+
+    Ids and sessions that are written in another way are matched where only one can be meant, and that is said.
+    """
+    people: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in source.candidates:
+        people[candidate.participant_id].append(candidate)
+    if same := alike(people):
+        source.guess(f"ids that differ only in zeros or case count as different people: {_pairs(same)}")
+    rows, session_column = _participants(root, source, list(people))
+    told = _Told()
+    for person, candidates in people.items():
+        _fill_person(rows.get(person, []), session_column, candidates, told)
+        _fill_sessions(root / person, candidates, source, told)
+    told.tell(source)
+    source.described = {**read_json(root / "sessions.json"), **read_json(root / "participants.json")}
+    if (root / "phenotype").is_dir() and (tables := sorted(p.name for p in (root / "phenotype").glob("*.tsv"))):
+        source.unused(f"tables in phenotype/ are not read: {few(tables)}; add their columns to participants.tsv")
+
+
+class _Told:
+    """What is said of many people in one line."""
+
+    def __init__(self) -> None:
+        self.matched: dict[tuple[str, str], None] = {}
+        self.without: list[str] = []
+        self.contradicting: dict[str, set[str]] = {}
+
+    def tell(self, source: Source) -> None:
+        if self.matched:
+            pairs = [f"{there} → {name}" for name, there in self.matched]
+            source.guess(f"rows of sessions are matched though the names are written differently: {few(pairs)}")
+        if self.without:
+            source.unused(
+                f"{len(self.without)} sessions have no row of their own, so what changes between sessions (age, "
+                f"diagnosis …) is not known for them: {few(self.without)}"
+            )
+        if self.contradicting:
+            columns = sorted(set().union(*self.contradicting.values()))
+            source.unused(
+                f"{len(self.contradicting)} people stand in a table more than once with different values, and nothing "
+                f"tells which is of which scan: {few(columns)} left out for {few(self.contradicting)}"
+            )
+
+
+def _fill_person(rows: list[Row], session_column: str, candidates: list[Candidate], told: _Told) -> None:
+    """A person's rows of participants.tsv: one for all scans, or one a session."""
+    if not rows:
+        return
+    person = candidates[0].participant_id
+    by_session = _by_session(rows, session_column)
+    common, contradicting = _agreed(rows)
+    common.pop(session_column, None)
+    sessions = sorted({candidate.session for candidate in candidates})
+    if not by_session or (sessions == [""] and len(rows) == 1):
+        if contradicting:
+            told.contradicting[person] = set(contradicting)
+        for candidate in candidates:
+            candidate.values |= common
+        return
+    if sessions == [""]:
+        told.contradicting[person] = set(contradicting) - {session_column}
+        candidates[0].values |= common
+        for candidate in candidates[1:]:
+            candidate.values |= common
+        return
+    rows_of = _match_sessions(sessions, by_session, told)
+    for candidate in candidates:
+        mine = rows_of.get(candidate.session)
+        if mine is None:
+            told.without.append(f"{person} {candidate.session or 'without a session'}".strip())
+            # what is one and the same in several rows does not change; of a single row, only sex
+            candidate.values |= common if len(rows) > 1 else _constant(common)
+            continue
+        own, unclear = _agreed(mine)
+        if unclear:
+            told.contradicting.setdefault(person, set()).update(unclear)
+        own.pop(session_column, None)
+        candidate.values |= {**_constant(common), **own}
+
+
+def _fill_sessions(folder: Path, candidates: list[Candidate], source: Source, told: _Told) -> None:
+    """Columns of each session in ``sub-*_sessions.tsv``: in a longitudinal study, age and diagnosis stand there."""
+    sessions = sorted({candidate.session for candidate in candidates} - {""})
+    path = folder / f"{folder.name}_sessions.tsv"
+    if not sessions or not path.is_file():
+        return
+    try:
+        rows, columns = read_table(path)
+    except WorkbenchError as error:
+        source.unused(f"{path.name} is not used: {error.cause}")
+        return
+    column = find(columns, ("session_id", *SESSION))
+    if not column:
+        source.unused(f"{path.name} is not used: it has no column session_id (is it separated by tabs?)")
+        return
+    source.columns += [name for name in columns if name not in source.columns]
+    rows_of = _match_sessions(sessions, _by_session(rows, column), told)
+    for candidate in candidates:
+        if mine := rows_of.get(candidate.session):
+            own, unclear = _agreed(mine)
+            if unclear:
+                told.contradicting.setdefault(candidate.participant_id, set()).update(unclear)
+            own.pop(column, None)
+            candidate.values |= own
+        elif candidate.session:
+            told.without.append(f"{candidate.participant_id} {candidate.session}")
+
+
+def _match_sessions(sessions: list[str], rows: dict[str, list[Row]], told: _Told) -> dict[str, list[Row]]:
+    found, _ = matched(sessions, rows, plain_session, session_number)
+    told.matched |= {
+        (s, there): None for s, there in found.items() if s.removeprefix("ses-") != there.removeprefix("ses-")
+    }
+    return {session: rows[there] for session, there in found.items()}
+
+
+def _by_session(rows: list[Row], column: str) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if name := row.get(column, ""):
+            # the folder's form, so that "01" and "ses-01" are the same name and nothing had to be guessed
+            found[name if name.startswith("ses-") else f"ses-{name}"].append(row)
+    return dict(found)
+
+
+def _participants(root: Path, source: Source, people: list[str]) -> tuple[dict[str, list[Row]], str]:
+    """Rows of ``participants.tsv`` by folder, and its column of sessions; what is wrong with it is said, for scans are
+    of use without it."""
+    path = root / "participants.tsv"
+    if not path.is_file() and root.parent.name == "derivatives" and (root.parents[1] / path.name).is_file():
+        path = root.parents[1] / path.name
+        source.note(f"the people's columns are from {path}, the data set that this is derived from")
+    if not path.is_file():
+        source.note("there is no participants.tsv, so sex, age and site are not known")
+        return {}, ""
+    try:
+        rows, columns = _read_participants(path, source)
+    except WorkbenchError as error:
+        source.unused(f"participants.tsv is not used: {error.cause}")
+        return {}, ""
+    column = find(columns, ("participant_id", *PERSON)) or _named_people(rows, columns, people)
+    if not column:
+        source.unused("participants.tsv is not used: it has no column participant_id (is it separated by tabs?)")
+        return {}, ""
+    if column != "participant_id":
+        source.guess(f"participants.tsv names people in its column {column!r}")
+    by_id: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if name := row.pop(column, ""):
+            by_id[name if name.startswith("sub-") else f"sub-{name}"].append(row)
+    source.columns = [name for name in columns if name != column]
+    found, unclear = matched(by_id, people, plain_id)
+    if other := [f"{name} → {folder}" for name, folder in found.items() if name != folder]:
+        source.guess(f"{len(other)} ids of participants.tsv are written differently in the folders: {few(other)}")
+    if unclear:
+        source.unused(f"ids of participants.tsv that could be several people are not used: {few(unclear)}")
+    _tell_unmatched(source, people, list(by_id), found)
+    return {folder: by_id[name] for name, folder in found.items()}, find(columns, SESSION)
+
+
+def _tell_unmatched(source: Source, people: list[str], ids: list[str], found: dict[str, str]) -> None:
+    if ids and people and not found:
+        source.unused(
+            f"no id of participants.tsv is the name of a folder: the table has {few(ids, 2)}, "
+            f"the folders are {few(people, 2)}; nothing is known of these people"
+        )
+    if without := sorted(set(ids) - set(found)):
+        source.unused(f"{len(without)} of {len(ids)} people in participants.tsv have no T1w scan: {few(without)}")
+    if ids and (unknown := sorted(set(people) - set(found.values()))):
+        source.unused(f"{len(unknown)} people are not in participants.tsv: {few(unknown)}")
+
+
+def _read_participants(path: Path, source: Source) -> tuple[list[Row], list[str]]:
+    rows, columns = read_table(path)
+    for delimiter, name in ((",", "commas"), (";", "semicolons")):
+        if len(columns) == 1 and columns[0].count(delimiter) > 0:
+            rows, columns = read_table(path, delimiter=delimiter)
+            source.guess(f"participants.tsv is separated by {name}, not by tabs")
+    return rows, columns
+
+
+def _named_people(rows: list[Row], columns: list[str], people: list[str]) -> str:
+    """The first column, where everything in it is the name of a person's folder."""
+    first = columns[0] if columns else ""
+    names = {row[first] for row in rows if first in row}
+    folders = {name.removeprefix("sub-") for name in people}
+    return first if names and {name.removeprefix("sub-") for name in names} <= folders else ""
+
+
+def _agreed(rows: list[Row]) -> tuple[dict[str, Any], list[str]]:
+    """What several rows say alike, and the columns in which they contradict each other."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        for name, value in row.items():
+            seen[name].add(value)
+    return (
+        {name: next(iter(values)) for name, values in seen.items() if len(values) == 1},
+        [name for name, values in seen.items() if len(values) > 1],
+    )
+
+
+def _constant(values: dict[str, Any]) -> dict[str, Any]:
+    column = find(values, NAMES["sex"])
+    return {column: values[column]} if column else {}
+
+
+def _pairs(groups: list[list[str]]) -> str:
+    return few([" and ".join(group) for group in groups])

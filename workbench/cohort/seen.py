@@ -1,0 +1,120 @@
+"""What the voxels showed, over all scans: codes and structures, labels that were moved, scans that are one image."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import numpy as np
+import pandas as pd
+
+from workbench.cohort.check import Checked
+from workbench.cohort.labels import HIPPOCAMPI
+from workbench.cohort.match import few
+from workbench.cohort.source import Candidate, Remark, Source
+from workbench.volumes.thumbnail import alike_pairs
+
+Kept = tuple[Source, Candidate, Checked, str]
+MOVED = {
+    (
+        "segmentation",
+        "turned",
+    ): "{n} segmentations are stored in another order of axes than their scans, and were turned",
+    ("mask", "turned"): "{n} masks are stored in another order of axes than their scans, and were turned",
+    ("segmentation", "resampled"): "{n} segmentations lie on another grid than their scans, and were resampled",
+    ("mask", "resampled"): "{n} masks lie on another grid than their scans, and were resampled",
+}
+
+
+def tell_checked(kept: list[Kept], table: pd.DataFrame, labels: pd.DataFrame) -> list[Remark]:
+    """Add what reading showed to the sources' remarks, to ``table`` (``seg_lacks``) and to ``labels`` (``scans``).
+
+    Returns:
+        Remarks on several sources together.
+    """
+    by_source: dict[int, list[int]] = defaultdict(list)
+    for place, (source, *_) in enumerate(kept):
+        by_source[id(source)].append(place)
+    for places in by_source.values():
+        source = kept[places[0]][0]
+        mine = [kept[place] for place in places]
+        _tell_moved(source, mine)
+        _tell_remarks(source, mine)
+        _tell_structures(source, mine, places, table, labels)
+    return _near_duplicates(kept, table)
+
+
+def _tell_moved(source: Source, kept: list[Kept]) -> None:
+    moved = Counter(item for _, _, found, _ in kept for item in found.moved.items())
+    for what, text in MOVED.items():
+        if moved[what]:
+            source.note(text.format(n=moved[what]))
+
+
+def _tell_remarks(source: Source, kept: list[Kept]) -> None:
+    """Remarks on headers: equal ones (but for their numbers) in one line."""
+    said: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for _, _, found, scan_id in kept:
+        for remark in found.remarks:
+            kind = "guess" if "apart" in remark else "note"
+            said[f"{kind}:{''.join(c for c in remark if not c.isdigit())}"].append((scan_id, remark))
+    for key, scans in said.items():
+        text = f"{len(scans)} scans: {scans[0][1]} ({few([name for name, _ in scans], 3)})"
+        source.guess(text) if key.startswith("guess") else source.note(text)
+
+
+def _tell_structures(
+    source: Source, kept: list[Kept], places: list[int], table: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    """Codes without a name, and structures that some segmentations lack."""
+    mine = labels[labels["dataset"] == source.dataset]
+    structure_of = dict(zip(mine["code"], mine["structure"], strict=True))
+    scans: Counter[int] = Counter()
+    held: list[set[int]] = []
+    for _, _, found, _ in kept:
+        codes = {int(code) for code in found.codes[:, 0]}
+        scans.update(codes)
+        held.append(codes)
+    labels.loc[mine.index, "scans"] = [scans[code] for code in mine["code"]]
+    if structure_of and (nameless := sorted(code for code in scans if code not in structure_of)):
+        source.unused(
+            "codes without a name are taken for background: "
+            + few([f"{code} (in {scans[code]} scans)" for code in sorted(nameless, key=lambda c: -scans[c])], 8)
+        )
+    with_labels = [i for i, (_, _, found, _) in enumerate(kept) if found.seg_fingerprint]
+    everywhere = {structure_of[code] for code in scans if code in structure_of}
+    lacking: Counter[str] = Counter()
+    column = table.columns.get_loc("seg_lacks")
+    for i in with_labels:
+        lacks = sorted(everywhere - {structure_of[code] for code in held[i] if code in structure_of})
+        lacking.update(lacks)
+        table.iat[places[i], column] = ";".join(lacks)
+    if lacking:
+        first = sorted(lacking, key=lambda name: (name not in HIPPOCAMPI, -lacking[name], name))
+        source.unused(
+            f"of {len(with_labels)} segmentations some lack a structure that others have; such a scan is not used as "
+            f"labelled for it: {few([f'{name} (lacking in {lacking[name]})' for name in first], 6)}"
+        )
+    if absent := sorted(HIPPOCAMPI & set(structure_of.values()) - everywhere) if with_labels else []:
+        source.unused(f"structures that are named and in no segmentation: {few(absent)}")
+
+
+def _near_duplicates(kept: list[Kept], table: pd.DataFrame) -> list[Remark]:
+    """Scans of two people that are nearly one image."""
+    if len(kept) < 4:
+        return []
+    pictures = np.stack([np.frombuffer(found.picture, np.float16) for _, _, found, _ in kept])
+    people, ids = table["participant"].to_numpy(), table["scan_id"].to_numpy()
+    every = np.arange(len(kept))
+    pairs = [(i, j, r) for i, j, r in alike_pairs(pictures, every, every) if i < j and people[i] != people[j]]
+    if not pairs:
+        return []
+    pairs.sort(key=lambda pair: -pair[2])
+    shown = few([f"{ids[i]} and {ids[j]} ({r:.3f})" for i, j, r in pairs])
+    return [
+        Remark(
+            "guess",
+            "",
+            f"{len(pairs)} pairs of scans are nearly the same image and count as two people (correlation): {shown}; "
+            "is somebody there under two names?",
+        )
+    ]
