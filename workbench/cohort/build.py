@@ -53,7 +53,7 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
     # before the folder is made: what is wrong with the sources must not hold the place of the run that comes after
     sources = gather(config.sources, Options(segmentations=config.segmentations))
     people = True if config.same_people else False if config.different_people else None
-    across = settle(sources, Same(people=people, sites=config.same_sites))
+    across = settle(sources, Same(people=people, sites=config.same_sites, by_dataset=config.sites == "dataset"))
     if config.strict:
         _refuse_guesses(_remarks(sources, across))
     with start_run(config, overwrite=overwrite) as run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,10 @@ class CohortConfig(JobConfig):
     same_sites: bool = False
     """Equal names of sites in different sources are one site. Otherwise they are different sites, called by the names
     of their data sets too."""
+
+    sites: Literal["own", "dataset"] = "own"
+    """`own`: sites are those that the data sets name. `dataset`: each data set counts as one site; what it says itself
+    is kept in the column `site_given`."""
 
     strict: bool = False
     """Refuse to guess: everything that would be listed as a guess in the report (an id that is written differently, a

@@ -93,7 +93,7 @@ def _read_many(root: Path, names: dict[Path, str], options: Options | None) -> l
         except WorkbenchError as error:
             errors.append(error)
             sources.append(Source(name))
-            sources[-1].note(f"not used: {error.what} ({error.cause})")
+            sources[-1].unused(f"not used: {error.what} ({error.cause})")
     if len(errors) == len(sources):
         raise errors[0]
     openmind.describe(root, sources)

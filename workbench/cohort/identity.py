@@ -30,6 +30,7 @@ class Same:
 
     people: bool | None = None
     sites: bool = False
+    by_dataset: bool = False
 
 
 def settle(sources: list[Source], same: Same) -> list[Remark]:
@@ -210,6 +211,12 @@ def _two(first: Source, second: Source, same: Same, remarks: list[Remark]) -> No
 
 def _sites(sources: list[Source], same: Same, remarks: list[Remark]) -> None:
     """Equal names of sites in different data sets."""
+    if same.by_dataset:
+        for source in sources:
+            for candidate in source.candidates:
+                candidate.values = {**candidate.values, "site_given": candidate.values.get("site")}
+                candidate.values["site"] = source.dataset
+        return
     where: dict[str, dict[str, None]] = defaultdict(dict)
     for source in sources:
         for candidate in source.candidates:

@@ -50,8 +50,9 @@ def merged(parts: tuple[Part, ...], read: list[Volume]) -> Volume:
     """One segmentation of several files on one grid; each keeps its codes apart from the others' (see ``Part``).
 
     Raises:
-        ScanError: two of them label the same voxels.
+        ScanError: two of them label the same voxels, or what is called left lies right of what is called right.
     """
+    _require_sides(parts, read)
     out = np.zeros(read[0].data.shape, np.int32)
     for part, volume in zip(parts, read, strict=True):
         data = np.zeros_like(out)
@@ -70,6 +71,21 @@ def merged(parts: tuple[Part, ...], read: list[Volume]) -> Volume:
             )
         out = np.where(out == 0, data, out)
     return Volume(out, read[0].affine)
+
+
+def _require_sides(parts: tuple[Part, ...], read: list[Volume]) -> None:
+    """What the names say of left and right must be so in the world; a file's header is the only other witness."""
+    middle: dict[str, float] = {}
+    for part, volume in zip(parts, read, strict=True):
+        if part.side and volume.data.any():
+            middle[part.side] = float(volume.grid.to_world(np.argwhere(volume.data != 0).mean(0)[None])[0, 0])
+    if len(middle) == 2 and middle["left"] > middle["right"]:
+        left = next(part for part in parts if part.side == "left")
+        raise ScanError(
+            f"{left.path}: is named left and lies right of the file that is named right",
+            cause=f"by their headers their middles are at x = {middle['left']:.0f} and {middle['right']:.0f} mm",
+            remedy="find out which is wrong, the names or the headers; a mirrored label would be learnt",
+        )
 
 
 def _apart(grid: Grid, scan: Grid) -> str:

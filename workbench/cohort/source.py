@@ -27,11 +27,13 @@ class Part:
         path: The file.
         codes: Code in the file → code in the whole; None: every voxel that is not 0 becomes ``code``.
         code: See ``codes``.
+        side: "left" or "right" where its name says so: checked against where it lies.
     """
 
     path: Path
     codes: tuple[tuple[int, int], ...] | None = None
     code: int = 0
+    side: str = ""
 
 
 @dataclass

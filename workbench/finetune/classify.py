@@ -14,7 +14,7 @@ from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.predictors import choose_penalty, features_of, neighbours, regression
 from workbench.finetune.scores import reliability_table, score_table
-from workbench.finetune.targets import Target, changing_people, read_target
+from workbench.finetune.targets import Target, changing_people, read_target, with_target
 from workbench.finetune.train_classifier import train_and_predict
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
@@ -81,7 +81,13 @@ def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
 def _usable(store: Store, config: ClassifyConfig) -> tuple[pd.Series, list[str]]:
     """Scans with a target (and, where volumes of structures are wanted, with their labels), and the people left out
     because their label changes from scan to scan."""
-    usable = store.index[config.target].notna()
+    usable = with_target(store.index, config.target, config.classes)
+    if absent := set(config.classes) - set(store.index[config.target].dropna().astype(str)):
+        raise WorkbenchError(
+            f"{config.store}: nobody has {config.target} = {', '.join(sorted(absent))}",
+            cause=f"there are: {', '.join(sorted(set(store.index[config.target].dropna().astype(str)))[:10])}",
+            remedy="correct --classes",
+        )
     if config.mode == "structure_volume":
         usable &= store.index["has_seg"] & store.index["scan_id"].map(
             lambda scan: all(store.codes(scan, s) for s in config.structures)

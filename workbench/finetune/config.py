@@ -102,6 +102,8 @@ class ClassifyConfig(FinetuneConfig):
     """Column of the cohort table. Of two values the alphabetically later one counts as positive."""
     task: Literal["classes", "regression"] = "classes"
     """`classes`: two values or more. `regression`: a number, such as age."""
+    classes: tuple[str, ...] = ()
+    """Of the target's values, those that are told apart, such as `CN AD`; others are left out. Empty: all."""
     mode: Literal["linear", "knn", "full", "cnn", "brain_volume", "structure_volume", "pca"] = "linear"
     """`linear`: penalised regression on frozen [CLS; mean of patch tokens]. `knn`: the nearest training scans by the
     same. `full`: train the encoder too. `cnn`: a small DenseNet (MONAI) from scratch. The plain rivals: `brain_volume`,
@@ -135,5 +137,7 @@ class ClassifyConfig(FinetuneConfig):
     def _check_mode(self) -> ClassifyConfig:
         self.refuse_changed((LOOP | OWN) - CLASSIFY_READ[self.mode], f"only for other modes than '{self.mode}'")
         if self.task == "regression":
-            self.refuse_changed({"balance", "max_classes", "specificity"}, "only for classes")
+            self.refuse_changed({"balance", "classes", "max_classes", "specificity"}, "only for classes")
+        if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes: two or more, none twice")
         return self

@@ -88,6 +88,12 @@ def read_target(table: pd.DataFrame, config: ClassifyConfig) -> Target:
     return Target(classes, values, weights / weights[train].mean(), {"people_by_class": counts, "class_weights": weigh})
 
 
+def with_target(index: pd.DataFrame, target: str, classes: tuple[str, ...] = ()) -> pd.Series:
+    """Bool a row: has a value of the target, and one of ``classes`` where they are given."""
+    known = index[target].notna()
+    return known & index[target].astype(str).isin(classes) if classes else known
+
+
 def changing_people(table: pd.DataFrame, target: str) -> set[str]:
     """People whose label is not the same in all their scans: as one person they have no truth."""
     counts = table.groupby("participant")[target].nunique()

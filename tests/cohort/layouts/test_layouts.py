@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from tests.cohort.layouts import trees
 from tests.phantom import MARKER_MM, write_bids
 from workbench.cohort.build import run_cohort
-from workbench.cohort.cohort import load_cohort
+from workbench.cohort.cohort import Cohort, load_cohort
 from workbench.cohort.config import CohortConfig
 from workbench.cohort.gather import gather
 from workbench.cohort.layouts.table import LAYOUTS, layout_of
@@ -24,6 +26,7 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "AIBL": trees.aibl,
     "OASIS-1, OASIS-2": trees.oasis1,
     "OASIS-3": trees.oasis3,
+    "HarP": trees.harp,
     "BraTS": trees.brats,
     "nnU-Net raw": trees.nnunet,
     "FreeSurfer": trees.freesurfer,
@@ -50,14 +53,14 @@ def test_each_layout_is_recognised(name: str, tmp_path: Path) -> None:
     assert others <= ({"Medical Segmentation Decathlon"} if name == "nnU-Net raw" else set())
 
 
-@pytest.mark.parametrize("name", sorted(set(MADE) - {"FreeSurfer"}))
+@pytest.mark.parametrize("name", MADE)
 def test_a_cohort_of_each_layout(name: str, tmp_path: Path) -> None:
     root = MADE[name](tmp_path / "data")
     run_cohort(CohortConfig.build({"out": tmp_path / "cohort", "sources": [root], "workers": 1}))
     cohort = load_cohort(tmp_path / "cohort")
     assert len(cohort.table) >= 3 and not (cohort.set_aside["kind"] == "scan").any()
     assert cohort.table["scan_id"].is_unique and cohort.table["participant"].nunique() >= 2
-    if name in ("BraTS", "nnU-Net raw"):
+    if name in ("HarP", "BraTS", "nnU-Net raw", "FreeSurfer"):
         assert cohort.table["seg_path"].notna().sum() >= 3 and len(cohort.labels) >= 2
 
 
@@ -187,6 +190,48 @@ def test_oasis3_age_and_visit_by_days(tmp_path: Path) -> None:
     assert [c.values["sex"] for c in source.candidates] == ["F", "F", "M"]
 
 
+def test_harp_people_carry_their_adni_id(tmp_path: Path) -> None:
+    source = read(trees.harp(tmp_path / "harp", people=2))
+    assert [c.participant_id for c in source.candidates] == ["027_S_0297", "002_S_0298"] or [
+        c.participant_id for c in source.candidates
+    ] == ["002_S_0298", "027_S_0297"]
+    assert source.labels == [(1, "Left Hippocampus"), (2, "Right Hippocampus")]
+
+
+def test_harp_labels_without_their_scan_are_told(tmp_path: Path) -> None:
+    root = trees.harp(tmp_path / "harp", people=2)
+    next((root / "100").glob("*.nii")).unlink()
+    source = read(root)
+    assert len(source.candidates) == 1 and [row["kind"] for row in source.set_aside] == ["segmentation"]
+
+
+def harp_sides(root: Path, out: Path, flip: bool) -> Cohort:
+    trees.harp(root, people=1)
+    if flip:
+        left, right = sorted(root.rglob("Labels_*/*.nii"))
+        left.rename(root / "x")
+        right.rename(left)
+        (root / "x").rename(right)
+    run_cohort(CohortConfig.build({"out": out, "sources": [root], "workers": 1}))
+    return load_cohort(out)
+
+
+def test_harp_label_files_are_one_segmentation_with_its_sides(tmp_path: Path) -> None:
+    table = harp_sides(tmp_path / "harp", tmp_path / "c", flip=False).table
+    image = nib.load(table["seg_path"].iloc[0])
+    data = np.asarray(image.dataobj)
+    sides = {code: (image.affine @ [*np.argwhere(data == code).mean(0), 1])[0] for code in (1, 2)}
+    assert sides[1] < 0 < sides[2]  # 1 is left, and negative x is left
+
+
+def test_harp_label_files_whose_sides_contradict_their_names_are_set_aside(tmp_path: Path) -> None:
+    """Public readers of HarP name four such scans."""
+    cohort = harp_sides(tmp_path / "harp", tmp_path / "c", flip=True)
+    assert cohort.table["seg_path"].isna().all()
+    (row,) = cohort.set_aside.itertuples()
+    assert row.kind == "segmentation" and "right of" in row.cause
+
+
 @pytest.mark.parametrize("year", trees.BRATS)
 def test_brats_of_every_year(year: int, tmp_path: Path) -> None:
     source = read(trees.brats(tmp_path / "brats", year))
@@ -267,9 +312,6 @@ def test_a_root_of_many_bids_data_sets(tmp_path: Path) -> None:
 
 def test_sides_are_kept_from_the_disk_to_the_cohort(tmp_path: Path) -> None:
     """FreeSurfer stores LIA; the left hippocampus must stay left of the marker's side."""
-    import nibabel as nib
-    import numpy as np
-
     source = read(trees.freesurfer(tmp_path / "subjects", ("bert",)))
     (candidate,) = source.candidates
     image = nib.load(candidate.seg_path)

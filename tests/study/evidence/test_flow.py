@@ -20,7 +20,10 @@ def test_who_was_set_aside_is_counted_once_and_by_cause(tmp_path):
     )
     aside.to_parquet(tmp_path / "results" / "set_aside.parquet")
     index = pd.DataFrame({"participant": ["d/3", "d/4", "d/4"], "site": ["A", "A", "A"], "sex": ["F", "M", "M"]})
-    plan = SimpleNamespace(stores={"x": SimpleNamespace(index=index, path=tmp_path)}, study=SimpleNamespace(tasks={}))
+    plan = SimpleNamespace(
+        stores={"x": SimpleNamespace(index=index, path=tmp_path)},
+        study=SimpleNamespace(tasks={}, data={"x": SimpleNamespace(pretrain_sites=())}),
+    )
     flow = flow_table(plan, pd.DataFrame(), []).set_index("what")
     assert flow.loc["found", ["people", "scans"]].tolist() == [4, 5]
     assert flow.loc["set aside: too small", ["people", "scans"]].tolist() == [2, 2]

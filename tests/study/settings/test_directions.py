@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.study.settings.directions import Direction, expand, pretrain_sides, sides
+from workbench.study.settings.directions import Direction, expand, pretrain_sides, sides, spared
 from workbench.study.settings.parts import DirectionSettings
 
 
@@ -52,11 +52,17 @@ def test_between_sites_everybody_of_the_tested_site_is_tested_and_nobody_of_them
         assert set(split.loc[split["split"] == "test", "participant"]) == at_b
 
 
-def test_people_for_pretraining_only_are_never_tested():
+def test_who_is_pretrained_on_is_never_tested_and_who_is_at_both_is_never_pretrained_on():
     table = index(40, 3, 3)
     kept = set(table.loc[table["site"] == "C", "participant"])
-    split = sides(table, WITHIN, fold=0, pretrain_sites=("C",), **HOW)
-    assert set(split.loc[split["participant"].isin(kept), "split"]) == {"train"}
+    both = kept & set(table.loc[table["site"] != "C", "participant"])
+    assert both and spared(table, ("C",)) == both
+    tested = set()
+    for fold in range(4):
+        split = sides(table, WITHIN, fold=fold, **HOW)
+        assert set(split.loc[split["participant"].isin(kept - both), "split"]) == {"train"}
+        tested |= set(split.loc[split["split"] == "test", "participant"])
+    assert both <= tested
     seen = pretrain_sides(table, ("C",)).set_index("participant")["split"]
     elsewhere = set(table.loc[table["site"] != "C", "participant"])
     assert set(seen.index[seen == "train"]) == kept - elsewhere

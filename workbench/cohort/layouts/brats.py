@@ -77,7 +77,7 @@ def read_brats(root: Path, dataset: str, options: Options | None = None) -> Sour
 
 def _tell(source: Source, without: list[str], old_codes: bool, new_codes: bool) -> None:
     if without:
-        source.note(f"{len(without)} cases have no native T1w and are not taken: {look.few(without)}")
+        source.unused(f"{len(without)} cases have no native T1w and are not taken: {look.few(without)}")
     if old_codes and new_codes:
         source.note(
             "codes of the tumour changed between 2021 and 2023: labels are left out; give each year as a source"

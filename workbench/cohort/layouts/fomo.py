@@ -55,7 +55,7 @@ def read_fomo(root: Path, dataset: str, options: Options | None = None) -> Sourc
             )
         )
     if other:
-        source.note(f"scans of another contrast are not taken: {look.counted(other)}")
+        source.unused(f"scans of another contrast are not taken: {look.counted(other)}")
     if source.candidates:
         source.note(
             "its people come from public data sets under other names (mapping.tsv says which): do not test on those "

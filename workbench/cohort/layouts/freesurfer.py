@@ -118,11 +118,13 @@ def read_freesurfer(root: Path, dataset: str, options: Options | None = None) ->
             )
         )
     if templates:
-        source.note(f"templates are no people and are not taken: {look.few(templates)}")
+        source.unused(f"templates are no people and are not taken: {look.few(templates)}")
     if longitudinal := [name for name in again if ".long." in name]:
-        source.note(f"{len(longitudinal)} longitudinal runs are scans that are taken already: {look.few(longitudinal)}")
+        source.unused(
+            f"{len(longitudinal)} longitudinal runs are scans that are taken already: {look.few(longitudinal)}"
+        )
     if whole:
-        source.note(f"{len(whole)} folders name no session and count as a person each: {look.few(whole)}")
+        source.guess(f"{len(whole)} folders name no session and count as a person each: {look.few(whole)}")
     return source
 
 

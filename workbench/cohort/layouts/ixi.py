@@ -39,7 +39,7 @@ def read_ixi(root: Path, dataset: str, options: Options | None = None) -> Source
             Candidate(dataset, match["person"], absolute(path), values=values, simulated=simulated)
         )
     if others := [match["contrast"] for _, match in found if match["contrast"] != "T1"]:
-        source.note(f"scans of another contrast are not taken: {look.counted(others)}")
+        source.unused(f"scans of another contrast are not taken: {look.counted(others)}")
     scanned = {candidate.participant_id for candidate in source.candidates}
     if people and (unknown := scanned - set(people)):
         source.note(f"{len(unknown)} people are not in the spreadsheet: {look.few(unknown)}")

@@ -83,9 +83,9 @@ def t1_images(root: Path, project: str, person: str, source: Source) -> list[Ima
         taken[image.person, image.when or image.image or str(path), image.acquisition].append(image)
     best = [max(images, key=lambda one: (_steps(one.series), one.image)) for images in taken.values()]
     if less := sum(map(len, taken.values())) - len(best):
-        source.note(f"{less} images are other versions of an acquisition that is taken in its most processed one")
+        source.unused(f"{less} images are other versions of an acquisition that is taken in its most processed one")
     if other:
-        source.note(f"{len(other)} files of other series are not taken: {look.counted(other)}")
+        source.unused(f"{len(other)} files of other series are not taken: {look.counted(other)}")
     return sorted(best, key=lambda one: (one.person, one.when, one.image))
 
 

@@ -65,7 +65,7 @@ def read_nnunet(root: Path, dataset: str, options: Options | None = None) -> Sou
         scan = absolute(channels[channel])
         source.candidates.append(Candidate(dataset, case, scan, seg_path=seg, simulated=simulated))
     if other:
-        source.note(f"{len(other)} files are in formats that are not read: {look.counted(other)}")
+        source.unused(f"{len(other)} files are in formats that are not read: {look.counted(other)}")
     if source.candidates:
         source.note("a case is a volume, not a person: people cannot be kept apart in splits of this data set")
     return source
@@ -92,7 +92,7 @@ def _channel(listing: dict[str, Any], path: Path, source: Source) -> str:
         return f"{int(native[0]):04d}"
     if len(names) <= 1 and not any(OTHER.search(name) for name in names.values()):
         told = next(iter(names.values()), "nothing")
-        source.note(f"dataset.json calls its only channel {told!r}, which names no contrast: it is taken for T1w")
+        source.guess(f"dataset.json calls its only channel {told!r}, which names no contrast: it is taken for T1w")
         return "0000"
     raise WorkbenchError(
         f"{path}: no channel is T1w",

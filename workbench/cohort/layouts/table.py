@@ -13,6 +13,7 @@ from workbench.cohort.layouts import (
     decathlon,
     fomo,
     freesurfer,
+    harp,
     ixi,
     nnunet,
     oasis,
@@ -24,6 +25,7 @@ LAYOUTS: tuple[Layout, ...] = (
     csv_table.LAYOUT,
     nnunet.LAYOUT,
     decathlon.LAYOUT,
+    harp.LAYOUT,  # its scans may lie in ADNI's own tree
     ixi.LAYOUT,
     brats.LAYOUT,
     adni.LAYOUT,

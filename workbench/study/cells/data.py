@@ -11,6 +11,7 @@ from workbench.cohort.config import CohortConfig
 from workbench.cohort.splits import save_split, split_fingerprint
 from workbench.columns import at_known_site
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.finetune.targets import with_target
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.store import Store, open_store
 from workbench.runs import digest_path
@@ -62,7 +63,13 @@ def plan_data(name: str, settings: DataSettings, root: Path, workers: int) -> Da
             cells.append(make_cell(root, simulate, {}, f"simulate {name}", {"stage": "data", "data": name}))
             sources, key = [cells[-1].folder], [cells[-1].key]
         config = CohortConfig.build(
-            {"out": NOWHERE, "sources": sources, "segmentations": settings.segmentations, "workers": workers}
+            {
+                **settings.gather,
+                "out": NOWHERE,
+                "sources": sources,
+                "segmentations": settings.segmentations,
+                "workers": workers,
+            }
         )
         cells.append(
             make_cell(root, config, {"sources": " ".join(key)}, f"cohort {name}", {"stage": "data", "data": name})
@@ -97,7 +104,7 @@ def usable_scans(store: Store, job: str, settings: dict, where: str) -> pd.Serie
                 cause=f"there are: {', '.join(store.index.columns)}",
                 remedy="correct target",
             )
-        usable = store.index[target].notna()
+        usable = with_target(store.index, target, tuple(settings.get("classes", ())))
     if not usable.any():
         raise WorkbenchError(f"{where}: no scan has the labels of this task", remedy="check structures or target")
     return usable.astype(bool)

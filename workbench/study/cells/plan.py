@@ -73,7 +73,6 @@ class Plan:
                     validation=self.study.validation,
                     seed=self.study.split_seed,
                     stratify=self.study.stratify,
-                    pretrain_sites=data.settings.pretrain_sites,
                 )
                 path, split_key = keep_split(self.root, split, write=self.write)
                 place = _Place(name, task, direction, fold, path, split_key)

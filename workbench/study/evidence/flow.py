@@ -11,6 +11,7 @@ from workbench.runs import Run
 from workbench.study.cells.cell import Cell
 from workbench.study.cells.data import usable_scans
 from workbench.study.cells.plan import Plan
+from workbench.study.settings.directions import spared
 
 COLUMNS = ["data", "task", "direction", "kind", "what", "people", "scans"]
 SIDES = {"train": "learnt from in each fold", "validation": "chosen on in each fold", "test": "tested in all"}
@@ -44,14 +45,19 @@ def flow_table(plan: Plan, people: pd.DataFrame, cells: Sequence[Cell]) -> pd.Da
             what = "" if _whole(one).all() else " (the scan stays, without its segmentation or mask)"
             add("out", f"set aside: {cause}{what}", one)
         add("in", "prepared", store.index)
+        only = plan.study.data[name].pretrain_sites
+        if both := spared(store.index, only):
+            told = f"kept out of pretraining on {', '.join(only)}: they have scans elsewhere, where they may be tested"
+            add("out", told, store.index[store.index["site"].isin(only) & store.index["participant"].isin(both)])
         for task, settings in plan.study.tasks.items():
             if settings.data != name:
                 continue
-            index, only = store.index, plan.study.data[name].pretrain_sites
+            index = store.index
             usable = index[usable_scans(store, settings.job, settings.settings, f"task {task}")]
             add("out", f"no label for '{task}'", index[~index["participant"].isin(usable["participant"])], task)
             if only:
-                add("out", f"for pretraining only: {', '.join(only)}", usable[usable["site"].isin(only)], task)
+                alone = usable["site"].isin(only) & ~usable["participant"].isin(both)
+                add("out", f"for pretraining only: {', '.join(only)}", usable[alone], task)
             asked = {site for d in plan.directions[task] for site in (*d.train, *d.test)}
             if len(other := usable[~usable["site"].isin({*only, *asked})]):
                 add("out", "at sites that no direction asks for", other, task)

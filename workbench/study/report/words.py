@@ -11,6 +11,7 @@ from workbench.measures.people import sensitivity
 from workbench.model.export import load_encoder
 from workbench.stats.sentence import FEW, counted
 from workbench.study.cells.plan import Plan
+from workbench.study.settings.directions import pretrain_sides, spared
 from workbench.study.settings.layers import flat, merged, takes_part, uses_encoder
 
 
@@ -119,6 +120,20 @@ def named(task: str) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def kept_apart(plan: Plan, data: str) -> str:
+    """Who pretraining saw and who is tested, counted."""
+    index, sites = plan.stores[data].index, plan.study.data[data].pretrain_sites
+    seen = set(pretrain_sides(index, sites).query("split == 'train'")["participant"])
+    tasks = [name for name, task in plan.study.tasks.items() if task.data == data]
+    asked = {site for task in tasks for d in plan.directions[task] for site in (*d.train, *d.test)}
+    tested = set(index.loc[index["site"].isin(asked), "participant"])
+    return (
+        f"Pretraining saw {counted(len(seen), 'person', 'people')} of {', '.join(sites)}; "
+        f"{len(spared(index, sites))} who have scans there and at other sites too were kept out of it, so that "
+        f"{len(seen & tested)} of the {counted(len(tested), 'person', 'people')} of the tasks had been seen."
+    )
+
+
 def methods(plan: Plan) -> str:
     """A paragraph to paste into a paper."""
     study = plan.study
@@ -135,6 +150,7 @@ def methods(plan: Plan) -> str:
         + f") and fine-tuning with {len(study.finetune_seeds)} "
         f"({', '.join(map(str, study.finetune_seeds))}); repeats, folds and scans count as the same people.",
     ]
+    told += [kept_apart(plan, name) for name, data in study.data.items() if data.pretrain_sites]
     if rates := {name: t.learning_rates for name, t in study.tasks.items() if len(t.learning_rates) > 1}:
         each = "; ".join(f"{name}: {', '.join(f'{r:g}' for r in values)}" for name, values in rates.items())
         told.append(f"Learning rates were chosen per arm on the same validation people and budget: {each}.")

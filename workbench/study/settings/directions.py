@@ -69,7 +69,6 @@ def sides(
     validation: float,
     seed: int,
     stratify: Sequence[str],
-    pretrain_sites: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Everybody of a store on one side: ``participant``, ``split``. The same for every task on these sites.
 
@@ -79,10 +78,8 @@ def sides(
 
     Args:
         index: One row a scan: ``participant``, ``site`` and the ``stratify`` columns.
-        pretrain_sites: Their people are never tested nor fine-tuned on.
     """
     inside = index[index["site"].isin({*direction.train, *direction.test})]
-    inside = inside[~inside["participant"].isin(index.loc[index["site"].isin(pretrain_sites), "participant"])]
     tested_sites = set() if direction.within else set(direction.test)
     tested = set(inside.loc[inside["site"].isin(tested_sites), "participant"])
     learnt = inside[~inside["participant"].isin(tested)]
@@ -100,9 +97,15 @@ def sides(
 
 
 def pretrain_sides(index: pd.DataFrame, pretrain_sites: Sequence[str]) -> pd.DataFrame:
-    """Only people who have scans at ``pretrain_sites`` and nowhere else are seen."""
+    """Only people who have scans at ``pretrain_sites`` and nowhere else are seen: whoever may be tested is not."""
     here = index["site"].isin(pretrain_sites)
-    seen = set(index.loc[here, "participant"]) - set(index.loc[~here, "participant"])
+    seen = set(index.loc[here, "participant"]) - spared(index, pretrain_sites)
     out = pd.DataFrame({"participant": sorted(set(index["participant"]))})
     out["split"] = ["train" if p in seen else "test" for p in out["participant"]]
     return out
+
+
+def spared(index: pd.DataFrame, pretrain_sites: Sequence[str]) -> set[str]:
+    """People who are kept out of pretraining though they have scans at ``pretrain_sites``: they have others too."""
+    here = index["site"].isin(pretrain_sites)
+    return set(index.loc[here, "participant"]) & set(index.loc[~here, "participant"])

@@ -16,21 +16,23 @@ class DataSettings(Settings):
     simulate: dict[str, Any] | None = None
     """Settings of `workbench simulate`, for a study on simulated people."""
     sources: tuple[Path, ...] = ()
-    """BIDS folders, Decathlon folders, CSV tables."""
+    """Data sets as `workbench cohort` takes them."""
     cohort: Path | None = None
     """In place of sources: the out folder of `workbench cohort`."""
     store: Path | None = None
     """In place of both: the out folder of `workbench prepare`."""
     segmentations: str | None = None
     """Setting of `workbench cohort`."""
+    gather: dict[str, Any] = Field(default_factory=dict)
+    """Further settings of `workbench cohort`, such as `same_people`."""
     prepare: dict[str, Any] = Field(default_factory=dict)
     """Settings of `workbench prepare`, such as spacing."""
     pretrain: dict[str, Any] = Field(default_factory=dict)
     """Settings of `workbench pretrain` that suit these scans (crop, epochs); they hold for every arm."""
     pretrain_sites: tuple[str, ...] = ()
-    """Sites whose people are for pretraining alone: nobody tested, nobody from a tested scanner is among them, and one
-    pretraining serves every direction and fold. Empty: pretraining sees the training side of each direction and fold,
-    and is done again for each."""
+    """Sites for pretraining alone: one pretraining on their people serves every direction and fold. Whoever has scans
+    at another site too is kept out of it. Empty: pretraining sees the training side of each direction and fold, and is
+    done again for each."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> DataSettings:
@@ -41,6 +43,8 @@ class DataSettings(Settings):
             raise ValueError("prepare: the store is prepared already")
         if self.segmentations and not (self.sources or self.simulate):
             raise ValueError("segmentations: read with sources only")
+        if self.gather and not (self.sources or self.simulate):
+            raise ValueError("gather: read with sources only")
         return self
 
 
