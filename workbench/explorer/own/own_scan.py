@@ -33,12 +33,17 @@ def show_name(name: Any) -> str:
     return re.sub(r"[^\w .+()-]", "_", re.split(r"[/\\]", str(name))[-1])[:80] or "scan"
 
 
+def is_gzip(start: bytes) -> bool:
+    """By its first bytes: a name may be cut, or wrong."""
+    return start[:2] == b"\x1f\x8b"
+
+
 def check_start(name: str, size: int, start: bytes, header: bytes) -> nib.Nifti1Header:
     """Refuse by the header, before the rest is taken.
 
     Args:
         name: As shown.
-        size: Bytes of the whole file, as the browser says.
+        size: Bytes of the whole file, as the browser says; of a compressed one they tell nothing.
         start: Its first bytes as they came; only looked at where it is not compressed.
         header: Its first bytes, unpacked.
 
@@ -73,7 +78,7 @@ def check_start(name: str, size: int, start: bytes, header: bytes) -> nib.Nifti1
             remedy="resample it to 1 mm",
         )
     needed = int(parsed["vox_offset"]) + int(np.prod(shape, dtype=np.int64)) * parsed.get_data_dtype().itemsize
-    if not name.lower().endswith(".gz") and size != needed:
+    if not is_gzip(start) and size != needed:
         raise ScanError(
             f"{name}: the header does not fit the file",
             remedy="copy or convert it again",
@@ -89,7 +94,7 @@ def read_own(name: str, content: bytes) -> Own:
         ScanError: with the cause and a remedy.
     """
     plain = content
-    if name.lower().endswith(".gz"):
+    if is_gzip(content):
         unpack = zlib.decompressobj(wbits=31)
         try:
             header = unpack.decompress(content, 1024)

@@ -11,7 +11,7 @@ import param
 from panel.custom import JSComponent
 
 from workbench.errors import ScanError, WorkbenchError
-from workbench.explorer.own.own_scan import MAX_UPLOAD, Own, check_start, read_own, show_name
+from workbench.explorer.own.own_scan import MAX_UPLOAD, Own, check_start, is_gzip, read_own, show_name
 
 HEADER = 1024  # bytes of an uncompressed NIfTI that hold its header
 
@@ -55,7 +55,7 @@ class Upload(JSComponent):
         if at == 0:
             self._forget()
             self._name, self._size = name, size
-            check_start(name, size, bytes(piece), header_of(name, bytes(piece)))  # before more is taken
+            check_start(name, size, bytes(piece), header_of(bytes(piece), name))  # before more is taken
         if (name, size, at) != (self._name, self._size, len(self._parts)) or at + len(piece) > size or not len(piece):
             raise ScanError(
                 f"{name}: the pieces do not fit together",
@@ -77,15 +77,15 @@ class Upload(JSComponent):
         self.taken = -1
 
 
-def header_of(name: str, start: bytes) -> bytes:
+def header_of(start: bytes, name: str) -> bytes:
     """The first bytes of the NIfTI, unpacked where it is compressed, never more than a header's worth."""
-    if not name.lower().endswith(".gz"):
+    if not is_gzip(start):
         return start[:HEADER]
     try:
         return zlib.decompressobj(wbits=31).decompress(start, HEADER)
     except zlib.error as error:
         raise ScanError(
             f"{name}: not readable as NIfTI",
-            cause="its name ends in .gz, but it is not a gzip file",
-            remedy="name it .nii if it is not compressed, or copy it again",
+            cause="it begins like a gzip file and cannot be unpacked",
+            remedy="copy it again and compare checksums",
         ) from error
