@@ -1,4 +1,5 @@
 import importlib.metadata
+import os
 import subprocess
 
 import pytest
@@ -84,3 +85,23 @@ def test_a_slurm_that_does_not_answer_is_told(monkeypatch, tmp_path):
     assert subprocess.run(["squeue"], check=False).returncode == 1
     finding = doctor._slurm()  # not after the rest of the examination, which may change where programs are looked for
     assert finding.kind == "note" and "does not answer" in finding.text
+
+
+def test_worker_processes_that_lost_their_parent_are_listed():
+    mine = doctor.Process(10, 1, 5, "python -c from multiprocessing.forkserver import main; main(3)")
+    others = [
+        doctor.Process(11, 9, 5, mine.words),  # its parent lives
+        doctor.Process(12, 1, 6, mine.words),  # somebody else's
+        doctor.Process(13, 1, 5, "sshd"),
+    ]
+    assert doctor.orphans([mine, *others], 5) == [mine]
+    assert os.getpid() in {process.pid for process in doctor.processes()}
+
+
+def test_old_semaphores_and_folders_are_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.tempfile, "gettempdir", lambda: str(tmp_path))
+    (tmp_path / "pymp-new").mkdir()
+    (tmp_path / "pymp-old").mkdir()
+    os.utime(tmp_path / "pymp-old", (1, 1))
+    said = " ".join(finding.text for finding in doctor._leftovers())
+    assert "pymp-old" in said and "pymp-new" not in said and (tmp_path / "pymp-old").is_dir()

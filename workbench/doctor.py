@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -10,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,7 +40,18 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Everything, in the order in which a person would ask. Looks only; nothing is installed or written."""
-    return [_python(), *_packages(), _devices(), _threads(), _memory(), *_disk(), _kernel(), _chromium(), _slurm()]
+    return [
+        _python(),
+        *_packages(),
+        _devices(),
+        _threads(),
+        _memory(),
+        *_disk(),
+        _kernel(),
+        _chromium(),
+        _slurm(),
+        *_leftovers(),
+    ]
 
 
 def _python() -> Finding:
@@ -228,3 +241,60 @@ def _output(command: list[str]) -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+WORKERS = ("multiprocessing.forkserver", "multiprocessing.spawn", "multiprocessing.resource_tracker", "workbench.")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as ``/proc`` shows it."""
+
+    pid: int
+    parent: int
+    owner: int
+    words: str
+
+
+def processes() -> Iterator[Process]:
+    """All that can be seen; none where there is no ``/proc``."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            yield Process(int(folder.name), parent, folder.stat().st_uid, words)
+        except (OSError, IndexError, ValueError):
+            continue  # it has ended meanwhile
+
+
+def orphans(running: Iterable[Process], me: int) -> list[Process]:
+    """Worker processes of ``me`` whose parent is gone, so that the system's first process took them in."""
+    return [p for p in running if p.owner == me and p.parent == 1 and any(word in p.words for word in WORKERS)]
+
+
+def _leftovers() -> Iterator[Finding]:
+    """What killed runs may have left: processes, semaphores, temporary folders. Looks, and removes nothing."""
+    if left := orphans(processes(), os.getuid()):
+        pids = " ".join(str(p.pid) for p in left)
+        yield Finding(
+            "left",
+            "note",
+            f"{len(left)} worker processes without the one that started them: {pids}",
+            f"look at them (`ps -o pid,etime,rss,cmd -p {pids.replace(' ', ',')}`), then `kill {pids}`",
+        )
+    day_ago = time.time() - 86400
+    places = [(Path("/dev/shm"), ("sem.mp-*", "torch_*")), (Path(tempfile.gettempdir()), ("pymp-*",))]
+    old = []
+    for folder, patterns in places:
+        for path in (path for pattern in patterns for path in folder.glob(pattern)):
+            with contextlib.suppress(OSError):
+                facts = path.lstat()
+                old += [str(path)] if facts.st_uid == os.getuid() and facts.st_mtime < day_ago else []
+    if old:
+        yield Finding(
+            "left",
+            "note",
+            f"{len(old)} semaphores and temporary folders of more than a day ago: {', '.join(old[:3])}"
+            + (" …" if len(old) > 3 else ""),
+            "remove them while no job of yours runs",
+        )

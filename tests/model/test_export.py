@@ -57,6 +57,69 @@ def test_weights_that_do_not_fit_are_refused(exported):
         load_encoder(folder)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 0.999])
+def test_truncated_weights_are_told(exported, share):
+    path = exported[0] / "encoder.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(WorkbenchError, match="truncated or damaged") as told:
+        load_encoder(exported[0])
+    assert told.value.cause and "checksums" in told.value.remedy
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_their_name(exported, value):
+    folder, encoder, card = exported
+    encoder.state_dict()["embed.weight"][0] = value
+    save_encoder(folder, encoder.state_dict(), card)
+    with pytest.raises(WorkbenchError, match=r"no numbers(.|\n)*embed\.weight"):
+        load_encoder(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("spacing", {}),
+        ("spacing", -1),
+        ("spacing", 0),
+        ("spacing", 1e999),
+        ("spacing", float("nan")),
+        ("spacing", "2"),
+        ("simulated", None),
+        ("simulated", "no"),
+        ("simulated", 0),
+        ("participants", "everybody"),
+        ("participants", [1]),
+        ("participants", None),
+        ("scans", {}),
+        ("preparation", ""),
+        ("preparation", None),
+        ("steps", -5),
+        ("steps", 1.5),
+        ("init", "trained"),
+        ("config", None),
+        ("config", {"preset": "huge"}),
+        ("config", {"image_size": 16 * 10**6, "patch": 16}),
+        ("config", {"image_size": 2048, "patch": 1024}),
+        ("config", {"registers": 10**9}),
+        ("evil", 1),
+    ],
+)
+@pytest.mark.parametrize("init", ["pretrained", "random"])
+def test_a_card_that_does_not_say_what_it_must_is_refused(exported, field, value, init):
+    facts = json.loads((exported[0] / "config.json").read_text())
+    (exported[0] / "config.json").write_text(json.dumps({**facts, field: value}))
+    with pytest.raises(WorkbenchError) as told:
+        load_encoder(exported[0], init=init)
+    assert field in told.value.cause or (field == "config" and "its" in told.value.cause)
+    if field == "init":
+        return  # it has a default, for encoders of versions that did not say it
+    del facts[field if field != "evil" else "spacing"]
+    (exported[0] / "config.json").write_text(json.dumps(facts))
+    with pytest.raises(WorkbenchError):
+        load_encoder(exported[0], init=init)
+
+
 def test_a_folder_without_encoder_is_named(tmp_path):
     with pytest.raises(WorkbenchError, match="no exported encoder"):
         load_encoder(tmp_path)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from workbench.errors import WorkbenchError
 from workbench.html import facts_table
 from workbench.model.box import encoder_folder
-from workbench.model.config import EncoderConfig
+from workbench.model.config import EncoderConfig, triple
 from workbench.model.vit import Encoder
-from workbench.runs import replacing
+from workbench.runs import read_json, replacing
 
 WEIGHTS, CONFIG, CARD = "encoder.safetensors", "config.json", "README.md"
 Init = Literal["pretrained", "random"]
+# what a file may make us build before its weights are compared with it
+MAX_TOKENS = 2**17  # 800 voxels an axis at patch 16
+MAX_PATCH = 64**3
 
 
 @dataclass(frozen=True)
@@ -99,24 +106,16 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
             cause=f"{WEIGHTS} or {CONFIG} is missing",
             remedy="give a finished pretraining run; `workbench pretrain` exports at its end",
         )
-    try:
-        facts: dict[str, Any] = json.loads((folder / CONFIG).read_text())
-        facts["config"] = EncoderConfig(**facts["config"])
-        card = EncoderCard(**{**facts, "participants": tuple(facts["participants"]), "scans": tuple(facts["scans"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise WorkbenchError(
-            f"{folder / CONFIG}: cannot be read",
-            cause=f"{type(error).__name__}: {error}"[:300],
-            remedy="it is damaged, or of another version: pretrain again",
-        ) from error
+    card = _read_card(folder / CONFIG)
     if init == "random":
         card = EncoderCard(
             card.config, card.preparation, card.spacing, (), (), "none (random weights)", 0, seed, False, "random"
         )
         return fresh_encoder(card.config, seed), card
+    weights = _read_weights(folder / WEIGHTS)
     encoder = Encoder(card.config)
     try:
-        encoder.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+        encoder.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise WorkbenchError(
             f"{folder / WEIGHTS}: the weights do not fit {CONFIG}",
@@ -124,6 +123,52 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
             remedy="export the encoder again",
         ) from error
     return encoder.eval(), card
+
+
+def _read_card(path: Path) -> EncoderCard:
+    """The card of ``config.json``, every field of its own type: an encoder whose input is not known to the millimetre,
+    or of which nobody knows whether it was simulated, cannot be used honestly."""
+    facts = read_json(path, finite=True)
+    remedy = "it is damaged, or of another version: copy it again, or pretrain again"
+    known = {field.name for field in dataclasses.fields(EncoderCard)}
+    if unknown := sorted(set(facts) - known):
+        raise WorkbenchError(f"{path}: cannot be read", cause=f"unknown: {', '.join(unknown)[:200]}", remedy=remedy)
+    try:
+        # as JSON, strictly: a list is a tuple there and a whole number may be a length, but null is no "false"
+        card = TypeAdapter(EncoderCard).validate_json(json.dumps(facts), strict=True)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise WorkbenchError(f"{path}: cannot be read", cause="; ".join(lines)[:300], remedy=remedy) from error
+    size, patch = triple(card.config.image_size), triple(card.config.patch)
+    tokens = math.prod(s // p for s, p in zip(size, patch, strict=True))
+    wrong = {
+        f"spacing is {card.spacing:g} mm": not 0.05 <= card.spacing <= 20,
+        f"steps are {card.steps}": card.steps < 0,
+        "preparation is empty": not card.preparation,
+        f"its crop {size} has {tokens:,} tokens, more than {MAX_TOKENS:,}": tokens > MAX_TOKENS,
+        f"its patch {patch} has more than {MAX_PATCH:,} voxels": math.prod(patch) > MAX_PATCH,
+    }
+    if bad := [what for what, is_so in wrong.items() if is_so]:
+        raise WorkbenchError(f"{path}: cannot be read", cause="; ".join(bad), remedy=remedy)
+    return card
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    remedy = "copy it again and compare checksums, or pretrain again"
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise WorkbenchError(f"{path}: truncated or damaged", cause=cause, remedy=remedy) from error
+    bad = [name for name, w in weights.items() if w.is_floating_point() and not torch.isfinite(w).all()]
+    if bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise WorkbenchError(
+            f"{path}: holds weights that are no numbers",
+            cause=f"NaN or infinite in {', '.join(bad[:3])}{more}",
+            remedy="its training diverged, or the file is damaged: " + remedy,
+        )
+    return weights
 
 
 def fresh_encoder(config: EncoderConfig, seed: int) -> Encoder:

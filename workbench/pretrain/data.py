@@ -25,6 +25,7 @@ from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
 from workbench.pretrain.objectives.base import VIEWS, Batch
 from workbench.pretrain.views import draw_view
+from workbench.runs.pool import end_with_parent
 from workbench.volumes.volume import Triple
 
 
@@ -222,10 +223,15 @@ def placement(crops: Crops, views: int, device: torch.device) -> Placement:
     )
 
 
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C, and a batch system's SIGTERM, go to every process of the job; only the training decides when to stop."""
+def _begin_worker(worker: int) -> None:
+    """Ctrl-C, and a batch system's SIGTERM, go to every process of the job; only the training decides when to stop.
+
+    Torch's own watch looks at the parent's number, which for a fork server's child is the server: a training that was
+    killed would leave its workers, and by them the server, for ever.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    end_with_parent()
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -242,6 +248,6 @@ def loader(batches: MicroBatches, first: int, last: int, *, workers: int, pin: b
         pin_memory=pin,
         prefetch_factor=2 if workers else None,
         collate_fn=_as_it_is,
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=_begin_worker,
         multiprocessing_context="forkserver" if workers else None,
     )
