@@ -20,6 +20,7 @@ import pytest
 
 from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, phantom
 from tests.prepare.conftest import make_cohort
+from workbench.cohort import CohortConfig, run_cohort
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare import PrepareConfig, open_store, plan_prepare, run_prepare
 from workbench.runs import Run
@@ -74,10 +75,34 @@ def test_only_what_changed_is_redone(config: PrepareConfig) -> None:
     image = nib.load(scan)
     nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj) * np.float32(1.01), image.affine), scan)
     os.utime(scan, (1, 1))  # the contents count, not the date
+    remake_cohort(config)
     run = run_prepare(config)
     after = times(run)
     assert {n for n in after if after[n] != before[n]} == {f"toy_sub-02{s}" for s in (".npy", ".seg.npy", ".json")}
     assert run.provenance["made"] == 1
+
+
+def remake_cohort(config: PrepareConfig) -> None:
+    sources = [config.cohort.parent / "toy"]
+    run_cohort(CohortConfig(out=config.cohort, sources=sources, workers=1), overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["image of another person", "segmentation", "image by a rerun"])
+def test_a_file_that_changed_since_the_cohort_is_set_aside(config: PrepareConfig, kind: str) -> None:
+    """Under its old fingerprint two people would share an image, and no guard on seen scans would see it."""
+    toy = config.cohort.parent / "toy"
+    if kind == "image by a rerun":
+        run_prepare(config)
+    if kind == "segmentation":
+        first, second = sorted((toy / "derivatives").rglob("*_dseg.nii.gz"))[:2]
+    else:
+        first, second = sorted(toy.glob("sub-*/anat/*_T1w.nii.gz"))[:2]
+    shutil.copy(first, second)
+    run = run_prepare(config)
+    aside = run.read_table("set_aside").set_index("scan_id")
+    assert list(aside.index) == ["toy_sub-02"] and "toy_sub-02" not in open_store(run.path).scan_ids
+    assert "changed since the cohort was made" in aside.loc["toy_sub-02", "cause"]
+    assert str(second) in aside.loc["toy_sub-02", "cause"] and "workbench cohort" in aside.loc["toy_sub-02", "remedy"]
 
 
 def test_a_touched_or_moved_source_is_not_redone(config: PrepareConfig) -> None:
@@ -173,7 +198,10 @@ def test_a_given_mask_is_used_and_whole_heads_are_named(tmp_path: Path, capsys: 
         ),
         mask,
     )
-    assert run_prepare(PrepareConfig(out=tmp_path / "a", cohort=cohort, spacing=2, workers=1)).provenance["made"] == 1
+    again = PrepareConfig(out=tmp_path / "a", cohort=cohort, spacing=2, workers=1)
+    assert run_prepare(again).provenance["set_aside"] == 1  # not the mask that the cohort knows
+    remake_cohort(again)
+    assert run_prepare(again).provenance["made"] == 1
     run_prepare(PrepareConfig(out=tmp_path / "b", cohort=cohort, spacing=2, workers=1, mask="head"))
     assert "mask: head (no brain mask given; skull included): 2 scans" in capsys.readouterr().err
 

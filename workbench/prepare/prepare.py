@@ -32,7 +32,8 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
     """Prepare every scan of the cohort into the run folder ``config.out``, which then is the store.
 
     Running it again does only what is missing or changed: a scan is redone iff its source files' contents or the
-    settings differ. A scan that cannot be used is set aside with its cause and the rest goes on.
+    settings differ. A scan that cannot be used, or is no longer the file that the cohort
+    knows, is set aside with its cause and the rest goes on.
 
     Args:
         config: The settings.
@@ -135,8 +136,14 @@ def _sources(table: pd.DataFrame) -> list[Source]:
     def text(value: Any) -> str | None:
         return value if isinstance(value, str) and value else None
 
-    columns = [table[c] if c in table else [None] * len(table) for c in ("scan_id", "path", "seg_path", "mask_path")]
-    return [Source(i, p, text(s), text(m)) for i, p, s, m in zip(*columns, strict=True)]
+    def column(name: str) -> Any:
+        return table[name] if name in table else [None] * len(table)
+
+    kinds = {"image": "fingerprint", "seg": "seg_fingerprint", "mask": "mask_fingerprint"}
+    known = zip(*(map(text, column(name)) for name in kinds.values()), strict=True)
+    found = [{kind: digest for kind, digest in zip(kinds, row, strict=True) if digest} for row in known]
+    files = (column(name) for name in ("scan_id", "path", "seg_path", "mask_path"))
+    return [Source(i, p, text(s), text(m), f) for i, p, s, m, f in zip(*files, found, strict=True)]
 
 
 def _workers(config: PrepareConfig) -> int:

@@ -32,6 +32,8 @@ class Source:
     path: str
     seg_path: str | None = None
     mask_path: str | None = None
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    """Of image, seg and mask, as the cohort found them; what it does not say is not compared."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def prepare_scan(source: Source, config: PrepareConfig, folder: Path) -> Outcome
     """
     try:
         digests = _digests(source, config)
+        _require_unchanged(source, digests)
         key = scan_key(config, digests)
         sidecar = read_sidecar(folder, source.scan_id)
         if sidecar and sidecar["key"] == key and files_complete(folder, sidecar):
@@ -139,6 +142,20 @@ def _digests(source: Source, config: PrepareConfig) -> dict[str, str]:
     if source.mask_path and config.mask in ("auto", "given"):
         digests["mask"] = file_digest(source.mask_path)
     return digests
+
+
+def _require_unchanged(source: Source, digests: dict[str, str]) -> None:
+    """A file of other content than the cohort's may be another person's: its fingerprint, by which a scan that was
+    learnt from is known again, would be another image's."""
+    paths = {"image": source.path, "seg": source.seg_path, "mask": source.mask_path}
+    for kind, digest in digests.items():
+        if source.fingerprints.get(kind, digest) != digest:
+            read_volume(str(paths[kind]), labels=kind == "seg")  # one that was damaged since has a better cause
+            raise ScanError(
+                f"{paths[kind]}: changed since the cohort was made",
+                cause="its content is not the one that `workbench cohort` checked and knows it by",
+                remedy="run `workbench cohort` again with --overwrite (and what follows it), or bring the file back",
+            )
 
 
 def _geometry(done: Conformed, source: Grid) -> dict[str, Any]:
