@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import panel as pn
 import param
 from panel.custom import JSComponent
 
 from workbench.errors import ScanError, WorkbenchError
-from workbench.explorer.own.own_scan import MAX_UPLOAD, Own, check_start, is_gzip, read_own, show_name
-
-HEADER = 1024  # bytes of an uncompressed NIfTI that hold its header
+from workbench.explorer.own.own_scan import MAX_UPLOAD, Own, check_start, read_own, show_name, start_of
 
 
 class Upload(JSComponent):
@@ -55,7 +54,7 @@ class Upload(JSComponent):
         if at == 0:
             self._forget()
             self._name, self._size = name, size
-            check_start(name, size, bytes(piece), header_of(bytes(piece), name))  # before more is taken
+            check_start(name, size, start_of(name, bytes(piece)))  # before more is taken
         if (name, size, at) != (self._name, self._size, len(self._parts)) or at + len(piece) > size or not len(piece):
             raise ScanError(
                 f"{name}: the pieces do not fit together",
@@ -68,24 +67,38 @@ class Upload(JSComponent):
             return
         content = bytes(self._parts)
         self._forget()
-        own = read_own(name, content)
-        self.said = f"{name}: {' × '.join(map(str, own.volume.data.shape))} voxels, read."
-        self._on_scan(own)
+        document = pn.state.curdoc
+        if document is None:  # nobody else waits
+            self._end(_read(name, content))
+            return
+        self.said = f"{name}: unpacking"
+
+        def work() -> None:  # aside: unpacking takes seconds, in which every other visitor's page would stand still
+            found = _read(name, content)
+            document.add_next_tick_callback(lambda: self._end(found))
+
+        _aside.submit(work)
+
+    def _end(self, found: Own | str) -> None:
+        if isinstance(found, str):
+            self.said = found
+            return
+        self.said = f"{found.name}: {' × '.join(map(str, found.volume.data.shape))} voxels, read."
+        self._on_scan(found)
 
     def _forget(self) -> None:
         self._name, self._size, self._parts = "", 0, bytearray()
         self.taken = -1
 
 
-def header_of(start: bytes, name: str) -> bytes:
-    """The first bytes of the NIfTI, unpacked where it is compressed, never more than a header's worth."""
-    if not is_gzip(start):
-        return start[:HEADER]
+_aside = ThreadPoolExecutor(2, thread_name_prefix="upload")  # two at a time: each holds a scan
+
+
+def _read(name: str, content: bytes) -> Own | str:
+    """The scan, or why there is none."""
     try:
-        return zlib.decompressobj(wbits=31).decompress(start, HEADER)
-    except zlib.error as error:
-        raise ScanError(
-            f"{name}: not readable as NIfTI",
-            cause="it begins like a gzip file and cannot be unpacked",
-            remedy="copy it again and compare checksums",
-        ) from error
+        return read_own(name, content)
+    except WorkbenchError as error:
+        return str(error)
+    except MemoryError:
+        return f"{name}: there is too little memory here for it now; try again later."

@@ -1,0 +1,53 @@
+"""The server answers to its own names alone."""
+
+from __future__ import annotations
+
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.httputil import HTTPServerRequest
+from tornado.testing import AsyncHTTPTestCase
+from tornado.web import Application, RequestHandler
+
+from workbench.explorer.app.guard import guard, refusal
+
+
+class Page(RequestHandler):
+    def get(self) -> None:
+        self.write("the page")
+
+
+class TestGuard(AsyncHTTPTestCase):
+    def get_app(self) -> Application:
+        application = Application([("/explorer", Page)])
+        guard(application, [f"localhost:{self.get_http_port()}", "brain.example.org:443"])
+        return application
+
+    def ask(self, path: str, host: str) -> tuple[int, str]:
+        request = HTTPRequest(self.get_url(path), headers={"Host": host})
+        try:
+            answer = self.io_loop.run_sync(lambda: self.http_client.fetch(request))
+        except HTTPClientError as error:
+            assert error.response is not None
+            answer = error.response
+        return answer.code, answer.body.decode()
+
+    def test_its_own_names_are_answered(self) -> None:
+        for host in (f"localhost:{self.get_http_port()}", "brain.example.org", "Brain.Example.org:443"):
+            assert self.ask("/explorer", host) == (200, "the page")
+
+    def test_another_name_is_refused(self) -> None:
+        for host in ("evil.example.org", "localhost", "localhost:1"):
+            status, body = self.ask("/explorer", host)
+            assert status == 403 and "--allow-origin" in body
+
+    def test_a_token_that_is_none_is_refused_and_not_a_fault(self) -> None:
+        for token in ("abc", "", "%FF%FE", "a.b", "e30.e30", "x" * 5000):
+            status, body = self.ask(f"/explorer?bokeh-token={token}", "brain.example.org")
+            assert status == 400 and "token" in body
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    """Tornado refuses most of these before they come to us; not every version does."""
+    for host in ("", "<img src=x>", "localhost:5006@evil.example.org", "localhost:5006.evil.example.org", "évil"):
+        request = HTTPServerRequest("GET", "/explorer", host=host or "127.0.0.1", connection=object())  # type: ignore[arg-type]
+        found = refusal(request, ["localhost:5006"])
+        assert found is not None and found[0] == 403
