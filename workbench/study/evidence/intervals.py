@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from workbench.study.evidence.class_scores import auroc_parts, balanced_parts, s
 from workbench.study.evidence.numbers import MARKS, MEAN, scored
 
 ALPHA = 0.05
+ENOUGH = 3  # pretrainings from which their variation can be estimated: of two it has one degree of freedom
 WHOLE_POWER = 1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)  # half an interval → what is found four times of five
 
 
@@ -40,6 +42,22 @@ def measured(people: pd.DataFrame) -> pd.DataFrame:
     keys = [*GROUP, "arm", "seed", "participant", "metric"]
     rows = people[(people["structure"] == MEAN) & ~hidden].groupby(keys)["value"].mean().reset_index()
     return pd.concat([rows, *_parts(people)], ignore_index=True)[[*keys, "value"]]
+
+
+def one_pretraining(people: pd.DataFrame, given: Collection[str]) -> pd.DataFrame:
+    """Arms with one encoder that was made elsewhere have one pretraining, whatever the number of seeds: those are
+    repeats of their fine-tuning, and are averaged as such."""
+    if not given or not len(people):
+        return people
+    return people.assign(seed=people["seed"].mask(people["arm"].isin(list(given)), people["seed"].min()))
+
+
+def _beside(x: pd.DataFrame, y: pd.DataFrame, given: Collection[str]) -> pd.DataFrame:
+    """``x``, and where it is of one encoder and ``y`` of several pretrainings, once beside each of them."""
+    seeds = y["seed"].unique()
+    if not len(x) or x["arm"].iloc[0] not in given or len(seeds) < 2:
+        return x
+    return pd.concat([x.assign(seed=seed) for seed in seeds], ignore_index=True)
 
 
 def _parts(people: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -58,14 +76,18 @@ def _parts(people: pd.DataFrame) -> Iterator[pd.DataFrame]:
             )
 
 
-def arm_table(people: pd.DataFrame, specificity: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """Each arm's mean, 95 % interval over people and seeds: GROUP, metric, arm, estimate, low, high, n, seeds,
-    simulated, transductive.
+def arm_table(
+    people: pd.DataFrame, specificity: Mapping[str, float] | None = None, given: Collection[str] = ()
+) -> pd.DataFrame:
+    """Each arm's mean, 95 % interval over people and, from ``ENOUGH`` pretrainings on, over them too: GROUP, metric,
+    arm, estimate, low, high, n, seeds, simulated, transductive.
 
     Args:
         people: As ``numbers.person_table`` gives.
         specificity: Of a task, where its sensitivity is read; 0.9 unless given.
+        given: Arms with one encoder that was made elsewhere.
     """
+    people = one_pretraining(people, given)
     scores, rows = scored(people), []
     for names, one in measured(people).groupby([*GROUP, "metric", "arm"], sort=False):
         place = dict(zip([*GROUP, "metric", "arm"], names, strict=True))
@@ -93,10 +115,17 @@ def _told(found: Interval) -> dict[str, float]:
 
 
 def _interval(rows: pd.DataFrame) -> Interval:
+    rows = _with_every_seed(rows)
     values, who, seeds = rows["value"].to_numpy(), rows["participant"].to_numpy(str), rows["seed"].to_numpy()
-    if len(set(seeds)) > 1:
+    if len(set(seeds)) >= ENOUGH:
         return two_level_interval(values, who, seeds, method="t")
-    return bootstrap_interval(values, who)
+    return replace(bootstrap_interval(values, who), seeds=len(set(seeds)))
+
+
+def _with_every_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without the people who miss a pretraining: a mean over other pretrainings is another quantity."""
+    counts = rows.groupby("participant")["seed"].transform("nunique")
+    return rows[counts == rows["seed"].nunique()]
 
 
 def _auroc_interval(scores: pd.DataFrame, parts: pd.DataFrame) -> Interval:
@@ -116,18 +145,21 @@ def marks_of(people: pd.DataFrame, place: Mapping[str, object], arms: Collection
     return {name: name in people and bool(people.loc[same, name].any()) for name in MARKS}
 
 
-def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
+def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], given: Collection[str] = ()) -> pd.DataFrame:
     """Paired differences a − b. p is corrected by Holm over all comparisons of the same task and metric.
 
     Columns: GROUP, metric, a, b, mean_a, mean_b, difference, low, high, n, seeds, test, p, p_holm, comparisons, dz
     (Cohen's, of the paired differences), rank_biserial, detectable (found in four of five such samples; with several
-    pretrainings from the interval that has their variation), simulated, transductive, verdict.
+    pretrainings from the interval that has their variation), simulated, transductive, verdict. Below ``ENOUGH``
+    pretrainings the interval is over people alone, and the verdict says so. ``given`` as in ``arm_table``.
     """
+    people = one_pretraining(people, given)
     values, scores, rows = measured(people), scored(people), []
     for names, one in values.groupby([*GROUP, "metric"], sort=False):
         place = dict(zip([*GROUP, "metric"], names, strict=True))
         for a, b in pairs:
             x, y = one[one["arm"] == a], one[one["arm"] == b]
+            x, y = _beside(x, y, given), _beside(y, x, given)
             both = x[["seed", "participant"]].merge(y[["seed", "participant"]])  # a failed cell may have cost one them
             if not len(both):
                 continue
@@ -177,7 +209,9 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.D
 
 
 def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -> dict[str, object]:
-    repeated = x["seed"].nunique() > 1
+    x, y = _with_every_seed(x), _with_every_seed(y)
+    pretrainings = x["seed"].nunique()
+    repeated = pretrainings >= ENOUGH
     seeds = {"seeds_a": x["seed"].to_numpy(), "seeds_b": y["seed"].to_numpy()} if repeated else {}
     found = compare(
         x["value"].to_numpy(),
@@ -188,7 +222,7 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
     )
     interval, p, test = found.interval, found.p, found.test
     mean_a, mean_b, detectable = found.mean_a, found.mean_b, found.detectable
-    if scores is not None and not repeated:
+    if scores is not None and pretrainings == 1:
         a, b = x["arm"].iloc[0], y["arm"].iloc[0]
         wide = scores.pivot_table("score", ["participant", "truth"], "arm").dropna().reset_index()
         positive = (wide["truth"] == 1).to_numpy()
@@ -205,7 +239,7 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
         "low": interval.low,
         "high": interval.high,
         "n": interval.n,
-        "seeds": interval.seeds,
+        "seeds": pretrainings,
         "test": test,
         "p": p,
         "dz": found.dz,
@@ -235,6 +269,11 @@ def _sentence(row) -> str:
         digits=shown.digits,
         marks=marks,
     )
+    if 1 < row.seeds < ENOUGH:
+        said += (
+            f" How much another pretraining would change is not estimable from {row.seeds}: "
+            "the interval is over people alone."
+        )
     if row.seeds == 1 and clear(row):
         said += " Each arm was trained from one seed; with another the difference may be another."
     return said + (

@@ -30,8 +30,8 @@ def write_tables(run: Run, plan: Plan, outcome: Outcome) -> None:
     }
     tables = {
         "people": people,
-        "arms": arm_table(people, specificity),
-        "differences": difference_table(people, study.pairs()),
+        "arms": arm_table(people, specificity, study.given_arms()),
+        "differences": difference_table(people, study.pairs(), study.given_arms()),
         "time_to_dice": times,
         "reached": reached_table(times, study.reference),
         "rates": chosen_rates(list(done.values())),

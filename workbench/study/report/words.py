@@ -11,6 +11,7 @@ from workbench.measures.people import sensitivity
 from workbench.model.export import load_encoder
 from workbench.stats.sentence import FEW, counted
 from workbench.study.cells.plan import Plan
+from workbench.study.evidence.intervals import ENOUGH
 from workbench.study.settings.directions import pretrain_sides, spared
 from workbench.study.settings.layers import flat, merged, takes_part, uses_encoder
 
@@ -71,17 +72,29 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
         )
     if arms["transductive"].any():
         yield "Transductive: where it says so, pretraining has seen the people who are tested, without their labels."
-    if any(arm.pretrained for arm in study.each_arm().values()):
+    if given := study.given_arms():
+        yield (
+            f"{', '.join(given)}: one encoder made elsewhere, pretrained once. The seeds repeat its fine-tuning alone "
+            "and are averaged; how much another pretraining of it would change is not known."
+        )
+    if any(arm.pretrain is not None for arm in study.each_arm().values()):
+        who = "Each other arm" if given else "Each arm"
         if len(study.seeds) == 1:
             yield (
-                "Each arm was pretrained from one seed"
+                f"{who} was pretrained from one seed"
                 + (" and fine-tuned from one" if len(study.finetune_seeds) == 1 else "")
                 + ": the intervals hold for these trainings, and how much others would change is not in them "
                 "(set seeds to have it)."
             )
+        elif len(study.seeds) < ENOUGH:
+            yield (
+                f"{who} was pretrained {len(study.seeds)} times with other seeds. From fewer than {ENOUGH} how much "
+                "another pretraining would change is not estimable: the intervals are over people alone, and each "
+                "pretraining is shown by itself."
+            )
         else:
             yield (
-                f"Each arm was pretrained {len(study.seeds)} times with other seeds; the intervals have the "
+                f"{who} was pretrained {len(study.seeds)} times with other seeds; the intervals have the "
                 "variation between pretrainings in them as well as that between people"
                 + (", and with so few of them they are wide." if len(study.seeds) < 4 else ".")
             )
@@ -168,9 +181,9 @@ def methods(plan: Plan) -> str:
     told.append(
         "Intervals are 95 % bootstrap intervals over people (10,000 resamples)"
         + (
-            ", and with several pretrainings two-way random-effects t intervals over seeds and people "
+            f", and with {ENOUGH} pretrainings or more two-way random-effects t intervals over seeds and people "
             "(Satterthwaite's degrees of freedom)"
-            if len(study.seeds) > 1
+            if len(study.seeds) >= ENOUGH
             else ""
         )
         + ". Paired differences were tested by permutation of signs"

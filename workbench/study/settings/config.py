@@ -100,6 +100,10 @@ class StudyConfig(JobConfig):
     def each_arm(self) -> dict[str, ArmSettings]:
         return {name: arm or ArmSettings() for name, arm in self.arms.items()}
 
+    def given_arms(self) -> list[str]:
+        """Arms with one encoder that was made elsewhere: seeds repeat their fine-tuning, not their pretraining."""
+        return [name for name, arm in self.each_arm().items() if arm.encoder is not None]
+
     def seeds_of(self, task: str) -> tuple[int, ...]:
         """Pretraining seeds that a task runs."""
         return self.tasks[task].seeds or self.seeds
