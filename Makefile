@@ -23,12 +23,13 @@ COVERAGE ?=
 # tests in as many processes; a file's tests stay together, since they share what they set up
 TEST_JOBS ?= 2
 
-.PHONY: encoder help setup demo test test-slurm doctor lint bench lab docs nifti-view clean
+.PHONY: encoder help setup demo test test-slurm fuzz doctor lint bench lab docs nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed); FAST=1 the inner loop,"
 	@echo "                     COVERAGE=1 with coverage and its floor"
 	@echo "make test-slurm      batches on a real Slurm of its own (needs slurm-wlm, munge and root)"
+	@echo "make fuzz [N=20]     damaged inputs, N times the small number that the tests try"
 	@echo "make doctor          what is installed here, what is missing, and what to do about it"
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"
 	@echo "make encoder DATA=…  train the encoder in the box anew (hours on a CPU; goes on where it was stopped)"
@@ -73,6 +74,14 @@ test: setup
 
 test-slurm: setup
 	WORKBENCH_TEST_SLURM=1 $(PY) -m pytest tests/slurm -rs
+
+# a small number of each runs with `make test`; N times as many here, from another seed, with a line a fuzzer in build/
+N ?= 20
+FUZZ_SEED ?= 1
+fuzz: setup
+	@mkdir -p build
+	FUZZ_TIMES=$(N) FUZZ_SEED=$(FUZZ_SEED) FUZZ_REPORT=build/fuzz.jsonl $(PY) -m pytest tests/fuzz --timeout 36000
+	@tail -n 6 build/fuzz.jsonl
 
 doctor: setup
 	$(WB) doctor

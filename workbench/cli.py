@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
             return tell_batch(argv[1], argv[2:])
         if args.command in JOBS:
             return run_job(args.command, argv[1:])
-        others = {"runs": list_runs, "explore": explore, "look": look, "doctor": doctor, "encoders": list_encoders}
+        others = {"runs": list_runs, "explore": explore, "doctor": doctor, "encoders": list_encoders}
         return others[args.command](argv[1:])
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -58,16 +58,13 @@ def top_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="jobs, in the order of the data:\n"
         + "\n".join(f"  {n:<10}{j.help}" for n, j in JOBS.items())
-        + "\n\nall at once:\n  look      from a BIDS folder to the explorer"
         + "\n\nthen:\n  runs      list the runs below a folder\n  explore   open the explorer on a folder of runs"
         + "\n  encoders  list the encoders in the box"
         + "\n  doctor    say what is installed here, what is missing, and what to do about it"
         + "\n\n`workbench JOB --help` lists the settings of a job.",
     )
     parser.add_argument("--version", action="version", version=f"workbench {workbench.__version__}")
-    parser.add_argument(
-        "command", nargs="?", choices=[*JOBS, "look", "runs", "explore", "encoders", "doctor"], metavar="JOB"
-    )
+    parser.add_argument("command", nargs="?", choices=[*JOBS, "runs", "explore", "encoders", "doctor"], metavar="JOB")
     return parser
 
 
@@ -146,8 +143,8 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
         of = f"[{leaf.variants}] " if leaf.variants else ""
         text = f"{of}{(field.description or '').strip()}{_bounds(field)}{default}".replace("%", "%%")
         flag: dict[str, Any] = {}
-        if several:  # `int | tuple` takes one number or one an axis
-            flag = {"nargs": "+", "action": JoinOrOne if _holds_tuple(annotation) else Join}
+        if several:  # `int | tuple` takes one number or one an axis; a list may be given empty: `--structures`
+            flag = {"nargs": "*", "action": JoinOrOne if _holds_tuple(annotation) else Join}
         elif annotation is bool:
             flag = {"nargs": "?", "const": "true"}
         parser.add_argument(
@@ -323,37 +320,6 @@ def doctor(argv: list[str]) -> int:
     findings = examine()
     print("\n".join(str(finding) for finding in findings))
     return 1 if any(finding.kind == "missing" for finding in findings) else 0
-
-
-def look(argv: list[str]) -> int:
-    """``workbench look FOLDER``: from the scans of a folder to the explorer, filled while it is open."""
-    parser = argparse.ArgumentParser(
-        prog="workbench look",
-        description="From a folder of scans (BIDS) to the explorer: cohort, store, embedding, attention, tokens and "
-        "shift are computed while the page is open. The same command continues where it was stopped.",
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--out", type=Path, help="where the runs go; by default FOLDER-look beside the folder")
-    parser.add_argument("--encoder", default=None, help="folder of an exported encoder, or the name of one in the box")
-    parser.add_argument("--port", type=int, default=5006, help="wanted port; the next free one is taken if it is busy")
-    parser.add_argument("--open", action="store_true", help="open a browser")
-    args = parser.parse_args(argv)
-    from workbench import look as work
-
-    try:
-        from workbench.explorer.app.page import serve
-    except ImportError as error:
-        raise WorkbenchError(
-            "the explorer is not installed", cause=str(error), remedy="pip install 'volta-workbench[app]'"
-        ) from error
-    folder = args.folder.resolve()
-    out = args.out or folder.with_name(f"{folder.name}-look")
-
-    def show(runs: Path, told: Any) -> None:
-        serve(runs, port=args.port, open=args.open, told=told)
-
-    work.look(folder, out, args.encoder or work.ENCODER, show)
-    return 0
 
 
 def explore(argv: list[str]) -> int:

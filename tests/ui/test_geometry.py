@@ -42,7 +42,8 @@ def geometry(serve, tmp_path_factory):
 def test_click_on_the_marker(geometry, open_page, radiological):
     page = ExplorerPage(open_page(geometry))
     page.wait_ready()
-    page.check("Attention")
+    for name in ("Attention", "True segmentation", "Predicted segmentation"):
+        page.check(name)
     page.choose("View", "Axial")
     if not radiological:
         page.check("Radiological convention")

@@ -144,6 +144,12 @@ def in_metres(folder: Path) -> Path:
     return _save(folder / "scan.nii.gz", np.random.default_rng(0).random((4, 4, 4)), np.diag([0.02, 0.02, 0.02, 1]))
 
 
+def far_away(folder: Path) -> Path:
+    affine = np.diag([2.0, 2, 2, 1])
+    affine[1, 3] = 1e6  # a kilometre
+    return _save(folder / "scan.nii.gz", np.random.default_rng(0).random((4, 4, 4)), affine)
+
+
 def too_large(folder: Path) -> Path:
     header = nib.Nifti1Header()
     header.set_data_dtype(np.float64)
@@ -185,6 +191,7 @@ CAUSES: list[tuple[Callable[[Path], Path], str]] = [
     (nan_affine, "singular"),
     (no_affine, "missing"),
     (in_metres, "voxel size"),
+    (far_away, "not plausible"),
     (too_large, "too large"),
     (rgb, "voxel type"),
     (other_format, "not a NIfTI"),

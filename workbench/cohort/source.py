@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import Any
 
 from workbench.cohort.sheets import is_sheet, read_sheet
 from workbench.errors import WorkbenchError
+from workbench.runs import texts
 
 MISSING = {"", "n/a", "na", "nan"}
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".img")  # of a pair .img and .hdr, the .img
@@ -200,10 +200,9 @@ def _present(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object, or ``{}`` where there is none; what is optional must not stop a cohort."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        return texts.read_json(path)
+    except WorkbenchError:
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def is_simulated(folder: Path) -> bool:

@@ -8,7 +8,6 @@ from workbench.plots.curves import run_curves, training_curves
 from workbench.plots.intervals import interval_plot
 from workbench.plots.offline import offline
 from workbench.plots.palette import UNKNOWN, category_colors, label_colors
-from workbench.plots.paper import figure_files, scatter_figure, scores_figure, strips_figure
 from workbench.plots.scatter import MANY, case_ring, embedding_scatter, with_ring
 from workbench.plots.slices import densest_point, slices
 
@@ -23,17 +22,13 @@ __all__ = [
     "densest_point",
     "embedding_cloud",
     "embedding_scatter",
-    "figure_files",
     "histograms",
     "interval_plot",
     "label_colors",
     "offline",
     "run_curves",
-    "scatter_figure",
     "scores_by_site",
-    "scores_figure",
     "slices",
-    "strips_figure",
     "training_curves",
     "with_ring",
 ]

@@ -160,13 +160,14 @@ class Run:
             file.write(json.dumps({"time": round(time.time(), 3), **values}) + "\n")
 
     def metrics(self) -> pd.DataFrame:
-        """``metrics.jsonl`` as a table; a half-written last line (kill -9) is left out."""
+        """``metrics.jsonl`` as a table; a half-written line (kill -9, a damaged disk) is left out."""
         path, rows = self.path / "metrics.jsonl", []
-        for line in path.read_text().splitlines() if path.is_file() else []:
+        for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
                 continue
+            rows += [row] if isinstance(row, dict) else []
         import pandas as pd
 
         return pd.DataFrame(rows)

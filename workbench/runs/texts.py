@@ -37,14 +37,14 @@ def read_text(path: Path, *, limit: int = MAX_TEXT, encodings: Sequence[str] = (
     try:
         if not path.is_file():
             raise WorkbenchError(f"{path}: no such file", cause="nothing is there", remedy="check the path")
-        with open(path, "rb") as file:
-            content = file.read(limit + 1)
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= limit else b""
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise WorkbenchError(
             f"{path}: cannot be read", cause=why, remedy="check the path and its permissions"
         ) from error
-    if len(content) > limit:
+    if size > limit:
         raise WorkbenchError(
             f"{path}: the file is too large",
             cause=f"more than {limit / 1e6:.0f} MB; such files have a thousandth of it",

@@ -19,6 +19,7 @@ from workbench.volumes.volume import Grid
 MAX_AXIS = 1024  # voxels along one axis; a 0.2 mm head is about 1000
 MAX_VOXELS = 512**3  # 0.5 GiB as float32; an ordinary 1 mm scan has 256**3
 MAX_OFFSET = 16 * 1024**2  # bytes before the voxels: the largest extensions we have met hold a few MB of DICOM
+MAX_AWAY = 3000.0  # mm from the world's origin to the middle of a scan; no scanner's bore is longer
 START = 544  # bytes that hold the header of NIfTI-1 (348) or of NIfTI-2 (540) and the mark of extensions
 
 
@@ -63,6 +64,7 @@ def parse_header(name: object, start: bytes, *, max_voxels: int = MAX_VOXELS, pa
     offset = _offset(name, header, pair)
     slope, inter = _scaling(name, header)
     affine, remarks = affine_of(name, header)
+    _require_near(name, (x, y, z), affine)
     return Header(Grid((x, y, z), affine), shape, dtype, offset, slope, inter, remarks=tuple(remarks))
 
 
@@ -135,3 +137,14 @@ def _scaling(name: object, header: nib.Nifti1Header) -> tuple[float, float]:
             f"{name}: the header does not fit the file", cause=str(error), remedy="copy or convert it again"
         ) from error
     return 1.0 if slope is None else slope, 0.0 if inter is None else inter
+
+
+def _require_near(name: object, shape: tuple[int, int, int], affine: np.ndarray) -> None:
+    away = float(np.abs(affine[:3, :3] @ (np.array(shape) - 1) / 2 + affine[:3, 3]).max())
+    if away > MAX_AWAY:
+        raise ScanError(
+            f"{name}: the affine is not plausible",
+            cause=f"it puts the middle of the scan {away / 1000:.3g} m from the world's origin, which lies in the "
+            "scanner or in the head",
+            remedy="set the affine from the source of the scan",
+        )

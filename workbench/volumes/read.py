@@ -7,7 +7,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
@@ -54,7 +54,13 @@ def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
         return read_stream(path, stream, header, labels=labels)
 
 
-def read_stream(name: object, stream: BinaryIO, header: Header, *, labels: bool = False) -> Volume:
+class Stream(Protocol):
+    """Whatever can be read: a file, or a gzip file over bytes in memory."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_stream(name: object, stream: Stream, header: Header, *, labels: bool = False) -> Volume:
     """The voxels of an unpacked stream that stands at its first byte; see ``read_volume``.
 
     No more is taken from it than the header asks for, and one byte: only at its end does gzip compare the checksum,
@@ -88,7 +94,7 @@ def read_stream(name: object, stream: BinaryIO, header: Header, *, labels: bool 
     return Volume(data, header.grid.affine)
 
 
-def _slabs(name: object, stream: BinaryIO, header: Header, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
+def _slabs(name: object, stream: Stream, header: Header, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
     """A few planes of the third axis, which a file holds one after another, with the header's scaling."""
     x, y, z = header.grid.shape
     plane = x * y * header.dtype.itemsize
@@ -104,7 +110,7 @@ def _slabs(name: object, stream: BinaryIO, header: Header, dtype: type) -> Itera
         yield slice(first, first + planes), values
 
 
-def _skip(name: object, stream: BinaryIO, header: Header) -> None:
+def _skip(name: object, stream: Stream, header: Header) -> None:
     found = len(stream.read(header.offset))  # at most MAX_OFFSET
     if found != header.offset:
         raise _mismatch(name, header, f"only {found}")
