@@ -267,6 +267,15 @@ def test_nnunet_of_both_versions(version: int, tmp_path: Path) -> None:
     assert "only T1 is taken" in told(source) and "not a person" in told(source)
 
 
+def test_a_decathlon_folder_with_four_digits_is_no_nnunet(tmp_path: Path) -> None:
+    root = trees.nnunet(tmp_path / "d", 1)
+    shutil.rmtree(root / "imagesTs")
+    for path in (root / "labelsTr").iterdir():
+        path.rename(path.with_name(path.name.replace(".nii.gz", "_0000.nii.gz")))
+    (root / "dataset.json").write_text((root / "dataset.json").read_text().replace(".nii.gz", "_0000.nii.gz"))
+    assert [c.participant_id for c in read(root).candidates] == [f"hippo_{i:03d}_0000" for i in range(3)]
+
+
 def test_nnunet_without_t1w_is_refused_by_its_channels(tmp_path: Path) -> None:
     root = trees.nnunet(tmp_path / "d", 2, ("FLAIR", "T2"))
     with pytest.raises(WorkbenchError) as caught:

@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.cohort.layouts import look
 from workbench.cohort.layouts.layout import Layout, Options
-from workbench.cohort.source import IMAGE_ENDINGS, Candidate, Source, absolute
+from workbench.cohort.source import IMAGE_ENDINGS, Candidate, Source, absolute, read_json
 from workbench.errors import WorkbenchError
 
 CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?$")
@@ -123,10 +123,13 @@ def _beside(folder: Path, case: str) -> Path | None:
 
 
 def _recognises(path: Path) -> bool:
-    """By ``channel_names`` or by the channel numbers, which a Decathlon folder has not."""
+    """By ``channel_names``, or by channel numbers: in a Decathlon folder, images and labels have one name."""
     if not (path / "dataset.json").is_file() or not (path / "imagesTr").is_dir():
         return False
-    return look.any_file(path / "imagesTr", CHANNEL, 0, 50)
+    if "channel_names" in read_json(path / "dataset.json"):
+        return True
+    first = [file for _, file in zip(range(50), look.files(path / "imagesTr", 0), strict=False)]
+    return any(CHANNEL.match(file.name) and not (path / "labelsTr" / file.name).exists() for file in first)
 
 
 LAYOUT = Layout("nnU-Net raw", "dataset.json and imagesTr/…_0000.nii.gz", _recognises, read_nnunet)
