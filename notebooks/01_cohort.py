@@ -51,16 +51,9 @@ import holoviews as hv
 import pandas as pd
 from IPython.display import display
 
-from workbench import plots
-from workbench.batch import record
-from workbench.cohort import CohortConfig, SplitConfig, load_cohort, load_split, run_cohort, run_split
-from workbench.plots.cells import choose, titles
-from workbench.plots.estimates import by_group
-from workbench.prepare import PrepareConfig, open_store, run_prepare
-from workbench.simulate import SimulateConfig, run_simulate
-from workbench.volumes import Volume
+import workbench as wb
 
-plots.offline()  # the saved notebook then needs no network to show its figures
+wb.plots.offline()  # the saved notebook then needs no network to show its figures
 runs = Path(out).resolve()
 
 # %% [markdown]
@@ -72,7 +65,7 @@ runs = Path(out).resolve()
 
 # %%
 if sources is None:
-    run_simulate(SimulateConfig(out=runs / "bids", participants=participants, spacing=source_spacing, seed=seed))
+    wb.simulate(out=runs / "bids", participants=participants, spacing=source_spacing, seed=seed)
     sources = [runs / "bids"]
     if not (runs / "cohort").exists():
         for scan in sorted((runs / "bids").glob("sub-*/anat/*_T1w.nii.gz"))[:damage]:
@@ -87,9 +80,9 @@ if sources is None:
 # wrong left and right is worse than a missing scan.
 
 # %%
-run_cohort(CohortConfig(out=runs / "cohort", sources=sources))
-cohort = load_cohort(runs / "cohort")
-titled = titles(cohort.simulated)
+wb.cohort(out=runs / "cohort", sources=sources)
+cohort = wb.load_cohort(runs / "cohort")
+titled = wb.plots.titles(cohort.simulated)
 people = cohort.table["participant"].nunique()
 print(titled(f"{len(cohort.table)} scans of {people} people can be used, {len(cohort.set_aside)} files were set aside"))
 cohort
@@ -125,7 +118,7 @@ by_site.round(1)
 
 # %%
 if cohort.table["age"].notna().any():
-    display(by_group(table, "age", "site", quantity="age (years)", title=titled("age of each scan by site")))
+    display(wb.plots.by_group(table, "age", "site", quantity="age (years)", title=titled("age of each scan by site")))
 
 # %% [markdown]
 # The black line is the median of a site. Clouds at different heights mean that age and site go together; notebook 07
@@ -139,8 +132,8 @@ if cohort.table["age"].notna().any():
 
 # %%
 known = tuple(column for column in stratify if column in cohort.table and cohort.table[column].notna().any())
-run_split(SplitConfig(out=runs / "split", cohort=runs / "cohort", fractions=fractions, stratify=known, seed=seed))
-parts = load_split(runs / "split")
+wb.split(out=runs / "split", cohort=runs / "cohort", fractions=fractions, stratify=known, seed=seed)
+parts = wb.load_split(runs / "split")
 pd.crosstab(*(table[["participant", "site"]].drop_duplicates().merge(parts, on="participant")[name]
               for name in ("site", "split")))
 
@@ -154,15 +147,16 @@ pd.crosstab(*(table[["participant", "site"]].drop_duplicates().merge(parts, on="
 # this. Contrast, noise and sharpness still differ.
 
 # %%
-prepared = run_prepare(PrepareConfig(out=runs / "store", cohort=runs / "cohort", spacing=spacing))
-store = open_store(runs / "store")
+prepared = wb.prepare(out=runs / "store", cohort=runs / "cohort", spacing=spacing)
+store = wb.open_store(runs / "store")
 late = prepared.read_table("set_aside")
 print(titled(f"{len(store.scan_ids)} scans prepared at {store.spacing:g} mm, {len(late)} more set aside on the way"))
 index = store.index.assign(site=store.index["site"].fillna("unknown"),
                            slice_mm=store.index[["sx", "sy", "sz"]].max(axis=1))
-hv.Layout([by_group(index, "brain_ml", "site", quantity="volume in the mask (ml)", title=titled("volume by site")),
-           by_group(index, "slice_mm", "site", quantity="longest edge of a voxel as stored (mm)",
-                    title=titled("resolution by site"))]).opts(shared_axes=False)
+hv.Layout([wb.plots.by_group(index, "brain_ml", "site", quantity="volume in the mask (ml)",
+                             title=titled("volume by site")),
+           wb.plots.by_group(index, "slice_mm", "site", quantity="longest edge of a voxel as stored (mm)",
+                             title=titled("resolution by site"))]).opts(shared_axes=False)
 
 # %% [markdown]
 # A volume far from its site's others is the most common sign of a mask that failed. How the mask was found matters as
@@ -186,12 +180,13 @@ index.loc[index["from_median"].abs().nlargest(5).index,
 
 # %%
 def prepared_scan(scan_id):
-    return plots.slices(Volume(store.read(scan_id).astype("float32"), store.grid(scan_id).affine), value="z-score",
-                        title=titled(f"{scan_id} as prepared"))
+    return wb.plots.slices(wb.Volume(store.read(scan_id).astype("float32"), store.grid(scan_id).affine),
+                           value="z-score",
+                           title=titled(f"{scan_id} as prepared"))
 
 
 farthest = index.loc[index["from_median"].abs().idxmax(), "scan_id"]
-choose(prepared_scan, list(store.scan_ids), farthest)
+wb.plots.choose(prepared_scan, list(store.scan_ids), farthest)
 
 # %% [markdown]
 # ## What to take along
@@ -200,7 +195,8 @@ choose(prepared_scan, list(store.scan_ids), farthest)
 # notebook **02** (pretraining) takes as its `store` and `split`.
 
 # %%
-record(out, scans=len(cohort.table), people=people, set_aside=len(cohort.set_aside), set_aside_in_preparation=len(late),
-       sites=index["site"].nunique(), outlined=int(cohort.table["seg_path"].notna().sum()),
-       test_people=int((parts["split"] == "test").sum()), simulated=cohort.simulated)
+wb.record(out, scans=len(cohort.table), people=people, set_aside=len(cohort.set_aside),
+          set_aside_in_preparation=len(late),
+          sites=index["site"].nunique(), outlined=int(cohort.table["seg_path"].notna().sum()),
+          test_people=int((parts["split"] == "test").sum()), simulated=cohort.simulated)
 print(f"cohort: {runs / 'cohort'}\nsplit:  {runs / 'split'}\nstore:  {runs / 'store'}")

@@ -62,13 +62,9 @@ from pathlib import Path
 import holoviews as hv
 import pandas as pd
 
-from workbench import plots
-from workbench.batch import record
-from workbench.model import load_encoder
-from workbench.plots.cells import titles
-from workbench.pretrain import PretrainConfig, run_pretrain
+import workbench as wb
 
-plots.offline()
+wb.plots.offline()
 runs = Path(out).resolve()
 
 # %% [markdown]
@@ -81,12 +77,12 @@ runs = Path(out).resolve()
 # with a handful of scans in a step most would never be used.
 
 # %%
-run = run_pretrain(PretrainConfig(
+run = wb.pretrain(
     out=runs / "encoder", store=store, split=split,
     encoder={"preset": preset, "image_size": image_size, "patch": patch},
     objective=objective, epochs=epochs, warmup_epochs=warmup_epochs, batch_size=batch_size,
-    learning_rate=learning_rate, workers=workers, seed=seed))
-titled = titles(run.simulated)
+    learning_rate=learning_rate, workers=workers, seed=seed)
+titled = wb.plots.titles(run.simulated)
 metrics = run.metrics()
 seen = run.provenance["participants"]
 steps = int(metrics["step"].max())
@@ -99,9 +95,10 @@ print(titled(f"{steps} steps on {run.provenance['scans']} scans of {len(seen)} p
 # if the scan has another file name.
 
 # %%
-network, card = load_encoder(run.path)
-print(titled(f"{sum(w.numel() for w in network.parameters()):,} weights; has seen {', '.join(sorted(seen)[:3])} …"))
-card
+encoder = wb.load_encoder(run)
+weights = sum(w.numel() for w in encoder.network.parameters())
+print(titled(f"{weights:,} weights; has seen {', '.join(sorted(seen)[:3])} …"))
+encoder
 
 # %% [markdown]
 # ## The curves
@@ -113,10 +110,10 @@ card
 losses = [name for name in metrics if name.startswith("loss_")] or ["loss"]
 relative = metrics.assign(**{name: metrics[name] / metrics[name].dropna().iloc[0] for name in losses})
 health = [name for name in ("cls_entropy", "patch_entropy", "cls_kl", "patch_kl") if name in metrics]
-curves = [plots.training_curves(relative, losses, label="loss / first loss", title=titled("the losses"), width=300)]
+curves = [wb.plots.training_curves(relative, losses, label="loss / first loss", title=titled("the losses"), width=300)]
 if health:
-    curves.append(plots.training_curves(metrics, health, label="entropy (0 to 1), KL (nats)",
-                                        title=titled("does the teacher still say something?"), width=300))
+    curves.append(wb.plots.training_curves(metrics, health, label="entropy (0 to 1), KL (nats)",
+                                           title=titled("does the teacher still say something?"), width=300))
 hv.Layout(curves).opts(shared_axes=False)
 
 # %% [markdown]
@@ -152,6 +149,6 @@ print(f"{typical['volumes_per_s']:.1f} views a second, {typical['data_wait']:.0%
 # which hold it against the same network with random weights.
 
 # %%
-record(out, steps=steps, people=len(seen), scans=run.provenance["scans"], alarm=bool(alarm),
-       seconds=run.status["seconds"], simulated=run.simulated, **{name: last[name] for name in losses + health})
+wb.record(out, steps=steps, people=len(seen), scans=run.provenance["scans"], alarm=bool(alarm),
+          seconds=run.status["seconds"], simulated=run.simulated, **{name: last[name] for name in losses + health})
 print(f"encoder: {run.path}")

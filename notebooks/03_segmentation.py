@@ -48,16 +48,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from workbench import plots
-from workbench.batch import record
-from workbench.finetune import SegmentConfig, run_segment
-from workbench.plots.cells import choose, titles
-from workbench.plots.estimates import intervals
-from workbench.prepare import open_store
-from workbench.stats import bootstrap_interval, compare, verdict
-from workbench.volumes import read_volume
+import workbench as wb
 
-plots.offline()
+wb.plots.offline()
 runs = Path(out).resolve()
 
 # %% [markdown]
@@ -66,16 +59,16 @@ runs = Path(out).resolve()
 # Interrupt the cell if you must: each arm saves its state and goes on when you run the cell again.
 
 # %%
-arms = {init: run_segment(SegmentConfig(
+arms = {init: wb.segment(
     out=runs / init, init=init, store=store, split=split, encoder=encoder, structures=structures, steps=steps,
-    features=features, learning_rate=learning_rate, label_fraction=label_fraction, seed=seed))
+    features=features, learning_rate=learning_rate, label_fraction=label_fraction, seed=seed)
     for init in ("pretrained", "random")}
 simulated = any(run.simulated for run in arms.values())
-titled = titles(simulated)
+titled = wb.plots.titles(simulated)
 who = arms["pretrained"].provenance["participants"]
 print(titled(f"trained on {len(who['train'])} people, tested on {len(who['test'])} others"))
-plots.run_curves({f"{init} weights": run.metrics() for init, run in arms.items()}, "loss",
-                 title=titled("training loss"), width=560)
+wb.plots.run_curves({f"{init} weights": run.metrics() for init, run in arms.items()}, "loss",
+                    title=titled("training loss"), width=560)
 
 # %% [markdown]
 # A faster fall of one curve is a hint, not a result: the loss is on the training people.
@@ -99,7 +92,7 @@ people = scores.groupby(["arm", "site", "participant"])[measures].mean().reset_i
 
 
 def estimate(values):
-    found = bootstrap_interval(values.to_numpy(), seed=seed)
+    found = wb.stats.bootstrap_interval(values.to_numpy(), seed=seed)
     return {"n": found.n, "estimate": found.estimate, "low": found.low, "high": found.high}
 
 
@@ -116,7 +109,7 @@ pd.DataFrame([{"measure": measure, "arm": arm, **estimate(rows[measure])}
 by_site = pd.DataFrame([{"site": site, "arm": arm, **estimate(rows["dice"])}
                         for (site, arm), rows in people.groupby(["site", "arm"])])
 by_site["row"] = by_site["site"] + ", " + by_site["arm"] + " (n = " + by_site["n"].astype(str) + ")"
-display(intervals(by_site, "row", quantity="Dice", title=titled("Dice of test people by site")))
+display(wb.plots.intervals(by_site, "row", quantity="Dice", title=titled("Dice of test people by site")))
 by_site.drop(columns="row").round(3)
 
 # %% [markdown]
@@ -128,10 +121,11 @@ by_site.drop(columns="row").round(3)
 
 # %%
 by_arm = {arm: rows for arm, rows in people.groupby("arm")}
-found = compare(by_arm["pretrained"]["dice"], by_arm["pretrained"]["participant"],
-                by_arm["random"]["dice"], by_arm["random"]["participant"], seed=seed)
-print(verdict(found.interval, a="pretrained", b="random weights", what="Dice", p=found.p, detectable=found.detectable,
-              marks=["simulated data"] if simulated else []))
+found = wb.stats.compare(by_arm["pretrained"]["dice"], by_arm["pretrained"]["participant"],
+                         by_arm["random"]["dice"], by_arm["random"]["participant"], seed=seed)
+print(wb.stats.verdict(found.interval, a="pretrained", b="random weights", what="Dice", p=found.p,
+                       detectable=found.detectable,
+                       marks=["simulated data"] if simulated else []))
 found
 
 # %% [markdown]
@@ -142,22 +136,23 @@ found
 
 # %%
 ranked = arms["pretrained"].read_table("dice").query("split == 'test'").groupby("scan_id")["dice"].mean().sort_values()
-prepared = open_store(store)
+prepared = wb.open_store(store)
 files = prepared.index.set_index("scan_id")
 
 
 def outlines(scan_id):
-    scan = read_volume(files.loc[scan_id, "path"])
-    truth = read_volume(files.loc[scan_id, "seg_path"], labels=True)
-    predicted = read_volume(arms["pretrained"].path / "volumes" / f"{scan_id}_dseg.nii.gz", labels=True)
+    scan = wb.read_volume(files.loc[scan_id, "path"])
+    truth = wb.read_volume(files.loc[scan_id, "seg_path"], labels=True)
+    predicted = wb.read_volume(arms["pretrained"].path / "volumes" / f"{scan_id}_dseg.nii.gz", labels=True)
     true_codes = {name: prepared.codes(scan_id, name)[0] for name in structures}
-    where = plots.densest_point(truth, true_codes.values())  # both at one place
-    return (plots.slices(scan, truth, codes=true_codes, source="truth", at=where)
-            + plots.slices(scan, predicted, codes={name: i + 1 for i, name in enumerate(structures)}, at=where)).opts(
+    own_codes = {name: i + 1 for i, name in enumerate(structures)}
+    where = wb.plots.densest_point(truth, true_codes.values())  # both at one place
+    return (wb.plots.slices(scan, truth, codes=true_codes, source="truth", at=where)
+            + wb.plots.slices(scan, predicted, codes=own_codes, at=where)).opts(
         title=titled(f"{scan_id}: true and predicted outline, Dice {ranked[scan_id]:.2f}"), shared_axes=False).cols(3)
 
 
-choose(outlines, list(ranked.index), ranked.index[len(ranked) // 2])
+wb.plots.choose(outlines, list(ranked.index), ranked.index[len(ranked) // 2])
 
 # %% [markdown]
 # ## What this can show, and what not
@@ -171,6 +166,6 @@ choose(outlines, list(ranked.index), ranked.index[len(ranked) // 2])
 # people. Notebook **08** does this for any number of encoders and tasks.
 
 # %%
-record(out, people=found.interval.n, dice=found.mean_a, dice_random=found.mean_b, difference=found.interval.estimate,
-       difference_low=found.interval.low, difference_high=found.interval.high, p=found.p, simulated=simulated)
+wb.record(out, people=found.interval.n, dice=found.mean_a, dice_random=found.mean_b, difference=found.interval.estimate,
+          difference_low=found.interval.low, difference_high=found.interval.high, p=found.p, simulated=simulated)
 print("\n".join(str(run.path) for run in arms.values()))

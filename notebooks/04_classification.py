@@ -49,15 +49,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from workbench import plots
-from workbench.batch import record
-from workbench.errors import WorkbenchError
-from workbench.finetune import ClassifyConfig, run_classify
-from workbench.plots.cells import titles
-from workbench.plots.estimates import intervals, roc_curves
-from workbench.stats import delong, paired_people
+import workbench as wb
 
-plots.offline()
+wb.plots.offline()
 runs = Path(out).resolve()
 
 # %% [markdown]
@@ -66,16 +60,16 @@ runs = Path(out).resolve()
 # %%
 task = {"store": store, "split": split, "target": target, "specificity": specificity, "seed": seed}
 arms = {
-    "pretrained": run_classify(ClassifyConfig(out=runs / "pretrained", encoder=encoder, **task)),
-    "random weights": run_classify(ClassifyConfig(out=runs / "random", encoder=encoder, init="random", **task)),
-    "brain volume": run_classify(ClassifyConfig(out=runs / "brain_volume", mode="brain_volume", init="random", **task)),
+    "pretrained": wb.classify(out=runs / "pretrained", encoder=encoder, **task),
+    "random weights": wb.classify(out=runs / "random", encoder=encoder, init="random", **task),
+    "brain volume": wb.classify(out=runs / "brain_volume", mode="brain_volume", init="random", **task),
 }
 simulated = any(run.simulated for run in arms.values())
-titled = titles(simulated)
+titled = wb.plots.titles(simulated)
 positive = arms["pretrained"].provenance.get("positive")
 if positive is None:
-    raise WorkbenchError(f"target '{target}': not two classes",
-                         remedy="choose a column with two values for this notebook")
+    raise wb.WorkbenchError(f"target '{target}': not two classes",
+                            remedy="choose a column with two values for this notebook")
 tables = {arm: run.read_table("predictions") for arm, run in arms.items()}
 one = tables["pretrained"].drop_duplicates("participant")
 print(titled(f"people by side and {target}; '{positive}' counts as positive"))
@@ -103,10 +97,10 @@ wide.pivot(index="arm", columns="score", values="shown").loc[list(arms)]
 auroc = scores[scores["score"] == "auroc"]
 people = {arm: rows[rows["split"] == "test"].groupby("participant").agg(
     score=("score", "mean"), truth=("truth", "first")) for arm, rows in tables.items()}
-display(intervals(auroc, "arm", quantity="AUROC (95 % interval)", reference=0.5,
-                  title=titled(f"{target}, test people")))
-roc_curves({arm: (rows["score"], rows["truth"] == positive) for arm, rows in people.items()},
-           title=titled(f"ROC for {target} = {positive}"))
+display(wb.plots.intervals(auroc, "arm", quantity="AUROC (95 % interval)", reference=0.5,
+                           title=titled(f"{target}, test people")))
+wb.plots.roc_curves({arm: (rows["score"], rows["truth"] == positive) for arm, rows in people.items()},
+                    title=titled(f"ROC for {target} = {positive}"))
 
 # %% [markdown]
 # Each step of a curve is one person. With a dozen people one more on the right side moves the AUROC by several
@@ -122,13 +116,13 @@ roc_curves({arm: (rows["score"], rows["truth"] == positive) for arm, rows in peo
 pairs = [("pretrained", "random weights"), ("pretrained", "brain volume")]
 rows = []
 for a, b in pairs:
-    names, score_a, score_b = paired_people(people[a]["score"], people[a].index.to_numpy(str),
-                                            people[b]["score"], people[b].index.to_numpy(str))
+    names, score_a, score_b = wb.stats.paired_people(people[a]["score"], people[a].index.to_numpy(str),
+                                                     people[b]["score"], people[b].index.to_numpy(str))
     is_positive = (people[a].loc[names, "truth"] == positive).to_numpy()
     if min(is_positive.sum(), (~is_positive).sum()) < 2:
         print(f"{a} and {b}: fewer than two test people of a class, so there is no test")
         continue
-    test = delong(score_a, score_b, is_positive)
+    test = wb.stats.delong(score_a, score_b, is_positive)
     rows.append({"a": a, "b": b, "people": len(names), "AUROC of a": test.a, "AUROC of b": test.b,
                  "difference": test.a - test.b, "low": test.low, "high": test.high, "p (DeLong)": test.p})
 print(titled("paired differences of AUROC"))
@@ -156,8 +150,8 @@ calibration.drop(columns="split").round(2)
 
 # %%
 of = auroc.set_index("arm")
-record(out, people=int(of.loc["pretrained", "n"]), auroc=of.loc["pretrained", "estimate"],
-       auroc_low=of.loc["pretrained", "low"], auroc_high=of.loc["pretrained", "high"],
-       auroc_random=of.loc["random weights", "estimate"], auroc_volume=of.loc["brain volume", "estimate"],
-       target=target, simulated=simulated)
+wb.record(out, people=int(of.loc["pretrained", "n"]), auroc=of.loc["pretrained", "estimate"],
+          auroc_low=of.loc["pretrained", "low"], auroc_high=of.loc["pretrained", "high"],
+          auroc_random=of.loc["random weights", "estimate"], auroc_volume=of.loc["brain volume", "estimate"],
+          target=target, simulated=simulated)
 print("\n".join(str(run.path) for run in arms.values()))

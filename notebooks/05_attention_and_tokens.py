@@ -47,21 +47,13 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from workbench import plots
-from workbench.analysis import AttendConfig, TokensConfig, run_attend, run_tokens
-from workbench.analysis.tokens.rgb import read_rgb
-from workbench.batch import record
-from workbench.plots.cells import choose, titles
-from workbench.plots.estimates import intervals
-from workbench.prepare import open_store
-from workbench.stats import bootstrap_interval
-from workbench.volumes import read_volume
+import workbench as wb
 
-plots.offline()
+wb.plots.offline()
 runs = Path(out).resolve()
-prepared = open_store(store)
+prepared = wb.open_store(store)
 files = prepared.index.set_index("scan_id")
-titled = titles(prepared.simulated)
+titled = wb.plots.titles(prepared.simulated)
 mapped = list(scans) or list(prepared.scan_ids)
 labelled = [scan for scan in mapped if all(prepared.codes(scan, region) for region in regions)]
 print(titled(f"{len(mapped)} scans get maps, "
@@ -72,8 +64,8 @@ def structure_in(scan_id):
     """Where the first structure lies in a scan, in mm, so that all pictures are cut there; the middle without one."""
     if scan_id not in labelled or not regions:
         return None
-    return plots.densest_point(read_volume(files.loc[scan_id, "seg_path"], labels=True),
-                               prepared.codes(scan_id, regions[0]))
+    return wb.plots.densest_point(wb.read_volume(files.loc[scan_id, "seg_path"], labels=True),
+                                  prepared.codes(scan_id, regions[0]))
 
 # %% [markdown]
 # ## Attention
@@ -84,21 +76,21 @@ def structure_in(scan_id):
 # `regions` where the scan has outlines.
 
 # %%
-attention = run_attend(AttendConfig(out=runs / "attend", store=store, encoder=encoder, scans=scans, query=query,
-                                    regions=regions, placed=placed, seed=seed))
+attention = wb.attend(out=runs / "attend", store=store, encoder=encoder, scans=scans, query=query,
+                      regions=regions, placed=placed, seed=seed)
 
 
 def attention_of(scan_id):
-    scan, folder = read_volume(files.loc[scan_id, "path"]), attention.path / "volumes"
-    pictures = [plots.slices(scan, read_volume(folder / f"{scan_id}_desc-{name}_map.nii.gz"), opacity=0.5,
-                             overlay_value=f"{words}, × equal share", at=structure_in(scan_id))
+    scan, folder = wb.read_volume(files.loc[scan_id, "path"]), attention.path / "volumes"
+    pictures = [wb.plots.slices(scan, wb.read_volume(folder / f"{scan_id}_desc-{name}_map.nii.gz"), opacity=0.5,
+                                overlay_value=f"{words}, × equal share", at=structure_in(scan_id))
                 for name, words in (("attnmean", "pretrained"), ("attnmeanrandom", "random weights"))]
     return (pictures[0] + pictures[1]).opts(
         title=titled(f"{scan_id}: attention of {query}, pretrained above, random weights below"),
         shared_axes=False).cols(3)
 
 
-choose(attention_of, mapped, (labelled or mapped)[0])
+wb.plots.choose(attention_of, mapped, (labelled or mapped)[0])
 
 # %% [markdown]
 # Only what differs between the two rows can come from learning. A first check: how much of the attention falls outside
@@ -112,7 +104,7 @@ outside = pd.DataFrame({
     "random weights": attention.read_table("attention_random").set_index("scan_id")["outside_brain"]})
 by_person = outside.groupby(files.loc[outside.index, "participant"].to_numpy()).mean()
 print(titled(f"share of the attention outside the brain, mean of {len(by_person)} people with 95 % intervals"))
-rows = {name: bootstrap_interval(by_person[name].to_numpy(), seed=seed) for name in outside}
+rows = {name: wb.stats.bootstrap_interval(by_person[name].to_numpy(), seed=seed) for name in outside}
 pd.DataFrame({"outside the brain": {name: f"{found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}]"
                                     for name, found in rows.items()}})
 
@@ -137,9 +129,9 @@ if "region_summary" in attention.tables():
     summary = attention.read_table("region_summary")
     summary["row"] = summary["region"].str.replace("_", " ") + ", " + summary["weights"]
     shown = summary[~summary["weights"].str.contains(" - ")]
-    display(intervals(shown, "row", estimate="rank", low="rank_low", high="rank_high", reference=0.5,
-                      quantity="rank among places of the same size (95 % interval over people)",
-                      title=titled("attention to structures")))
+    display(wb.plots.intervals(shown, "row", estimate="rank", low="rank_low", high="rank_high", reference=0.5,
+                               quantity="rank among places of the same size (95 % interval over people)",
+                               title=titled("attention to structures")))
     display(summary.drop(columns="row").round(2))
 else:
     print("No scan has outlines of these structures, so this comparison is left out.")
@@ -154,19 +146,19 @@ else:
 # %%
 source = labelled[0] if labelled else ""
 check = [region for region in regions if labelled]
-tokens = run_tokens(TokensConfig(out=runs / "tokens", store=store, encoder=encoder, scans=scans, source=source,
-                                 query=token_query, structures=check, seed=seed))
+tokens = wb.tokens(out=runs / "tokens", store=store, encoder=encoder, scans=scans, source=source,
+                   query=token_query, structures=check, seed=seed)
 
 
 def similar_to(scan_id):
-    overlay = read_volume(tokens.path / "volumes" / f"{scan_id}_desc-similarity_map.nii.gz")
-    return plots.slices(read_volume(files.loc[scan_id, "path"]), overlay, overlay_value="cosine", opacity=0.5,
-                        at=structure_in(scan_id), title=titled(f"{scan_id}: similar to {token_query} of {source}"))
+    overlay = wb.read_volume(tokens.path / "volumes" / f"{scan_id}_desc-similarity_map.nii.gz")
+    return wb.plots.slices(wb.read_volume(files.loc[scan_id, "path"]), overlay, overlay_value="cosine", opacity=0.5,
+                           at=structure_in(scan_id), title=titled(f"{scan_id}: similar to {token_query} of {source}"))
 
 
 if source:
     others = [scan for scan in mapped if files.loc[scan, "participant"] != files.loc[source, "participant"]]
-    choose(similar_to, [*others, source], next((scan for scan in labelled if scan in others), source))
+    wb.plots.choose(similar_to, [*others, source], next((scan for scan in labelled if scan in others), source))
 else:
     print("No outlines, so there is no place to start from: give token_query as voxel:X,Y,Z for a map.")
 
@@ -204,14 +196,14 @@ if "site_pairs" in tokens.tables():
 
 # %%
 def colours_of(scan_id):
-    return plots.slices(read_volume(files.loc[scan_id, "path"]), opacity=0.7, at=structure_in(scan_id),
-                        colours=read_rgb(tokens.path / "volumes" / f"{scan_id}_desc-tokens_rgb.nii.gz"),
-                        title=titled(f"{scan_id}: its tokens as colours"))
+    return wb.plots.slices(wb.read_volume(files.loc[scan_id, "path"]), opacity=0.7, at=structure_in(scan_id),
+                           colours=wb.read_rgb(tokens.path / "volumes" / f"{scan_id}_desc-tokens_rgb.nii.gz"),
+                           title=titled(f"{scan_id}: its tokens as colours"))
 
 
 share = tokens.read_table("colours")["variance_share"].sum()
 print(titled(f"the three colours hold {share:.0%} of the variance of the tokens"))
-choose(colours_of, mapped, (labelled or mapped)[0])
+wb.plots.choose(colours_of, mapped, (labelled or mapped)[0])
 
 # %% [markdown]
 # ## What this can show, and what not
@@ -226,8 +218,8 @@ def mean_of(run, table, column):
     return run.read_table(table).query("weights == 'pretrained'")[column].mean() if table in run.tables() else None
 
 
-record(out, scans=len(mapped), outside_brain=outside["pretrained"].mean(),
-       outside_brain_random=outside["random weights"].mean(), rank=mean_of(attention, "region_summary", "rank"),
-       hit=mean_of(tokens, "site_pairs", "hit"), chance=mean_of(tokens, "site_pairs", "chance"),
-       simulated=prepared.simulated)
+wb.record(out, scans=len(mapped), outside_brain=outside["pretrained"].mean(),
+          outside_brain_random=outside["random weights"].mean(), rank=mean_of(attention, "region_summary", "rank"),
+          hit=mean_of(tokens, "site_pairs", "hit"), chance=mean_of(tokens, "site_pairs", "chance"),
+          simulated=prepared.simulated)
 print(f"{attention.path}\n{tokens.path}")

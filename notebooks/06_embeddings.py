@@ -47,21 +47,16 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from workbench import plots
-from workbench.analysis import EmbedConfig, run_embed
-from workbench.batch import record
-from workbench.plots.cells import choose, titles
-from workbench.stats import bootstrap_interval
-from workbench.volumes import read_volume
+import workbench as wb
 
-plots.offline()
+wb.plots.offline()
 runs = Path(out).resolve()
 
 # %%
-arms = {init: run_embed(EmbedConfig(out=runs / init, init=init, store=store, encoder=encoder, token=token,
-                                    neighbours=neighbours, seed=seed)) for init in ("pretrained", "random")}
+arms = {init: wb.embed(out=runs / init, init=init, store=store, encoder=encoder, token=token,
+                       neighbours=neighbours, seed=seed) for init in ("pretrained", "random")}
 simulated = any(run.simulated for run in arms.values())
-titled = titles(simulated)
+titled = wb.plots.titles(simulated)
 scans = arms["pretrained"].read_table("scans")
 seen = int(scans["seen_in_pretraining"].sum())
 print(titled(f"{len(scans)} scans of {scans['participant'].nunique()} people; "
@@ -80,7 +75,7 @@ def planes(kind):
     panels = []
     for init, run in arms.items():
         points = run.read_table("projections").merge(run.read_table("scans"), on="scan_id")
-        panel = plots.embedding_scatter(points, f"{kind}_1", f"{kind}_2", color, title=titled(f"{init} weights"))
+        panel = wb.plots.embedding_scatter(points, f"{kind}_1", f"{kind}_2", color, title=titled(f"{init} weights"))
         panels.append(panel.opts(responsive=False, frame_width=300, frame_height=280))
     return hv.Layout(panels).opts(shared_axes=False)
 
@@ -117,7 +112,7 @@ def shared_with_neighbours(run, column):
     by_person = pd.Series(same).groupby(known.loc[pairs["scan_id"], "participant"].to_numpy()).mean()
     counts = known.drop_duplicates("participant")[column].value_counts()
     chance = (counts * (counts - 1)).sum() / (counts.sum() * (counts.sum() - 1)) if counts.sum() > 1 else np.nan
-    found = bootstrap_interval(by_person.to_numpy(), seed=seed)
+    found = wb.stats.bootstrap_interval(by_person.to_numpy(), seed=seed)
     return {"people": found.n, "shared": found.estimate, "low": found.low, "high": found.high, "if mixed": chance}
 
 
@@ -142,13 +137,13 @@ nearest = arms["pretrained"].read_table("neighbours").query("not same_participan
 
 def with_neighbour(scan_id):
     other = nearest.loc[scan_id, "neighbour"]
-    pictures = [plots.slices(read_volume(files.loc[name, "path"])) for name in (scan_id, other)]
+    pictures = [wb.plots.slices(wb.read_volume(files.loc[name, "path"])) for name in (scan_id, other)]
     return (pictures[0] + pictures[1]).opts(
         title=titled(f"{scan_id} ({files.loc[scan_id, 'site']}) above, its neighbour {other} "
                      f"({files.loc[other, 'site']}) below"), shared_axes=False).cols(3)
 
 
-choose(with_neighbour, sorted(nearest.index))
+wb.plots.choose(with_neighbour, sorted(nearest.index))
 
 # %% [markdown]
 # ## What this can show, and what not
@@ -159,6 +154,7 @@ choose(with_neighbour, sorted(nearest.index))
 
 # %%
 site = shared[shared["column"] == "site"].set_index("weights")
-record(out, scans=len(scans), same_site=site["shared"].get("pretrained"), same_site_random=site["shared"].get("random"),
-       if_mixed=site["if mixed"].get("pretrained"), simulated=simulated)
+wb.record(out, scans=len(scans), same_site=site["shared"].get("pretrained"),
+          same_site_random=site["shared"].get("random"),
+          if_mixed=site["if mixed"].get("pretrained"), simulated=simulated)
 print("\n".join(str(run.path) for run in arms.values()))

@@ -57,13 +57,9 @@ import holoviews as hv
 import pandas as pd
 from IPython.display import display
 
-from workbench import plots
-from workbench.analysis import ShiftConfig, WhatifConfig, run_shift, run_whatif
-from workbench.batch import record
-from workbench.plots.cells import titles
-from workbench.plots.estimates import intervals
+import workbench as wb
 
-plots.offline()
+wb.plots.offline()
 runs = Path(out).resolve()
 
 # %% [markdown]
@@ -74,20 +70,20 @@ runs = Path(out).resolve()
 # site is **bad** news for a method that shall work anywhere.
 
 # %%
-shifts = {init: run_shift(ShiftConfig(
+shifts = {init: wb.shift(
     out=runs / f"shift-{init}", embed=Path(embed) / init, site=site, covariates=covariates, smallest_site=smallest_site,
-    permutations=permutations, seed=seed, task=segment if init == "pretrained" else None))
+    permutations=permutations, seed=seed, task=segment if init == "pretrained" else None)
     for init in ("pretrained", "random")}
 simulated = any(run.simulated for run in shifts.values())
-titled = titles(simulated)
+titled = wb.plots.titles(simulated)
 measured = pd.concat([run.read_table("shift").assign(weights=init) for init, run in shifts.items()], ignore_index=True)
 for note in shifts["pretrained"].read_table("notes")["note"]:
     print("note:", note)
 predicted = measured[measured["measure"].str.startswith("site predicted")].copy()
 predicted["row"] = predicted["weights"] + ", " + predicted["space"] + " (n = " + predicted["people"].astype(str) + ")"
-display(intervals(predicted, "row", estimate="value", reference=float(predicted["chance"].iloc[0]),
-                  quantity="balanced accuracy of the site (95 % interval; dashed: chance)",
-                  title=titled("is the site in the embedding?")))
+display(wb.plots.intervals(predicted, "row", estimate="value", reference=float(predicted["chance"].iloc[0]),
+                           quantity="balanced accuracy of the site (95 % interval; dashed: chance)",
+                           title=titled("is the site in the embedding?")))
 predicted[["weights", "space", "people", "sites", "value", "low", "high", "chance"]].round(2)
 
 # %% [markdown]
@@ -138,17 +134,17 @@ else:
 # the scanner moves a person as far as another person of the same site would be.
 
 # %%
-whatif = run_whatif(WhatifConfig(out=runs / "whatif", embed=Path(embed) / "pretrained", store=store, encoder=encoder,
-                                 changes=changes, strengths=strengths, people=people, segment=segment,
-                                 classify=classify, seed=seed))
+whatif = wb.whatif(out=runs / "whatif", embed=Path(embed) / "pretrained", store=store, encoder=encoder,
+                   changes=changes, strengths=strengths, people=people, segment=segment,
+                   classify=classify, seed=seed)
 curves = whatif.read_table("curves")
 unit = whatif.read_table("unit").iloc[0]
 
 
 def over_strength(measure, words):
     rows = curves[curves["measure"] == measure]
-    return plots.run_curves({change: part for change, part in rows.groupby("change")}, "value", x="strength",
-                            label=words, title=titled(words), width=280)
+    return wb.plots.run_curves({change: part for change, part in rows.groupby("change")}, "value", x="strength",
+                               label=words, title=titled(words), width=280)
 
 
 shown = {"moved": "embedding moved (spreads within a site)",
@@ -192,8 +188,8 @@ def accuracy(weights):
 
 
 moved = strongest[strongest["measure"] == "moved"].set_index("change")["value"]
-record(out, site_accuracy=accuracy("pretrained")["value"], site_accuracy_low=accuracy("pretrained")["low"],
-       site_accuracy_high=accuracy("pretrained")["high"], site_accuracy_random=accuracy("random")["value"],
-       chance=accuracy("pretrained")["chance"], people=int(accuracy("pretrained")["people"]),
-       most_moving_change=str(moved.idxmax()), moved=moved.max(), simulated=simulated)
+wb.record(out, site_accuracy=accuracy("pretrained")["value"], site_accuracy_low=accuracy("pretrained")["low"],
+          site_accuracy_high=accuracy("pretrained")["high"], site_accuracy_random=accuracy("random")["value"],
+          chance=accuracy("pretrained")["chance"], people=int(accuracy("pretrained")["people"]),
+          most_moving_change=str(moved.idxmax()), moved=moved.max(), simulated=simulated)
 print("\n".join(str(run.path) for run in [*shifts.values(), whatif]))

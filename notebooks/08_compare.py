@@ -81,17 +81,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from workbench import plots
-from workbench.batch import record
-from workbench.measures import measure
-from workbench.plots.cells import Page, titles
-from workbench.plots.estimates import by_group, intervals
-from workbench.runs import Run
-from workbench.study import StudyConfig, run_study
-from workbench.study.job import plan_study
-from workbench.study.settings.fair import check_fair
+import workbench as wb
 
-plots.offline()
+wb.plots.offline()
 runs = Path(out).resolve()
 
 # %% [markdown]
@@ -102,12 +94,12 @@ runs = Path(out).resolve()
 
 # %%
 if finished is None:
-    config = StudyConfig(out=runs / "study", data=data, pretrain=pretrain, arms=arms, compares=compares, tasks=tasks,
-                         reference=reference, folds=folds, run_folds=run_folds, seeds=seeds)
-    print(plan_study(config))
+    config = wb.StudyConfig(out=runs / "study", data=data, pretrain=pretrain, arms=arms, compares=compares, tasks=tasks,
+                            reference=reference, folds=folds, run_folds=run_folds, seeds=seeds)
+    print(wb.plan("compare", config))
 else:
-    given = Run(finished).require_ok().config
-    config = StudyConfig.build({name: value for name, value in given.items() if name != "job"})
+    given = wb.Run(finished).require_ok().config
+    config = wb.StudyConfig.build({name: value for name, value in given.items() if name != "job"})
     print(f"read from {finished}")
 
 # %% [markdown]
@@ -118,7 +110,7 @@ else:
 # forgetting to set a learning rate alike has made many an "improvement".
 
 # %%
-settings = check_fair(config)
+settings = wb.check_fair(config)
 apart = [setting for setting in settings if setting.arms]
 print(f"{len(apart)} settings differ between arms, {len(settings) - len(apart)} are shared")
 pd.DataFrame([{"job": setting.group, "setting": setting.name, "shared": str(setting.shared),
@@ -132,8 +124,8 @@ pd.DataFrame([{"job": setting.group, "setting": setting.name, "shared": str(sett
 # from there.
 
 # %%
-run = run_study(config) if finished is None else Run(finished)
-titled = titles(run.simulated)
+run = wb.compare(config) if finished is None else wb.Run(finished)
+titled = wb.plots.titles(run.simulated)
 cells = run.read_table("cells")
 print(titled(f"{len(cells)} cells, {int((cells['state'] == 'ok').sum())} of them well, "
              f"{cells['seconds'].sum() / 60:.1f} minutes of work"))
@@ -161,11 +153,11 @@ print("\n\n".join(f"{row.task}, {row.direction}, {row.fraction:.0%} of the label
 
 # %%
 for (task, metric), rows in main.groupby(["task", "metric"], sort=False):
-    drawn = rows[["difference", "low", "high"]] * measure(metric).scale
+    drawn = rows[["difference", "low", "high"]] * wb.measure(metric).scale
     drawn["row"] = (rows["a"] + " − " + rows["b"] + ", " + rows["direction"] + ", "
                     + rows["fraction"].map("{:.0%}".format) + " (n = " + rows["n"].astype(str) + ")")
-    display(intervals(drawn, "row", estimate="difference", reference=0.0, title=titled(task),
-                      quantity=f"difference, {measure(metric).words} (95 % interval)"))
+    display(wb.plots.intervals(drawn, "row", estimate="difference", reference=0.0, title=titled(task),
+                               quantity=f"difference, {wb.measure(metric).words} (95 % interval)"))
 main[["task", "direction", "fraction", "metric", "a", "b", "mean_a", "mean_b", "difference", "low", "high", "n", "test",
       "p", "p_holm"]].round(3)
 
@@ -195,8 +187,8 @@ for (task, direction, fraction), rows in dice.groupby(["task", "direction", "fra
         if {a, b} <= set(values):
             each = (values[a] - values[b]).rename("difference").dropna().reset_index()
             print(titled(f"{task}, {direction}, {fraction:.0%} of the labels, n = {len(each)} people"))
-            display(by_group(each, "difference", "site", quantity="difference of Dice", width=420,
-                             title=titled(f"{a} − {b}")))
+            display(wb.plots.by_group(each, "difference", "site", quantity="difference of Dice", width=420,
+                                      title=titled(f"{a} − {b}")))
 
 # %% [markdown]
 # ## The report
@@ -206,7 +198,7 @@ for (task, direction, fraction), rows in dice.groupby(["task", "direction", "fra
 # again. Here it is.
 
 # %%
-Page(run.path / "report.html")
+wb.plots.Page(run.path / "report.html")
 
 # %% [markdown]
 # ## What this can show, and what not
@@ -218,8 +210,8 @@ Page(run.path / "report.html")
 
 # %%
 first = main.iloc[0]
-record(out, comparisons=len(main), what=f"{first['task']}: {first['metric']}, {first['a']} - {first['b']}",
-       people=int(first["n"]), difference=first["difference"], difference_low=first["low"],
-       difference_high=first["high"], p_holm=first["p_holm"], sentence=first["verdict"], cells=len(cells),
-       simulated=run.simulated)
+wb.record(out, comparisons=len(main), what=f"{first['task']}: {first['metric']}, {first['a']} - {first['b']}",
+          people=int(first["n"]), difference=first["difference"], difference_low=first["low"],
+          difference_high=first["high"], p_holm=first["p_holm"], sentence=first["verdict"], cells=len(cells),
+          simulated=run.simulated)
 print(f"{run.path}\n{run.path / 'report.html'}")

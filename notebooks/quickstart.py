@@ -69,19 +69,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from workbench import plots
-from workbench.analysis import AttendConfig, EmbedConfig, run_attend, run_embed
-from workbench.batch import record
-from workbench.cohort import CohortConfig, SplitConfig, load_cohort, load_split, run_cohort, run_split
-from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
-from workbench.prepare import PrepareConfig, open_store, run_prepare
-from workbench.pretrain import PretrainConfig, run_pretrain
-from workbench.runs import find_runs
-from workbench.simulate import SimulateConfig, run_simulate
-from workbench.stats import bootstrap_interval
-from workbench.volumes import Volume, read_volume
+import workbench as wb
 
-plots.offline()  # the saved notebook then needs no network to show its figures
+wb.plots.offline()  # the saved notebook then needs no network to show its figures
 runs = Path(out).resolve()
 print(f"runs go to {runs}")
 
@@ -96,7 +86,7 @@ print(f"runs go to {runs}")
 
 # %%
 if bids is None:
-    run_simulate(SimulateConfig(out=runs / "bids", participants=participants, spacing=source_spacing, seed=seed))
+    wb.simulate(out=runs / "bids", participants=participants, spacing=source_spacing, seed=seed)
     sources = [runs / "bids"]
 else:
     sources = [bids] if isinstance(bids, str) else bids
@@ -109,8 +99,8 @@ else:
 # guessed.
 
 # %%
-run_cohort(CohortConfig(out=runs / "cohort", sources=sources))
-cohort = load_cohort(runs / "cohort")
+wb.cohort(out=runs / "cohort", sources=sources)
+cohort = wb.load_cohort(runs / "cohort")
 
 
 def titled(text):
@@ -149,8 +139,8 @@ by_site.round(1)
 
 # %%
 known = [column for column in ("site", *targets) if column in cohort.table and cohort.table[column].notna().any()]
-run_split(SplitConfig(out=runs / "split", cohort=runs / "cohort", fractions=fractions, stratify=known, seed=seed))
-parts = load_split(runs / "split")
+wb.split(out=runs / "split", cohort=runs / "cohort", fractions=fractions, stratify=known, seed=seed)
+parts = wb.load_split(runs / "split")
 cohort_parts = cohort.table.merge(parts, on="participant")
 pd.crosstab(cohort_parts["site"], cohort_parts["split"])
 
@@ -163,11 +153,11 @@ pd.crosstab(cohort_parts["site"], cohort_parts["split"])
 # step. Differences in contrast, noise and sharpness are not, and we will meet them again in step 8.
 
 # %%
-run_prepare(PrepareConfig(out=runs / "store", cohort=runs / "cohort", spacing=spacing))
-store = open_store(runs / "store")
+wb.prepare(out=runs / "store", cohort=runs / "cohort", spacing=spacing)
+store = wb.open_store(runs / "store")
 example = store.scan_ids[0]
-plots.slices(Volume(store.read(example).astype(np.float32), store.grid(example).affine), value="z-score",
-             title=titled(f"{example} as prepared, {store.spacing:g} mm"))
+wb.plots.slices(wb.Volume(store.read(example).astype(np.float32), store.grid(example).affine), value="z-score",
+                title=titled(f"{example} as prepared, {store.spacing:g} mm"))
 
 # %% [markdown]
 # L and R are the *patient's* left and right, and left is drawn on the left. The axes are millimetres in the scan's
@@ -184,17 +174,17 @@ plots.slices(Volume(store.read(example).astype(np.float32), store.grid(example).
 # and the hidden voxels should be painted back in. None of this needs an expert's label.
 
 # %%
-pretraining = run_pretrain(PretrainConfig(
+pretraining = wb.pretrain(
     out=runs / "pretrain", store=runs / "store", split=runs / "split",
     encoder={"preset": preset, "image_size": image_size, "patch": patch},
     # far fewer prototypes than in the paper: with a handful of scans in a step, more would stay empty
     objective={"prototypes_cls": 256, "prototypes_patch": 512, "head_hidden": 512, "head_bottleneck": 128, "ema": 0.99},
-    epochs=epochs, warmup_epochs=2, batch_size=batch_size, learning_rate=learning_rate, seed=seed))
+    epochs=epochs, warmup_epochs=2, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
 metrics = pretraining.metrics()
 losses = [name for name in ("loss_cls", "loss_patch", "loss_reconstruction") if name in metrics]
-(plots.training_curves(metrics, losses, label="loss", title=titled("the three losses"), width=300)
- + plots.training_curves(metrics, ["cls_entropy", "cls_kl", "patch_entropy", "patch_kl"], label="health",
-                         title=titled("is the teacher still saying something?"), width=300))
+(wb.plots.training_curves(metrics, losses, label="loss", title=titled("the three losses"), width=300)
+ + wb.plots.training_curves(metrics, ["cls_entropy", "cls_kl", "patch_entropy", "patch_kl"], label="health",
+                            title=titled("is the teacher still saying something?"), width=300))
 
 # %% [markdown]
 # Read the right figure first. The losses are *not* errors that must fall to zero: student and teacher move together,
@@ -220,11 +210,11 @@ print(pretraining.provenance.get("alarm", {}).get("why", "no collapse alarm was 
 finetuning = {"store": runs / "store", "split": runs / "split", "encoder": runs / "pretrain", "seed": seed}
 labelled = cohort.table["seg_path"].notna().any()
 if labelled:
-    segmentations = {init: run_segment(SegmentConfig(out=runs / f"hippocampus-{init}", init=init, structures=structures,
-                                                     steps=steps, features=8, learning_rate=3e-3, **finetuning))
+    segmentations = {init: wb.segment(out=runs / f"hippocampus-{init}", init=init, structures=structures,
+                                      steps=steps, features=8, learning_rate=3e-3, **finetuning)
                      for init in ("pretrained", "random")}
-    display(plots.run_curves({init: run.metrics() for init, run in segmentations.items()}, "loss",
-                             title=titled("fine-tuning, training loss"), width=560))
+    display(wb.plots.run_curves({init: run.metrics() for init, run in segmentations.items()}, "loss",
+                                title=titled("fine-tuning, training loss"), width=560))
 else:
     print("no segmentations in this cohort: step 6 is left out")
 
@@ -238,7 +228,7 @@ else:
 # %%
 def mean_and_interval(values):
     """One value a person → n, mean, and the 95 % bootstrap interval of the mean."""
-    found = bootstrap_interval(values.to_numpy(), seed=seed)
+    found = wb.stats.bootstrap_interval(values.to_numpy(), seed=seed)
     return pd.Series({"n": found.n, "mean": found.estimate, "from": found.low, "to": found.high})
 
 
@@ -267,17 +257,17 @@ if labelled:
 else:
     case = test_scans[0]
 row = cohort.table.set_index("scan_id").loc[case]
-scan = read_volume(row["path"])
+scan = wb.read_volume(row["path"])
 
 if labelled:
-    truth = read_volume(row["seg_path"], labels=True)
-    predicted = read_volume(segmentations["pretrained"].path / "volumes" / f"{case}_dseg.nii.gz", labels=True)
+    truth = wb.read_volume(row["seg_path"], labels=True)
+    predicted = wb.read_volume(segmentations["pretrained"].path / "volumes" / f"{case}_dseg.nii.gz", labels=True)
     true_codes = {structure: store.codes(case, structure)[0] for structure in structures}
-    where = plots.densest_point(truth, true_codes.values())  # both pictures at one place
-    display(plots.slices(scan, truth, codes=true_codes, source="truth", at=where,
-                         title=titled(f"{case}, true outline")))
-    display(plots.slices(scan, predicted, codes={s: i + 1 for i, s in enumerate(structures)}, at=where,
-                         title=titled(f"{case}, predicted outline (Dice {ranked[case]:.2f})")))
+    where = wb.plots.densest_point(truth, true_codes.values())  # both pictures at one place
+    display(wb.plots.slices(scan, truth, codes=true_codes, source="truth", at=where,
+                            title=titled(f"{case}, true outline")))
+    display(wb.plots.slices(scan, predicted, codes={s: i + 1 for i, s in enumerate(structures)}, at=where,
+                            title=titled(f"{case}, predicted outline (Dice {ranked[case]:.2f})")))
 
 # %% [markdown]
 # ## 7. Classification: what does one scan tell about the person?
@@ -294,7 +284,7 @@ for target in [t for t in targets if t in cohort.table and cohort.table[t].nuniq
     arms = {"pretrained encoder": ("pretrained", {}), "random encoder": ("random", {"init": "random"}),
             "brain volume": ("volume", {"init": "random", "mode": "brain_volume", "encoder": None})}
     for arm, (name, settings) in arms.items():
-        run = run_classify(ClassifyConfig(out=runs / f"{target}-{name}", target=target, **{**finetuning, **settings}))
+        run = wb.classify(out=runs / f"{target}-{name}", target=target, **{**finetuning, **settings})
         found = run.read_table("scores").query("split == 'test' and score == 'auroc'").iloc[0]
         scores.append({"target": target, "from": arm, "people": int(found["n"]), "AUROC": found["estimate"],
                        "low": found["low"], "high": found["high"]})
@@ -320,9 +310,9 @@ else:
 look = {"store": runs / "store", "encoder": runs / "pretrain", "seed": seed}
 panels = []
 for init in ("pretrained", "random"):
-    run = run_embed(EmbedConfig(out=runs / f"embed-{init}", init=init, **look))
+    run = wb.embed(out=runs / f"embed-{init}", init=init, **look)
     points = run.read_table("projections").merge(run.read_table("scans"), on="scan_id")
-    panel = plots.embedding_scatter(points, "umap_1", "umap_2", "site", title=titled(f"{init} encoder"))
+    panel = wb.plots.embedding_scatter(points, "umap_1", "umap_2", "site", title=titled(f"{init} encoder"))
     panels.append(panel.opts(responsive=False, frame_width=300, frame_height=300))
 hv.Layout(panels).opts(shared_axes=False)
 
@@ -340,12 +330,12 @@ hv.Layout(panels).opts(shared_axes=False)
 # same.
 
 # %%
-attention = {init: run_attend(AttendConfig(out=runs / f"attend-{init}", init=init, scans=test_scans, **look))
+attention = {init: wb.attend(out=runs / f"attend-{init}", init=init, scans=test_scans, **look)
              for init in ("pretrained", "random")}
 for init, run in attention.items():
-    weights = read_volume(run.path / "volumes" / f"{case}_desc-attnmean_map.nii.gz")
-    display(plots.slices(scan, weights, overlay_value="attention, times an equal share", opacity=0.5,
-                         title=titled(f"{case}, attention of the {init} encoder")))
+    weights = wb.read_volume(run.path / "volumes" / f"{case}_desc-attnmean_map.nii.gz")
+    display(wb.plots.slices(scan, weights, overlay_value="attention, times an equal share", opacity=0.5,
+                            title=titled(f"{case}, attention of the {init} encoder")))
     outside = run.read_table("attention").query("head == 'mean'")[["outside_brain", "outside_if_even"]].mean()
     print(f"{init} encoder: {outside['outside_brain']:.1%} of the attention falls outside the brain, spread evenly it "
           f"would be {outside['outside_if_even']:.1%} (mean of {len(test_scans)} test scans)")
@@ -368,7 +358,7 @@ for init, run in attention.items():
 # ## Everything that was written
 
 # %%
-made = find_runs(runs)
+made = wb.find_runs(runs)
 pd.DataFrame([{"run": name, "job": run.job, "state": run.status["state"], "seconds": run.status.get("seconds"),
                "simulated": run.simulated} for name, run in made.items()])
 
@@ -393,5 +383,5 @@ pd.DataFrame([{"run": name, "job": run.job, "state": run.status["state"], "secon
 numbers = {f"auroc_{row['target']}_{row['from'].replace(' ', '_')}": row["AUROC"] for row in scores}
 if labelled:
     numbers |= {f"dice_{column}": people[column].mean() for column in people}
-record(out, scans=len(cohort.table), set_aside=len(cohort.set_aside), simulated=cohort.simulated, **numbers)
+wb.record(out, scans=len(cohort.table), set_aside=len(cohort.set_aside), simulated=cohort.simulated, **numbers)
 print(f"workbench explore {runs}")

@@ -7,14 +7,17 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import workbench
 from workbench.errors import WorkbenchError, of_the_disk
+from workbench.face import merged, settings_from
 from workbench.jobs import JOBS
+from workbench.lab import lab, notebooks
+from workbench.shipped import folder, presets
 
 # Idle OpenMP threads sleep instead of spinning: two jobs on the same cores (an explorer, a loader, a neighbour) else
 # slow each other down tenfold. Must be said before torch is loaded; the user's own word goes first.
@@ -35,8 +38,7 @@ def main(argv: list[str] | None = None) -> int:
             return tell_batch(argv[1], argv[2:])
         if args.command in JOBS:
             return run_job(args.command, argv[1:])
-        others = {"runs": list_runs, "explore": explore, "doctor": doctor, "encoders": list_encoders}
-        return others[args.command](argv[1:])
+        return OTHERS[args.command][1](argv[1:])
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -58,13 +60,12 @@ def top_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="jobs, in the order of the data:\n"
         + "\n".join(f"  {n:<10}{j.help}" for n, j in JOBS.items())
-        + "\n\nthen:\n  runs      list the runs below a folder\n  explore   open the explorer on a folder of runs"
-        + "\n  encoders  list the encoders in the box"
-        + "\n  doctor    say what is installed here, what is missing, and what to do about it"
+        + "\n\nthen:\n"
+        + "\n".join(f"  {n:<10}{told}" for n, (told, _) in OTHERS.items())
         + "\n\n`workbench JOB --help` lists the settings of a job.",
     )
     parser.add_argument("--version", action="version", version=f"workbench {workbench.__version__}")
-    parser.add_argument("command", nargs="?", choices=[*JOBS, "runs", "explore", "encoders", "doctor"], metavar="JOB")
+    parser.add_argument("command", nargs="?", choices=[*JOBS, *OTHERS], metavar="JOB")
     return parser
 
 
@@ -104,16 +105,15 @@ def config_from(name: str, argv: list[str]) -> Asked:
     config_class = JOBS[name].config_class()
     if argv and argv[0].endswith((".yaml", ".yml")):  # `workbench batch grid.yaml`
         argv = ["--config", *argv]
-    args = vars(job_parser(name, config_class).parse_args([underscored(a) for a in argv]))
+    parser, given = job_parser(name, config_class), [underscored(a) for a in argv]
+    args = vars(parser.parse_intermixed_args(given) if JOBS[name].words else parser.parse_args(given))
     how = {word: args.pop(word) for word in ("overwrite", "dry_run", "quiet", "json")}
-    file = args.pop("config")
     values: dict[str, Any] = {}
-    if file is not None:
-        from workbench.runs import read_yaml
-
-        values = read_yaml(file)
-        if values.pop("job", name) != name:
-            raise WorkbenchError(f"{file}: is the configuration of another job", remedy="use the job it names")
+    for source in (args.pop("preset", None), args.pop("config")):
+        if source is not None:
+            values = merged(values, settings_from(name, source))
+    for path, value in zip(JOBS[name].words, split_words(args.pop("words", [])), strict=False):
+        put(values, [path], value)
     for path, value in args.items():
         if value is not None:
             put(values, path.split("."), value)
@@ -131,6 +131,17 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
         metavar="YAML",
         help="read settings from a file (a run's config.yaml); flags given here win",
     )
+    if known := presets(name):
+        parser.add_argument(
+            "--preset", metavar="|".join(known), help="settings that come with the package; --config and flags win"
+        )
+    if words := JOBS[name].words:
+        parser.add_argument(
+            "words",
+            nargs="*",
+            metavar=" ".join(w.upper() for w in words),
+            help=f"as {' and '.join(f'--{w}' for w in words)}",
+        )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--overwrite", action="store_true", help="replace a run with other settings at --out")
     parser.add_argument("--quiet", action="store_true", help="no progress and no result; errors are still told")
@@ -155,6 +166,11 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
             **flag,
         )
     return parser
+
+
+def split_words(words: list[str]) -> list[Any]:
+    """``MODEL SCAN SCAN …`` → the first, and the rest as a list."""
+    return [words[0], words[1:]] if len(words) > 1 else [*words]
 
 
 class Join(argparse.Action):
@@ -325,7 +341,8 @@ def doctor(argv: list[str]) -> int:
 def explore(argv: list[str]) -> int:
     """``workbench explore FOLDER``: serve the explorer."""
     parser = argparse.ArgumentParser(prog="workbench explore", description="Open the explorer on a folder of runs.")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help="folder of runs")
+    parser.add_argument("--app", action="store_true", help="print the path of the app for `panel serve`, and end")
     parser.add_argument("--port", type=int, default=5006, help="wanted port; the next free one is taken if it is busy")
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on; only this machine by default")
     parser.add_argument("--open", action="store_true", help="open a browser")
@@ -337,6 +354,11 @@ def explore(argv: list[str]) -> int:
         help="further address under which a reverse proxy shows the page",
     )
     args = parser.parse_args(argv)
+    if args.app:
+        print(folder("apps") / "explorer.py")
+        return 0
+    if args.folder is None:
+        parser.error("give the folder of runs")
     try:
         from workbench.explorer.app.page import serve
     except ImportError as error:
@@ -346,6 +368,16 @@ def explore(argv: list[str]) -> int:
     serve(args.folder, port=args.port, address=args.address, open=args.open, allow_origin=args.allow_origin)
     return 0
 
+
+OTHERS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
+    "runs": ("list the runs below a folder", list_runs),
+    "explore": ("open the explorer on a folder of runs", explore),
+    "encoders": ("list the encoders in the box", list_encoders),
+    "lab": ("open JupyterLab on the notebooks", lab),
+    "notebooks": ("list the notebooks, or copy them", notebooks),
+    "doctor": ("say what is installed here, what is missing, and what to do about it", doctor),
+}
+"""What is no job: a line of help, and the function."""
 
 if __name__ == "__main__":
     sys.exit(main())

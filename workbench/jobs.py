@@ -30,6 +30,8 @@ class Job:
     """Says what would be done, for --dry-run."""
     found: str | None = None
     """Says what a run found, see ``workbench.found``."""
+    words: tuple[str, ...] = ()
+    """Settings that may be given without their flag, in this order; the last takes several."""
     imports: tuple[str, ...] = ()
     """What it imports for seconds: a process that forks for each run loads it first."""
 
@@ -113,6 +115,13 @@ _IN_ORDER = (
         run="workbench.finetune.classify:run_classify",
         found="workbench.found.scores:classify",
         imports=("workbench.finetune.classify", "sklearn.linear_model"),
+    ),
+    Job(
+        name="predict",
+        help="apply a model to scans that no store holds",
+        config="workbench.predict.config:PredictConfig",
+        run="workbench.predict.job:run_predict",
+        words=("model", "scans"),
     ),
     Job(
         name="embed",

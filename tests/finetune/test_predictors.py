@@ -15,7 +15,7 @@ from workbench.finetune.predictors import (
     structure_volumes,
 )
 from workbench.finetune.targets import Target, changing_people, read_target
-from workbench.finetune.train_classifier import build_classifier, train_and_predict
+from workbench.finetune.train_classifier import build_classifier, predict_scans, train_network
 from workbench.model import load_encoder
 from workbench.prepare import open_store
 from workbench.runs import start_run
@@ -201,7 +201,9 @@ def test_what_a_scan_weighs_is_what_its_loss_weighs(study, tmp_path):
     table = store.index.assign(split="train")
     target = Target(("F", "M"), (table["sex"] == "M").to_numpy(int), np.where(table["sex"] == "M", 0.0, 2.0), {})
     with start_run(c) as run:
-        found = train_and_predict(load_encoder(study.encoder_run)[0], store, table, target, c, run, "cpu")
+        encoder = load_encoder(study.encoder_run)[0]
+        model = train_network(encoder, store, table, target, c, run, "cpu")
+        found = predict_scans(model, encoder, store, list(table["scan_id"]), c, "cpu").softmax(1)
     before = build_classifier(load_encoder(study.encoder_run)[0], 2, c)
     assert found.shape == (12, 2) and found[:, 0].mean() > 0.5  # men weigh nothing: everybody is a woman
     assert sum(p.numel() for p in before.parameters()) == run.provenance["trained"]

@@ -6,16 +6,26 @@ import sys
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig
+from workbench.finetune.export import FOLDER, as_tensors, classifier_card, save_model
 from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
-from workbench.finetune.predictors import choose_penalty, features_of, neighbours, regression
+from workbench.finetune.predictors import (
+    apply_regression,
+    choose_penalty,
+    features_of,
+    fit_regression,
+    neighbour_arrays,
+    neighbours,
+    regression_arrays,
+)
 from workbench.finetune.scores import reliability_table, score_table
 from workbench.finetune.targets import Target, changing_people, read_target, with_target
-from workbench.finetune.train_classifier import train_and_predict
+from workbench.finetune.train_classifier import predict_scans, train_network
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
@@ -25,7 +35,8 @@ def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
     """Train on the training people and score the others.
 
     ``results/predictions.parquet`` has a row a scan, ``scores.parquet`` every score of each side by person with its
-    interval, ``reliability.parquet`` the calibration (not for regression).
+    interval, ``reliability.parquet`` the calibration (not for regression). ``model/`` is what `workbench predict`
+    applies to other scans (not with structure_volume, which needs labels).
     """
     store, encoder, card = open_parts(config)
     inputs = inputs_of(store, config)
@@ -52,7 +63,12 @@ def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
         people_left_out=left_out,
     ) as run:
         device = pick_device(config.accelerator)
-        out = _columns(table, target, config, _predict(encoder, store, table, target, config, run, device))
+        found, weights = _predict(encoder, store, table, target, config, run, device)
+        if weights is not None:
+            frozen = inputs["encoder"] if config.mode in ("linear", "knn") else ""
+            model_card = classifier_card(config, target, store, table, card, frozen)
+            save_model(run.path / FOLDER, model_card, weights)
+        out = _columns(table, target, config, found)
         run.write_table("predictions", out)
         sides = list(out.groupby("split"))
         run.write_table(
@@ -118,17 +134,31 @@ def _predict(
     config: ClassifyConfig,
     run: Run,
     device: str,
-) -> np.ndarray:
-    if config.mode in ("full", "cnn"):
-        return train_and_predict(encoder, store, table, target, config, run, device)
-    features = features_of(config.mode, encoder, store, table, config, device)
+) -> tuple[np.ndarray, dict[str, Tensor] | None]:
+    """Probabilities ``(scans, classes)`` or numbers ``(scans,)``, and the weights of the model that gave them; None
+    where a scan alone is not enough to apply it (structure_volume)."""
     train = (table["split"] == "train").to_numpy()
+    if config.mode in ("full", "cnn"):
+        model = train_network(encoder, store, table, target, config, run, device)
+        out = predict_scans(model, encoder, store, list(table["scan_id"]), config, device)
+        return probabilities(out, target, train), model.state_dict()
+    features = features_of(config.mode, encoder, store, table, config, device)
     people = table["participant"].to_numpy(str)
     if config.mode == "knn":
-        return neighbours(features, target, train, people, config)
+        found = neighbours(features, target, train, people, config)
+        return found, as_tensors(neighbour_arrays(features, target, train))
     penalty = choose_penalty(features, target, train, people, config)
     run.note(inverse_penalty_used=penalty)
-    return regression(features, target, train, config, penalty)
+    fitted = fit_regression(features, target, train, config, penalty)
+    found = apply_regression(fitted, features, target, train)
+    return found, None if config.mode == "structure_volume" else as_tensors(regression_arrays(fitted))
+
+
+def probabilities(out: Tensor, target: Target, train: np.ndarray) -> np.ndarray:
+    """Of a network's outputs; numbers are taken back from z-scores."""
+    if target.regression:
+        return out[:, 0].numpy() * target.values[train].std() + target.values[train].mean()
+    return out.softmax(1).numpy()
 
 
 def _columns(table: pd.DataFrame, target: Target, config: ClassifyConfig, found: np.ndarray) -> pd.DataFrame:

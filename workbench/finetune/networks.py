@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -44,7 +46,22 @@ class FromScratch(nn.Module):
         return self.network(volume_B1XYZ) + self.prior.view(1, -1, 1, 1, 1)
 
 
-def build_network(config: SegmentConfig, encoder: Encoder | None, crop: Triple) -> nn.Module:
+class NetworkShape(Protocol):
+    """What decides the shape of a network: settings of a run, or the card of an exported model."""
+
+    @property
+    def network(self) -> str: ...
+    @property
+    def structures(self) -> tuple[str, ...]: ...
+    @property
+    def features(self) -> int: ...
+    @property
+    def input_skip(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def build_network(config: NetworkShape, encoder: Encoder | None, crop: Triple) -> nn.Module:
     """The network that ``config`` names, with new weights drawn from its seed except for the encoder's.
 
     Raises:

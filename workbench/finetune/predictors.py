@@ -105,10 +105,40 @@ def regression(
     features: np.ndarray, target: Target, train: np.ndarray, config: ClassifyConfig, inverse_penalty: float
 ) -> np.ndarray:
     """Penalised regression on standardised features: probabilities ``(scans, classes)``, or numbers ``(scans,)``."""
-    model = fit_regression(features, target, train, config, inverse_penalty)
+    return apply_regression(fit_regression(features, target, train, config, inverse_penalty), features, target, train)
+
+
+def apply_regression(model: Pipeline, features: np.ndarray, target: Target, train: np.ndarray) -> np.ndarray:
+    """Probabilities ``(scans, classes)``, or numbers ``(scans,)`` taken back from z-scores of the training scans."""
     if target.regression:
         return model.predict(features) * target.values[train].std() + target.values[train].mean()
     return model.predict_proba(features)
+
+
+def regression_arrays(model: Pipeline) -> dict[str, np.ndarray]:
+    """The numbers of a fitted regression: a chain of (x - shift) / scale and one projection, then a linear map."""
+    *steps, last = model.named_steps.values()
+    arrays: dict[str, np.ndarray] = {"coef": np.atleast_2d(last.coef_), "intercept": np.atleast_1d(last.intercept_)}
+    for step in steps:
+        if isinstance(step, PCA):
+            arrays |= {"pca_mean": step.mean_, "pca_components": step.components_}
+        else:
+            name = "pca_standard" if "pca_mean" in arrays else "standard"
+            arrays |= {f"{name}_mean": step.mean_, f"{name}_scale": step.scale_}
+    return {name: np.asarray(array, np.float64) for name, array in arrays.items()}
+
+
+def neighbour_arrays(features: np.ndarray, target: Target, train: np.ndarray) -> dict[str, np.ndarray]:
+    """What votes for a new scan: the training scans' vectors of length 1, their truth and their weights."""
+    scaler = StandardScaler().fit(features[train])
+    vectors = scaler.transform(features[train])
+    return {
+        "standard_mean": scaler.mean_,
+        "standard_scale": scaler.scale_,
+        "vectors": vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9),
+        "truth": target.values[train].astype(np.float64),
+        "weights": target.weights[train].astype(np.float64),
+    }
 
 
 def fit_regression(
@@ -149,12 +179,27 @@ def neighbours(
         raise WorkbenchError("knn needs two training people or more", remedy="use a larger --label_fraction")
     similar = scaled @ scaled[known].T
     similar[people[:, None] == people[known]] = -np.inf
-    k = min(config.neighbours, len(known))
+    return votes_of(similar, target.values[known], target.weights[known], config.neighbours, len(target.classes))
+
+
+def votes_of(similar: np.ndarray, truth: np.ndarray, weights: np.ndarray, neighbours: int, classes: int) -> np.ndarray:
+    """The vote of the nearest.
+
+    Args:
+        similar: Cosines ``(scans, known)``; -inf has no vote.
+        truth: Class or number of each known scan.
+        weights: Of each known scan.
+        neighbours: How many vote, at most.
+        classes: How many there are; 0 for a number.
+
+    Returns:
+        Probabilities ``(scans, classes)``, or numbers ``(scans,)``.
+    """
+    k = min(neighbours, similar.shape[1])
     nearest = np.argsort(-similar, axis=1, kind="stable")[:, :k]
     near = np.take_along_axis(similar, nearest, axis=1)
-    votes = np.exp((near - near[:, :1]) / TEMPERATURE) * target.weights[known][nearest]
+    votes = np.exp((near - near[:, :1]) / TEMPERATURE) * weights[nearest]
     votes /= votes.sum(axis=1, keepdims=True)
-    truth = target.values[known][nearest]
-    if target.regression:
-        return (votes * truth).sum(axis=1)
-    return np.stack([(votes * (truth == code)).sum(axis=1) for code in range(len(target.classes))], axis=1)
+    if not classes:
+        return (votes * truth[nearest]).sum(axis=1)
+    return np.stack([(votes * (truth[nearest] == code)).sum(axis=1) for code in range(classes)], axis=1)

@@ -15,6 +15,7 @@ from workbench.engine.device import arithmetic, check_convolutions, pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.curve import DiceCurve
+from workbench.finetune.export import FOLDER, save_model, segmenter_card
 from workbench.finetune.loop import fit
 from workbench.finetune.networks import build_network, crop_of
 from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
@@ -29,7 +30,8 @@ from workbench.volumes.volume import Triple
 
 
 def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
-    """Train, segment and score; ``results/dice.parquet`` and ``volumes/*_dseg.nii.gz`` in each scan's own space."""
+    """Train, segment and score; ``results/dice.parquet``, ``volumes/*_dseg.nii.gz`` in each scan's own space, and
+    ``model/``, which `workbench predict` applies to other scans."""
     store, encoder, card = open_parts(config)
     inputs = inputs_of(store, config)
     if not overwrite and (done := finished(config, inputs)):
@@ -53,6 +55,7 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
         # convolutions are faster with channels last; on a CPU about a third of a step
         model.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         train(model, store, table, config, run, device, crop)
+        save_model(run.path / FOLDER, segmenter_card(config, crop, store, table, card), model.state_dict())
         wanted = table[table["split"] == config.predict]
         if config.predict == "all":
             wanted = store.index.assign(labelled=labelled).merge(load_sides(config.split), on="participant")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import pandas as pd
 import torch
@@ -19,12 +21,24 @@ from workbench.model.encode import whole_scan
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run
+from workbench.volumes.volume import Triple
 
 CNN_STEP = (32, 32, 32)  # scans are padded to multiples of it: the CNN halves five times
 CNN_BLOCKS = (2, 4, 6, 4)  # layers of its dense blocks: a small one, for dozens to hundreds of people
 
 
-def build_classifier(encoder: Encoder | None, outputs: int, config: ClassifyConfig) -> nn.Module:
+class ClassifierShape(Protocol):
+    """What decides the shape of a network: settings of a run, or the card of an exported model."""
+
+    @property
+    def mode(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def cnn_features(self) -> int: ...
+
+
+def build_classifier(encoder: Encoder | None, outputs: int, config: ClassifierShape) -> nn.Module:
     """The encoder with a linear layer, or a small MONAI DenseNet. It normalises each scan by itself (all channels
     together), since a step accumulates single scans; MONAI's ResNet would not take that setting in all its layers."""
     torch.manual_seed(config.seed)
@@ -44,7 +58,7 @@ def build_classifier(encoder: Encoder | None, outputs: int, config: ClassifyConf
     )
 
 
-def train_and_predict(
+def train_network(
     encoder: Encoder | None,
     store: Store,
     table: pd.DataFrame,
@@ -52,8 +66,8 @@ def train_and_predict(
     config: ClassifyConfig,
     run: Run,
     device: str,
-) -> np.ndarray:
-    """Probabilities ``(scans, classes)`` or numbers ``(scans,)`` after training on whole scans of the training people.
+) -> nn.Module:
+    """The network after training on whole scans of the training people.
 
     A step accumulates single scans, since their boxes differ in size. Numbers are learnt as z-scores of the training
     people, by squared error.
@@ -65,13 +79,7 @@ def train_and_predict(
     rows = np.flatnonzero(table["split"] == "train")
     steps = max(1, config.epochs * len(rows) // config.batch_size)
     mean, spread = (target.values[rows].mean(), target.values[rows].std()) if target.regression else (0.0, 1.0)
-    scans = list(table["scan_id"])
-    step_xyz = encoder.config.patch_xyz if config.mode == "full" and encoder is not None else CNN_STEP
-
-    def output_of(scan: str) -> Tensor:
-        with arithmetic(device, config.precision):
-            output = model(whole_scan(store, scan, step_xyz).to(device))
-        return output.float().cpu()
+    scans, step_xyz = list(table["scan_id"]), padding_of(config.mode, encoder)
 
     def loss_of(output: Tensor, row: int) -> Tensor:
         if target.regression:
@@ -83,12 +91,37 @@ def train_and_predict(
         for n in range(step * config.batch_size, (step + 1) * config.batch_size):
             epoch, place = divmod(n, len(rows))
             row = int(rows[stream(config.seed, Purpose.PROBE_ORDER, epoch).permutation(len(rows))[place]])
-            loss = loss_of(output_of(scans[row]), row) * float(target.weights[row]) / config.batch_size
+            output = output_of(model, whole_scan(store, scans[row], step_xyz), device, config.precision)
+            loss = loss_of(output, row) * float(target.weights[row]) / config.batch_size
             loss.backward()
             total += float(loss.detach())
         return total
 
     fit(model, encoder if config.mode == "full" else None, backward, steps, config, run)
+    return model
+
+
+def predict_scans(
+    model: nn.Module, encoder: Encoder | None, store: Store, scans: list[str], config: ClassifyConfig, device: str
+) -> Tensor:
+    """The network's outputs ``(scans, outputs)``, float32, on the CPU."""
+    step_xyz = padding_of(config.mode, encoder)
     with torch.inference_mode():
-        out = torch.cat([output_of(scan) for scan in tqdm(scans, desc="predict", unit="scan")])
-    return out[:, 0].numpy() * spread + mean if target.regression else out.softmax(1).numpy()
+        return torch.cat(
+            [
+                output_of(model, whole_scan(store, scan, step_xyz), device, config.precision)
+                for scan in tqdm(scans, desc="predict", unit="scan")
+            ]
+        )
+
+
+def output_of(model: nn.Module, volume_11XYZ: Tensor, device: str, precision: str) -> Tensor:
+    """What a network says of one padded scan ``(1, outputs)``, float32, on the CPU."""
+    with arithmetic(device, precision):
+        output = model(volume_11XYZ.to(device))
+    return output.float().cpu()
+
+
+def padding_of(mode: str, encoder: Encoder | None) -> Triple:
+    """Multiples that a scan's edges are padded to."""
+    return encoder.config.patch_xyz if mode == "full" and encoder is not None else CNN_STEP

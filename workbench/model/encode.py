@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from workbench.model.box import encoder_folder
 from workbench.model.export import WEIGHTS, EncoderCard, Init, load_encoder
 from workbench.model.vit import Encoder
+from workbench.prepare.one import Scans
 from workbench.prepare.store import Store, open_store
 from workbench.runs import digest_file
 from workbench.volumes.volume import Triple
@@ -31,7 +32,12 @@ def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple
 
 def fingerprints(store: Store, encoder: Path) -> dict[str, str]:
     """Content of a store and of an encoder's weights: the ``inputs`` of a run that reads them."""
-    return {"store": store.content, "encoder": digest_file(encoder_folder(encoder) / WEIGHTS)}
+    return {"store": store.content, "encoder": encoder_digest(encoder)}
+
+
+def encoder_digest(encoder: Path) -> str:
+    """Content of an exported encoder's weights."""
+    return digest_file(encoder_folder(encoder) / WEIGHTS)
 
 
 def padded_box(shape: Triple, patch: Triple) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +48,7 @@ def padded_box(shape: Triple, patch: Triple) -> tuple[np.ndarray, np.ndarray]:
     return low, low + padded
 
 
-def whole_scan(store: Store, scan: str | int, patch: Triple) -> torch.Tensor:
+def whole_scan(store: Scans, scan: str, patch: Triple) -> torch.Tensor:
     """The whole prepared scan as ``(1, 1, X, Y, Z)`` float32, padded with background to multiples of the patch."""
     low, high = padded_box(store.shape(scan), patch)
     return torch.from_numpy(store.read(scan, low, high).astype(np.float32))[None, None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +35,8 @@ class EncoderCard:
 
     ``preparation`` is the fingerprint of the preparation its input had, ``participants`` everybody it has seen
     (empty for random weights), ``scans`` the fingerprints of their image files, which stay when a folder or a person
-    is renamed, and ``simulated`` whether any of them was simulated.
+    is renamed, and ``simulated`` whether any of them was simulated. ``prepare`` holds the settings behind
+    ``preparation``, so that a scan that no store holds can be prepared alike; None in an export of before 0.2.
     """
 
     config: EncoderConfig
@@ -48,6 +49,7 @@ class EncoderCard:
     seed: int
     simulated: bool
     init: Init = "pretrained"
+    prepare: dict[str, Any] | None = None
 
     def _repr_html_(self) -> str:
         """For a notebook's cell: what it is, what it has seen, and what it may be given."""
@@ -108,8 +110,15 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
         )
     card = _read_card(folder / CONFIG)
     if init == "random":
-        card = EncoderCard(
-            card.config, card.preparation, card.spacing, (), (), "none (random weights)", 0, seed, False, "random"
+        card = replace(
+            card,
+            participants=(),
+            scans=(),
+            objective="none (random weights)",
+            steps=0,
+            seed=seed,
+            simulated=False,
+            init="random",
         )
         return fresh_encoder(card.config, seed), card
     weights = _read_weights(folder / WEIGHTS)

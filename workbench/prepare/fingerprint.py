@@ -14,22 +14,29 @@ from workbench.runs import digest_file
 RECIPE = 1  # raise it whenever the same settings and files would give other voxels than before
 
 
-def preparation_fingerprint(config: PrepareConfig) -> str:
-    """Hash of the settings that change the values a model sees: what an encoder is bound to.
+def scan_settings(config: PrepareConfig) -> dict[str, Any]:
+    """All that a scan's preparation depends on; an exported model carries it, to prepare one that no store holds."""
+    return {**voxel_settings(config), "margin": config.margin}
+
+
+def voxel_settings(config: PrepareConfig) -> dict[str, Any]:
+    """The settings that change the values a model sees.
 
     The margin is left out: it moves the border of the box and no voxel in the brain. So are the cohort and the
     workers.
     """
-    return _digest(
-        {
-            "recipe": RECIPE,
-            "spacing": config.spacing,
-            "interpolation": config.interpolation,
-            "mask": config.mask,
-            "n4": config.n4,
-            "clip_percentile": config.clip_percentile,
-        }
-    )
+    return {
+        "spacing": config.spacing,
+        "interpolation": config.interpolation,
+        "mask": config.mask,
+        "n4": config.n4,
+        "clip_percentile": config.clip_percentile,
+    }
+
+
+def preparation_fingerprint(config: PrepareConfig) -> str:
+    """Hash of ``voxel_settings``: what an encoder is bound to."""
+    return _digest({"recipe": RECIPE, **voxel_settings(config)})
 
 
 def settings_key(config: PrepareConfig) -> str:

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 
 from workbench.columns import UNKNOWN
 from workbench.errors import WorkbenchError
+from workbench.prepare.config import PrepareConfig
+from workbench.prepare.fingerprint import scan_settings
 from workbench.prepare.scan import scan_file, seg_file
 from workbench.runs import Run, digest_text
 from workbench.volumes import Grid
@@ -62,7 +64,12 @@ class Store:
         return len(self._ids)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("index", "labels", "_codes", "_lacks")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("index", "labels", "_codes", "_lacks", "settings")}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """How its scans were prepared: what an exported model needs to prepare one more alike."""
+        return scan_settings(PrepareConfig.build({k: v for k, v in Run(self.path).config.items() if k != "job"}))
 
     # tables ---------------------------------------------------------------------------------------------------
 
@@ -210,8 +217,6 @@ class Store:
 
     def _crop(self, path: Path, dtype: type, i: int, low: Corner | None, high: Corner | None) -> np.ndarray:
         shape = self._shapes[i].astype(int)
-        a = np.zeros(3, int) if low is None else np.asarray(low, dtype=int)
-        b = shape if high is None else np.asarray(high, dtype=int)
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -220,15 +225,7 @@ class Store:
             raise self._damaged(
                 path, f"it is {array.dtype} {array.shape}, the index says {np.dtype(dtype)} {tuple(shape.tolist())}"
             )
-        inner_a, inner_b = np.clip(a, 0, shape), np.clip(b, 0, shape)
-        x, y, z = (slice(p, q) for p, q in zip(inner_a, inner_b, strict=True))
-        if (inner_a == a).all() and (inner_b == b).all():
-            return np.array(array[x, y, z], order="C")
-        out = np.zeros(tuple(np.maximum(b - a, 0)), dtype)
-        if (inner_a < inner_b).all():
-            u, v, w = (slice(p, q) for p, q in zip(inner_a - a, inner_b - a, strict=True))
-            out[u, v, w] = array[x, y, z]
-        return out
+        return crop(array, low, high)
 
     def _damaged(self, path: Path, cause: str) -> WorkbenchError:
         return WorkbenchError(
@@ -249,6 +246,22 @@ class Store:
                 remedy="prepare the cohort with the settings of the store it was made on (spacing, interpolation, "
                 "mask, n4, clip_percentile), or make it again on this store",
             )
+
+
+def crop(array: np.ndarray, low: Corner | None, high: Corner | None) -> np.ndarray:
+    """The box ``[low, high)`` of ``(X, Y, Z)``, an array of its own; what is outside is 0, and None means the end."""
+    shape = np.array(array.shape)
+    a = np.zeros(3, int) if low is None else np.asarray(low, dtype=int)
+    b = shape if high is None else np.asarray(high, dtype=int)
+    inner_a, inner_b = np.clip(a, 0, shape), np.clip(b, 0, shape)
+    x, y, z = (slice(p, q) for p, q in zip(inner_a, inner_b, strict=True))
+    if (inner_a == a).all() and (inner_b == b).all():
+        return np.array(array[x, y, z], order="C")
+    out = np.zeros(tuple(np.maximum(b - a, 0)), array.dtype)
+    if (inner_a < inner_b).all():
+        u, v, w = (slice(p, q) for p, q in zip(inner_a - a, inner_b - a, strict=True))
+        out[u, v, w] = array[x, y, z]
+    return out
 
 
 def open_store(path: str | Path) -> Store:

@@ -1,12 +1,8 @@
 """Self-supervised pretraining: views and group masking on the device, objectives, the loop, checkpoints."""
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
 from workbench import lazy
 
-if TYPE_CHECKING:
-    from workbench.pretrain.config import PretrainConfig
-    from workbench.pretrain.train import run_pretrain
-
-__all__ = ["PretrainConfig", "run_pretrain"]
-__getattr__ = lazy.names(__name__, {"PretrainConfig": "config", "run_pretrain": "train"})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+lazy.callable_room(__name__)

@@ -338,6 +338,7 @@ class Trainer:
                 self.step,
                 c.seed,
                 self.store.simulated,
+                prepare=self.store.settings,
             )
             save_encoder(self.run.path / "model", weights, card)
         self.fabric.barrier()

@@ -192,6 +192,15 @@ class Run:
         write_json(self.path / "status.json", {**who(), "state": state, **more})
 
 
+def from_there(path: str | Path, run: Path) -> Path:
+    """A path that a run's settings name. A relative one is from where its job was started, which need not be here:
+    then it is mostly below a folder that the run lies in."""
+    path = Path(path)
+    if path.is_absolute() or path.exists():
+        return path
+    return next((above / path for above in run.resolve().parents if (above / path).exists()), path)
+
+
 def find_runs(root: str | Path, *, depth: int = 3) -> dict[str, Run]:
     """Every run below ``root``, by its path relative to ``root`` (``"."`` for the root itself).
 

@@ -5,9 +5,9 @@ import torch
 from workbench.analysis.config import EmbedConfig
 from workbench.analysis.embed.job import make_reference, run_embed
 from workbench.analysis.embed.neighbours import nearest, picture_quality
-from workbench.analysis.embed.reference import load_reference
-from workbench.analysis.query import region_mask
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.predict.query import region_mask
+from workbench.predict.reference import load_reference
 
 
 def config(study, out, **changes):

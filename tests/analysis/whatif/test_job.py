@@ -215,18 +215,20 @@ def test_the_network_read_back_is_the_one_that_segmented(runs, study):
     """Its segmentation is, voxel by voxel, that of the segment job's own inference on the file's weights."""
     from safetensors.torch import load_file
 
-    from workbench.analysis.whatif.models import Segmenter
+    from workbench.analysis.whatif.models import open_segmenter
     from workbench.engine.checkpoint import latest_checkpoint
     from workbench.finetune.segment import probabilities
 
     root, _ = runs
     store = open_store(study.store)
     scan = store.scan_ids[0]
-    segmenter = Segmenter(root / "segment", store, "cpu")
+    segmenter = open_segmenter(root / "segment", store, "cpu")
     weights = load_file(latest_checkpoint(root / "segment" / "checkpoints") / "objective.safetensors")
     assert all((segmenter.model.state_dict()[name] == value).all() for name, value in weights.items())
     segmenter.model.out.bias.data[0] -= 3  # after two steps everything is background: let the structures show
-    expected = probabilities(segmenter.model, store, scan, crop=segmenter.crop, overlap=0.5, device="cpu").argmax(0)
+    expected = probabilities(segmenter.model, store, scan, crop=segmenter.card.crop, overlap=0.5, device="cpu").argmax(
+        0
+    )
     np.testing.assert_array_equal(segmenter.classes(store.read(scan)), expected)
     assert len(np.unique(expected)) > 1
 

@@ -20,18 +20,18 @@ from workbench.analysis.attention.sanity import (
     robust_z,
 )
 from workbench.analysis.config import AttendConfig
-from workbench.analysis.parts import Rows, over_scans
-from workbench.analysis.passes import Maps, Reading, enlarge, scan_maps
-from workbench.analysis.query import Query, parse_query, region_mask
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.encode import fingerprints, open_matching
 from workbench.model.export import fresh_encoder
 from workbench.model.vit import Encoder
+from workbench.predict.passes import Maps, Reading, enlarge, scan_maps
+from workbench.predict.query import Query, parse_query, region_mask
 from workbench.prepare.restore import to_source_space
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
+from workbench.runs.parts import Rows, over_scans
 from workbench.volumes import Grid, Volume, write_volume
 
 UNIT = "times uniform"  # attention of a patch times the number of patches: 1 is what a token gets if all get the same

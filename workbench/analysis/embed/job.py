@@ -9,17 +9,18 @@ import torch
 
 from workbench.analysis.config import EmbedConfig
 from workbench.analysis.embed.neighbours import nearest, picture_quality
-from workbench.analysis.embed.reference import Reference, fit_reference, load_reference
+from workbench.analysis.embed.reference import fit_reference
 from workbench.analysis.embed.vectors import vectors_of
-from workbench.analysis.parts import over_scans
-from workbench.analysis.query import per_patch, region_mask
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.encode import fingerprints, open_matching, padded_box
 from workbench.model.vit import Encoder
+from workbench.predict.query import per_patch, region_mask
+from workbench.predict.reference import Reference, load_reference
 from workbench.prepare.store import Store
 from workbench.runs import Run, digest_file, finished, start_run
+from workbench.runs.parts import over_scans
 
 
 def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:

@@ -10,10 +10,10 @@ import pandas as pd
 
 from workbench.analysis.config import TokensConfig
 from workbench.analysis.tokens.scene import Scene, TokenSet, disturbed, scene_of, token_set
-from workbench.analysis.tokens.token_grid import BRAIN
 from workbench.columns import at_known_site
 from workbench.engine.streams import Purpose, stream
 from workbench.model.vit import Encoder
+from workbench.predict.token_grid import BRAIN
 from workbench.prepare.store import Store
 from workbench.runs import Run
 from workbench.stats import bootstrap_interval, sign_flip_p

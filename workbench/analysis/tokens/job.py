@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from workbench.analysis.config import TokensConfig
-from workbench.analysis.parts import Rows, over_scans
-from workbench.analysis.query import parse_query
 from workbench.analysis.tokens.correspond import Checker, in_short, site_pairs, weights_paired
 from workbench.analysis.tokens.rgb import Colours, write_rgb
-from workbench.analysis.tokens.token_grid import BRAIN, TokenGrid, query_vector, token_grid
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.encode import fingerprints, open_matching
 from workbench.model.export import fresh_encoder
 from workbench.model.vit import Encoder
+from workbench.predict.query import parse_query
+from workbench.predict.token_grid import BRAIN, TokenGrid, query_vector, token_grid
 from workbench.prepare.restore import to_source_space
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
+from workbench.runs.parts import Rows, over_scans
 from workbench.volumes import write_volume
 
 BESIDE = 1_000_003  # added to the seed of the random weights beside, as in the job attend

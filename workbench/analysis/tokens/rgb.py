@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from workbench.analysis.tokens.token_grid import BRAIN, TokenGrid, token_grid
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.model.vit import Encoder
+from workbench.predict.token_grid import BRAIN, TokenGrid, token_grid
 from workbench.prepare.store import Store
 from workbench.runs import replacing
 from workbench.volumes import Volume

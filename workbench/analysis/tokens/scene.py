@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from workbench.analysis.passes import Reading, boxes
-from workbench.analysis.query import per_patch, region_mask
-from workbench.analysis.tokens.token_grid import patch_tokens
 from workbench.engine.views import crop_by_grid
 from workbench.model.vit import Encoder
+from workbench.predict.passes import Reading, boxes
+from workbench.predict.query import per_patch, region_mask
+from workbench.predict.token_grid import patch_tokens
 from workbench.prepare.store import Store
 
 KEPT = 0.7  # of each edge that a disturbed scan keeps: a third of its volume

@@ -9,13 +9,14 @@ import torch
 
 from workbench.analysis.config import WhatifConfig
 from workbench.analysis.whatif.changes import change_scan
-from workbench.analysis.whatif.models import Scorer, Segmenter
+from workbench.analysis.whatif.models import Scorer
 from workbench.analysis.whatif.tables import MEASURES
 from workbench.engine.streams import Purpose, stream
 from workbench.measures.structures import dice
 from workbench.model.attention import look, one_token, token_count
 from workbench.model.encode import padded_box
 from workbench.model.vit import Encoder
+from workbench.predict.segmenter import ScanSegmenter
 from workbench.prepare.store import Store
 
 
@@ -30,7 +31,7 @@ class Asked:
         scale: np.ndarray,
         spread: float,
         clip: float,
-        segmenter: Segmenter | None,
+        segmenter: ScanSegmenter | None,
         scorer: Scorer | None,
     ) -> None:
         self.encoder, self.store, self.config, self.scale, self.spread = encoder, store, config, scale, spread

@@ -9,9 +9,8 @@ import pandas as pd
 
 from workbench.analysis.config import WhatifConfig
 from workbench.analysis.embed.vectors import open_embed
-from workbench.analysis.parts import over_scans
 from workbench.analysis.whatif.asked import Asked
-from workbench.analysis.whatif.models import Scorer, Segmenter, task_run
+from workbench.analysis.whatif.models import Scorer, open_segmenter, task_run
 from workbench.analysis.whatif.tables import curves, flips, spread_within_sites
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
@@ -19,6 +18,7 @@ from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.encode import fingerprints, open_matching
 from workbench.prepare.store import Store
 from workbench.runs import Run, digest_file, finished, start_run
+from workbench.runs.parts import over_scans
 
 
 def run_whatif(config: WhatifConfig, *, overwrite: bool = False) -> Run:
@@ -60,7 +60,7 @@ def run_whatif(config: WhatifConfig, *, overwrite: bool = False) -> Run:
         "simulated": store.simulated,
     }
     device = pick_device(config.accelerator)
-    segmenter = Segmenter(config.segment, store, device) if config.segment is not None else None
+    segmenter = open_segmenter(config.segment, store, device) if config.segment is not None else None
     scorer = (
         Scorer(config.classify, store, embed.read_table("embeddings"), device) if config.classify is not None else None
     )

@@ -1,20 +1,18 @@
-"""What is asked of a changed scan: the models of a segment and a classify run, read back from their folders."""
+"""What is asked of a changed scan: the models of a segment and a classify run."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from workbench.engine.checkpoint import latest_checkpoint
 from workbench.errors import WorkbenchError
-from workbench.finetune.windows import window_logits
-from workbench.model.export import load_encoder
+from workbench.predict.classifier import ScanClassifier, load_classifier
+from workbench.predict.segmenter import ScanSegmenter, load_segmenter
 from workbench.prepare.store import Store
 from workbench.runs import Run
 
@@ -24,25 +22,9 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-3  # between a score made again and the one the run wrote
 
 
-class Segmenter:
-    """The network of a segment run on an array."""
-
-    def __init__(self, path: Path, store: Store, device: str) -> None:
-        from workbench.finetune.config import SegmentConfig
-        from workbench.finetune.networks import build_network, crop_of
-
-        run = task_run(path, "segment", store)
-        config = SegmentConfig.build(_settings(run))
-        self.structures, self.overlap, self.device = config.structures, config.overlap, device
-        encoder = load_encoder(config.encoder, init="random")[0] if config.encoder else None
-        self.crop = crop_of(config, encoder)
-        self.model = build_network(config, encoder, self.crop).to(device).eval()
-        _load(self.model, run)
-
-    def classes(self, scan: np.ndarray) -> np.ndarray:
-        """Class of each voxel of the prepared grid, 0 background, then the structures in order."""
-        logits = window_logits(self.model, scan, crop=self.crop, overlap=self.overlap, device=self.device)
-        return logits.argmax(0).cpu().numpy()
+def open_segmenter(path: Path, store: Store, device: str) -> ScanSegmenter:
+    """The network of a segment run on the scans of a store."""
+    return load_segmenter(task_run(path, "segment", store), device=device, prepare=store.path)
 
 
 class Scorer:
@@ -52,26 +34,21 @@ class Scorer:
         from workbench.finetune.config import ClassifyConfig
 
         run = task_run(path, "classify", store)
-        self.path, self.device = path, device
-        self.network: nn.Module | None = None
-        config = ClassifyConfig.build(_settings(run))
+        config = ClassifyConfig.build({k: v for k, v in run.config.items() if k != "job"})
         if config.mode not in ("linear", "full") or "positive" not in run.provenance:
             raise WorkbenchError(
                 f"{path}: cannot be asked about a changed scan",
                 cause=f"mode {config.mode}, classes {', '.join(run.provenance['classes']) or 'none'}",
                 remedy="give a classify run of mode linear or full with two classes",
             )
+        self.model: ScanClassifier | None = None
+        if config.mode == "full" or (path / "model").is_dir():
+            self.model = load_classifier(run, device=device, prepare=store.path, encoder=config.encoder)
         if config.mode == "linear":
-            self._fit_again(run, config, vectors)
-            return
-        from workbench.finetune.train_classifier import build_classifier
+            self._check(run, config, vectors)
 
-        encoder = load_encoder(config.encoder, init="random")[0] if config.encoder else None
-        self.network = build_classifier(encoder, 2, config).to(device).eval()
-        _load(self.network, run)
-
-    def _fit_again(self, run: Run, config: ClassifyConfig, vectors: pd.DataFrame) -> None:
-        """A linear probe keeps no weights: it is fitted again on the same vectors, and must give the same scores."""
+    def _check(self, run: Run, config: ClassifyConfig, vectors: pd.DataFrame) -> None:
+        """A probe must give the scores that its run wrote; one of before 0.2 kept no weights and is fitted again."""
         from workbench.finetune.predictors import fit_regression
         from workbench.finetune.targets import read_target
 
@@ -80,25 +57,30 @@ class Scorer:
         if table["cls"].isna().any():
             raise WorkbenchError(f"{run.path}: some of its scans are not embedded", remedy=remedy)
         features = np.stack([np.concatenate([c, m]) for c, m in zip(table["cls"], table["patch_mean"], strict=True)])
-        target = read_target(table.assign(**{config.target: table["truth"]}), config)
-        self.probe = fit_regression(
-            features,
-            target,
-            (table["split"] == "train").to_numpy(),
-            config,
-            float(run.provenance["inverse_penalty_used"]),
-        )
-        worst = float(np.abs(self.probe.predict_proba(features)[:, 1] - table["score"]).max())
+        if self.model is None:
+            self.probe = fit_regression(
+                features,
+                read_target(table.assign(**{config.target: table["truth"]}), config),
+                (table["split"] == "train").to_numpy(),
+                config,
+                float(run.provenance["inverse_penalty_used"]),
+            )
+        worst = max(abs(self._of(row) - score) for row, score in zip(features, table["score"], strict=True))
         if worst > TOLERANCE:
             raise WorkbenchError(
                 f"{run.path}: its scores cannot be made again", cause=f"they differ by up to {worst:.3g}", remedy=remedy
             )
 
+    def _of(self, features: np.ndarray) -> float:
+        if self.model is not None:
+            return self.model.score_features(features)
+        return float(self.probe.predict_proba(features[None])[0, 1])
+
     @torch.no_grad()
     def score(self, volume_11XYZ: Tensor, cls: np.ndarray, patch_mean: np.ndarray) -> float:
-        if self.network is None:
-            return float(self.probe.predict_proba(np.concatenate([cls, patch_mean])[None])[0, 1])
-        return float(self.network(volume_11XYZ.to(self.device)).float().softmax(1)[0, 1])
+        if self.model is not None and self.model.network is not None:
+            return self.model.score(volume_11XYZ)
+        return self._of(np.concatenate([cls, patch_mean]))
 
 
 def task_run(path: Path, job: str, store: Store) -> Run:
@@ -111,26 +93,3 @@ def task_run(path: Path, job: str, store: Store) -> Run:
         )
     store.require_fingerprint(str(run.provenance["preparation"]), str(path))
     return run
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """The run's configuration as its class takes it."""
-    return {k: v for k, v in run.config.items() if k != "job"}
-
-
-def _load(model: nn.Module, run: Run) -> None:
-    checkpoint = latest_checkpoint(run.path / "checkpoints")
-    if checkpoint is None:
-        raise WorkbenchError(
-            f"{run.path}: has no checkpoint",
-            cause="its checkpoints folder is empty",
-            remedy="run it again with --overwrite",
-        )
-    try:
-        model.load_state_dict(load_file(checkpoint / "objective.safetensors"))
-    except Exception as error:
-        raise WorkbenchError(
-            f"{checkpoint}: cannot be read",
-            cause=f"{type(error).__name__}: {error}"[:300],
-            remedy="run it again with --overwrite",
-        ) from error

@@ -9,7 +9,7 @@ import panel as pn
 
 from workbench import plots
 from workbench.explorer.own.own_scan import Own
-from workbench.explorer.own.place import Placed, place
+from workbench.explorer.own.place import place
 from workbench.explorer.own.upload import Upload
 from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.live import Live
@@ -19,6 +19,7 @@ from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import PROJECTIONS
 from workbench.explorer.viewer.nifti_view import NiftiView
 from workbench.plots.placed import with_star
+from workbench.predict.place import Placed
 
 
 class OwnView(StateView):

@@ -17,6 +17,7 @@ import panel as pn
 from workbench.errors import WorkbenchError
 from workbench.explorer.parts.text import hint
 from workbench.explorer.stored.catalog import Catalog
+from workbench.runs.folder import from_there
 
 log = logging.getLogger(__name__)
 _ONE = threading.Lock()  # two forward passes at once on a small server are slower than one after the other
@@ -129,7 +130,7 @@ def open_encoder(catalog: Catalog, run: str) -> tuple[Any, Any, Any]:
         WorkbenchError: they are not where the run says.
     """
     config, folder = catalog.run(run).config, catalog.run(run).path
-    store, encoder = (_from_there(Path(str(config[name])), folder) for name in ("store", "encoder"))
+    store, encoder = (from_there(str(config[name]), folder) for name in ("store", "encoder"))
     for what, path in (("prepared store", store), ("encoder", encoder)):
         if not path.is_dir():
             raise WorkbenchError(
@@ -138,14 +139,6 @@ def open_encoder(catalog: Catalog, run: str) -> tuple[Any, Any, Any]:
                 remedy="copy it there to compute here; stored results stay",
             )
     return _open(store.resolve(), encoder.resolve(), str(config.get("init", "pretrained")), int(config.get("seed", 0)))
-
-
-def _from_there(path: Path, run_folder: Path) -> Path:
-    """A relative path is from where the job was started, which the explorer need not be: mostly a folder that the run
-    lies in."""
-    if path.is_absolute() or path.is_dir():
-        return path
-    return next((above / path for above in run_folder.resolve().parents if (above / path).is_dir()), path)
 
 
 @functools.lru_cache(maxsize=2)  # a base encoder takes 350 MB: two for all sessions together

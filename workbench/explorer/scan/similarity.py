@@ -45,34 +45,18 @@ def similar_to(store: Any, encoder: Any, scan: str, mm: tuple[float, float, floa
     Raises:
         ScanError: the place is outside the prepared box.
     """
-    from workbench.analysis.query import Query
-    from workbench.analysis.tokens.token_grid import BRAIN, query_vector
+    from workbench.predict.query import Query
+    from workbench.predict.similar import similar_tokens
 
-    source, grid = tokens_of(store, encoder, scan), tokens_of(store, encoder, target)
-    cosines = grid.unit_PD @ query_vector(source, Query("voxel", mm=mm), store, scan)
-    brain = grid.brain >= BRAIN
-    elsewhere = np.where(brain, cosines, -np.inf)
-    if target == scan:
-        place = np.stack(np.unravel_index(np.arange(len(cosines)), grid.grid_xyz), 1)
-        elsewhere[np.abs(place - place[int(np.argmax(cosines))]).max(axis=1) <= 1] = -np.inf
-    best = int(elsewhere.argmax())
-    prepared = store.grid(target)
-    x, y, z = (float(v) for v in prepared.to_world(grid.centre(best)))
-    # outside the brain there is nothing to be similar: -1 keeps it out of every range that is shown
-    values = grid.voxels(np.where(brain, cosines, -1.0), prepared.shape)
-    return Similar(
-        nifti_bytes(Volume(values, prepared.affine)),
-        np.sort(cosines[brain]),
-        mm,
-        (x, y, z),
-        float(cosines[best]),
-        target == scan,
-    )
+    source, grid, prepared = tokens_of(store, encoder, scan), tokens_of(store, encoder, target), store.grid(target)
+    found = similar_tokens(source, Query("voxel", mm=mm), store, scan, grid, prepared, own=target == scan)
+    file = nifti_bytes(Volume(found.values, prepared.affine))
+    return Similar(file, found.brain_P, mm, found.best_mm, found.best, target == scan)
 
 
 @functools.lru_cache(maxsize=8)  # the next click in the same scan needs no pass
 def tokens_of(store: Any, encoder: Any, scan: str) -> Any:
     """The ``TokenGrid`` of a scan."""
-    from workbench.analysis.tokens.token_grid import token_grid
+    from workbench.predict.token_grid import token_grid
 
     return token_grid(encoder, store, scan)

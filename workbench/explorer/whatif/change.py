@@ -84,7 +84,7 @@ def _asked(embed: Path, whatif: Path | None, store: Any, encoder: Any) -> Any:
     from workbench.analysis.config import WhatifConfig
     from workbench.analysis.embed.vectors import open_embed
     from workbench.analysis.whatif.asked import Asked
-    from workbench.analysis.whatif.models import Scorer, Segmenter
+    from workbench.analysis.whatif.models import Scorer, open_segmenter
     from workbench.analysis.whatif.tables import spread_within_sites
     from workbench.runs import Run
 
@@ -101,7 +101,7 @@ def _asked(embed: Path, whatif: Path | None, store: Any, encoder: Any) -> Any:
     )
     run, rows, vectors = open_embed(embed, config.token)
     scale, unit = spread_within_sites(rows, vectors)
-    segmenter = Segmenter(config.segment, store, "cpu") if config.segment is not None else None
+    segmenter = open_segmenter(config.segment, store, "cpu") if config.segment is not None else None
     embeddings = run.read_table("embeddings")
     scorer = Scorer(config.classify, store, embeddings, "cpu") if config.classify is not None else None
     clip = float(Run(store.path).config["clip_percentile"])

@@ -16,7 +16,17 @@ def architecture(root: Path, config: EncoderConfig, store: Store, *, write: bool
     folder = (root / "architectures" / key).resolve()
     if write and not (folder / "model" / WEIGHTS).is_file():
         card = EncoderCard(
-            config, store.fingerprint, store.spacing, (), (), "none (random weights)", 0, 0, store.simulated, "random"
+            config,
+            store.fingerprint,
+            store.spacing,
+            (),
+            (),
+            "none (random weights)",
+            0,
+            0,
+            store.simulated,
+            "random",
+            store.settings,
         )
         save_encoder(folder / "model", fresh_encoder(config, 0).state_dict(), card)
     return folder, key

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.analysis.query import Query, per_patch, token_weights
 from workbench.errors import ScanError
 from workbench.model.attention import BlockChoice, look
 from workbench.model.encode import padded_box
 from workbench.model.vit import Encoder
-from workbench.prepare.store import Store
+from workbench.predict.query import Query, per_patch, token_weights
+from workbench.prepare.one import Scans
 from workbench.volumes.volume import Triple
 
 Box = tuple[np.ndarray, np.ndarray]
@@ -68,7 +68,7 @@ def boxes(shape: Triple, patch: Triple, crop: Triple, reading: Reading) -> Itera
 
 
 @torch.no_grad()
-def scan_maps(encoder: Encoder, store: Store, scan: str, query: Query, reading: Reading) -> Maps:
+def scan_maps(encoder: Encoder, store: Scans, scan: str, query: Query, reading: Reading) -> Maps:
     """The attention of a query over a whole scan.
 
     Where passes overlap, a voxel is the weighted mean of what they say, each in multiples of uniform attention over

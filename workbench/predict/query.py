@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from workbench.errors import ConfigError, ScanError
-from workbench.prepare.store import Store
+from workbench.prepare.one import Scans
 from workbench.volumes.volume import Triple
 
 FORMS = "cls, register:1, voxel:-24,-18,-14 (world mm, RAS+), region:left_hippocampus"
@@ -54,7 +54,7 @@ def parse_query(text: str) -> Query:
     raise ConfigError(f"query '{text[:80]}': not understood", remedy=f"write one of: {FORMS}")
 
 
-def voxel_of(store: Store, scan: str, query: Query) -> np.ndarray:
+def voxel_of(store: Scans, scan: str, query: Query) -> np.ndarray:
     """The prepared voxel ``(3,)`` in which a world position lies.
 
     Raises:
@@ -71,7 +71,7 @@ def voxel_of(store: Store, scan: str, query: Query) -> np.ndarray:
 
 
 def region_mask(
-    store: Store, scan: str, structure: str, low: np.ndarray | None = None, high: np.ndarray | None = None
+    store: Scans, scan: str, structure: str, low: np.ndarray | None = None, high: np.ndarray | None = None
 ) -> np.ndarray:
     """Voxels of a structure by its canonical name, bool, in the box ``[low, high)``.
 
@@ -89,7 +89,7 @@ def region_mask(
 
 
 def token_weights(
-    query: Query, store: Store, scan: str, low: np.ndarray, high: np.ndarray, patch: Triple, registers: int
+    query: Query, store: Scans, scan: str, low: np.ndarray, high: np.ndarray, patch: Triple, registers: int
 ) -> tuple[np.ndarray, float]:
     """The query's weights over the tokens of the box ``[low, high)``, ``(N,)`` with sum 1, and which share of the
     query lies in the box (1 for CLS and registers; where it is 0, the weights are 0 too).

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from workbench.analysis.passes import enlarge
-from workbench.analysis.query import Query, per_patch, token_weights
 from workbench.errors import ScanError
 from workbench.model.encode import padded_box, whole_scan
 from workbench.model.vit import Encoder
-from workbench.prepare.store import Store
+from workbench.predict.passes import enlarge
+from workbench.predict.query import Query, per_patch, token_weights
+from workbench.prepare.one import Scans
 from workbench.volumes.volume import Triple
 
 BRAIN = 0.25  # a token counts as brain when at least this share of its patch is
@@ -44,7 +44,7 @@ class TokenGrid:
 
 
 @torch.no_grad()
-def token_grid(encoder: Encoder, store: Store, scan: str, block: int = -1) -> TokenGrid:
+def token_grid(encoder: Encoder, store: Scans, scan: str, block: int = -1) -> TokenGrid:
     """Patch tokens of a whole scan after a block; those of the last block are normed by the encoder's last layer."""
     patch = encoder.config.patch_xyz
     volume = whole_scan(store, scan, patch)
@@ -63,7 +63,7 @@ def patch_tokens(encoder: Encoder, volume_11XYZ: torch.Tensor, block: int) -> tu
     return patches_PD / np.maximum(np.linalg.norm(patches_PD, axis=1, keepdims=True), 1e-12), tokens.grid_xyz
 
 
-def query_vector(grid: TokenGrid, query: Query, store: Store, scan: str) -> np.ndarray:
+def query_vector(grid: TokenGrid, query: Query, store: Scans, scan: str) -> np.ndarray:
     """The query's mean token, length 1, ``(D,)``."""
     weights, held = token_weights(query, store, scan, grid.low, grid.high, grid.patch, 0)
     vector = weights[1:] @ grid.unit_PD

@@ -16,15 +16,15 @@ from workbench.analysis import (
     run_tokens,
     run_whatif,
 )
-from workbench.analysis.parts import Parts
 from workbench.prepare import open_store
+from workbench.runs.parts import Parts
 
 # every scan is on the disk at once, as if it had taken long; the process is killed before the fourth is
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from workbench import analysis
-from workbench.analysis.parts import Parts
+from workbench.runs.parts import Parts
 from workbench.runs import read_yaml
 add = Parts.add
 def add_or_die(self, scan, rows):

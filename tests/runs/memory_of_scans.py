@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 
-from workbench.analysis.parts import Parts, over_scans
+from workbench.runs.parts import Parts, over_scans
 
 
 def often(self, scan, rows, add=Parts.add):

@@ -1,0 +1,10 @@
+from .attention.job import run_attend as run_attend
+from .config import AttendConfig as AttendConfig
+from .config import EmbedConfig as EmbedConfig
+from .config import ShiftConfig as ShiftConfig
+from .config import TokensConfig as TokensConfig
+from .config import WhatifConfig as WhatifConfig
+from .embed.job import run_embed as run_embed
+from .shift.job import run_shift as run_shift
+from .tokens.job import run_tokens as run_tokens
+from .whatif.job import run_whatif as run_whatif

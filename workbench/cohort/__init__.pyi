@@ -1,0 +1,10 @@
+from .build import run_cohort as run_cohort
+from .cohort import Cohort as Cohort
+from .cohort import load_cohort as load_cohort
+from .config import CohortConfig as CohortConfig
+from .config import SplitConfig as SplitConfig
+from .labels import canonical_structure as canonical_structure
+from .split_job import run_split as run_split
+from .splits import load_split as load_split
+from .splits import save_split as save_split
+from .splits import split_participants as split_participants

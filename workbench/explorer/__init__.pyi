@@ -1,0 +1,2 @@
+from .cells.itk import view_itk as view_itk
+from .cells.jupyter import show as show

@@ -1,0 +1,14 @@
+from .classifier import Prediction as Prediction
+from .classifier import ScanClassifier as ScanClassifier
+from .classifier import load_classifier as load_classifier
+from .config import PredictConfig as PredictConfig
+from .encoder import Embedding as Embedding
+from .encoder import ScanEncoder as ScanEncoder
+from .encoder import ScanTokens as ScanTokens
+from .encoder import Similarity as Similarity
+from .encoder import load_encoder as load_encoder
+from .job import run_predict as run_predict
+from .place import Placed as Placed
+from .scans import PreparedScan as PreparedScan
+from .segmenter import ScanSegmenter as ScanSegmenter
+from .segmenter import load_segmenter as load_segmenter

@@ -1,0 +1,37 @@
+"""Settings of the job `predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from workbench.runs import JobConfig
+
+
+class PredictConfig(JobConfig):
+    """Apply a model to scans that no store holds: segment them, predict a label, or embed them. Not for diagnosis."""
+
+    job: ClassVar[str] = "predict"
+
+    model: str
+    """Run of segment, classify or pretrain (or the `model` folder in it), or the name of an encoder."""
+    scans: tuple[Path, ...] = Field(min_length=1)
+    """NIfTI files, and folders of them (the files directly in a folder)."""
+    masks: tuple[Path, ...] = ()
+    """Brain masks, one a scan in the same order; without them the brain is found as that of the model's own scans."""
+    query: str = ""
+    """Also an attention map of each scan (encoders): cls, register:1, voxel:X,Y,Z in world mm of the scan."""
+    probabilities: bool = False
+    """Also a map of each structure's probability (segmentations)."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device kind."""
+
+    @model_validator(mode="after")
+    def _check_masks(self) -> PredictConfig:
+        if self.masks and len(self.masks) != len(self.scans):
+            raise ValueError(f"masks: {len(self.masks)} for {len(self.scans)} scans; give one a scan, in their order")
+        if self.masks and any(p.is_dir() for p in self.scans):
+            raise ValueError("masks: name the scans one by one, so that each mask has its scan")
+        return self

@@ -1,0 +1,214 @@
+"""The job `predict`: a model applied to scans that no store holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from workbench.errors import ConfigError
+from workbench.predict.classifier import ScanClassifier, load_classifier
+from workbench.predict.config import PredictConfig
+from workbench.predict.encoder import ScanEncoder, load_encoder
+from workbench.predict.models import kind_of
+from workbench.predict.segmenter import ScanSegmenter, load_segmenter
+from workbench.runs import Run, digest_file, digest_text, finished, start_run
+from workbench.runs.parts import Rows, over_scans
+from workbench.volumes import Volume, write_volume
+from workbench.volumes.given import stem
+
+Model = ScanEncoder | ScanSegmenter | ScanClassifier
+
+
+def run_predict(config: PredictConfig, *, overwrite: bool = False) -> Run:
+    """Apply a model to each scan; what a scan gets lies in its own space. Tables, by the kind of the model:
+
+    - ``volumes`` (segmentation): scan_id, structure, volume_ml, file; ``volumes/<scan>_dseg.nii.gz``;
+    - ``predictions`` (classifier): scan_id, target, predicted, and p_<class> for each class;
+    - ``embeddings`` (encoder): scan_id, cls, patch_mean; with ``query`` also ``maps`` and attention maps;
+    - ``set_aside``: scans that could not be used, with cause and remedy.
+
+    Each row has the ``path`` of the scan, ``mask`` (what was taken for the brain) and ``learnt_from``: whether the
+    model has learnt from this very file, so that its answer may be memory.
+
+    Raises:
+        WorkbenchError: no such model, no such scans, or none of them can be used.
+    """
+    scans = named(list_scans(config.scans))
+    model = load_any(config)
+    missing = [path for path in scans.values() if not path.is_file()]
+    if missing:
+        raise ConfigError(f"{missing[0]}: no such file", cause=f"{len(missing)} of {len(scans)} scans are not there")
+    digests = {scan: digest_file(path) for scan, path in scans.items()}
+    masks = dict(zip(scans, config.masks, strict=True)) if config.masks else {}
+    inputs = {
+        "model": _content(model),
+        "scans": digest_text(*digests.values()),
+        "masks": digest_text(*(digest_file(path) for path in masks.values())),
+    }
+    if not overwrite and (done := finished(config, inputs)):
+        return done
+    facts = {
+        "model": config.model,
+        "preparation": model.card.preparation,
+        "simulated": model.card.simulated,
+        "kind": type(model).__name__,
+    }
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
+        work, tables = _work(model, config, run)
+        learnt = set(model.card.scans)
+
+        def rows(scan: str) -> Rows:
+            found = work(scan, scans[scan], masks.get(scan))
+            told = {"path": str(scans[scan]), "learnt_from": digests[scan] in learnt}
+            return {table: [{**row, **told} for row in some] for table, some in found.items()}
+
+        over_scans(run, list(scans), rows, tables, desc="predict")
+        run.note(scans=len(scans))
+    return run
+
+
+def load_any(config: PredictConfig) -> Model:
+    """The model that the settings name; settings that its kind would not read are refused."""
+    kind = kind_of(config.model)
+    if config.query and kind != "encoder":
+        raise ConfigError("query: only for an encoder", cause=f"{config.model} is a {kind}", remedy="leave it out")
+    if config.probabilities and kind != "segmenter":
+        raise ConfigError(
+            "probabilities: only for a segmentation", cause=f"{config.model} is a {kind}", remedy="leave it out"
+        )
+    if kind == "segmenter":
+        return load_segmenter(config.model, device=config.accelerator)
+    if kind == "classifier":
+        return load_classifier(config.model, device=config.accelerator)
+    return load_encoder(config.model, device=config.accelerator)
+
+
+def list_scans(given: tuple[Path, ...]) -> list[Path]:
+    """Files, and the NIfTI files directly in each folder, in order.
+
+    Raises:
+        ConfigError: a folder has none.
+    """
+    found: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(p for p in path.iterdir() if p.name.lower().endswith((".nii", ".nii.gz")))
+        if not inside:
+            raise ConfigError(
+                f"{path}: no NIfTI files in this folder",
+                cause="folders in it are not searched: they may hold labels and masks too",
+                remedy=f"name the scans, for example {path}/sub-*/anat/*_T1w.nii.gz",
+            )
+        found += inside
+    return found
+
+
+def named(paths: list[Path]) -> dict[str, Path]:
+    """A name a scan: of its file, with as many of the folders above as tell all apart.
+
+    Raises:
+        ConfigError: a file is given twice.
+    """
+    whole = [path.absolute() for path in paths]
+    if twice := [str(path) for path, n in Counter(whole).items() if n > 1]:
+        raise ConfigError(f"{twice[0]}: given twice", remedy="name each scan once")
+    for folders in range(max((len(path.parts) for path in whole), default=1)):
+        names = [safe("_".join([*path.parts[:-1][len(path.parts) - 1 - folders :], stem(path)])) for path in whole]
+        if len(set(names)) == len(names):
+            return dict(zip(names, paths, strict=True))
+    raise ConfigError("the scans cannot be told apart by their names", remedy="give them in several runs")
+
+
+def safe(name: str) -> str:
+    """A file name that stays in its folder."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
+    return kept.lstrip(".") or "scan"
+
+
+def _content(model: Model) -> str:
+    """What the answers depend on: the card and every weight."""
+    whole = hashlib.blake2b(repr(model.card).encode(), digest_size=16)
+    network = model.model if isinstance(model, ScanSegmenter) else model.network
+    arrays = {} if network is None else {name: w.detach().cpu().numpy() for name, w in network.state_dict().items()}
+    if isinstance(model, ScanClassifier):
+        arrays |= model.arrays
+    for name, array in arrays.items():
+        whole.update(name.encode())
+        whole.update(np.ascontiguousarray(array).tobytes())
+    return whole.hexdigest()
+
+
+def _work(model: Model, config: PredictConfig, run: Run) -> tuple[Callable[[str, Path, Path | None], Rows], list[str]]:
+    """What is done with a scan, and the tables that it fills."""
+
+    def segment(scan: str, path: Path, mask: Path | None) -> Rows:
+        assert isinstance(model, ScanSegmenter)
+        ready = model.prepare(path, mask=mask)
+        image = model.predict(ready)
+        codes = np.asarray(image.dataobj)
+        file = f"volumes/{scan}_dseg.nii.gz"
+        told = {"model": config.model, "source": str(path), "simulated": model.card.simulated}
+        write_volume(run.path / file, Volume(codes, ready.source.affine), sidecar={**told, "codes": model.codes})
+        if config.probabilities:
+            for name, map_ in model.probabilities(ready).items():
+                values = Volume(np.asarray(map_.dataobj), ready.source.affine)
+                there = run.path / "volumes" / f"{scan}_desc-{name}_probseg.nii.gz"
+                write_volume(there, values, sidecar={**told, "unit": "probability, not calibrated"})
+        ml = abs(float(np.linalg.det(ready.source.affine[:3, :3]))) / 1000
+        return {
+            "volumes": [
+                {
+                    "scan_id": scan,
+                    "structure": name,
+                    "volume_ml": float((codes == code).sum() * ml),
+                    "file": file,
+                    "mask": ready.mask,
+                }
+                for name, code in model.codes.items()
+            ]
+        }
+
+    def classify(scan: str, path: Path, mask: Path | None) -> Rows:
+        assert isinstance(model, ScanClassifier)
+        found = model.predict(path, mask=mask)
+        row = {"scan_id": scan, "target": found.target, "predicted": found.predicted, "mask": found.mask}
+        return {"predictions": [{**row, **{f"p_{name}": p for name, p in found.probabilities.items()}}]}
+
+    def embed(scan: str, path: Path, mask: Path | None) -> Rows:
+        assert isinstance(model, ScanEncoder)
+        ready = model.prepare(path, mask=mask)
+        found = model.embed(ready)
+        rows: Rows = {
+            "embeddings": [
+                {"scan_id": scan, "cls": found.cls, "patch_mean": found.patch_mean, "mask": found.mask},
+            ]
+        }
+        if config.query:
+            file = f"volumes/{scan}_desc-attnmean_map.nii.gz"
+            image = model.attention(ready, config.query)
+            write_volume(
+                run.path / file,
+                Volume(np.asarray(image.dataobj), ready.source.affine),
+                sidecar={
+                    "model": config.model,
+                    "source": str(path),
+                    "query": config.query,
+                    "block": "the last",
+                    "unit": "times uniform",
+                    "simulated": model.card.simulated,
+                },
+            )
+            rows["maps"] = [{"scan_id": scan, "query": config.query, "file": file}]
+        return rows
+
+    if isinstance(model, ScanSegmenter):
+        return segment, ["volumes"]
+    if isinstance(model, ScanClassifier):
+        return classify, ["predictions"]
+    return embed, ["embeddings", "maps"] if config.query else ["embeddings"]
