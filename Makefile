@@ -23,7 +23,7 @@ COVERAGE ?=
 # tests in as many processes; a file's tests stay together, since they share what they set up
 TEST_JOBS ?= 2
 
-.PHONY: encoder help setup demo test test-slurm fuzz doctor lint bench lab docs nifti-view clean
+.PHONY: encoder help setup demo test test-slurm fuzz doctor lint bench lab docs tutorials nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed); FAST=1 the inner loop,"
@@ -35,7 +35,8 @@ help:
 	@echo "make encoder DATA=…  train the encoder in the box anew (hours on a CPU; goes on where it was stopped)"
 	@echo "make bench           every benchmark, quick; the last line of each is one JSON object"
 	@echo "make lab             JupyterLab with the notebooks"
-	@echo "make docs            all notebooks on simulated data, as HTML in build/docs"
+	@echo "make docs            the documentation as a site in build/docs; needs no network"
+	@echo "make tutorials       all notebooks on simulated data, as HTML in build/tutorials"
 	@echo "make nifti-view      rebuild the viewer's JavaScript bundle (needs npm)"
 
 setup: $(VENV)/.installed
@@ -51,7 +52,7 @@ demo: setup
 	$(WB) split    --out $(DEMO)/runs/split --cohort $(DEMO)/runs/cohort --stratify site diagnosis sex
 	$(WB) prepare  --out $(DEMO)/runs/store --cohort $(DEMO)/runs/cohort --spacing 2.5
 	$(WB) pretrain --out $(DEMO)/runs/pretrain --store $(DEMO)/runs/store --split $(DEMO)/runs/split \
-	    --config configs/pretrain-cpu.yaml --epochs $(EPOCHS)
+	    --preset cpu --epochs $(EPOCHS)
 	for init in pretrained random; do \
 	  $(WB) segment  --out $(DEMO)/runs/hippocampus-$$init --init $$init $(DOWNSTREAM) --steps $(STEPS) \
 	      --features 8 --learning_rate 3e-3 && \
@@ -108,7 +109,11 @@ lab: setup
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks
 
 docs: setup
-	$(PY) docs/notebooks.py --root build/docs
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict -q
+	@echo "build/docs/index.html"
+
+tutorials: setup
+	$(PY) docs/notebooks.py --root build/tutorials
 
 nifti-view:
 	cd workbench/explorer/viewer/nifti_view && npm install --no-package-lock && npm run build

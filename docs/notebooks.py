@@ -1,6 +1,6 @@
 """Every notebook on a small simulated cohort, and its HTML: ``python docs/notebooks.py``.
 
-The HTML files need no network. They are built, not kept: ``make docs`` writes them to ``build/docs``.
+The HTML files need no network. They are built, not kept: ``make tutorials`` writes them to ``build/tutorials``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def tour(root: Path, settings: dict[str, list[str]]) -> list[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path("build/docs"), help="where runs and HTML files go")
+    parser.add_argument("--root", type=Path, default=Path("build/tutorials"), help="where runs and HTML files go")
     try:
         pages = tour(parser.parse_args().root, SMALL)
     except (WorkbenchError, KeyboardInterrupt) as error:  # each says what to do; what was finished is kept

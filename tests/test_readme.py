@@ -10,7 +10,7 @@ from workbench import cli
 
 REPO = Path(__file__).parents[1]
 README = (REPO / "README.md").read_text()
-PAGES = README + "".join(page.read_text() for page in sorted((REPO / "docs").glob("*.md")))
+PAGES = README + "".join(page.read_text() for page in sorted((REPO / "docs").rglob("*.md")))
 BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", PAGES, re.DOTALL)).replace("\\\n", " ")
 COMMANDS = [shlex.split(line, comments=True) for line in BLOCKS.splitlines() if line.startswith("workbench ")]
 
@@ -32,6 +32,18 @@ def test_the_make_targets_it_names_exist():
     makefile = (REPO / "Makefile").read_text()
     for target in set(re.findall(r"`?make ([a-z-]+)", README)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) <= 125  # what a postdoc needs in five minutes; the rest is in docs/
+
+
+def test_its_table_of_contents_leads_to_its_headings():
+    headings = {
+        re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^## (.+)$", README, re.MULTILINE)
+    }
+    links = set(re.findall(r"\]\(#([^)]+)\)", README))
+    assert links and links <= headings
 
 
 def test_files_it_shows_exist():

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import workbench
+from workbench import shipped
 from workbench.errors import WorkbenchError, of_the_disk
 from workbench.face import merged, settings_from
 from workbench.jobs import JOBS
 from workbench.lab import lab, notebooks
-from workbench.shipped import folder, presets
 
 # Idle OpenMP threads sleep instead of spinning: two jobs on the same cores (an explorer, a loader, a neighbour) else
 # slow each other down tenfold. Must be said before torch is loaded; the user's own word goes first.
@@ -131,7 +131,7 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
         metavar="YAML",
         help="read settings from a file (a run's config.yaml); flags given here win",
     )
-    if known := presets(name):
+    if known := shipped.presets(name):
         parser.add_argument(
             "--preset", metavar="|".join(known), help="settings that come with the package; --config and flags win"
         )
@@ -355,7 +355,7 @@ def explore(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
     if args.app:
-        print(folder("apps") / "explorer.py")
+        print(shipped.folder("apps") / "explorer.py")
         return 0
     if args.folder is None:
         parser.error("give the folder of runs")

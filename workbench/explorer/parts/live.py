@@ -17,6 +17,7 @@ import panel as pn
 from workbench.errors import WorkbenchError
 from workbench.explorer.parts.text import hint
 from workbench.explorer.stored.catalog import Catalog
+from workbench.model.box import boxed
 from workbench.runs.folder import from_there
 
 log = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def open_encoder(catalog: Catalog, run: str) -> tuple[Any, Any, Any]:
     """
     config, folder = catalog.run(run).config, catalog.run(run).path
     store, encoder = (from_there(str(config[name]), folder) for name in ("store", "encoder"))
+    encoder = boxed().get(str(config["encoder"]), encoder)
     for what, path in (("prepared store", store), ("encoder", encoder)):
         if not path.is_dir():
             raise WorkbenchError(
