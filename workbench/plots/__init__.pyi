@@ -17,6 +17,10 @@ from .offline import offline as offline
 from .palette import UNKNOWN as UNKNOWN
 from .palette import category_colors as category_colors
 from .palette import label_colors as label_colors
+from .paper import figure_files as figure_files
+from .paper import scatter_figure as scatter_figure
+from .paper import scores_figure as scores_figure
+from .paper import strips_figure as strips_figure
 from .scatter import MANY as MANY
 from .scatter import case_ring as case_ring
 from .scatter import embedding_scatter as embedding_scatter
