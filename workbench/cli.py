@@ -338,6 +338,37 @@ def doctor(argv: list[str]) -> int:
     return 1 if any(finding.kind == "missing" for finding in findings) else 0
 
 
+def look(argv: list[str]) -> int:
+    """``workbench look FOLDER``: from the scans of a folder to the explorer, filled while it is open."""
+    parser = argparse.ArgumentParser(
+        prog="workbench look",
+        description="From a folder of scans (BIDS) to the explorer: cohort, store, embedding, attention, tokens and "
+        "shift are computed while the page is open. The same command continues where it was stopped.",
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, help="where the runs go; by default FOLDER-look beside the folder")
+    parser.add_argument("--encoder", default=None, help="folder of an exported encoder, or the name of one in the box")
+    parser.add_argument("--port", type=int, default=5006, help="wanted port; the next free one is taken if it is busy")
+    parser.add_argument("--open", action="store_true", help="open a browser")
+    args = parser.parse_args(argv)
+    from workbench import look as work
+
+    try:
+        from workbench.explorer.app.page import serve
+    except ImportError as error:
+        raise WorkbenchError(
+            "the explorer is not installed", cause=str(error), remedy="pip install 'volta-workbench[app]'"
+        ) from error
+    folder = args.folder.resolve()
+    out = args.out or folder.with_name(f"{folder.name}-look")
+
+    def show(runs: Path, told: Any) -> None:
+        serve(runs, port=args.port, open=args.open, told=told)
+
+    work.look(folder, out, args.encoder or work.ENCODER, show)
+    return 0
+
+
 def explore(argv: list[str]) -> int:
     """``workbench explore FOLDER``: serve the explorer."""
     parser = argparse.ArgumentParser(prog="workbench explore", description="Open the explorer on a folder of runs.")
@@ -370,6 +401,7 @@ def explore(argv: list[str]) -> int:
 
 
 OTHERS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
+    "look": ("go from a BIDS folder to the explorer in one command", look),
     "runs": ("list the runs below a folder", list_runs),
     "explore": ("open the explorer on a folder of runs", explore),
     "encoders": ("list the encoders in the box", list_encoders),

@@ -15,6 +15,7 @@ import pytest
 from tests.explorer.fake_runs import write_fake_runs
 
 REPO = Path(__file__).parents[2]
+PATIENCE = float(os.environ.get("WORKBENCH_TEST_PATIENCE", "1"))  # more on a machine that does other things too
 
 
 def pytest_collection_modifyitems(items):
@@ -58,7 +59,7 @@ def serve(tmp_path_factory):
                 env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
             )
         started.append(process)
-        address, patience = f"http://localhost:{port}/explorer", time.monotonic() + 90
+        address, patience = f"http://localhost:{port}/explorer", time.monotonic() + 90 * PATIENCE
         while time.monotonic() < patience:
             if process.poll() is not None:
                 pytest.fail(f"the server ended: {log.read_text()[-2000:]}")
@@ -69,6 +70,7 @@ def serve(tmp_path_factory):
                 time.sleep(0.3)
         pytest.fail(f"the server did not answer: {log.read_text()[-2000:]}")
 
+    start.processes = started
     yield start
     for process in started:
         process.terminate()
@@ -88,7 +90,7 @@ def open_page(browser):
 
     def open_it(address: str):
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(60_000 * PATIENCE)
         page.on("request", lambda request: requests.append(request.url))
         page.on("websocket", lambda socket: requests.append(socket.url))
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)

@@ -101,7 +101,19 @@ class ExplorerPage:
         self.wait_rows(takes)
 
     def check(self, label: str) -> None:
+        """A chip above the viewer, or a box of the settings, which are opened for it."""
+        chip = self.page.locator(f".chips button:text-is('{label}')")
+        if chip.count():
+            return chip.first.click()
+        self.settings()
         self.page.locator(f"input[type=checkbox]:has(+ .bk-label:text-is('{label}'))").click()
 
+    def settings(self) -> None:
+        if not self.page.locator("input[type=checkbox]:has(+ .bk-label:text-is('Radiological convention'))").count():
+            self.page.get_by_role("button", name="Settings", exact=True).first.click()
+            self.page.locator("input[type=checkbox]:has(+ .bk-label:text-is('Radiological convention'))").wait_for()
+
     def choose(self, label: str, option: str) -> None:
+        if label != "View":
+            self.settings()
         self.page.locator(f".bk-input-group:has(label:text-is('{label}')) select").select_option(option)

@@ -5,7 +5,7 @@ import pytest
 
 from tests.ui.explorer_page import ExplorerPage
 
-ALL = ["base", "attention", "truth", "prediction"]
+FIRST = ["base", "attention"]  # the first screen: the scan and one overlay
 
 
 def around(places):
@@ -16,7 +16,7 @@ def around(places):
 @pytest.fixture
 def explorer(server, open_page):
     page = ExplorerPage(open_page(server))
-    page.wait_ready(ALL)
+    page.wait_ready(FIRST)
     return page
 
 
@@ -57,7 +57,7 @@ def test_the_keys_leave_fields_of_text_alone(explorer):
 def test_a_click_on_a_score_is_its_case(server, open_page):
     page = ExplorerPage(open_page(f"{server}?view=comparison&part=all&case=../../etc/passwd"))
     page.page.locator("text=which is not to be had here").wait_for()
-    page.wait_ready(ALL)
+    page.wait_ready(FIRST)
     places = page.points()
     page.page.mouse.click(*places["fake_sub-07"])
     page.wait_case("fake_sub-07")

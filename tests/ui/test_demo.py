@@ -76,7 +76,7 @@ def loneliest(points: dict[str, list[float]]) -> str:
 
 def test_the_explorer_shows_the_demo(demo, serve, open_page):
     explorer = ExplorerPage(open_page(serve(demo / "runs")))
-    explorer.wait_ready(["base", "attention", "truth", "prediction"])  # the first picture is of a scored scan
+    explorer.wait_ready(["base", "attention", "prediction", "truth"])  # the first picture is of a scored scan
     points = explorer.points()
     assert len(points) == 18
     other = loneliest({scan_id: p for scan_id, p in points.items() if scan_id != explorer.case()})

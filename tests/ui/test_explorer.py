@@ -8,13 +8,14 @@ from tests.explorer.fake_runs import write_fake_runs
 from tests.phantom import MARKER_MM
 from tests.ui.explorer_page import ExplorerPage
 
-ALL = ["base", "attention", "truth", "prediction"]
+FIRST = ["base", "attention"]  # the first screen: the scan and one overlay
+ALL = ["base", "attention", "prediction", "truth"]
 
 
 @pytest.fixture
 def explorer(server, open_page):
     page = ExplorerPage(open_page(server))
-    page.wait_ready(ALL)
+    page.wait_ready(FIRST)
     return page
 
 
@@ -25,9 +26,10 @@ def test_a_click_on_a_point_selects_the_case_everywhere(explorer):
     explorer.page.mouse.click(x, y)
     explorer.wait_case("fake_sub-05")
     explorer.wait_rows(1)
-    explorer.wait_ready(ALL)
+    explorer.wait_ready(FIRST)
     assert explorer.rows() == ["fake/sub-05"]
-    assert explorer.page.locator("dd:text-is('fake/sub-05')").count() == 1
+    explorer.page.get_by_role("button", name="Facts", exact=True).click()
+    explorer.page.locator("dd:text-is('fake/sub-05')").wait_for()
     assert np.abs(explorer.picture() - before).max() > 50
 
 
@@ -41,7 +43,7 @@ def test_a_lasso_takes_the_planted_cluster_and_a_row_the_case(explorer):
     assert explorer.rows() == sorted(f"fake/{scan_id.split('_')[1]}" for scan_id in north)
     explorer.page.locator(".tabulator-cell:text-is('fake/sub-04')").click()
     explorer.wait_case("fake_sub-04")
-    explorer.wait_ready(ALL)
+    explorer.wait_ready(FIRST)
     explorer.wait_rows(len(north))  # the lasso stays
     explorer.page.get_by_role("button", name="Show all").click()
     explorer.wait_rows(len(points))
@@ -59,14 +61,17 @@ def test_a_row_found_by_sorting_is_the_row_that_is_shown(explorer):
 
 
 def test_overlays_change_the_picture_where_they_are_and_send_nothing_else(explorer):
+    explorer.check("Predicted")
+    explorer.check("True")
+    explorer.wait_ready(ALL)
     explorer.move_to(MARKER_MM)  # where the attention is; the sagittal plane there holds a hippocampus too
     with_all = explorer.picture()
     explorer.check("Attention")
-    explorer.wait_ready(["base", "truth", "prediction"])
+    explorer.wait_ready(["base", "prediction", "truth"])
     without_attention = explorer.picture()
     assert 20 < (np.abs(with_all - without_attention).max(axis=2) > 40).sum() < 0.3 * with_all[..., 0].size
-    explorer.check("True segmentation")
-    explorer.check("Predicted segmentation")
+    explorer.check("True")
+    explorer.check("Predicted")
     explorer.wait_ready(["base"])
     bare = explorer.picture()
     # the scan alone has no colour; blue and orange are gone (the crosshair is green)
@@ -98,8 +103,13 @@ def test_a_scan_without_overlays_says_so(explorer):
     explorer.page.mouse.click(x, y)
     explorer.wait_case("fake_sub-11")
     explorer.wait_ready(["base"])
-    for text in ("This run has no map of this scan", "The cohort has no segmentation", "did not segment"):
-        assert explorer.page.locator(f"text={text}").is_visible()
+    for title, text in (
+        ("Attention", "has no map of this scan"),
+        ("True", "no segmentation"),
+        ("Predicted", "did not segment"),
+    ):
+        chip = explorer.page.locator(f".chips button.none:text-is('{title}')")
+        assert text in chip.get_attribute("title")
 
 
 def test_html_in_the_data_stays_text(serve, open_page, tmp_path):
@@ -108,7 +118,7 @@ def test_html_in_the_data_stays_text(serve, open_page, tmp_path):
     table = runs / "embed" / "results" / "scans.parquet"
     pd.read_parquet(table).assign(site=evil, diagnosis=evil, participant=evil, **{evil: evil}).to_parquet(table)
     page = ExplorerPage(open_page(serve(runs)))
-    page.wait_ready(ALL)
+    page.wait_ready(FIRST)
     page.page.mouse.move(*page.points()["fake_sub-02"])
     page.page.wait_for_timeout(1000)
     assert page.page.evaluate("window.pwned === undefined")

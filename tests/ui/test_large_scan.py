@@ -24,13 +24,13 @@ def large(serve, tmp_path_factory):
 
 
 def test_every_second_voxel_first_with_true_places_and_values_and_all_on_demand(large, open_page):
-    page = ExplorerPage(open_page(large))
+    page = ExplorerPage(open_page(f"{large}?show_prediction=1&show_truth=1"))
     shapes = []
     for key in (None, "n"):
         if key:
             page.page.keyboard.press(key)
             page.page.wait_for_selector(".volume-view[data-scan='fake_sub-01']")
-        page.wait_ready(["base", "attention", "truth", "prediction"])
+        page.wait_ready(["base", "attention", "prediction", "truth"])
         assert "every 2nd voxel" in page.view.inner_text()
         shapes.append(page.view.evaluate("e => [...e.niftiView.loaded.base.image.hdr.dims].slice(1, 4)"))
         page.move_to(MARKER_MM)
@@ -39,8 +39,8 @@ def test_every_second_voxel_first_with_true_places_and_values_and_all_on_demand(
     assert sorted(shapes[0]) == sorted(shapes[1]) == [80, 87, 100]
     page.check("Every voxel (slow without a GPU)")
     page.page.locator(".volume-view .legend:not(:has-text('every 2nd voxel'))").wait_for()
-    page.wait_ready(["base", "attention", "truth", "prediction"])
+    page.wait_ready(["base", "attention", "prediction", "truth"])
     assert sorted(page.view.evaluate("e => [...e.niftiView.loaded.base.image.hdr.dims].slice(1, 4)")) == [160, 173, 200]
     page.move_to(MARKER_MM)
     assert np.abs(page.mm() - MARKER_MM).max() <= 0.16 and float(page.data()["value"]) == pytest.approx(400)
-    assert json.loads(page.data()["volumes"]) == ["base", "attention", "truth", "prediction"]
+    assert json.loads(page.data()["volumes"]) == ["base", "attention", "prediction", "truth"]

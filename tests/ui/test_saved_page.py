@@ -24,7 +24,7 @@ def offline_page(browser):
 
 
 def test_a_saved_page_shows_the_same_and_asks_nobody(server, open_page, offline_page, tmp_path):
-    page = ExplorerPage(open_page(f"{server}?case=fake_sub-03&mass=40&radiological=0&show_truth=0"))
+    page = ExplorerPage(open_page(f"{server}?case=fake_sub-03&mass=40&radiological=0&show_prediction=1"))
     page.wait_ready(["base", "attention", "prediction"])
     with page.page.expect_download() as download:
         page.page.get_by_text("Save page").click()

@@ -14,21 +14,21 @@ from tests.phantom import MARKER_MM, phantom, phantom_labels
 from tests.ui.explorer_page import ExplorerPage
 from workbench.volumes import write_volume
 
-ALL = ["base", "attention", "truth", "prediction"]
+FIRST = ["base", "attention"]  # the first screen: the scan and one overlay
+ALL = ["base", "attention", "prediction", "truth"]
 
 
 @pytest.fixture
 def explorer(server, open_page):
     page = ExplorerPage(open_page(server))
-    page.wait_ready(ALL)
+    page.wait_ready(FIRST)
     page.page.get_by_text("Scan", exact=True).first.click()
     page.page.wait_for_timeout(800)
     return page
 
 
 def bare(explorer):
-    for name in ("Attention", "True segmentation", "Predicted segmentation"):
-        explorer.check(name)
+    explorer.check("Attention")
     explorer.wait_ready(["base"])
 
 
@@ -39,20 +39,23 @@ def coloured(picture, colour, opacity=0.7, grey=100):
 
 
 def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
+    explorer.check("Predicted")
+    explorer.check("True")
+    explorer.wait_ready(ALL)
     filled = explorer.picture()
-    explorer.check("Errors of the prediction")  # takes the two fills away
+    explorer.check("Errors")  # takes the two fills away
     explorer.wait_ready(["base", "attention", "error"])
     explorer.check("Attention")
     explorer.wait_ready(["base", "error"])
     errors = explorer.picture()
     for colour in ((110, 200, 140), (230, 97, 0), (60, 110, 230)):  # the prediction is the truth moved by one voxel
         assert coloured(errors, colour) > 30, colour
-    ml = [float(v) for v in re.findall(r"\((?:TP|FP|FN)\) ([\d.]+) ml", explorer.view.inner_text())]
+    ml = [float(v) for v in re.findall(r"(?:correct|too much|missed) ([\d.]+) ml", explorer.view.inner_text())]
     truth = (phantom_labels(phantom("RAS").grid).data > 0).sum() * 8 / 1000
     assert ml[0] + ml[2] == pytest.approx(truth, abs=0.02) and ml[1] == pytest.approx(ml[2], abs=0.01)
 
-    explorer.check("Errors of the prediction")
-    explorer.check("Attention it is held against")
+    explorer.check("Errors")
+    explorer.check("Held against")
     explorer.check("Attention")
     explorer.wait_ready(["base", "attention", "beside"])
     explorer.check("Flicker between the two")
@@ -68,11 +71,11 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
     explorer.page.wait_for_selector(".volume-view[data-flicker='']")
 
     explorer.check("Attention")
-    explorer.check("Attention it is held against")
-    explorer.check("True segmentation")
-    explorer.check("Predicted segmentation")
-    explorer.wait_ready(["base", "truth", "prediction"])
-    explorer.check("Outlines only")
+    explorer.check("Held against")
+    explorer.check("True")
+    explorer.check("Predicted")
+    explorer.wait_ready(["base", "prediction", "truth"])
+    explorer.check("Predictions as outlines too")
     explorer.page.wait_for_timeout(1500)
     counts = [(np.abs(p[..., 0] - p[..., 2]) > 60).sum() for p in (filled, explorer.picture())]
     assert 20 < counts[1] < 0.9 * counts[0]
@@ -161,7 +164,7 @@ def test_crosshairs_are_linked_by_the_share_of_the_brains_box(boxed, open_page):
 
 def test_the_same_case_under_two_runs(server, open_page):
     explorer = ExplorerPage(open_page(f"{server}?case=fake_sub-02"))
-    explorer.wait_ready(ALL)
+    explorer.wait_ready(FIRST)
     explorer.page.get_by_text("Scan", exact=True).first.click()
     explorer.page.locator(".bk-input-group:has(label:text('This case under other runs')) select").select_option(
         "attend-random"
@@ -191,7 +194,7 @@ def boxed(serve, tmp_path_factory):
 
 def test_ones_own_scan_good_damaged_and_too_large(server, open_page, tmp_path):
     page = open_page(server)
-    ExplorerPage(page).wait_ready(ALL)
+    ExplorerPage(page).wait_ready(FIRST)
     page.get_by_text("Your scan", exact=True).first.click()
     chooser = page.locator("input[type=file]")
     said = page.locator(".own-file p")

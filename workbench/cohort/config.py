@@ -70,3 +70,6 @@ class SplitConfig(JobConfig):
     """Columns kept alike over the parts, the most important first; one in which nothing is known is left out."""
     seed: int = Field(0, ge=0)
     """The same seed and people give the same split."""
+    exclude: Path | None = None
+    """A table of verdicts (`…-ratings.tsv` of the explorer's page Check): people with a scan that anybody rated `fail`
+    are left out of every part, so that no job learns from them or tests on them."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+import pandas as pd
 
 from workbench.cohort.cohort import load_cohort
 from workbench.cohort.config import SplitConfig
+from workbench.cohort.ratings import read_ratings, worst
 from workbench.cohort.splits import save_split, split_participants
 from workbench.columns import UNKNOWN
 from workbench.errors import ConfigError
@@ -33,12 +37,31 @@ def run_split(config: SplitConfig, *, overwrite: bool = False) -> Run:
         stratified_by=columns,
         simulated=cohort.simulated,
     ) as run:
-        split = split_participants(cohort.table, fractions=config.fractions, seed=config.seed, stratify=columns)
+        table = cohort.table if config.exclude is None else _without_failed(cohort.table, config.exclude)
+        split = split_participants(table, fractions=config.fractions, seed=config.seed, stratify=columns)
         save_split(run.path / "results" / "split.parquet", split)
-        people = cohort.table.drop_duplicates("participant").merge(split, on="participant").fillna({"site": UNKNOWN})
+        people = table.drop_duplicates("participant").merge(split, on="participant").fillna({"site": UNKNOWN})
         counts = people.groupby(["site", "split"]).size().unstack(fill_value=0)
         print(
             f"people by site and split (stratified by {', '.join(columns) or 'nothing'}):\n{counts.to_string()}",
             file=sys.stderr,
         )
     return run
+
+
+def _without_failed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The cohort without the people who have a failed scan; says how many, and of whom the file knows nothing."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file", remedy="give the …-ratings.tsv that the explorer's page Check wrote")
+    verdicts = worst(read_ratings(path))
+    failed = {scan_id for scan_id, verdict in verdicts.items() if verdict == "fail"}
+    here = set(table["scan_id"].astype(str))
+    out = set(table.loc[table["scan_id"].astype(str).isin(failed), "participant"])
+    unknown = f"; {len(failed - here)} failed scans are not of this cohort" if failed - here else ""
+    unrated = len(here - set(verdicts))
+    print(
+        f"left out by {path}: {len(out)} people with {len(failed & here)} failed scans{unknown}"
+        + (f"; {unrated} scans have no verdict and stay" if unrated else ""),
+        file=sys.stderr,
+    )
+    return table[~table["participant"].isin(out)]

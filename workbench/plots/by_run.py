@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     import holoviews as hv
 
 
-def scores_by_site(
-    table: pd.DataFrame, runs: list[str], *, label: str, title: str = "", svg: bool = False
-) -> hv.Points:
+def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: str = "") -> hv.Points:
     """A column of points for each run within each site, spread sideways by name so that a scan keeps its place.
 
     Args:
@@ -23,7 +21,6 @@ def scores_by_site(
         runs: In the order in which they stand; runs that the table has not are left out.
         label: Of the vertical axis, with the unit.
         title: Of the plot.
-        svg: The save tool writes SVG in place of PNG.
 
     Returns:
         Points in the order of the rows of the table, coloured by run.
@@ -63,7 +60,6 @@ def scores_by_site(
     def finish(plot: Any, element: Any) -> None:
         from workbench.plots.scatter import sort_legend
 
-        plot.state.output_backend = "svg" if svg else "canvas"
         sort_legend(plot, element)
 
     return points.opts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from workbench.plots.palette import CATEGORIES
@@ -22,6 +23,7 @@ def interval_plot(
     reference: float | None = None,
     label: str = "",
     title: str = "",
+    sides: tuple[str, str] | None = None,
 ) -> hv.Overlay:
     """A forest plot: a point and a bar for each row, from top to bottom.
 
@@ -29,13 +31,16 @@ def interval_plot(
         table: One row an estimate; ``low`` and ``high`` may be missing (NaN), then there is only the point.
         name: Column of the names on the vertical axis; those that are alike share a line.
         value, low, high: Columns of the estimate and the ends of its interval.
-        reference: A vertical line, for example at 0 or at chance.
+        reference: A vertical line, for example at 0 or at chance; it is always in view.
         label: Of the horizontal axis, with the unit.
         title: Of the plot.
+        sides: What an estimate left and right of the reference means, said at the ends of the axis.
     """
     import holoviews as hv
     import holoviews.plotting.bokeh  # registers the backend that the options below are for
 
+    if sides:
+        label = f"◂ {sides[0]}     {label}     {sides[1]} ▸"
     data = pd.DataFrame(
         {
             "name": table[name].astype(str),
@@ -58,6 +63,16 @@ def interval_plot(
     ]
     if reference is not None:
         layers.append(hv.VLine(reference).opts(color="#9AA0A6", line_dash="dashed", line_width=1.5, backend="bokeh"))
+    every = data[["value", "low", "high"]].to_numpy(float)
+    every = np.append(every[np.isfinite(every)], [] if reference is None else [reference])
+    ends = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
+    room = 0.06 * (ends[1] - ends[0] or 1.0)
     return hv.Overlay(layers).opts(
-        responsive=True, title=title, show_legend=False, toolbar="above", shared_axes=False, backend="bokeh"
+        responsive=True,
+        xlim=(ends[0] - room, ends[1] + room),
+        title=title,
+        show_legend=False,
+        toolbar="above",
+        shared_axes=False,
+        backend="bokeh",
     )

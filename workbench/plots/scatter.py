@@ -26,7 +26,7 @@ MANY = 5000  # points; beyond, numbers alone go to the browser, and WebGL draws 
 
 
 def embedding_scatter(
-    table: pd.DataFrame, x: str, y: str, color: str, *, size: float = 8, title: str = "", svg: bool = False
+    table: pd.DataFrame, x: str, y: str, color: str, *, size: float = 8, title: str = ""
 ) -> hv.Points:
     """Scatter of two projection columns, one row of ``table`` a point, in the order of the rows.
 
@@ -37,7 +37,6 @@ def embedding_scatter(
         color: Column that gives the colour: categories by name, numbers on a continuous scale.
         size: Of the points, in pixels; above 5,000 points it is 3.
         title: Of the plot.
-        svg: The save tool writes SVG in place of PNG; not above 5,000 points.
 
     Returns:
         Points with key dimensions ``x, y`` and value dimensions ``color`` and those of ``scan_id, participant, site,
@@ -93,7 +92,7 @@ def embedding_scatter(
             "color_levels": len(colors),
             "hooks": [named_legend({legend[v]: c for v, c in colors.items()})],
         }
-    shades["hooks"] = [*shades.get("hooks", []), _drawn_by("webgl" if many else "svg" if svg else "canvas")]
+    shades["hooks"] = [*shades.get("hooks", []), _drawn_by("webgl" if many else "canvas")]
     tools = select_tools()
     if hover:
         tips = [(column, f"@{column}") for column in hover] + ([] if color in hover else [("colour", "@color")])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
+from workbench.extras import PROJECT, is_there
 from workbench.pretrain.objectives.base import Moment, Objective
 from workbench.runs import Run
 
@@ -21,7 +22,7 @@ class Watch:
         self.run, self.objective = run, objective
         # what a killed process had told beyond its last checkpoint is told again: once is enough
         run.rewind(first)
-        self.writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=first + 1 if first else None)
+        self.writer = _tensorboard(run, first)
         self.bar = tqdm(total=steps, initial=first, desc="pretrain", unit="step", file=sys.stderr)
         self.averages: dict[str, float] = {}
         self.looks = 0
@@ -42,7 +43,7 @@ class Watch:
     def write(self, step: int, **values: float) -> None:
         """Values of a step (0: before the first) to metrics.jsonl and TensorBoard."""
         self.run.log(step=step, **values)
-        for name, value in values.items():
+        for name, value in values.items() if self.writer is not None else ():
             self.writer.add_scalar(name, value, step)
 
     def _look(self, values: dict[str, float], now: Moment) -> None:
@@ -59,7 +60,18 @@ class Watch:
 
     def close(self) -> None:
         self.bar.close()
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()
+
+
+def _tensorboard(run: Run, first: int) -> Any:
+    """A writer of TensorBoard's events; None, and a sentence, where it is not installed: metrics.jsonl has them all."""
+    if not is_there("tensorboard"):
+        say(f"no TensorBoard events: pip install '{PROJECT}[tensorboard]' (metrics.jsonl has the same values)")
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(run.path / "tensorboard"), purge_step=first + 1 if first else None)
 
 
 def say(text: str) -> None:

@@ -9,11 +9,18 @@ from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import files
 
+
+def everything(runs, **how):
+    state = ExplorerState(runs, **how)
+    state.param.update(show_truth=True, show_prediction=True)
+    return state
+
+
 EVIL = "<img src=x onerror=alert(1)>"
 
 
 def test_an_overlay_switch_leaves_the_scan_where_it_is(fake_runs):
-    state = ExplorerState(fake_runs)
+    state = everything(fake_runs)
     view = ScanView(state).view
     base, truth, sent = view.base, view.truth, []
     view.param.watch(lambda event: sent.append(event.name), ["base", "attention", "truth", "prediction"])
@@ -30,7 +37,7 @@ def test_an_overlay_switch_leaves_the_scan_where_it_is(fake_runs):
 
 
 def test_another_case_replaces_every_volume_at_once(fake_runs):
-    state = ExplorerState(fake_runs)
+    state = everything(fake_runs)
     view = ScanView(state).view
     events = []
     slots = ["base", "attention", "truth", "prediction"]
@@ -44,7 +51,7 @@ def test_another_case_replaces_every_volume_at_once(fake_runs):
 
 def test_without_a_gpu_the_scan_comes_first_and_no_overlay_of_a_scan_that_was_left(fake_runs, monkeypatch):
     monkeypatch.setattr(files, "COARSE", 14**3)
-    state = ExplorerState(fake_runs, served=True)
+    state = everything(fake_runs, served=True)
     view = ScanView(state).view
     assert view.base is None  # nothing before the browser has said how it draws
     view.drawn_by = "software"
@@ -68,14 +75,14 @@ def test_without_a_gpu_the_scan_comes_first_and_no_overlay_of_a_scan_that_was_le
 
 def test_with_a_gpu_all_comes_at_once_and_whole(fake_runs, monkeypatch):
     monkeypatch.setattr(files, "COARSE", 14**3)
-    state = ExplorerState(fake_runs, served=True)
+    state = everything(fake_runs, served=True)
     view = ScanView(state).view
     view.drawn_by = "gpu"
     assert view.base and view.attention and view.step == 1
 
 
 def test_a_case_stands_beside_itself_under_another_run(fake_runs):
-    state = ExplorerState(fake_runs)
+    state = everything(fake_runs)
     scans = ScanView(state)
     state.runs_beside = ["attend-random"]
     here, beside = (pane.view for pane in scans._panes)
@@ -89,7 +96,7 @@ def test_a_case_stands_beside_itself_under_another_run(fake_runs):
 
 
 def test_labels_are_named_by_the_cohort_and_drawn_in_the_run_s_structures(fake_runs):
-    state = ExplorerState(fake_runs)
+    state = everything(fake_runs)
     looks = ScanView(state).view.looks
     assert {(label["code"], label["name"]) for label in looks["truth"]["labels"]} == {
         (1, "right hippocampus"),
@@ -99,7 +106,7 @@ def test_labels_are_named_by_the_cohort_and_drawn_in_the_run_s_structures(fake_r
 
 
 def test_a_missing_overlay_says_why(fake_runs):
-    state = ExplorerState(fake_runs)
+    state = everything(fake_runs)
     view = ScanView(state)
     state.case = str(state.cohort["scan_id"].iloc[-1])
     assert "no map" in view.notes["attention"].object

@@ -115,3 +115,14 @@ def test_what_a_page_adds_is_held_by_its_kind(fake_runs):
 @functools.lru_cache
 def _kept(folder):
     return ExplorerState(folder)
+
+
+def test_going_back_takes_back_what_the_address_does_not_hold(fake_runs):
+    state = ExplorerState(fake_runs)
+    before, _ = address.write(state)
+    state.param.update(mass=40, show_error=True)
+    state.select_case("fake_sub-05")
+    assert address.go(state, dict(parse_qsl(before.lstrip("?")))) == []
+    assert (state.mass, state.show_error, state.case) == (25, False, "fake_sub-00")
+    assert address.write(state)[0] == before
+    assert len(address.go(state, {"case": "../../etc"})) == 1

@@ -73,7 +73,7 @@ def test_pictures_are_upright_however_the_scan_is_stored(tmp_path):
     data[:2] = 9
     for name, stored, sign in (("ras", data, 1), ("las", data[::-1], -1)):
         write_volume(tmp_path / f"{name}.nii.gz", Volume(stored, np.diag([sign, 1.0, 1.0, 1.0])))
-        plane = pictures.middle_slice(tmp_path / "no store", tmp_path / f"{name}.nii.gz", "x", "axial")
+        plane, _ = pictures.middle_slice(tmp_path / "no store", tmp_path / f"{name}.nii.gz", "x", "axial")
         np.testing.assert_array_equal(plane, data[:, :, 2])
 
 
@@ -82,10 +82,40 @@ def test_a_store_gives_the_slice_without_its_file(study, tmp_path):
 
     store = Store(study.store)
     scan = store.scan_ids[0]
-    plane = pictures.middle_slice(study.store, tmp_path / "gone.nii.gz", scan, "coronal")
+    plane, _ = pictures.middle_slice(study.store, tmp_path / "gone.nii.gz", scan, "coronal")
     np.testing.assert_array_equal(plane, store.read(scan)[:, store.shape(scan)[1] // 2].astype(np.float32))
 
 
 def test_the_state_knows_the_pages_and_panels(fake_runs):
     assert ExplorerState.param["panel"].objects == list(PANELS)
     assert len({page.key for page in PAGES}) == len(PAGES)
+
+
+def test_shares_are_by_site_with_n_and_interval():
+    table = pd.DataFrame(
+        {
+            "run": ["a"] * 8,
+            "scan_id": [f"s{i}" for i in range(8)],
+            "participant": [f"p{i // 2}" for i in range(8)],
+            "site": ["North"] * 4 + ["South"] * 4,
+            "value": [1, 1, 1, 1, 0, 0, 1, 1.0],
+        }
+    )
+    found = scores.shares(table, ["a"]).set_index("name")
+    assert found.loc["all sites, a (n = 4)", "value"] == 0.75
+    assert found.loc["South, a (n = 2)", "value"] == 0.5
+    assert (found["low"].dropna() <= found["value"][found["low"].notna()]).all()
+
+
+def test_every_stored_measure_is_offered_in_its_unit_and_lower_is_better_for_errors(own_runs):
+    path = own_runs / "segment" / "results" / "dice.parquet"
+    table = pd.read_parquet(path)
+    table.assign(hd95_mm=np.arange(len(table)) + 1.0, volume_error_percent=-5.0).to_parquet(path)
+    state = ExplorerState(own_runs)
+    asked = {"HD95 (mm), mean of structures", "HD95 (mm), left_hippocampus", scores.MEAN}
+    assert asked <= set(state.param["metric"].objects)
+    found = scores.scores(state.catalog, ["segment"], "HD95 (mm), mean of structures")
+    assert found["value"].iloc[0] == pytest.approx(1.5)
+    worst = scores.wide(found, ["segment"], "HD95 (mm), mean of structures")["segment"].iloc[0]
+    assert worst == found["value"].max()
+    assert scores.better("absolute volume error (%), mean of structures") == -1 and scores.better(scores.MEAN) == 1

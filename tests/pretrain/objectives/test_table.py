@@ -1,6 +1,7 @@
 """What every objective must be, whoever wrote it: a new module is tested here without a line of its own."""
 
 import math
+from importlib.metadata import EntryPoint
 
 import pytest
 import torch
@@ -11,9 +12,35 @@ from workbench.errors import ConfigError
 from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
 from workbench.pretrain.config import PretrainConfig
-from workbench.pretrain.objectives.base import VIEWS, Batch, Moment
+from workbench.pretrain.objectives import table
+from workbench.pretrain.objectives.base import VIEWS, Batch, Moment, Objective
 from workbench.pretrain.objectives.table import objectives
 
+OWN = """
+from typing import Literal
+from workbench.model.vit import Encoder
+from workbench.pretrain.objectives.base import Losses, Objective
+from workbench.pretrain.objectives.settings import ObjectiveSettings
+
+class MineSettings(ObjectiveSettings):
+    name: Literal["mine"] = "mine"
+    margin: float = 1.0
+    def build(self, encoder):
+        return Mine(encoder)
+    def describe(self):
+        return "mine"
+
+class Mine(Objective):
+    def __init__(self, config):
+        super().__init__()
+        self.encoder = Encoder(config)
+    def forward(self, batch, now):
+        apart = self.encoder(batch.clean[0]).cls_BD - self.encoder(batch.clean[1]).cls_BD
+        return Losses((apart**2).mean(), {"apart": (apart**2).mean()}, {})
+    @property
+    def exported(self):
+        return self.encoder
+"""
 ENCODER = EncoderConfig(preset="micro", image_size=32, patch=8, registers=2)
 NOW = Moment(1, 10, 2.0)
 SMALL = {"head_hidden": 128, "head_bottleneck": 64, "contrast_hidden": 128, "contrast_width": 64}
@@ -90,6 +117,38 @@ def test_flops_are_what_torch_counts(settings):
         objective(b, Moment(1, 10, 2.0, monitored=False)).total.backward()
     formula = 2 * objective.flops(ENCODER, masked=config.mask_ratio, local=(0, 0))
     assert formula == pytest.approx(counter.get_total_flops(), rel=0.08)
+
+
+@pytest.mark.parametrize("name", objectives())
+def test_an_objective_without_a_formula_has_its_step_counted(name):
+    config, objective = built({"name": name})
+    before = {k: v.clone() for k, v in objective.state_dict().items()}
+    stated = objective.flops(ENCODER, masked=config.mask_ratio, local=(0, 0))
+    assert Objective.flops(objective, ENCODER, masked=config.mask_ratio, local=(0, 0)) == pytest.approx(stated, rel=0.1)
+    assert all(torch.equal(v, before[k]) for k, v in objective.state_dict().items())
+    assert all(p.grad is None for p in objective.parameters())
+
+
+def test_an_objective_of_somebodys_own_package_is_a_choice(monkeypatch, tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = [EntryPoint("mine", value, table.GROUP) for value in ("mine:MineSettings", "mine:Nothing", "absent:X")]
+    monkeypatch.setattr(table, "entry_points", lambda group: points)
+    objectives.cache_clear()
+    try:
+        assert {"volta", "mae", "mine"} <= set(objectives())
+        assert capsys.readouterr().err.count("is left out") == 2
+        config, objective = built({"name": "mine", "margin": 0.5})
+        assert config.objective.margin == 0.5
+        losses = objective(batch(config), NOW)
+        losses.total.backward()
+        assert objective.flops(ENCODER, masked=0.5, local=(0, 0)) > 1e6
+        monkeypatch.setattr(table, "entry_points", lambda group: [points[0], points[0]])
+        objectives.cache_clear()
+        with pytest.raises(ConfigError, match="two objectives are called 'mine'"):
+            objectives()
+    finally:
+        objectives.cache_clear()
 
 
 def test_a_wrong_name_is_told_with_the_right_ones():

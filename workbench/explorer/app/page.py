@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.summary_view import SummaryView
 from workbench.explorer.parts.text import text
 from workbench.explorer.parts.views import SIMULATED
-from workbench.explorer.scan.details_view import DetailsView
 from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session import address as query_of
 from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.catalog import Catalog
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,15 @@ location.search = query.toString()
 """
 
 
-def build(runs_folder: str | Path | None) -> Any:
+def build(runs_folder: str | Path | None, told: Callable[[], str] | None = None) -> Any:
     """The explorer of the runs below a folder, as a page for one session.
 
     A folder that is missing or holds no runs gives a page that says what to do, never an error. An error of our own
     gives a page that says so; Panel's page for it would load scripts from the network.
+
+    Args:
+        runs_folder: Where the runs are.
+        told: Says what is being computed for this page, which then takes up new runs by itself; empty at the end.
     """
     pn.extension("tabulator")
     if pn.state.curdoc is not None:
@@ -50,7 +54,7 @@ def build(runs_folder: str | Path | None) -> Any:
         # session has ended gets a new session without one
         pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
     try:
-        return _page(runs_folder)
+        return _page(runs_folder, told)
     except Exception as error:
         log.exception("the explorer could not be opened")
         page = _template(dark=False)
@@ -65,7 +69,7 @@ def build(runs_folder: str | Path | None) -> Any:
         return page
 
 
-def _page(runs_folder: str | Path | None) -> Any:
+def _page(runs_folder: str | Path | None, told: Callable[[], str] | None) -> Any:
     state = ExplorerState(runs_folder, served=True)
     state.param["view"].objects = [page.key for page in PAGES]
     query = {name: values[-1].decode(errors="replace") for name, values in (pn.state.session_args or {}).items()}
@@ -91,7 +95,28 @@ def _page(runs_folder: str | Path | None) -> Any:
     )
     page.main.append(body)
     state.message = "\n".join([*filter(None, [state.message]), *problems])
+    if told is not None:
+        page.header.append(_follow(state, told))
     return page
+
+
+FOLLOW_MS = 3000
+
+
+def _follow(state: ExplorerState, told: Callable[[], str]) -> Any:
+    """What is being computed, and new runs as they end; what is chosen stays chosen."""
+    said = text(escape(told()), css="div { color: #fff }", margin=(6, 12))
+
+    def look_again() -> None:
+        said.object = escape(told())
+        if state.runs_folder is not None and set(Catalog.scan(state.runs_folder).finished) != set(
+            state.catalog.finished
+        ):
+            state.refresh()
+
+    if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+        pn.state.add_periodic_callback(look_again, FOLLOW_MS)
+    return said
 
 
 def _template(dark: bool) -> Any:
@@ -107,13 +132,14 @@ def _template(dark: bool) -> Any:
 def layout(state: ExplorerState) -> pn.Column:
     """The open page on the left, the scan (viewer, facts) on the right; ``pages.PAGES`` says which pages there are."""
     note = {"on": [state.param.case, state.param.cohort]}
-    left = pn.Column(margin=0, sizing_mode="stretch_both", styles={"flex": "9 1 0", "min-width": "0"})
+    left = pn.Column(
+        margin=0, sizing_mode="stretch_both", styles={"flex": "9 1 0", "min-width": "0", "min-height": "0"}
+    )
     right = pn.Column(
         card("Scan", ScanView(state), "1 1 0", note=lambda: _case_name(state), beside=_stepper(state), **note),
-        card("About this scan", DetailsView(state), "0 0 196px"),
         margin=0,
         sizing_mode="stretch_both",
-        styles={"gap": "8px", "flex": "14 1 0", "min-width": "0"},
+        styles={"gap": "8px", "flex": "14 1 0", "min-width": "0", "min-height": "0"},
     )
     made: dict[str, Any] = {}
 
@@ -150,7 +176,7 @@ def layout(state: ExplorerState) -> pn.Column:
         pn.Row(footer, save, sizing_mode="stretch_width", margin=0),
         margin=0,
         sizing_mode="stretch_both",
-        styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "800px"},
+        styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "560px"},
     )
 
 
@@ -177,6 +203,7 @@ def serve(
     open: bool = False,
     *,
     allow_origin: Sequence[str] = (),
+    told: Callable[[], str] | None = None,
 ) -> None:
     """Serve the explorer until interrupted.
 
@@ -186,13 +213,14 @@ def serve(
         address: To listen on. Anything else than the default lets others on the network in: there is no login.
         open: Open the page in the browser.
         allow_origin: ``host:port`` of further pages whose scripts may connect, for a reverse proxy.
+        told: As in :func:`build`.
     """
     port = free_port(address, port)
     url = f"http://{'localhost' if address in ('127.0.0.1', '0.0.0.0') else address}:{port}/explorer"
     print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)
     origins = [f"localhost:{port}", f"127.0.0.1:{port}", f"{address}:{port}", *allow_origin]
     server: Any = pn.serve(
-        {"explorer": lambda: build(runs_folder)},
+        {"explorer": lambda: build(runs_folder, told)},
         port=port,
         address=address,
         show=open,
@@ -223,7 +251,14 @@ def _stepper(state: ExplorerState) -> pn.Row:
     buttons = [pn.widgets.Button(name=name, width=86, height=28, margin=(0, 4)) for name in ("‹ Previous", "Next ›")]
     buttons[0].on_click(lambda _: state.step(-1))
     buttons[1].on_click(lambda _: state.step(1))
-    return pn.Row(*buttons, margin=0)
+
+    def stands(*_: Any) -> str:
+        at, of = state.standing()
+        return f"<span style='white-space:nowrap'>{at or '–'} of {of}</span>" if of else ""
+
+    p = state.param
+    where = text(pn.bind(stands, p.case, p.cohort, p.selection, p.place), margin=(5, 6))
+    return pn.Row(where, *buttons, margin=0)
 
 
 def _message(state: ExplorerState) -> pn.Row:

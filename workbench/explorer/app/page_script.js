@@ -1,9 +1,13 @@
-// Keys and the address of the page. Both act on the document, so this component shows nothing itself.
+// Keys, the address of the page, and whether the server still answers. All act on the document, so this component
+// shows nothing itself but a bar where the connection is lost.
 
 // in these the keys belong to the one who types
 const TYPING = "textarea, select, [contenteditable], input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button])"
+const STEPS = ["view", "case", "embed_run"] // a change of these is a step that Back takes back; a slider's is none
+const BEAT_MS = 3000, PATIENCE_MS = 12000
 
 export function render({ model }) {
+  let returning = false // what the server sends now answers a step back
   const pressed = (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.composedPath()[0]?.matches?.(TYPING)) return
     if (!model.keys.includes(event.key)) return
@@ -11,14 +15,56 @@ export function render({ model }) {
     model.send_msg(event.key)
   }
   const address = () => {
-    // replaced, not pushed: a slider would fill the way back; the theme is the template's own
-    const query = new URLSearchParams(model.search), theme = new URLSearchParams(location.search).get("theme")
+    const query = new URLSearchParams(model.search), before = new URLSearchParams(location.search), theme = before.get("theme")
     if (theme) query.set("theme", theme)
-    history.replaceState(history.state, "", `${location.pathname}?${query}${location.hash}`)
+    const to = `${location.pathname}?${query}${location.hash}`
+    const step = !returning && history.state?.explorer && STEPS.some((name) => query.get(name) !== before.get(name))
+    history[step ? "pushState" : "replaceState"]({ explorer: true }, "", to)
+    returning = false
   }
+  const back = () => {
+    returning = true
+    model.send_msg({ search: location.search })
+    setTimeout(() => { returning = false }, 1500) // nothing may have changed
+  }
+
+  // the server answers each beat; where it does not, is it gone, or has it only forgotten this page?
+  let heard = Date.now(), bar = null
+  const beat = async () => {
+    if (Date.now() - heard > PATIENCE_MS) {
+      const there = await fetch("static/js/bokeh.min.js", { method: "HEAD", cache: "no-store" }).then(() => true, () => false)
+      if (Date.now() - heard > PATIENCE_MS) say(there)
+    }
+    try { model.send_msg({ beat: Date.now() }) } catch { /* told by the bar */ }
+  }
+  const say = (there) => {
+    if (!bar) {
+      bar = document.createElement("div")
+      bar.className = "connection-lost"
+      bar.setAttribute("role", "alert")
+      bar.style.cssText = "position:fixed;inset:0 0 auto 0;z-index:9999;background:#a8071a;color:#fff;padding:8px 16px;font:14px system-ui;display:flex;gap:16px;align-items:center"
+      const words = document.createElement("span"), button = document.createElement("button")
+      button.textContent = "Reload; the place is kept"
+      button.style.cssText = "font:inherit;padding:2px 12px;cursor:pointer"
+      button.addEventListener("click", () => location.reload())
+      bar.append(words, button)
+      document.body.append(bar)
+    }
+    bar.dataset.server = there ? "back" : "gone"
+    bar.firstChild.textContent = there ? "The connection to the server was lost; it answers again. What is shown here does not change any more."
+      : "The server does not answer. What is shown here does not change any more."
+  }
+  model.on("answered", () => { heard = Date.now(); bar?.remove(); bar = null })
+  const timer = model.beats ? setInterval(beat, BEAT_MS) : null
+
   document.addEventListener("keydown", pressed)
+  window.addEventListener("popstate", back)
   model.on("search", address)
-  model.on("remove", () => document.removeEventListener("keydown", pressed))
+  model.on("remove", () => {
+    document.removeEventListener("keydown", pressed)
+    window.removeEventListener("popstate", back)
+    if (timer !== null) clearInterval(timer)
+  })
   address()
   const nothing = document.createElement("span")
   nothing.className = "page-script"

@@ -12,6 +12,9 @@ from workbench.explorer.cohort.scatter_view import ScatterView
 from workbench.explorer.cohort.selection_views import HistogramView, NeighboursView, PicturesView
 from workbench.explorer.cohort.table_view import TableView
 from workbench.explorer.parts.cards import card, panels
+from workbench.explorer.parts.site_finding import site_finding
+from workbench.explorer.parts.style import CARD
+from workbench.explorer.parts.text import text
 from workbench.explorer.parts.views import StateView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.sites.shift_view import ShiftView
@@ -32,11 +35,33 @@ class CohortView(StateView):
         state = self.state
         return pn.Column(
             card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort]),
+            self._finding(),
             panels(state, "panel", PANELS),
             margin=0,
             sizing_mode="stretch_both",
             styles={"gap": "8px"},
         )
+
+    def _finding(self) -> pn.Row:
+        """The stored figure in a sentence, and the way to all of them."""
+        state = self.state
+        more = pn.widgets.Button(name="Sites", width=70, height=26, margin=(2, 8), button_style="outline")
+
+        def go(*_: Any) -> None:
+            state.view = "sites"
+
+        more.on_click(go)
+
+        def told(*_: Any) -> str:
+            with state.guarded():
+                return site_finding(state)
+            return ""
+
+        said = text(
+            pn.bind(told, state.param.shift_run, state.param.cohort), margin=(4, 10), sizing_mode="stretch_width"
+        )
+        there = pn.bind(lambda *_: bool(told()), state.param.shift_run, state.param.cohort)
+        return pn.Row(said, more, visible=there, sizing_mode="stretch_width", margin=0, stylesheets=[CARD])
 
     def _source(self) -> str:
         state = self.state

@@ -6,25 +6,48 @@ const STYLE = `
                     padding: 2px; font: 11px system-ui, sans-serif; color: var(--ink, #1f2d3d); }
   .gallery button:hover, .gallery button:focus-visible { background: var(--shade, #eef1f5); }
   .gallery button[aria-current=true] { border-color: #D81B60; }
-  .gallery img, .gallery .none { display: block; width: 113px; height: 96px; object-fit: contain; background: #000; border-radius: 3px; }
-  .gallery .none { color: #c9ced6; display: flex; align-items: center; justify-content: center; text-align: center; }
+  .gallery .frame, .gallery .none { display: flex; position: relative; width: 113px; height: 113px; background: #000; border-radius: 3px;
+                    align-items: center; justify-content: center; }
+  .gallery img { display: block; }
+  .gallery .frame b { position: absolute; top: 50%; color: #fff; font-size: 10px; text-shadow: 0 0 2px #000, 0 0 2px #000; }
+  .gallery .frame b:first-of-type { left: 2px; } .gallery .frame b:last-of-type { right: 2px; }
+  .gallery .none { color: #c9ced6; text-align: center; }
   .gallery span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; line-height: 15px; }
   .gallery i { display: inline-block; width: 8px; height: 8px; border-radius: 50%; margin-right: 4px; }
 `
+
+// cut in the middle: names of one cohort begin alike, and what tells them apart is their end
+function middle(text, most) {
+  if (text.length <= most) return text
+  const head = Math.floor((most - 1) / 3)
+  return `${text.slice(0, head)}…${text.slice(text.length - (most - 1 - head))}`
+}
 
 export function render({ model }) {
   const root = document.createElement("div"), style = document.createElement("style")
   root.className = "gallery"
   style.textContent = STYLE
   const value = (item, key) => (item instanceof Map ? item.get(key) : item[key])
+  // one scale in mm for all of them: a brain that looks larger is larger
   const draw = () => {
+    const largest = Math.max(1, ...model.items.flatMap((item) => value(item, "mm") ?? []))
+    const [left, right] = model.sides
     root.replaceChildren(style, ...model.items.map((item) => {
       const button = document.createElement("button"), source = value(item, "src")
       let picture
       if (source) {
-        picture = document.createElement("img")
-        picture.src = source
-        picture.alt = value(item, "title")
+        picture = document.createElement("div")
+        picture.className = "frame"
+        const image = document.createElement("img"), [wide, high] = value(item, "mm")
+        image.src = source
+        image.alt = value(item, "title")
+        image.width = Math.max(1, Math.round((113 * wide) / largest))
+        image.height = Math.max(1, Math.round((113 * high) / largest))
+        picture.append(image, ...[left, right].map((side) => {
+          const letter = document.createElement("b")
+          letter.textContent = side
+          return letter
+        }))
       } else {
         picture = document.createElement("div")
         picture.className = "none"
@@ -32,7 +55,7 @@ export function render({ model }) {
       }
       const lines = [value(item, "title"), value(item, "note")].map((text) => {
         const span = document.createElement("span")
-        span.textContent = text
+        span.textContent = middle(text, 19)
         span.title = text
         return span
       })
@@ -52,6 +75,7 @@ export function render({ model }) {
     for (const button of root.querySelectorAll("button")) button.setAttribute("aria-current", String(button.dataset.id === model.chosen))
   }
   model.on("items", draw)
+  model.on("sides", draw)
   model.on("chosen", mark)
   draw()
   return root

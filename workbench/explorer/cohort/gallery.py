@@ -23,7 +23,11 @@ PATIENCE = 1.5  # seconds of reading files; from a prepared store all of them ta
 class Gallery(JSComponent):
     """A grid of pictures; a click calls ``chose`` with the id."""
 
-    items = param.List(default=[], doc="{id, src (a data: address or empty), title, note, color (of the dot)} each.")
+    items = param.List(
+        default=[],
+        doc="{id, src (a data: address or empty), mm: [width, height], title, note, color (of the dot)}.",
+    )
+    sides = param.List(default=["", ""], doc="What is on the left and the right of each picture.")
     chosen = param.String(default="", doc="The id that is marked.")
 
     _esm = Path(__file__).parent / "gallery.js"
@@ -36,7 +40,7 @@ class Gallery(JSComponent):
         self._chose(str(scan_id))
 
 
-def gallery_items(state: ExplorerState, rows: pd.DataFrame, notes: list[str] | None = None) -> list[dict[str, str]]:
+def gallery_items(state: ExplorerState, rows: pd.DataFrame, notes: list[str] | None = None) -> list[dict[str, Any]]:
     """What a gallery of these rows of the cohort shows: participant, and site or ``notes``."""
     store = state.catalog.store(state.embed_run)
     colors = category_colors(state.cohort["site"]) if "site" in state.cohort else {}
@@ -46,8 +50,8 @@ def gallery_items(state: ExplorerState, rows: pd.DataFrame, notes: list[str] | N
         zip(rows["scan_id"], rows["participant"], rows["path"], sites, strict=True)
     ):
         late = time.monotonic() - began > PATIENCE  # files of another machine's disk must not hold up the session
-        src = (
-            ""
+        src, size = (
+            ("", (0.0, 0.0))
             if late
             else pictures.picture(
                 store, Path(str(path)), str(scan_id), state.plane, state.radiological, pictures.changed(Path(str(path)))
@@ -57,6 +61,7 @@ def gallery_items(state: ExplorerState, rows: pd.DataFrame, notes: list[str] | N
             {
                 "id": str(scan_id),
                 "src": src,
+                "mm": list(size),
                 "title": str(person),
                 "note": notes[k] if notes else site,
                 "color": colors.get(site, ""),

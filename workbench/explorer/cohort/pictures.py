@@ -15,8 +15,9 @@ from workbench.errors import WorkbenchError
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # plane → the RAS+ axis it is perpendicular to
 
 
-def middle_slice(store: Path, path: Path, scan_id: str, plane: str) -> np.ndarray:
-    """The slice through the middle of the box, ``(x, y)``, ``(x, z)`` or ``(y, z)`` in RAS+; 0 is background.
+def middle_slice(store: Path, path: Path, scan_id: str, plane: str) -> tuple[np.ndarray, tuple[float, float]]:
+    """The slice through the middle of the box, ``(x, y)``, ``(x, z)`` or ``(y, z)`` in RAS+ (0 is background), and how
+    many mm a pixel is along its two axes.
 
     Args:
         store: The prepared store: its scans are cut to the brain, upright and mapped from the disk, so that one slice
@@ -26,17 +27,20 @@ def middle_slice(store: Path, path: Path, scan_id: str, plane: str) -> np.ndarra
         plane: One of ``PLANES``.
     """
     axis = PLANES[plane]
-    opened = _open(store, _changed(store))
+    opened = opened_store(store, _changed(store))
     if opened is not None and scan_id in opened[1]:
         shape = opened[0].shape(scan_id)
         low, high = [0, 0, 0], list(shape)
         low[axis] = shape[axis] // 2
         high[axis] = low[axis] + 1
-        return np.asarray(opened[0].read(scan_id, low, high), np.float32).squeeze(axis)
+        plane_of = np.asarray(opened[0].read(scan_id, low, high), np.float32).squeeze(axis)
+        return plane_of, (opened[0].spacing, opened[0].spacing)
     from workbench.volumes import canonical, read_volume
 
     volume = canonical(read_volume(path))
-    return np.asarray(np.take(volume.data, volume.data.shape[axis] // 2, axis=axis), np.float32)
+    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    first, second = (float(spacing[k]) for k in range(3) if k != axis)
+    return np.asarray(np.take(volume.data, volume.data.shape[axis] // 2, axis=axis), np.float32), (first, second)
 
 
 def to_png(plane: np.ndarray, *, flip: bool) -> str:
@@ -55,13 +59,17 @@ def to_png(plane: np.ndarray, *, flip: bool) -> str:
 
 
 @functools.lru_cache(maxsize=2000)
-def picture(store: Path, path: Path, scan_id: str, plane: str, radiological: bool, changed: int) -> str:
-    """``to_png`` of ``middle_slice``, kept for all sessions; ``changed`` is the file's time of change. A scan that
-    cannot be read gives an empty address."""
+def picture(
+    store: Path, path: Path, scan_id: str, plane: str, radiological: bool, changed: int
+) -> tuple[str, tuple[float, float]]:
+    """``to_png`` of ``middle_slice`` and its width and height in mm, kept for all sessions; ``changed`` is the
+    file's time of change. A scan that cannot be read gives an empty address."""
     try:
-        return to_png(middle_slice(store, path, scan_id, plane), flip=radiological and plane != "sagittal")
+        shown, (across, up) = middle_slice(store, path, scan_id, plane)
+        size = (shown.shape[0] * across, shown.shape[1] * up)
+        return to_png(shown, flip=radiological and plane != "sagittal"), size
     except (WorkbenchError, OSError, ValueError):
-        return ""
+        return "", (0.0, 0.0)
 
 
 def changed(path: Path) -> int:
@@ -76,7 +84,7 @@ def _changed(store: Path) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def _open(store: Path, changed: int) -> Any:
+def opened_store(store: Path, changed: int) -> Any:
     """The store and its ids, or None; ``changed`` is in the key so that a rewritten store is opened again."""
     from workbench.prepare.store import Store
 

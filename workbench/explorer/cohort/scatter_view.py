@@ -9,12 +9,18 @@ import holoviews as hv
 import panel as pn
 
 from workbench import plots
+from workbench.columns import PROJECTIONS
+from workbench.explorer.parts.figures import figure_button
 from workbench.explorer.parts.summary_view import empty_html
 from workbench.explorer.parts.text import hint, text
 from workbench.explorer.parts.views import MARKS, StateView
 from workbench.explorer.session.state import ExplorerState
-from workbench.explorer.stored.catalog import PROJECTIONS
 
+NO_EMBEDDING = (
+    "<div class='empty'><h2>No embedding of these scans yet</h2><p>They can be looked at: choose one in the table. "
+    "An embedding puts them on a map, by how alike an encoder finds them:</p><pre>workbench embed --store STORE "
+    "--encoder ENCODER --out RUNS_FOLDER/embed</pre></div>"
+)
 ACTIVE = ["lasso_select", "tap", "wheel_zoom"]  # the page does not scroll: a wheel over a plot is a zoom
 Case = hv.streams.Stream.define("Case", case="")
 
@@ -27,7 +33,7 @@ class ScatterView(StateView):
         self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=180, margin=0, linked_axes=False)
         self._empty = text(sizing_mode="stretch_width")
         self._hint = hint(min_height=34)  # two lines: the plot below must not move with the text
-        state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color", "save_as"])
+        state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color"])
         state.param.watch(lambda *_: self._count(), ["selection", "cohort", "projection", "address_lacks"])
         state.param.watch(lambda *_: self._ring.event(case=state.case), ["case"], precedence=MARKS)
         state.param.watch(lambda *_: self._highlight(), ["selection"], precedence=MARKS)
@@ -42,16 +48,36 @@ class ScatterView(StateView):
             pn.widgets.Select.from_param(p.embed_run, sizing_mode="stretch_width", min_width=120),
             pn.widgets.Select.from_param(p.projection, width=95),
             pn.widgets.Select.from_param(p.color, width=130),
-            pn.widgets.Select.from_param(p.save_as, width=75),
+            figure_button(self._figure, "scatter", pn.bind(bool, p.projection)),
             sizing_mode="stretch_width",
             margin=0,
         )
         return pn.Column(controls, self._hint, self._empty, self._pane, sizing_mode="stretch_both", margin=0)
 
+    def _figure(self) -> tuple[Any, str, str]:
+        """For a paper, of the same table: what is on the screen stays as it is."""
+        state = self.state
+        x, y = PROJECTIONS[state.projection]
+        chosen = list(state.selection)
+        figure = plots.scatter_figure(state.cohort, x, y, state.color, selected=chosen)
+        caption = (
+            f"{state.projection} of the embedding {state.embed_run} of n = {len(state.cohort)} scans of "
+            f"{state.cohort['participant'].nunique()} people, coloured by {state.color}. Axes have no unit."
+            + (f" {len(chosen)} selected scans are drawn full." if chosen else "")
+            + (" Simulated data." if state.simulated else "")
+        )
+        code = (
+            f"cohort = Catalog.scan({str(state.runs_folder)!r}).cohort({state.embed_run!r}, {state.segment_run!r})\n"
+            f"figure = plots.scatter_figure(cohort, {x!r}, {y!r}, {state.color!r}, selected={chosen!r})"
+        )
+        return figure, caption, code
+
     def _draw(self) -> None:
         state, cohort = self.state, self.state.cohort
         self._empty.object = empty_html(state)
-        if not len(cohort) or not state.color or state.color not in cohort:
+        if len(cohort) and not state.projection:
+            self._empty.object = NO_EMBEDDING
+        if not len(cohort) or not state.projection or not state.color or state.color not in cohort:
             self._pane.object = None
             return
         with state.guarded():
@@ -90,7 +116,7 @@ class ScatterView(StateView):
 
     def _points(self, x: str, y: str) -> hv.Points:
         state = self.state
-        points = plots.embedding_scatter(state.cohort, x, y, state.color, svg=state.save_as == "SVG")
+        points = plots.embedding_scatter(state.cohort, x, y, state.color)
         if state.selection:  # from the address, or of the picture before
             points = points.opts(selected=state.selected_rows().tolist())
         hv.streams.Selection1D(source=points).add_subscriber(lambda index: self._tell(index or []))
@@ -102,6 +128,8 @@ class ScatterView(StateView):
         what = (
             f"<b>{chosen}</b> of n = {n} selected; click beside the points to select all again."
             if chosen
+            else f"n = {n} scans."
+            if not state.projection
             else f"n = {n} scans, one point each. Click a point, or draw a lasso or a box around some."
         )
         if self._cloudy():
@@ -112,7 +140,7 @@ class ScatterView(StateView):
     def _quality(self) -> str:
         """How far the picture can be believed, where the embedding says so."""
         state = self.state
-        if not state.embed_run or "quality" not in state.catalog.run(state.embed_run).tables():
+        if not state.embed_run or not state.projection or "quality" not in state.catalog.run(state.embed_run).tables():
             return ""
         table = state.catalog.table(state.embed_run, "quality")
         row = table[table["picture"] == PROJECTIONS[state.projection][0].split("_")[0]]

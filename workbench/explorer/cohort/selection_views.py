@@ -58,7 +58,7 @@ class PicturesView(PanelView):
             part = rows.iloc[self._from : self._from + MOST]
             self.gallery.items = gallery_items(state, part) if len(part) else []
             self._shown = wanted
-        self.gallery.chosen = state.case
+        self.gallery.param.update(chosen=state.case, sides=sides(state))
         side = "the patient's left on the right" if state.radiological else "the patient's left on the left"
         last = min(self._from + MOST, len(rows))
         self.hint.object = (
@@ -87,7 +87,7 @@ class NeighboursView(PanelView):
 
     def draw(self) -> None:
         state = self.state
-        self.gallery.items = []
+        self.gallery.param.update(items=[], sides=sides(state))
         if not state.embed_run or not state.case:
             self.hint.object = ""
             return
@@ -113,6 +113,13 @@ class NeighboursView(PanelView):
             f"The {len(near)} nearest of n = {len(state.cohort)} to <b>{escape(state.case)}</b> in the "
             f"full {token} space (standardised, Euclidean): rank · site · distance (no unit)."
         )
+
+
+def sides(state: ExplorerState) -> list[str]:
+    """The letters on the left and the right of a picture."""
+    if state.plane == "sagittal":
+        return ["P", "A"]
+    return ["R", "L"] if state.radiological else ["L", "R"]
 
 
 class HistogramView(PanelView):

@@ -7,12 +7,14 @@ import re
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import panel as pn
 
+from workbench.columns import column
 from workbench.explorer.parts.style import TABLE
 from workbench.explorer.parts.text import hint
-from workbench.explorer.parts.views import MARKS, TITLES, StateView
+from workbench.explorer.parts.views import MARKS, StateView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import readable_columns
 
@@ -53,6 +55,7 @@ class TableView(StateView):
             callback=self._export, filename="selection.csv", label="CSV", width=80, **small
         )
         self._whole = pd.DataFrame()  # what the table would show of the whole cohort, made once
+        self.table.param.watch(lambda *_: self._tell_order(), ["sorters", "filters"])
         state.param.watch(lambda *_: self._prepare(), ["cohort"])
         state.param.watch(lambda *_: self._fill(), ["selection", "cohort"])
         state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
@@ -71,13 +74,13 @@ class TableView(StateView):
         cohort = self.state.cohort
         columns = readable_columns(cohort) if len(cohort) else []
         whole = cohort[columns].copy() if len(cohort) else pd.DataFrame()
-        for column in columns:
-            rounded = whole[column].round(3) if pd.api.types.is_float_dtype(whole[column]) else whole[column]
-            whole[column] = rounded.astype(object).where(rounded.notna(), None)  # a missing value is an empty cell
+        for name in columns:
+            rounded = whole[name].round(3) if pd.api.types.is_float_dtype(whole[name]) else whole[name]
+            whole[name] = rounded.astype(object).where(rounded.notna(), None)  # a missing value is an empty cell
         fields = {c: field(i, c) for i, c in enumerate(columns)}
         self._whole = whole.rename(columns=fields)
         # titles are set as HTML in the browser: escaped here; cells are shown as text by the table itself
-        self.table.titles = {fields[c]: escape(TITLES.get(c, c)) for c in columns}
+        self.table.titles = {fields[c]: escape(column(c).heading) for c in columns}
         self.table.formatters = {fields[c]: {"type": "plaintext"} for c in columns}
         self.table.header_filters = {
             fields[c]: {"type": "number", "func": ">=", "placeholder": "≥"}
@@ -90,10 +93,23 @@ class TableView(StateView):
         state, rows = self.state, self.state.selected()
         self._ids = [str(i) for i in rows["scan_id"].to_numpy(object)] if len(rows) else []
         self.table.value = self._whole.loc[rows.index].reset_index(drop=True) if len(rows) else pd.DataFrame()
-        self._hint.object = f"{len(rows)} of n = {len(state.cohort)} scans; click one" if len(rows) else ""
+        self._tell_order()
         self._all.disabled = not state.selection  # not hidden: what comes and goes moves the page
         self._take.visible = self._csv.visible = bool(len(rows))
         self._mark()
+
+    def _tell_order(self) -> None:
+        """Next and previous follow what the table shows; the count says how many that are."""
+        table, rows = self.table, self.state.selected_rows()
+        arranged = bool(table.sorters or table.filters)
+        view = table.current_view.index.to_numpy(int) if arranged and len(self._ids) else np.arange(len(self._ids))
+        self.state.set_order(rows[view] if arranged else None)
+        self._count(len(view))
+
+    def _count(self, shown: int) -> None:
+        n, of = len(self._ids), len(self.state.cohort)
+        filtered = f"{shown} shown by the filters of " if shown != n else ""
+        self._hint.object = f"{filtered}{n} of n = {of} scans; click one" if n else ""
 
     def _mark(self) -> None:
         here = [self._ids.index(self.state.case)] if self.state.case in self._ids else []

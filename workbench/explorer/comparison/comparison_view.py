@@ -12,12 +12,18 @@ import panel as pn
 from workbench import plots
 from workbench.explorer.comparison.batch_view import BatchView
 from workbench.explorer.parts.cards import card, panels
+from workbench.explorer.parts.figures import figure_button
 from workbench.explorer.parts.style import TABLE
-from workbench.explorer.parts.text import hint, text
+from workbench.explorer.parts.text import hint, middle, text
 from workbench.explorer.parts.views import MARKS, SIMULATED, StateView
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import scores
+
+
+def metric_is_share(metric: str) -> bool:
+    """Right or wrong of each person: a share with an interval, not dots at 0 and 1."""
+    return metric.endswith(scores.RIGHT)
 
 
 class ComparisonView(StateView):
@@ -46,7 +52,7 @@ class ComparisonView(StateView):
         self.table.on_click(self._clicked)
         self._scores = pd.DataFrame()
         self._ids: list[str] = []
-        state.param.watch(lambda *_: self._draw(), ["compared", "metric", "part", "save_as", "cohort"])
+        state.param.watch(lambda *_: self._draw(), ["compared", "metric", "part", "cohort"])
         state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
         self._draw()
 
@@ -60,6 +66,10 @@ class ComparisonView(StateView):
                 pn.widgets.Select.from_param(p.metric, width=190),
                 pn.widgets.Select.from_param(p.part, width=190),
                 side,
+                margin=0,
+            ),
+            pn.Column(
+                figure_button(self._figure, "scores"),
                 margin=0,
             ),
             sizing_mode="stretch_width",
@@ -116,12 +126,46 @@ class ComparisonView(StateView):
         if not len(table):
             self._head.object = f"None of these runs has {escape(state.metric)} of people of the {state.part} part."
             return
+        self._head.object += self._left_out(runs)
         self._scores = table
-        points = plots.scores_by_site(table, runs, label=state.metric, svg=state.save_as == "SVG")
+        if metric_is_share(state.metric):
+            self._plot.object = plots.interval_plot(
+                scores.shares(table, runs), name="name", label="share of people classified correctly", reference=None
+            )
+            self._fill(table, runs)
+            self._differences(table, runs)
+            return
+        points = plots.scores_by_site(table, runs, label=state.metric)
         hv.streams.Selection1D(source=points).add_subscriber(lambda index: self._pointed(index))
         self._plot.object = points
         self._fill(table, runs)
         self._differences(table, runs)
+
+    def _figure(self) -> tuple[Any, str, str]:
+        state, table = self.state, self._scores
+        runs, who = list(state.compared), state.part
+        figure = plots.scores_figure(table, runs, state.metric)
+        caption = (
+            f"{state.metric} of {table['participant'].nunique()} people ({who} part), a point a scan, "
+            f"a line the mean over people of a site; runs: {', '.join(runs)}."
+            + (" Simulated data." if state.simulated else "")
+        )
+        code = (
+            f"table = scores.scores(Catalog.scan({str(state.runs_folder)!r}), {runs!r}, {state.metric!r})\n"
+            + ("" if who == "all" else f"table = table[table['split'] == {who!r}]\n")
+            + "table = table[table['value'].notna()]\n"
+            + f"figure = plots.scores_figure(table, {runs!r}, {state.metric!r})"
+        )
+        return figure, caption, code
+
+    def _left_out(self, runs: list[str]) -> str:
+        """Runs that were chosen and are not in the picture: none goes without a word."""
+        lost = [run for run in self.state.compared if run not in runs]
+        if not lost:
+            return ""
+        names = ", ".join(map(escape, lost))
+        have = "has" if len(lost) == 1 else "have"
+        return f" <b>Not shown: {names}</b>, which {have} no {escape(self.state.metric)} of these people."
 
     def _fill(self, table: pd.DataFrame, runs: list[str]) -> None:
         shown = scores.wide(table, runs, self.state.metric)
@@ -153,11 +197,17 @@ class ComparisonView(StateView):
         all_found = pd.concat(parts, ignore_index=True)
         several = len(runs) > 2
         names = [(f"{r.other}, " if several else "") + f"{r.site} (n = {r.n})" for r in all_found.itertuples()]
-        label = f"{self.state.metric}: {runs[0]} − {runs[1] if not several else 'other'}"
-        forest = plots.interval_plot(all_found.assign(name=names), name="name", reference=0.0, label=label)
+        other = runs[1] if not several else "the other"
+        sides = (f"{other} better", f"{runs[0]} better")
+        sides = sides if scores.better(self.state.metric) > 0 else sides[::-1]
+        short = tuple(middle(side, 34) for side in sides)
+        forest = plots.interval_plot(
+            all_found.assign(name=names), name="name", reference=0.0, label="difference", sides=(short[0], short[1])
+        )
         self._forest.height = 70 + 20 * len(all_found)
         self._forest.object = forest.opts(toolbar=None, backend="bokeh")
         self._told.object = (
+            f"<p><b>{escape(self.state.metric)}</b>: {escape(runs[0])} minus {escape(other)}</p>"
             "<p class='hint'>95 % bootstrap intervals over the people who have both scores, of these pretrainings only "
             "and not corrected for the number of comparisons; with fewer than 10 people they are too narrow.</p>"
         )

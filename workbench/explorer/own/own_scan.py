@@ -33,19 +33,24 @@ def show_name(name: Any) -> str:
     return re.sub(r"[^\w .+()-]", "_", re.split(r"[/\\]", str(name))[-1])[:80] or "scan"
 
 
+def is_gzip(start: bytes) -> bool:
+    """By its first bytes: a name may be cut, or wrong."""
+    return start[:2] == b"\x1f\x8b"
+
+
 def check_start(name: str, size: int, start: bytes) -> Header:
     """Refuse by the header, before the rest is taken.
 
     Args:
         name: As shown.
-        size: Bytes of the whole file, as the browser says.
-        start: The first bytes of the NIfTI, unpacked; at least ``START`` if there are so many.
+        size: Bytes of the whole file, as the browser says; of a compressed one they tell nothing.
+        start: Its first bytes as they came.
 
     Raises:
         ScanError: no NIfTI, not 3D, no usable affine, or larger than the limits.
     """
-    header = parse_header(name, start[:START], max_voxels=MAX_VOXELS)
-    if not _compressed(name) and size != header.bytes_needed:
+    header = parse_header(name, header_of(start, name), max_voxels=MAX_VOXELS)
+    if not is_gzip(start) and size != header.bytes_needed:
         raise ScanError(
             f"{name}: the header does not fit the file",
             remedy="copy or convert it again",
@@ -54,17 +59,17 @@ def check_start(name: str, size: int, start: bytes) -> Header:
     return header
 
 
-def start_of(name: str, content: bytes) -> bytes:
+def header_of(start: bytes, name: str) -> bytes:
     """The first bytes of the NIfTI, unpacked where it is compressed, never more than a header's worth."""
-    if not _compressed(name):
-        return content[:START]
+    if not is_gzip(start):
+        return start[:START]
     try:
-        return zlib.decompressobj(wbits=31).decompress(content, START)
+        return zlib.decompressobj(wbits=31).decompress(start, START)
     except zlib.error as error:
         raise ScanError(
             f"{name}: not readable as NIfTI",
-            cause="its name ends in .gz, but it is not a gzip file",
-            remedy="name it .nii if it is not compressed, or copy it again",
+            cause="it begins like a gzip file and cannot be unpacked",
+            remedy="copy it again and compare checksums",
         ) from error
 
 
@@ -74,11 +79,7 @@ def read_own(name: str, content: bytes) -> Own:
     Raises:
         ScanError: with the cause and a remedy.
     """
-    header = check_start(name, len(content), start_of(name, content))
+    header = check_start(name, len(content), content)
     plain: Any = io.BytesIO(content)
-    volume = read_stream(name, gzip.GzipFile(fileobj=plain) if _compressed(name) else plain, header)
+    volume = read_stream(name, gzip.GzipFile(fileobj=plain) if is_gzip(content) else plain, header)
     return Own(name, volume, nifti_bytes(volume))
-
-
-def _compressed(name: str) -> bool:
-    return name.lower().endswith(".gz")

@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 
 from workbench import plots
+from workbench.columns import PROJECTIONS
 from workbench.explorer.own.own_scan import Own
 from workbench.explorer.own.place import place
 from workbench.explorer.own.upload import Upload
@@ -16,7 +17,6 @@ from workbench.explorer.parts.live import Live
 from workbench.explorer.parts.text import hint, text
 from workbench.explorer.parts.views import StateView
 from workbench.explorer.session.state import ExplorerState
-from workbench.explorer.stored.catalog import PROJECTIONS
 from workbench.explorer.viewer.nifti_view import NiftiView
 from workbench.plots.placed import with_star
 from workbench.predict.place import Placed

@@ -12,7 +12,7 @@ import param
 from panel.custom import JSComponent
 
 from workbench.errors import ScanError, WorkbenchError
-from workbench.explorer.own.own_scan import MAX_UPLOAD, Own, check_start, read_own, show_name, start_of
+from workbench.explorer.own.own_scan import MAX_UPLOAD, Own, check_start, read_own, show_name
 
 
 class Upload(JSComponent):
@@ -54,7 +54,7 @@ class Upload(JSComponent):
         if at == 0:
             self._forget()
             self._name, self._size = name, size
-            check_start(name, size, start_of(name, bytes(piece)))  # before more is taken
+            check_start(name, size, bytes(piece))  # before more is taken
         if (name, size, at) != (self._name, self._size, len(self._parts)) or at + len(piece) > size or not len(piece):
             raise ScanError(
                 f"{name}: the pieces do not fit together",

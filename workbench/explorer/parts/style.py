@@ -43,14 +43,17 @@ TABLE = """
 .tabulator .tabulator-footer .tabulator-page { padding: 1px 8px; }
 """
 
-CHECKBOX = """
-:host * { font-weight: 600; }
+# the label of a control whose place says what it is: read out, and not seen
+HIDDEN_LABEL = """
+:host label { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 """
 
 PAGE = """
 body { background: var(--desk); }
 #header { padding: 4px 16px; min-height: 44px; }
-#header .title { font-size: 17px; font-weight: 600; }
+#header .title { font-size: 17px; font-weight: 600; white-space: nowrap; }
+@media (max-width: 1300px) { #header .title { display: none; } }
+#main { overflow: hidden; }
 #main { padding: 6px 10px 0; }
 #sidebar, #sidebar-toggle { display: none; }
 """

@@ -28,3 +28,11 @@ def text(html: Any = "", *, css: str = "", **params: Any) -> Text:
 def hint(html: Any = "", *, margin: Any = (0, 10), **params: Any) -> Text:
     """A line of small grey text; what is put into it must be escaped."""
     return text(html, css_classes=["hint"], margin=margin, sizing_mode="stretch_width", **params)
+
+
+def middle(name: str, most: int) -> str:
+    """A name cut in the middle: names of one cohort begin alike, and what tells them apart is their end."""
+    if len(name) <= most:
+        return name
+    head = (most - 1) // 3
+    return f"{name[:head]}…{name[-(most - 1 - head) :]}"

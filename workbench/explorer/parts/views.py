@@ -9,19 +9,6 @@ import panel as pn
 from workbench.explorer.session.state import ExplorerState
 
 SIMULATED = '<span class="simulated" title="These scans were made by a computer">SIMULATED DATA</span>'
-TITLES = {
-    "participant": "Participant",
-    "session": "Session",
-    "site": "Site",
-    "scanner": "Scanner",
-    "sex": "Sex",
-    "age": "Age (years)",
-    "diagnosis": "Diagnosis",
-    "dice_mean": "Dice (mean)",
-    "dice_split": "Dice from",
-}
-
-
 # who is told first of a change that many look at: texts and the table, then the scan, then what only marks
 SCAN, MARKS = 1, 2
 

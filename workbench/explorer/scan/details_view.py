@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 import panel as pn
 
+from workbench import columns
+from workbench.columns import column
 from workbench.explorer.parts.text import text
-from workbench.explorer.parts.views import MARKS, SIMULATED, TITLES, StateView
+from workbench.explorer.parts.views import MARKS, SIMULATED, StateView
 from workbench.explorer.session.state import ExplorerState
-from workbench.explorer.stored.catalog import COORDINATES, INTERNAL
 
 
 class DetailsView(StateView):
@@ -35,25 +36,10 @@ class DetailsView(StateView):
 def case_html(row: dict[str, Any], dice: pd.DataFrame) -> str:
     """The details of a case as HTML; everything from data is escaped."""
     facts = [
-        (TITLES.get(k, k), row[k])
-        for k in ("participant", "session", "site", "scanner", "sex", "age")
-        if k in row and not _missing(row[k])
+        (column(k).heading, columns.text(k, row[k]))
+        for k in columns.shown(row)
+        if k not in ("axcodes", "dice_mean", "dice_split") and not _missing(row[k])
     ]
-    known = {
-        *INTERNAL,
-        *COORDINATES,
-        "axcodes",
-        "scan_id",
-        "participant",
-        "session",
-        "site",
-        "scanner",
-        "sex",
-        "age",
-        "dice_mean",
-        "dice_split",
-    }
-    facts += [(TITLES.get(k, k), v) for k, v in row.items() if k not in known and not _missing(v)]
     if all(k in row for k in ("x", "y", "z", "sx", "sy", "sz")):
         size = " × ".join(str(row[k]) for k in "xyz")
         facts.append(
@@ -65,7 +51,7 @@ def case_html(row: dict[str, Any], dice: pd.DataFrame) -> str:
         )
     facts.append(("Source", row.get("dataset", "")))
     badge = SIMULATED if row.get("simulated") is True or str(row.get("simulated")) == "True" else ""
-    cells = "".join(f"<div><dt>{escape(str(k))}</dt><dd>{escape(_text(v))}</dd></div>" for k, v in facts)
+    cells = "".join(f"<div><dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd></div>" for k, v in facts)
     return f"<div class='case'><dl>{badge}{cells}</dl>{dice_html(dice)}</div>"
 
 
@@ -92,7 +78,3 @@ def _missing(value: Any) -> bool:
     if hasattr(value, "shape") or isinstance(value, (list, tuple, dict)):
         return True  # arrays are not facts for this card
     return value is None or value == "" or bool(pd.isna(value))
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -5,15 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import panel as pn
+import param
 
+from workbench.explorer.overlays import KINDS
 from workbench.explorer.parts.live import Live
-from workbench.explorer.parts.style import CHECKBOX
 from workbench.explorer.parts.text import Text, hint
 from workbench.explorer.parts.views import MARKS
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
 
-NOTED = ("attention", "beside", "similarity", "rgb", "truth", "prediction", "error")
+NOTED = tuple(kind.key for kind in KINDS)
+NAMES = {
+    "attend_run": "Run of the attention",
+    "attention_opacity": "Opacity of maps",
+    "mass": "Strongest … % of the attention",
+    "similar": "Most similar … % of the brain",
+    "tokens_run": "Run of the tokens",
+    "segment_run": "Run of the segmentation",
+    "label_opacity": "Opacity of segmentations",
+}
+WHOLE = ("mass", "similar")  # sliders of whole numbers
 
 
 def notes() -> dict[str, Text]:
@@ -22,24 +33,26 @@ def notes() -> dict[str, Text]:
 
 
 def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any) -> pn.Column:
-    """Widgets of the state's parameters; they know no viewer. ``slow``: bound to whether there may be no GPU."""
+    """Widgets of the state's parameters; they know no viewer. ``slow``: bound to whether there may be no GPU.
+
+    Of each overlay what the table of kinds names, once, and only while one that it is of use to is shown.
+    """
     p, narrow = state.param, {"margin": (2, 10), "sizing_mode": "stretch_width"}
 
     def of(name: str, kind: Any, /, **more: Any) -> pn.widgets.Widget:
         return kind.from_param(p[name], **{**narrow, **more})
 
-    def heading(name: str) -> pn.widgets.Widget:
-        return of(
-            name, pn.widgets.Checkbox, css_classes=["overlay-heading"], stylesheets=[CHECKBOX], margin=(10, 10, 2, 10)
-        )
+    def of_use(name: str) -> Any:
+        switches = [kind.shown_by for kind in KINDS if name in kind.controls]
+        return pn.bind(lambda *on: any(on), *(p[switch] for switch in switches))
 
-    def only(name: str, *parts: Any) -> pn.Column:
-        """Settings of an overlay, seen while it is on: the column is long enough."""
-        return pn.Column(*parts, visible=p[name], sizing_mode="stretch_width", margin=0)
-
-    # sliders act when the mouse is let go: each step would recolour the whole volume
-    slider = {"throttled": True, "format": "0.00"}
-    number = {"step": 10, "placeholder": "auto", "width": 88, "sizing_mode": None, "margin": (2, 2, 2, 10)}
+    parts: list[Any] = []
+    for kind in KINDS:
+        for name in kind.controls:
+            if not any(part.name == name for part in parts):
+                parts.append(pn.Column(_widget(p[name], of), visible=of_use(name), name=name, margin=0, **FULL))
+        parts.append(pn.Column(notes[kind.key], visible=p[kind.shown_by], name=f"note {kind.key}", margin=0, **FULL))
+    number = {"step": 10, "placeholder": "auto", "width": 92, "sizing_mode": None, "margin": (2, 2, 2, 10)}
     reset = pn.widgets.Button(name="Reset window", height=28, margin=(2, 10), button_style="outline")
 
     def automatic(*_: Any) -> None:
@@ -47,8 +60,10 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
 
     reset.on_click(automatic)
     return pn.Column(
-        of("layout", pn.widgets.Select, name="View"),
+        *parts,
+        live,
         of("radiological", pn.widgets.Checkbox, margin=(6, 10)),
+        of("whole", pn.widgets.Checkbox, margin=(0, 10, 6, 10)),
         of("every_voxel", pn.widgets.Checkbox, margin=(0, 10, 6, 10), visible=slow),
         pn.Row(
             of("window_low", pn.widgets.FloatInput, **number),
@@ -56,44 +71,30 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
             margin=0,
         ),
         reset,
-        heading("show_attention"),
-        of("attend_run", pn.widgets.Select, name="Run"),
-        of("head", pn.widgets.Select),
-        of("attention_opacity", pn.widgets.FloatSlider, **slider),
-        of("mass", pn.widgets.FloatSlider, name="Strongest … % of attention", throttled=True, format="0"),
-        notes["attention"],
-        heading("show_beside"),
-        only("show_beside", of("beside", pn.widgets.Select)),
-        notes["beside"],
-        heading("show_similarity"),
-        only(
-            "show_similarity",
-            of("similar", pn.widgets.FloatSlider, name="Most similar … % of the brain", throttled=True, format="0"),
-            notes["similarity"],
-            live,
-        ),
-        heading("show_colours"),
-        only("show_colours", of("tokens_run", pn.widgets.Select, name="Run"), notes["rgb"]),
-        heading("show_truth"),
-        notes["truth"],
-        heading("show_prediction"),
-        of("segment_run", pn.widgets.Select, name="Run"),
-        notes["prediction"],
-        heading("show_error"),
-        only("show_error", notes["error"]),
-        of("outline", pn.widgets.Checkbox, margin=(8, 10, 2, 10)),
-        of("label_opacity", pn.widgets.FloatSlider, name="Opacity of segmentations", **slider),
-        of("flicker", pn.widgets.Checkbox, margin=(8, 10, 2, 10)),
-        hint("Attention and what it is held against, while both are on; else truth and prediction."),
         _beside(state),
         _other_runs(state),
         of("linked", pn.widgets.Checkbox),
-        only("linked", of("linked_by", pn.widgets.Select), _box_hint(state)),
-        width=225,
+        pn.Column(of("linked_by", pn.widgets.Select), _box_hint(state), visible=p.linked, margin=0, **FULL),
+        width=236,
         sizing_mode="stretch_height",
         margin=0,
         css_classes=["controls"],
         scroll="y-auto",
+    )
+
+
+FULL: dict[str, Any] = {"sizing_mode": "stretch_width"}
+
+
+def _widget(asked: Any, of: Any) -> Any:
+    """By what the parameter is; sliders act when the mouse is let go: each step would recolour the whole volume."""
+    name = NAMES.get(asked.name, asked.label)
+    if isinstance(asked, param.Boolean):
+        return of(asked.name, pn.widgets.Checkbox)
+    if isinstance(asked, param.Selector):
+        return of(asked.name, pn.widgets.Select, name=name)
+    return of(
+        asked.name, pn.widgets.FloatSlider, name=name, throttled=True, format="0" if asked.name in WHOLE else "0.00"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
 from dataclasses import replace
 from html import escape
@@ -13,16 +14,20 @@ import panel as pn
 import param
 
 from workbench.errors import WorkbenchError
+from workbench.explorer import overlays as layers
+from workbench.explorer.overlays import Made, Overlay
 from workbench.explorer.parts.live import Live, open_encoder
+from workbench.explorer.parts.style import HIDDEN_LABEL
 from workbench.explorer.parts.views import SCAN, StateView
+from workbench.explorer.scan.chips import Chips
+from workbench.explorer.scan.details_view import DetailsView
 from workbench.explorer.scan.scan_controls import controls, notes
 from workbench.explorer.scan.similarity import Similar, similar_to
 from workbench.explorer.session.scan_state import MOST_BESIDE, ScanState
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import files
-from workbench.explorer.viewer import overlays as layers
 from workbench.explorer.viewer.brain_box import brain_box
-from workbench.explorer.viewer.overlays import Made, Overlay
+from workbench.explorer.viewer.legend import Legend
 from workbench.explorer.viewer.pane import Pane
 
 
@@ -38,22 +43,54 @@ class ScanView(StateView):
         self.notes, self.live = notes(), Live()
         self._similar: tuple[Any, dict[str, Similar]] | None = None  # for which case and encoder, and what was found
         self._row = pn.Row(self.view, sizing_mode="stretch_both", margin=0, styles={"gap": "4px", "min-width": "0"})
-        self._controls = controls(state, self.notes, self.live, pn.bind("gpu".__ne__, self.view.param.drawn_by))
+        self.chips = Chips(state, sizing_mode="stretch_width", margin=(0, 10))
+        self._legend = Legend(group=self._group, sizing_mode="stretch_width", margin=(0, 4), visible=False)
+        self._side = pn.Column(margin=0, sizing_mode="stretch_height", visible=False)
+        self._sides: dict[str, Any] = {}  # made when they are first opened: they are half of the page's parts
         self.view.param.watch(self._windowed, "window")
         self.view.param.watch(self._changed, "drawn_by")
         self.view.param.watch(self._picked, "picked")
         self.view.param.watch(self._read_ahead, "shown")
         state.param.watch(self._changed, ["case", "cohort", *_LOOKS], precedence=SCAN)
         state.param.watch(self._only_errors, "show_error")
+        state.param.watch(lambda *_: self._open_side(), "side")
+        self._open_side()
         self._update()
 
     @property
-    def viewers(self) -> pn.Row:
+    def viewers(self) -> pn.Column:
         """Without their controls."""
-        return self._row
+        return pn.Column(self._row, self._legend, sizing_mode="stretch_both", margin=0)
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Row(self._row, self._controls, sizing_mode="stretch_both", margin=0)
+        p = self.state.param
+        view = pn.widgets.Select.from_param(p.layout, width=130, height=28, margin=(0, 4), stylesheets=[HIDDEN_LABEL])
+        sides = [
+            pn.widgets.Button(name=title, height=28, width=82, margin=(0, 4), button_style="outline", description=told)
+            for title, told in (
+                ("Settings", "How overlays look, scans and runs beside"),
+                ("Facts", "What is known of it"),
+            )
+        ]
+        for button, key in zip(sides, ("settings", "facts"), strict=True):
+            button.on_click(functools.partial(self._turn_side, key))
+        top = pn.Row(self.chips, view, *sides, sizing_mode="stretch_width", margin=0)
+        middle = pn.Row(self._row, self._side, sizing_mode="stretch_both", margin=0, styles={"min-height": "0"})
+        return pn.Column(top, middle, self._legend, sizing_mode="stretch_both", margin=0, styles={"min-height": "0"})
+
+    def _turn_side(self, key: str, *_: Any) -> None:
+        self.state.side = "none" if self.state.side == key else key
+
+    def _open_side(self) -> None:
+        key = self.state.side
+        if key == "settings" and key not in self._sides:
+            self._sides[key] = controls(
+                self.state, self.notes, self.live, pn.bind("gpu".__ne__, self.view.param.drawn_by)
+            )
+        elif key == "facts" and key not in self._sides:
+            self._sides[key] = pn.Column(DetailsView(self.state), width=330, sizing_mode="stretch_height", margin=0)
+        self._side[:] = [self._sides[key]] if key in self._sides else []
+        self._side.visible = key in self._sides
 
     def _update(self) -> None:
         state = self.state
@@ -63,6 +100,7 @@ class ScanView(StateView):
             more = self._beside() if state.case else []
             self._make_panes(1 + len(more))
             runs = any(run for _, run in more)
+            self._legend.visible = bool(more)
             self._show(self._panes[0], state.case, _names(layers.chosen(state)) if runs else "", alone=not more)
             for pane, (scan_id, run) in zip(self._panes[1:], more, strict=True):
                 self._show(pane, scan_id, run, alone=False)
@@ -110,20 +148,22 @@ class ScanView(StateView):
     def _show(self, pane: Pane, scan_id: str, run: str = "", *, alone: bool) -> None:
         state, main = self.state, pane is self._panes[0]
         wanted: dict[str, Overlay] = {}
-        caption, box = "", None
+        caption, box, frame = "", None, None
         # the last scan must not stay on the screen under the name of another: an unknown one clears the pane
         try:
             if scan_id:
                 row = files.case_row(state.cohort, scan_id)
                 other = layers.Shown(**state.catalog.shown_of(run)) if run and not main else None
                 wanted = layers.overlays(state, row, other)
-                box = brain_box(row) if state.linked_by == "box" else None
+                frame = brain_box(row)
+                box = frame if state.linked_by == "box" else None
                 simulated = str(row.get("simulated")) == "True"
                 caption = " · ".join(filter(None, ["" if alone else scan_id, run, "SIMULATED" if simulated else ""]))
                 self._add_similar(wanted, scan_id)
                 if main:
                     for slot, note in self.notes.items():
                         note.object = wanted[slot].note if slot in wanted else ""
+                    self.chips.tell(wanted)
         finally:
             pane.show(
                 wanted,
@@ -134,7 +174,10 @@ class ScanView(StateView):
                 caption=caption,
                 scan=scan_id,
                 linked=state.linked and not alone,
-                box=[] if box is None else [float(v) for v in box.ravel()],
+                box=_flat(box),
+                frame=_flat(frame),
+                whole=state.whole,
+                legend=alone,
                 flicker=_pair(state),
                 pick=main and state.show_similarity,
                 empty="Click a point or a row of the table to see a scan."
@@ -217,6 +260,10 @@ class ScanView(StateView):
             "range": found.range(state.similar),
         }
         wanted["similarity"] = Overlay(Made((scan_id, *self._similar[0], found.mm), lambda: found.file), look, note)
+
+
+def _flat(matrix: Any) -> list[float]:
+    return [] if matrix is None else [float(v) for v in matrix.ravel()]
 
 
 def _names(shown: layers.Shown) -> str:

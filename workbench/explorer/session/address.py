@@ -59,6 +59,18 @@ def read(state: ExplorerState, query: Mapping[str, str]) -> list[str]:
     return problems
 
 
+def go(state: ExplorerState, query: Mapping[str, str]) -> list[str]:
+    """To another address of this session (the browser went back): what it does not hold gets its first value, but for
+    what depends on the runs, which stays."""
+    with param.parameterized.batch_call_watchers(state):
+        for name in held(state):
+            asked = state.param[name]
+            plain = not isinstance(asked, param.Selector) or asked.default in (asked.objects or [])
+            if name not in query and plain and name != "case" and getattr(state, name) != asked.default:
+                setattr(state, name, asked.default)
+        return read(state, query)
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(int(value))

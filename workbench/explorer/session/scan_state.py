@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import param
 
-RANDOM = "random weights"
+from workbench.explorer.overlays import KINDS, RANDOM
+
 MOST_BESIDE = 3  # viewers beside the first: a browser keeps few WebGL contexts, and a screen has room for four
 
 
 class ScanState(param.Parameterized):
     """Overlays and the viewer. Each public parameter here is also in the address (see ``address``)."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...  # the switches
 
     attend_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Attention run")
     head: Any = param.Selector(default="mean", objects=["mean"], label="Head")
@@ -24,18 +29,14 @@ class ScanState(param.Parameterized):
         doc="""
         Whose attention is held against that of the run: random weights of the same architecture, or another run.""",
     )
-    show_attention = param.Boolean(default=True, label="Attention")
-    show_beside = param.Boolean(default=False, label="Attention it is held against")
-    show_similarity = param.Boolean(default=False, label="Token similarity")
-    show_colours = param.Boolean(default=False, label="Tokens as colours")
-    show_truth = param.Boolean(default=True, label="True segmentation")
-    show_prediction = param.Boolean(default=True, label="Predicted segmentation")
-    show_error = param.Boolean(default=False, label="Errors of the prediction")
+    for _kind in KINDS:  # a switch for each row of the table of overlays
+        vars()[_kind.shown_by] = param.Boolean(default=_kind.on, label=_kind.title, doc=_kind.help)
+    del _kind
     attention_opacity = param.Number(default=0.5, bounds=(0, 1), step=0.05, label="Opacity")
     mass = param.Number(default=25, bounds=(1, 100), step=1, label="Show the strongest … % of the attention")
     similar = param.Number(default=10, bounds=(1, 100), step=1, label="Show the most similar … % of the brain")
     label_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
-    outline = param.Boolean(default=False, label="Outlines only")
+    outline = param.Boolean(default=False, label="Predictions as outlines too")
     flicker = param.Boolean(default=False, label="Flicker between the two")
     radiological = param.Boolean(default=True, label="Radiological convention")
     every_voxel = param.Boolean(
@@ -46,10 +47,13 @@ class ScanState(param.Parameterized):
     )
     window_low = param.Number(default=None, allow_None=True, label="Black at", doc="None: as the viewer chooses.")
     window_high = param.Number(default=None, allow_None=True, label="White at")
+    whole = param.Boolean(default=False, label="Whole scan (not zoomed to the brain)")
     layout: Any = param.Selector(
         default="multiplanar",
+        label="View",
         objects={
-            "3 planes + 3D": "multiplanar",
+            "Planes": "multiplanar",
+            "Planes + 3D": "all",
             "Axial": "axial",
             "Coronal": "coronal",
             "Sagittal": "sagittal",
@@ -57,6 +61,7 @@ class ScanState(param.Parameterized):
             "Mosaic of axial slices": "mosaic",
         },
     )
+    side: Any = param.Selector(default="none", objects=["none", "settings", "facts"], doc="Open beside the viewer.")
     scans_beside = param.List(default=[], item_type=str, label="Scans beside this one", doc="scan_ids, at most three.")
     whatif_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="What-if run")
     whatif_measure: Any = param.Selector(
@@ -75,9 +80,16 @@ class ScanState(param.Parameterized):
     )
     linked = param.Boolean(default=True, label="Crosshairs linked")
     linked_by: Any = param.Selector(
-        default="mm", label="Linked by", objects={"The same world mm": "mm", "The same share of the brain's box": "box"}
+        default="box",
+        label="Linked by",
+        objects={"The same share of the brain's box": "box", "The same world mm": "mm"},
+        doc="Heads of different people are not registered: the same millimetres are another place in another head.",
     )
     runs_beside: Any = param.ListSelector(default=[], objects=[], label="The case under other runs")
+
+    def shown(self) -> list[str]:
+        """Keys of the overlays that are switched on, in the order of the table."""
+        return [kind.key for kind in KINDS if getattr(self, kind.shown_by)]
 
     def window(self) -> list[float]:
         """Black and white level in the scan's own units; empty where the viewer chooses."""

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import param
 
+from workbench.columns import PROJECTIONS, column
 from workbench.errors import WorkbenchError
 from workbench.explorer.session.scan_state import ScanState
 from workbench.explorer.stored import files
-from workbench.explorer.stored.catalog import COORDINATES, PROJECTIONS, Catalog
+from workbench.explorer.stored.catalog import Catalog
 from workbench.explorer.stored.scores import metrics_of, scored_runs
 from workbench.plots.scatter import colorable
 
@@ -47,13 +48,14 @@ class ExplorerState(ScanState):
         default="cases", objects=["cases", "differences", "batch"], doc="What is open below the scores."
     )
     batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
-    save_as: Any = param.Selector(default="PNG", objects=["PNG", "SVG"], label="Save as")
 
     selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
     case = param.String(default="", doc="scan_id of the scan in the viewer; empty means none.")
 
     cohort: Any = param.DataFrame(default=pd.DataFrame(), doc="One row a scan; see Catalog.cohort.")
     message = param.String(default="", doc="What went wrong last, for the page; empty when nothing did.")
+    place = param.Event(precedence=-1, doc="The order of the cases, or how many there are, has changed.")
+    pressed = param.String(default="", precedence=-1, doc="A key of the open page, with a number before it.")
     address_lacks = param.String(default="", precedence=-1, doc="What the address cannot hold of this state.")
 
     def __init__(self, runs_folder: str | Path | None, *, served: bool = False, **params: Any) -> None:
@@ -62,7 +64,12 @@ class ExplorerState(ScanState):
         self.runs_folder = Path(runs_folder) if runs_folder else None
         self.catalog = Catalog(self.runs_folder or Path(), {}, {})
         self._remember_ids()
+        self._order: tuple[int, np.ndarray] | None = None
         self.refresh()
+        if not self.catalog.of_job("attend"):  # the first screen has one overlay, and that must be one that there is
+            self.show_attention = False
+            self.show_prediction = bool(self.catalog.of_job("segment"))
+            self.show_truth = not self.show_prediction
 
     @param.depends("cohort", watch=True)  # comes before the watchers of the views
     def _remember_ids(self) -> None:
@@ -80,7 +87,7 @@ class ExplorerState(ScanState):
             with self.guarded():
                 self.catalog = Catalog.scan(self.runs_folder)
         self._offer("segment_run", self.catalog.of_job("segment"))  # first: the first case is a scored one
-        self._offer("embed_run", self.catalog.of_job("embed"))
+        self._offer("embed_run", self.catalog.with_scans())
         self._offer("batch_run", self.catalog.of_job("batch"))
         self._offer_compared()
         self._load_embedding()
@@ -123,7 +130,7 @@ class ExplorerState(ScanState):
                     self._offer("attend_run", self.catalog.attend_runs_for(self.embed_run))
                     self._offer("shift_run", self.catalog.shift_runs_for(self.embed_run))
         known = set(cohort["scan_id"]) if len(cohort) else set()
-        columns = colorable(cohort.drop(columns=[c for c in _NEVER_A_COLOR if c in cohort])) if len(cohort) else []
+        columns = colorable(cohort[[c for c in cohort if column(str(c)).colour]]) if len(cohort) else []
         with param.parameterized.batch_call_watchers(self):
             self.cohort = cohort
             self._offer(
@@ -177,9 +184,30 @@ class ExplorerState(ScanState):
         if len(self.cohort):
             self.case = self.neighbour(by)
 
+    def set_order(self, rows: np.ndarray | None) -> None:
+        """The rows of the cohort as the table shows them, sorted and filtered; None: as they are. Forgotten with the
+        selection that it was made for."""
+        self._order = None if rows is None else (self._turn(), np.asarray(rows, np.int64))
+        self.param.trigger("place")
+
+    def _turn(self) -> int:
+        return hash((id(self.cohort), id(self.selection)))
+
+    def walked_rows(self) -> np.ndarray:
+        """The rows that next and previous go through: the selection, as the table sorts and filters it."""
+        if self._order is not None and self._order[0] == self._turn() and len(self._order[1]):
+            return self._order[1]
+        return self.selected_rows()
+
+    def standing(self) -> tuple[int, int]:
+        """Which of how many the case is, counted from 1; 0 where it is not among them."""
+        rows = self.walked_rows()
+        here = np.flatnonzero(rows == (self._index.get_loc(self.case) if self.case in self._index else -1))
+        return (int(here[0]) + 1 if len(here) else 0), len(rows)
+
     def neighbour(self, by: int) -> str:
-        """The scan ``by`` places after the case in the selection (in the cohort where nothing is selected)."""
-        rows = self.selected_rows()
+        """The scan ``by`` places after the case in what the table shows (the selection, or the cohort)."""
+        rows = self.walked_rows()
         here = np.flatnonzero(rows == (self._index.get_loc(self.case) if self.case in self._index else -1))
         return str(self._index[rows[((here[0] if len(here) else -by) + by) % len(rows)]])
 
@@ -239,28 +267,3 @@ def _first_case(cohort: pd.DataFrame) -> str:
         return ""
     scored = cohort[cohort["dice_mean"].notna()] if "dice_mean" in cohort else cohort
     return str((scored if len(scored) else cohort)["scan_id"].iloc[0])
-
-
-_NEVER_A_COLOR = (
-    "scan_id",
-    "path",
-    "seg_path",
-    "mask_path",
-    *COORDINATES,
-    "affine",
-    "source_shape",
-    "source_affine",
-    "key",
-    "px",
-    "py",
-    "pz",
-    "x",
-    "y",
-    "z",
-    "simulated",
-    "has_seg",
-    "fingerprint",
-    "seg_fingerprint",
-    "mask_fingerprint",
-    "participant",
-)

@@ -9,36 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from workbench import columns
+from workbench.columns import PROJECTIONS
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, find_runs, read_yaml
 
-# columns of the cohort table that are for the machine, not for a reader
-INTERNAL = (
-    "path",
-    "seg_path",
-    "mask_path",
-    "x",
-    "y",
-    "z",
-    "sx",
-    "sy",
-    "sz",
-    "px",
-    "py",
-    "pz",
-    "affine",
-    "source_shape",
-    "source_affine",
-    "has_seg",
-    "key",
-    "simulated",
-    "dataset",
-    "fingerprint",
-    "seg_fingerprint",
-    "mask_fingerprint",
-    "mask_kind",
-)
-PROJECTIONS = {"UMAP": ("umap_1", "umap_2"), "t-SNE": ("tsne_1", "tsne_2"), "PCA": ("pca_1", "pca_2")}
 COORDINATES = tuple(column for pair in PROJECTIONS.values() for column in pair)
 
 
@@ -134,13 +109,37 @@ class Catalog:
 
     def store(self, embed_run: str) -> Path:
         """Folder of the prepared store that the embedding was made from; it may be on another machine."""
+        if self.config(embed_run).get("job") == "prepare":
+            return self.run(embed_run).path
         return Path(str(self.config(embed_run).get("store", "")))
+
+    def with_scans(self) -> list[str]:
+        """Runs whose scans can be looked at: embeddings; without one stores, then cohorts, then segmentations."""
+        return self.of_job("embed") or [*self.of_job("prepare"), *self.of_job("cohort"), *self.of_job("segment")]
+
+    def _scans_without_embedding(self, name: str) -> pd.DataFrame:
+        job = self.config(name).get("job")
+        if job == "segment":
+            index = self.store(name) / "results" / "index.parquet"
+            if not index.is_file():
+                raise WorkbenchError(
+                    f"run '{name}': its scans cannot be shown",
+                    cause=f"there is no prepared store in {self.store(name)}",
+                    remedy="put the store back, or run `workbench embed`",
+                )
+            scans = _read(index, index.stat().st_mtime_ns)
+            return scans[scans["scan_id"].isin(self.dice(name)["scan_id"])]
+        return self.table(name, "index" if job == "prepare" else "scans")
 
     def cohort(self, embed_run: str, segment_run: str | None = None) -> pd.DataFrame:
         """One row a scan: cohort columns, projections, and the mean Dice of ``segment_run`` with its split."""
-        scans, projections = self.table(embed_run, "scans"), self.table(embed_run, "projections")
-        for table, columns in ((scans, ("scan_id", "participant", "path")), (projections, ("scan_id",))):
-            lacking = [column for column in columns if column not in table]
+        if self.config(embed_run).get("job") == "embed":
+            scans, projections = self.table(embed_run, "scans"), self.table(embed_run, "projections")
+        else:
+            scans = self._scans_without_embedding(embed_run)
+            projections = scans[["scan_id"]] if "scan_id" in scans else scans
+        for table, needed in ((scans, ("scan_id", "participant", "path")), (projections, ("scan_id",))):
+            lacking = [column for column in needed if column not in table]
             if lacking:
                 raise WorkbenchError(
                     f"run '{embed_run}': its tables lack {', '.join(lacking)}",
@@ -185,13 +184,7 @@ def _config(path: Path, mtime_ns: int) -> dict[str, Any]:
 
 def readable_columns(cohort: pd.DataFrame) -> list[str]:
     """The columns a person wants to see, the well-known ones first; empty ones are left out."""
-    first = [
-        c
-        for c in ("participant", "session", "site", "sex", "age", "diagnosis", "dice_mean", "dice_split")
-        if c in cohort
-    ]
-    rest = [c for c in cohort.columns if c not in (*first, *INTERNAL, *COORDINATES, "scan_id")]
-    return [c for c in (*first, *rest) if _has_content(cohort[c])]
+    return [c for c in columns.shown(cohort.columns) if _has_content(cohort[c])]
 
 
 def _has_content(column: pd.Series) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from workbench.columns import UNKNOWN
 from workbench.explorer.stored.catalog import Catalog
+from workbench.measures import MEASURES, Measure, measure, measures_in
 from workbench.stats import Interval, bootstrap_interval, paired_people
 
 MEAN = "Dice, mean of structures"
+RIGHT = "1 right, 0 wrong"
 
 
 def scored_runs(catalog: Catalog) -> list[str]:
@@ -20,16 +23,43 @@ def scored_runs(catalog: Catalog) -> list[str]:
     return [*catalog.of_job("segment"), *catalog.of_job("classify")]
 
 
+@dataclass(frozen=True)
+class Metric:
+    """One of the values a scan that a run holds: a measure, of one structure or the mean of all, or of one target."""
+
+    measure: Measure
+    structure: str = ""
+    target: str = ""
+
+
+def offered(catalog: Catalog, run: str) -> dict[str, Metric]:
+    """What a run can be compared by, under the names that the page shows; from the table of measures."""
+    if catalog.run(run).job == "segment":
+        table = catalog.dice(run)
+        structures = sorted(table["structure"].astype(str).unique())
+        return {
+            f"{_title(one)}, {part or 'mean of structures'}": Metric(one, structure=part)
+            for one in measures_in(table)
+            if one.better is not None
+            for part in ("", *structures)
+        }
+    found: dict[str, Metric] = {}
+    table = catalog.table(run, "predictions")
+    for target in map(str, table["target"].unique()):
+        rows = table[table["target"].astype(str) == target]
+        first = _prediction_metric(table, target)
+        found[first] = Metric(measure("correct" if first.endswith(RIGHT) else "absolute_error"), target=target)
+        for one in measures_in(rows):
+            if one.better is not None and one.of_rows and one.name not in ("correct", "absolute_error"):
+                found[f"{_title(one)} of {target}"] = Metric(one, target=target)
+    return found
+
+
 def metrics_of(catalog: Catalog, runs: list[str]) -> list[str]:
     """What these runs can be compared by: only what more than one kind of them shares is of use, but all is offered."""
     found: dict[str, None] = {}
     for run in runs:
-        if catalog.run(run).job == "segment":
-            structures = catalog.dice(run)["structure"].astype(str).unique()
-            found |= dict.fromkeys([MEAN, *(f"Dice, {s}" for s in sorted(structures))])
-        else:
-            table = catalog.table(run, "predictions")
-            found |= dict.fromkeys(_prediction_metric(table, str(t)) for t in table["target"].unique())
+        found |= dict.fromkeys(offered(catalog, run))
     return list(found)
 
 
@@ -37,21 +67,16 @@ def scores(catalog: Catalog, runs: list[str], metric: str) -> pd.DataFrame:
     """One row a scan and run: run, scan_id, participant, site, split, value; runs without the metric have no rows."""
     parts = []
     for run in runs:
-        if catalog.run(run).job == "segment":
-            table = catalog.dice(run)
-            if metric != MEAN:
-                table = table[("Dice, " + table["structure"].astype(str)) == metric]
-            table = table.rename(columns={"dice": "value"})
-        else:
+        asked = offered(catalog, run).get(metric)
+        if asked is None:
+            continue
+        if asked.target:
             table = catalog.table(run, "predictions")
-            own = [_prediction_metric(table, str(t)) == metric for t in table["target"]]
-            table = table[np.array(own, dtype=bool)]
-            right = table["truth"].astype(str) == table["predicted"].astype(str)
-            table = table.assign(
-                value=right.astype(float)
-                if metric.endswith("1 right, 0 wrong")
-                else (_numbers(table["predicted"]) - _numbers(table["truth"])).abs()
-            )
+            table = table[table["target"].astype(str) == asked.target]
+        else:
+            table = catalog.dice(run)
+            table = table[table["structure"].astype(str) == asked.structure] if asked.structure else table
+        table = table.assign(value=_values(table, asked))
         if not {"scan_id", "participant", "split", "value"} <= set(table.columns):
             continue
         table = table.assign(site=table["site"].fillna("unknown").astype(str) if "site" in table else "unknown")
@@ -66,9 +91,23 @@ def scores(catalog: Catalog, runs: list[str], metric: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
+def _values(table: pd.DataFrame, asked: Metric) -> pd.Series:
+    if asked.measure.name == "correct":  # also of runs that kept no score
+        return (table["truth"].astype(str) == table["predicted"].astype(str)).astype(float)
+    if asked.measure.name == "absolute_error":
+        return (_numbers(table["predicted"]) - _numbers(table["truth"])).abs()
+    return asked.measure.values(table)
+
+
+def _title(one: Measure) -> str:
+    return f"{one.title} ({one.unit})" if one.unit else one.title
+
+
 def better(metric: str) -> int:
     """1 where more is better, -1 for errors."""
-    return -1 if metric.startswith("absolute error") else 1
+    named = [one for one in MEASURES.values() if metric.startswith(one.title)]
+    best = max(named, key=lambda one: len(one.title), default=None)
+    return -1 if best is not None and best.better == "lower" else 1
 
 
 def wide(table: pd.DataFrame, runs: list[str], metric: str) -> pd.DataFrame:
@@ -93,6 +132,20 @@ def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
         part = table if site == "all sites" else table[table["site"] == site]
         found = _difference(part, first, other)
         rows.append({"site": site, "value": found.estimate, "low": found.low, "high": found.high, "n": found.n})
+    return pd.DataFrame(rows)
+
+
+def shares(table: pd.DataFrame, runs: list[str]) -> pd.DataFrame:
+    """Share of right answers of each run, by site: name, value, low, high (95 % bootstrap over people), n."""
+    rows = []
+    for site in ["all sites", *sorted(table["site"].unique())]:
+        for run in runs:
+            part = table[(table["run"] == run) & ((table["site"] == site) | (site == "all sites"))]
+            if len(part):
+                person = part.groupby("participant")["value"].mean()
+                found = _interval(tuple(person.tolist()))
+                name = f"{site}, {run} (n = {found.n})"
+                rows.append({"name": name, "value": found.estimate, "low": found.low, "high": found.high, "n": found.n})
     return pd.DataFrame(rows)
 
 
@@ -123,7 +176,7 @@ def _prediction_metric(table: pd.DataFrame, target: str) -> str:
         and (rows["predicted"].nunique() > 4)
     ):
         return f"absolute error of {target}"
-    return f"{target}: 1 right, 0 wrong"
+    return f"{target}: {RIGHT}"
 
 
 def _numbers(column: pd.Series) -> pd.Series:

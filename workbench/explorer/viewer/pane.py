@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
+from workbench.explorer.overlays import SLOTS, Made, Overlay
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import files
 from workbench.explorer.stored.files import NiftiFile
 from workbench.explorer.viewer.nifti_view import NiftiView
-from workbench.explorer.viewer.overlays import SLOTS, Made, Overlay
 
 
 class Pane:

@@ -11,8 +11,10 @@ from typing import Any
 import param
 from panel.custom import JSComponent
 
+from workbench.explorer.overlays import LAYERS, for_viewer
+
 BUNDLE = Path(__file__).parent / "nifti_view.bundle.js"
-LAYOUTS = ("multiplanar", "axial", "coronal", "sagittal", "render", "mosaic")
+LAYOUTS = ("multiplanar", "all", "axial", "coronal", "sagittal", "render", "mosaic")
 
 
 class NiftiView(JSComponent):
@@ -26,20 +28,20 @@ class NiftiView(JSComponent):
     """
 
     base = param.Bytes(default=None, doc="The scan.")
-    rgb = param.Bytes(default=None, doc="A volume of colours.")
-    attention = param.Bytes(default=None, doc="A map of values ≥ 0, drawn in colours that start at 0.")
-    beside = param.Bytes(default=None, doc="Another such map, to hold the first against.")
-    similarity = param.Bytes(default=None, doc="A map of cosines, drawn between the ends that its look gives.")
-    truth = param.Bytes(default=None, doc="A label map drawn by a person or taken for the truth.")
-    prediction = param.Bytes(default=None, doc="A label map from a model.")
-    error = param.Bytes(default=None, doc="A label map of what is right and wrong.")
+    for _kind in LAYERS:  # a volume for each row of the table of overlays
+        vars()[_kind.key] = param.Bytes(default=None, doc=_kind.help)
+    del _kind
 
+    kinds = param.List(
+        default=for_viewer(),
+        doc="How slots are drawn, bottom first: {key, draws (map, labels, colours), outline, ramp: [[r, g, b], …]}.",
+    )
     looks = param.Dict(
         default={},
         doc="""
         How each volume is drawn: slot → {title: str, unit: str, affine: 16 floats row by row (replaces the header's),
-        opacity: 0–1, mass: % of the map's sum that stays visible (attention, beside), range: [low, high] in its place,
-        labels: [{code, name, color: [r, g, b]}] to keep, None for every code (truth, prediction, error)}.""",
+        opacity: 0–1, mass: % of the map's sum that stays visible (maps), range: [low, high] in its place,
+        labels: [{code, name, color: [r, g, b]}] to keep, None for every code (labels)}.""",
     )
     radiological = param.Boolean(default=True, doc="The patient's left on the right of the screen.")
     layout: Any = param.Selector(default="multiplanar", objects=list(LAYOUTS))
@@ -69,6 +71,12 @@ class NiftiView(JSComponent):
         16 numbers row by row, from shares of the brain's box to world mm: where viewers of a group both have one, they
         share the place in the brain and not the mm.""",
     )
+    frame = param.List(
+        default=[],
+        doc="As ``box``: what the planes are zoomed to; empty: what is bright.",
+    )
+    whole = param.Boolean(default=False, doc="Not zoomed: all of the scan.")
+    legend = param.Boolean(default=True, doc="Under the picture; off where several viewers share one.")
     pick = param.Boolean(default=False, doc="Tell the server where a click went (``picked``).")
     picked = param.List(default=[], doc="World mm of the last click, written by the browser while ``pick``.")
 

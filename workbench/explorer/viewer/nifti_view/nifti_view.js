@@ -5,25 +5,16 @@
 // with what is wanted; changes that arrive while it works are taken up in its next round.
 import { DRAG_MODE, Niivue, NVImage, cmapper } from "@niivue/niivue"
 
+import { arrange, both, boxOf, brightBox, mosaicGrid, zoomTo } from "./frame.js"
+import { STYLE as LEGEND_STYLE, TOLD, drawn } from "./legend.js"
 import { savePicture } from "./picture.js"
+import { SOLID_STYLE, cells, solidView } from "./solid.js"
 import { affineInverse, centre, distinct, histogram, massThreshold, mosaic, moved, number, plain, spread, surface, threshold } from "./volumes.js"
 
-const SLOTS = ["base", "rgb", "attention", "beside", "similarity", "truth", "prediction", "error"] // bottom layer first
-const LABELS = new Set(["truth", "prediction", "error"])
-const MAPS = new Set(["attention", "beside", "similarity"])
-const LAYOUTS = { multiplanar: 3, axial: 0, coronal: 1, sagittal: 2, render: 4, mosaic: 0 } // NiiVue's numbers
+const LAYOUTS = { multiplanar: 3, all: 3, axial: 0, coronal: 1, sagittal: 2, render: 3, mosaic: 0 } // NiiVue's numbers
+const PLANES = { axial: 0, coronal: 1, sagittal: 2 }
 const MOVED = "nifti-view-moved" // viewers of one group tell each other by this event, without the server
 const FLICKER_MS = 700
-// plasma's course at full opacity: NiiVue's own maps fade out towards zero, which hides where a map is cut
-const ATTENTION = { R: [13, 13, 126, 204, 248, 240], G: [8, 8, 3, 71, 149, 249], B: [135, 135, 168, 120, 64, 33],
-                    A: [0, 255, 255, 255, 255, 255], I: [0, 1, 64, 128, 192, 255] }
-// viridis' course, so that a similarity is never taken for an attention
-const SIMILARITY = { R: [68, 68, 59, 33, 94, 253], G: [1, 1, 82, 145, 201, 231], B: [84, 84, 139, 140, 98, 37],
-                     A: [0, 255, 255, 255, 255, 255], I: [0, 1, 64, 128, 192, 255] }
-// from dark to light blue
-const BESIDE = { R: [3, 3, 8, 40, 110, 205], G: [20, 20, 80, 150, 205, 250], B: [60, 60, 130, 190, 225, 255],
-                 A: [0, 255, 255, 255, 255, 255], I: [0, 1, 64, 128, 192, 255] }
-
 const STYLE = `
   .volume-view { display: flex; flex-direction: column; width: 100%; height: 100%; font-size: 12px; }
   .volume-view .stage { position: relative; flex: 1 1 0; min-height: 0; background: #000; border-radius: 4px; overflow: hidden; }
@@ -31,54 +22,63 @@ const STYLE = `
   .volume-view .note { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center;
                       color: #c9ced6; font-size: 14px; pointer-events: none; text-align: center; padding: 2em; }
   .volume-view .note:empty { display: none; }
-  .volume-view .readout, .volume-view .legend { display: flex; flex-wrap: wrap; align-content: flex-start; gap: 1px 18px;
-                      padding: 4px 2px 0; line-height: 17px; overflow: auto; font-variant-numeric: tabular-nums; }
-  .volume-view .readout { flex: 0 0 37px; } /* fixed, so that the picture does not jump with the length of the text */
-  .volume-view .legend { flex: 0 0 75px; }
-  .volume-view .legend .labels { display: flex; flex-wrap: wrap; gap: 1px 18px; }
+  .volume-view .readout { flex: 0 0 20px; display: flex; gap: 1px 18px; padding: 3px 2px 0; line-height: 17px; overflow: hidden;
+                      white-space: nowrap; font-variant-numeric: tabular-nums; } /* one line: the picture must not jump with it */
+  .volume-view .legend { flex: 0 0 auto; max-height: 76px; overflow: auto; }
   .volume-view .readout b { font-weight: 600; }
-  .volume-view .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin: 0 4px 0 8px; vertical-align: -1px; }
   .volume-view .caption { position: absolute; left: 8px; bottom: 6px; color: #ffd166; font-size: 13px; pointer-events: none;
                       text-shadow: 0 0 3px #000, 0 0 3px #000; }
   .volume-view .save { position: absolute; right: 6px; bottom: 6px; font-size: 12px; opacity: .75; cursor: pointer;
                       background: #1f2d3d; color: #fff; border: 1px solid #5b6776; border-radius: 4px; padding: 2px 8px; }
   .volume-view .save:hover, .volume-view .save:focus { opacity: 1; }
-  .volume-view .hidden { opacity: .35; }
-  .volume-view .ramp { display: inline-block; width: 90px; height: 10px; border-radius: 2px; margin: 0 6px; vertical-align: -1px; }
+  ${SOLID_STYLE}${LEGEND_STYLE}
 `
 
+const RANGED = "nifti-view-range" // and that a map of theirs has another range
+const ranges = (globalThis.__niftiViewRanges ??= new Map()) // "group|slot" -> Map of viewer -> [low, high]
 const shared = (globalThis.__niftiViewPlaces ??= new Map()) // group -> world mm: a viewer that comes later starts there
 
 export function render({ model, el }) {
   const root = document.createElement("div")
   root.className = "volume-view"
-  root.innerHTML = `<style>${STYLE}</style><div class="stage"><canvas tabindex="0"></canvas><div class="note"></div>`
-    + `<div class="caption"></div><button class="save" type="button" title="Save this picture as PNG">PNG</button></div>`
+  root.innerHTML = `<style>${STYLE}</style><div class="stage"><canvas class="planes" tabindex="0" role="img"></canvas><div class="note"></div>`
+    + `<div class="caption"></div><button class="save" type="button" title="Save this picture as PNG, with its scan and legend">PNG</button></div>`
     + `<div class="readout"></div><div class="legend"></div>`
   const [canvas, note, readout, legend, caption, save] =
-    ["canvas", ".note", ".readout", ".legend", ".caption", ".save"].map((s) => root.querySelector(s))
+    ["canvas.planes", ".note", ".readout", ".legend", ".caption", ".save"].map((s) => root.querySelector(s))
 
   const nv = new Niivue({
     backColor: [0, 0, 0, 1], crosshairColor: [0.2, 0.9, 0.4, 0.8], crosshairWidth: 0.7, crosshairWidthUnit: "mm", crosshairGap: 7, fontColor: [1, 1, 1, 1],
     fontMinPx: 15, dragAndDropEnabled: false, loadingText: "", logLevel: "silent", isOrientationTextVisible: true,
-    showAllOrientationMarkers: true, multiplanarShowRender: 1, multiplanarLayout: 2, multiplanarPadPixels: 4,
+    showAllOrientationMarkers: true, multiplanarShowRender: 0, multiplanarLayout: 2, multiplanarPadPixels: 4,
     show3Dcrosshair: true, showLegend: false, isColorbar: false, viewModeHotKey: "", clipPlaneHotKey: "",
     cycleClipPlaneHotKey: "", isResizeCanvas: true, textHeight: -1, dragMode: DRAG_MODE.windowing, centerMosaic: true, tileMargin: 6,
   })
-  nv.addColormap("attention", ATTENTION)
-  nv.addColormap("similarity", SIMILARITY)
-  nv.addColormap("beside", BESIDE)
   nv.onLocationChange = tell
+  const stage = root.querySelector(".stage")
+  const kinds = () => plain(model.kinds) ?? []
+  const kindOf = (slot) => kinds().find((kind) => kind.key === slot) ?? {}
+  const slots = () => ["base", ...kinds().map((kind) => kind.key)] // bottom layer first
+  const isMap = (slot) => kindOf(slot).draws === "map", isLabels = (slot) => kindOf(slot).draws === "labels"
+  const outlined = (slot) => kindOf(slot).outline === "always" || (kindOf(slot).outline === "asked" && model.outline)
+  // full opacity from the threshold on: NiiVue's own maps fade out, which hides where a map is cut
+  for (const { key, ramp } of kinds()) if (ramp?.length) {
+    const steps = ramp.map((_, i) => (i === 0 ? 1 : Math.round((255 * i) / (ramp.length - 1))))
+    const [R, G, B] = [0, 1, 2].map((k) => [ramp[0][k], ...ramp.map((color) => color[k])])
+    nv.addColormap(key, { R, G, B, A: [0, ...ramp.map(() => 255)], I: [0, ...steps] })
+  }
 
   const loaded = {} // slot -> {key, image, names, histogram}
   const me = Symbol("viewer")
   let attached = null, working = false, again = false, gone = false, following = false
   let ticker = null, tick = 0, automatic = null // the window that NiiVue chose for the scan
+  let framed = null, solid = null, solidOf = "" // the brain's box; the 3D view, and what it was made of
+  zoomTo(nv, () => (model.whole ? null : framed))
   let untouched = null // where the crosshair began, while it may still go to a segmentation
 
   // for tests and for other scripts: the state as data attributes, and a way to the viewer
   root.dataset.state = "empty"
-  root.niftiView = { nv, moveTo, loaded, turn, pause }
+  root.niftiView = { nv, moveTo, loaded, turn, pause, savePicture: () => save.click() }
 
   async function show() {
     again = true
@@ -104,11 +104,14 @@ export function render({ model, el }) {
     if (!attached) attached = pageIsThere().then(() => nv.attachToCanvas(canvas, true)).then(introduce)
     await attached
     const looks = plain(model.looks) ?? {}
-    const wanted = SLOTS.filter((slot) => model[slot]?.byteLength && (slot === "base" || model.base?.byteLength))
+    const wanted = slots().filter((slot) => model[slot]?.byteLength && (slot === "base" || model.base?.byteLength))
     const keys = Object.fromEntries(wanted.map((slot) => [slot, identity(slot, looks[slot] ?? {})]))
     const newBase = keys.base !== loaded.base?.key
     // another scan: everything goes first, so that no overlay is ever seen on a scan it does not belong to
-    for (const slot of SLOTS) if (loaded[slot] && (newBase || loaded[slot].key !== keys[slot])) delete loaded[slot]
+    for (const slot of slots()) if (loaded[slot] && (newBase || loaded[slot].key !== keys[slot])) {
+      delete loaded[slot]
+      if (!keys[slot]) leave(slot)
+    }
     if (newBase && nv.volumes.length) layer([])
     note.textContent = wanted.length ? (newBase ? "Loading the scan …" : "") : model.empty
     for (const slot of wanted) if (!loaded[slot]) loaded[slot] = await load(slot, looks[slot] ?? {}, keys[slot])
@@ -117,13 +120,17 @@ export function render({ model, el }) {
     for (const slot of wanted) dress(slot, loaded[slot], looks[slot] ?? {})
     nv.opts.isRadiologicalConvention = model.radiological
     nv.opts.sliceType = LAYOUTS[model.layout] ?? 3
-    nv.opts.sliceMosaicString = model.layout === "mosaic" && loaded.base ? mosaic(loaded.base.image) : ""
     layer(wanted.map((slot) => loaded[slot].image))
+    if (wanted.length) {
+      framed = both(boxOf(nv, [...(model.frame ?? [])], moved), brightBox(nv, loaded.base.image, threshold(loaded.base.image, 0.4), moved))
+      place()
+      makeSolid(wanted)
+    }
     if (newBase && wanted.length) {
       const there = model.linked && shared.get(model.group)
       there ? moveTo(here(there)) : start()
-      untouched = there || loaded.truth || loaded.prediction ? null : root.dataset.mm
-    } else if (untouched && (loaded.truth || loaded.prediction)) {
+      untouched = there || segmented() ? null : root.dataset.mm
+    } else if (untouched && segmented()) {
       if (untouched === root.dataset.mm) start() // the segmentation came after the scan, and nobody has moved yet
       untouched = null
     }
@@ -152,7 +159,6 @@ export function render({ model, el }) {
   function introduce() {
     const { gl } = nv, info = gl.getExtension("WEBGL_debug_renderer_info")
     const software = /swiftshader|llvmpipe|software|basic render/i.test(gl.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER))
-    nv.opts.multiplanarShowRender = software ? 0 : 1 // never, or always: without a GPU it takes longer than all the rest
     model.drawn_by = software ? "software" : "gpu"
   }
 
@@ -164,7 +170,7 @@ export function render({ model, el }) {
     const bytes = model[slot]
     if (!numbers.has(bytes)) numbers.set(bytes, ++next)
     return JSON.stringify([numbers.get(bytes), look.affine ?? null,
-                           LABELS.has(slot) ? [look.labels ?? null, model.outline && slot !== "error"] : null])
+                           isLabels(slot) ? [look.labels ?? null, outlined(slot)] : null])
   }
 
   async function load(slot, look, key) {
@@ -176,8 +182,8 @@ export function render({ model, el }) {
       image.calculateRAS()
     }
     const entry = { key, image }
-    if (LABELS.has(slot)) keepLabels(entry, look.labels, model.outline && slot !== "error")
-    else if (MAPS.has(slot)) entry.histogram = histogram(image)
+    if (isLabels(slot)) keepLabels(entry, look.labels, outlined(slot))
+    else if (isMap(slot)) entry.histogram = histogram(image)
     return entry
   }
 
@@ -211,17 +217,104 @@ export function render({ model, el }) {
       return
     }
     image.opacity = off(slot) ? 0 : look.opacity ?? 0.6
-    if (!MAPS.has(slot)) return
+    if (!isMap(slot)) return
     // by turns in the same colours, together in others
     const turns = (model.flicker ?? []).length === 2
-    const colors = slot === "similarity" ? "similarity" : slot === "beside" && !turns ? "beside" : "attention"
+    const colors = turns && model.flicker.includes(slot) && isMap(model.flicker[0]) ? model.flicker[0] : slot
     if (image.colormap !== colors) image.colormap = colors // to set it is to look at every voxel again
-    // 2: colours from zero and nothing below cal_min (in this NiiVue, 1 is the one that fades); 0: from cal_min
-    image.colormapType = look.range ? 0 : 2
-    const [low, high] = look.range ?? massThreshold(entry.histogram, look.mass ?? 25)
+    image.colormapType = 0 // all the colours between threshold and top, nothing below
+    const [low, high] = common(slot, look.range ?? massThreshold(entry.histogram, look.mass ?? 25))
     Object.assign(entry, { low, high })
     image.cal_min = low
     image.cal_max = high
+  }
+
+  // viewers that stand beside each other use one range: a colour means the same in all of them
+  function common(slot, own) {
+    if (!model.group) return own
+    const key = `${model.group}|${slot}`, all = ranges.get(key) ?? ranges.set(key, new Map()).get(key), had = all.get(me)
+    all.set(me, own)
+    if (had?.[0] !== own[0] || had?.[1] !== own[1]) document.dispatchEvent(new CustomEvent(RANGED, { detail: { from: me, group: model.group } }))
+    return [Math.min(...[...all.values()].map((r) => r[0])), Math.max(...[...all.values()].map((r) => r[1]))]
+  }
+
+  function leave(slot) {
+    const all = ranges.get(`${model.group}|${slot}`)
+    if (all?.delete(me)) document.dispatchEvent(new CustomEvent(RANGED, { detail: { from: me, group: model.group } }))
+  }
+
+  function reranged({ detail }) {
+    if (!gone && detail.from !== me && detail.group === model.group && loaded.base) show()
+  }
+
+  // planes side by side, or in two rows, as large as they can be; the 3D view in its place
+  function place() {
+    const box = stage.getBoundingClientRect(), { layout } = model
+    if (!loaded.base || box.width < 20 || box.height < 20) return
+    const { extentsMinOrtho: from, extentsMaxOrtho: to } = loaded.base.image
+    const share = framed && !model.whole ? framed : { low: [0, 0, 0], high: [1, 1, 1] }
+    const size = [0, 1, 2].map((k) => (share.high[k] - share.low[k]) * Math.abs(to[k] - from[k]))
+    let tiles = { solid: [0, 0, box.width, box.height] }
+    nv.opts.sliceMosaicString = ""
+    if (layout === "mosaic") {
+      nv.opts.sliceMosaicString = mosaic(nv, share, mosaicGrid(size, box.width, box.height))
+      tiles = {}
+    } else if (layout in PLANES) {
+      tiles = { [layout]: [0, 0, box.width, box.height] }
+    } else if (layout !== "render") {
+      tiles = arrange(size, box.width, box.height, layout === "all" ? "always" : "where there is room").tiles
+    }
+    nv.customLayout = Object.entries(tiles).filter(([name]) => name in PLANES).map(([name, [x, y, w, h]]) =>
+      ({ sliceType: PLANES[name], position: [x / box.width, y / box.height, Math.min(w / box.width, 1 - x / box.width), Math.min(h / box.height, 1 - y / box.height)] }))
+    root.dataset.tiles = JSON.stringify(tiles)
+    if (tiles.solid && !solid) {
+      solid = solidView()
+      stage.insertBefore(solid.root, note)
+    }
+    if (solid) {
+      solid.root.style.display = tiles.solid ? "" : "none"
+      if (tiles.solid) {
+        const [x, y, w, h] = tiles.solid
+        Object.assign(solid.root.style, { left: `${x}px`, top: `${y}px`, width: `${w}px`, height: `${h}px` })
+        solid.draw()
+      }
+    }
+    nv.drawScene()
+  }
+
+  function resized() {
+    if (gone || !loaded.base) return
+    place()
+    makeSolid(JSON.parse(root.dataset.volumes || "[]"))
+  }
+
+  // the 3D view gets what is shown, once the planes are there
+  function makeSolid(wanted) {
+    if (!solid || solid.root.style.display === "none" || !loaded.base) return
+    const shown = wanted.filter((slot) => slot !== "base" && loaded[slot] && !off(slot))
+    const now = JSON.stringify([loaded.base.key, loaded.base.image.cal_min, loaded.base.image.cal_max, framed, model.whole,
+                                ...shown.map((slot) => [loaded[slot].key, loaded[slot].low, loaded[slot].high])])
+    if (now === solidOf) return
+    solidOf = now
+    setTimeout(() => {
+      if (gone || now !== solidOf || !loaded.base) return
+      const box = framed && !model.whole ? framed : { low: [0, 0, 0], high: [1, 1, 1] }
+      solid.fill(cells(nv, loaded.base.image, shown.filter((slot) => loaded[slot]).map(painter), box, affineInverse))
+    }, 30)
+  }
+
+  // what one overlay paints into a cell: nothing outside the brain, and a map the more the higher it is
+  function painter(slot) {
+    const { image, labels, low, high } = loaded[slot]
+    if (labels) return { image, paint: (i) => { const label = labels[image.img[i] - 1]; return label ? [...label.color, 230] : null } }
+    if (!isMap(slot)) return { image, paint: (i, grey) => (grey > 36 && image.img.length > 3 * i + 2 ? [image.img[3 * i], image.img[3 * i + 1], image.img[3 * i + 2], 120] : null) }
+    const lut = nv.colormap(image.colormap), slope = image.hdr.scl_slope || 1, inter = image.hdr.scl_inter || 0
+    return { image, paint: (i, grey) => {
+      const share = (image.img[i] * slope + inter - low) / (high - low || 1)
+      if (share < 0 || grey <= 36) return null
+      const c = Math.max(1, Math.min(255, Math.round(255 * share)))
+      return [lut[4 * c], lut[4 * c + 1], lut[4 * c + 2], Math.round(70 + 185 * Math.min(1, share))]
+    } }
   }
 
   // flicker: two overlays by turns, at the same place and with their own scales
@@ -243,7 +336,7 @@ export function render({ model, el }) {
     if (working || gone) return
     tick++
     const looks = plain(model.looks) ?? {}
-    for (const slot of model.flicker) if (loaded[slot]) dress(slot, loaded[slot], looks[slot] ?? {})
+    for (const slot of [...model.flicker]) if (loaded[slot]) dress(slot, loaded[slot], looks[slot] ?? {})
     nv.updateGLVolume()
     title()
   }
@@ -262,9 +355,11 @@ export function render({ model, el }) {
     nv.updateGLVolume()
   }
 
+  const segmented = () => slots().filter((slot) => isLabels(slot) && kindOf(slot).outline !== "never").map((slot) => loaded[slot]).filter(Boolean).at(-1)
+
   function startingPoint() {
     // where the segmentation is, so that it is seen at once; else the middle of what is bright
-    const labelled = loaded.truth ?? loaded.prediction
+    const labelled = segmented()
     return (labelled && centre(labelled.image, (v) => v === 1)) ?? centre(loaded.base.image, threshold(loaded.base.image))
   }
 
@@ -310,6 +405,10 @@ export function render({ model, el }) {
     if (!loaded.base) return
     root.dataset.mm = JSON.stringify([...mm].slice(0, 3).map((v) => Math.round(v * 1000) / 1000))
     root.dataset.value = String(values[0]?.value)
+    if (solid && framed) {
+      const at = nv.scene.crosshairPos, box = model.whole ? { low: [0, 0, 0], high: [1, 1, 1] } : framed
+      solid.at([0, 1, 2].map((k) => (at[k] - box.low[k]) / (box.high[k] - box.low[k])))
+    }
     if (model.group && !following && !working) {
       const now = placeOf([...mm].slice(0, 3))
       shared.set(model.group, now)
@@ -322,62 +421,69 @@ export function render({ model, el }) {
     readout.replaceChildren(item("Crosshair", `${triple} mm`, place))
     for (const { name, value } of values) {
       const slot = name.split(".")[0], entry = loaded[slot]
-      if (!entry) continue
-      if (slot === "rgb") continue // a colour has no number
+      if (!entry || kindOf(slot).draws === "colours") continue // a colour has no number
       const unit = looks[slot]?.unit ? ` ${looks[slot].unit}` : ""
       const text = entry.labels ? (entry.labels[Math.round(value) - 1]?.name ?? "–")
-        : slot === "similarity" && value <= -1 ? "–" : number(value) + unit // -1 stands for what is not brain
+        : looks[slot]?.unit === "cosine" && value <= -1 ? "–" : number(value) + unit // -1 stands for what is not brain
       readout.append(item(looks[slot]?.title ?? slot, text))
     }
   }
 
-  function explain(wanted, looks) {
-    legend.replaceChildren()
-    if (!wanted.length) return
-    const side = model.radiological ? "Radiological: the patient's left is on the right of the screen"
-      : "Neurological: the patient's left is on the left of the screen"
-    const segmentations = document.createElement("span")
-    segmentations.className = "labels"
-    legend.append(item("", side), segmentations)
-    if (model.step > 1) legend.append(item("", `every ${["", "", "2nd", "3rd"][model.step] ?? `${model.step}th`} voxel`,
-      "This browser draws without a GPU. Places and values are those of the voxels shown; “Every voxel” shows all"))
+  // the rows of the legend, for the picture, for this viewer, and for one below several
+  function rowsOf(wanted, looks) {
+    const rows = [], flat = model.layout !== "render" && model.layout !== "sagittal"
+    if (flat) rows.push({ text: model.radiological ? "Radiological: the patient's left is on the right of the screen"
+      : "Neurological: the patient's left is on the left of the screen" })
     for (const slot of wanted.slice(1)) {
-      const entry = loaded[slot], look = looks[slot] ?? {}, row = item(look.title ?? slot, "")
-      if (MAPS.has(slot)) {
-        const ramp = document.createElement("span")
-        ramp.className = "ramp"
-        const lut = nv.colormap(entry.image.colormap)
-        const stops = [1, 64, 128, 192, 255].map((i) => `rgb(${lut[4 * i]},${lut[4 * i + 1]},${lut[4 * i + 2]})`)
-        ramp.style.background = `linear-gradient(to right, ${stops.join(",")})`
-        const unit = look.unit ? ` ${look.unit}` : ""
-        if (look.range) row.append(number(entry.low), ramp, number(entry.high) + unit)
-        else row.append("0", ramp, `${number(entry.high)}${unit} · shown from ${number(entry.low)} up`)
-      } else if (slot === "rgb") row.append(look.unit ?? "")
-      else {
-        for (const { name, color, extra } of entry.labels.slice(0, 6)) {
-          const swatch = document.createElement("span")
-          swatch.className = "swatch"
-          swatch.style.background = `rgb(${color.join(",")})`
-          row.append(swatch, extra ? `${name} ${extra}` : name)
-        }
-        if (entry.labels.length > 6) row.append(` and ${entry.labels.length - 6} more`)
-      }
-      if (LABELS.has(slot)) segmentations.append(row)
-      else legend.append(row)
+      const entry = loaded[slot], look = looks[slot] ?? {}, title = look.title ?? slot
+      if (isMap(slot)) {
+        const lut = nv.colormap(entry.image.colormap), unit = look.unit ? ` ${look.unit}` : ""
+        const several = (ranges.get(`${model.group}|${slot}`)?.size ?? 1) > 1
+        rows.push({ slot, title, low: number(entry.low), high: number(entry.high) + unit,
+                    colors: [1, 64, 128, 192, 255].map((i) => `rgb(${lut[4 * i]},${lut[4 * i + 1]},${lut[4 * i + 2]})`),
+                    note: `${look.range ? "" : `from the threshold (strongest ${look.mass ?? 25} %) `}to the maximum${several ? ", the same in all viewers" : ""}` })
+      } else if (isLabels(slot)) rows.push({ slot, title, labels: entry.labels, outline: outlined(slot) })
+      else rows.push({ slot, title, text: look.unit ?? "" })
     }
     const { cal_min, cal_max } = loaded.base.image
-    legend.append(item("Window", `${number(cal_min)} to ${number(cal_max)}`, "Drag with the right mouse button: up and down "
-      + "for the level, left and right for the width"))
+    rows.push({ title: "Window", text: `${number(cal_min)} to ${number(cal_max)}`,
+                hint: "Drag with the right mouse button: up and down for the level, left and right for the width" })
+    if (model.step > 1) rows.push({ text: `every ${["", "", "2nd", "3rd"][model.step] ?? `${model.step}th`} voxel`,
+      hint: "This browser draws without a GPU. Places and values are those of the voxels shown; “Every voxel” shows all" })
+    return rows
   }
 
-  for (const name of [...SLOTS, "looks", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked", "scan", "step", "ticket", "box"])
+  let told = []
+  function explain(wanted, looks) {
+    told = wanted.length ? rowsOf(wanted, looks) : []
+    legend.replaceChildren(...(model.legend ? told.map(drawn) : []))
+    tellLegend()
+    canvas.setAttribute("aria-label", wanted.length ? `Planes of ${model.scan || "the scan"}; arrow keys and wheel move the crosshair` : model.empty)
+  }
+
+  function tellLegend({ detail } = {}) {
+    if (model.group && (!detail || detail.group === model.group))
+      document.dispatchEvent(new CustomEvent(TOLD, { detail: { from: me, group: model.group, rows: told } }))
+  }
+
+  for (const name of [...slots(), "looks", "frame", "whole", "legend", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked", "scan", "step", "ticket", "box"])
     model.on(name, show)
   document.addEventListener(MOVED, follow)
+  document.addEventListener(RANGED, reranged)
+  document.addEventListener(`${TOLD}-wanted`, tellLegend)
+  const watcher = new ResizeObserver(resized)
+  watcher.observe(stage)
   canvas.addEventListener("mouseup", (event) => setTimeout(() => released(event)))
-  save.addEventListener("click", () => savePicture(nv, canvas, model, [readout, legend].map((e) => e.innerText)))
+  save.addEventListener("click", () => savePicture({ nv, canvas, solid, stage, model, rows: told, place: readout.firstChild?.innerText ?? "" }))
   model.on("remove", () => {
     gone = true
     document.removeEventListener(MOVED, follow)
+    document.removeEventListener(RANGED, reranged)
+    document.removeEventListener(`${TOLD}-wanted`, tellLegend)
+    if (model.group) document.dispatchEvent(new CustomEvent(TOLD, { detail: { from: me, group: model.group } }))
+    for (const slot of slots()) leave(slot)
+    watcher.disconnect()
+    solid?.end()
     if (ticker !== null) clearInterval(ticker)
     nv.cleanup()
     nv.gl?.getExtension("WEBGL_lose_context")?.loseContext() // a browser keeps only about 16 contexts

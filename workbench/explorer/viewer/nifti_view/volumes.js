@@ -48,11 +48,11 @@ export function spread(i) { // hues a golden angle apart, for maps with many unn
   return [f(0), f(8), f(4)].map((v) => Math.round(255 * v))
 }
 
-export function threshold({ img }) {
+export function threshold({ img }, share = 1) {
   let sum = 0, count = 0
   for (let i = 0; i < img.length; i += 7) if (img[i] > 0) { sum += img[i]; count++ }
   const mean = count ? sum / count : 0
-  return (value) => value > mean
+  return (value) => value > share * mean
 }
 
 // centre of mass in world mm of the voxels that `keep` keeps, or null where there are none
@@ -99,11 +99,12 @@ export function surface(labels, dims) {
   return out
 }
 
-// NiiVue's words for three rows of four axial slices over the middle of the scan, each with its letters
-export function mosaic({ hdr }) {
-  const [, nx, ny, nz] = hdr.dims, height = (x, y, z) => hdr.affine[2][0] * x + hdr.affine[2][1] * y + hdr.affine[2][2] * z + hdr.affine[2][3]
-  const ends = [0, nx - 1].flatMap((x) => [0, ny - 1].flatMap((y) => [0, nz - 1].map((z) => height(x, y, z))))
-  const low = Math.min(...ends), high = Math.max(...ends)
-  const at = (i) => (low + (high - low) * (0.16 + 0.68 * (i / 11))).toFixed(1)
-  return [0, 1, 2].map((row) => "A L+ " + [0, 1, 2, 3].map((i) => at(4 * row + i)).join(" ")).join(" ; ")
+// NiiVue's words for rows of axial slices from the lower to the upper end of what is looked at, each with its letters
+export function mosaic(nv, { low, high }, [rows, columns]) {
+  const many = rows * columns, middle = [0, 1].map((k) => (low[k] + high[k]) / 2)
+  const at = (i) => {
+    const share = 0.08 + 0.84 * (i / (many - 1)) // the very ends hold nothing
+    return nv.frac2mm(Float32Array.from([...middle, low[2] + (high[2] - low[2]) * share]))[2].toFixed(1)
+  }
+  return Array.from({ length: rows }, (_, row) => "A L+ " + Array.from({ length: columns }, (_, column) => at(columns * row + column)).join(" ")).join(" ; ")
 }

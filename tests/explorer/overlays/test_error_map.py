@@ -3,7 +3,7 @@ import pytest
 
 from tests.phantom import phantom_grid, phantom_labels
 from workbench.errors import ScanError
-from workbench.explorer.viewer.error_map import error_map
+from workbench.explorer.overlays.error_map import error_map
 from workbench.volumes import Volume
 
 CODES = [[2], [1]]  # the prediction's 1 is the true 2

@@ -11,12 +11,12 @@ import numpy as np
 from workbench.errors import ScanError
 from workbench.volumes import Volume, read_volume
 
-# colours a colour-blind reader can tell apart: green that is light, vermilion, blue, grey
+# colours a colour-blind reader can tell apart: green that is light, vermilion, blue, yellow
 CLASSES = (
-    ("right (TP)", (110, 200, 140)),
-    ("too much (FP)", (230, 97, 0)),
-    ("missed (FN)", (60, 110, 230)),
-    ("wrong structure", (204, 121, 167)),
+    ("correct", (110, 200, 140)),
+    ("too much", (230, 97, 0)),
+    ("missed", (60, 110, 230)),
+    ("wrong structure", (240, 228, 66)),
 )
 
 

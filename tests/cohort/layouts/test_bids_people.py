@@ -1,0 +1,147 @@
+"""Whose row is whose in a BIDS folder: ids and sessions that are written differently, and what is not there."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from workbench.cohort.gather import read_source
+from workbench.cohort.source import Source
+
+
+def make(root: Path, *names: str, table: str = "") -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    if table:
+        (root / "participants.tsv").write_text(table)
+    return root
+
+
+def t1w(person: str, session: str = "") -> str:
+    stem = "_".join(part for part in (person, session) if part)
+    return "/".join(part for part in (person, session, "anat", f"{stem}_T1w.nii.gz") if part)
+
+
+def told(source: Source, kind: str) -> str:
+    return "\n".join(remark.text for remark in source.remarks if remark.kind == kind)
+
+
+def values(source: Source, name: str) -> list[object]:
+    return [candidate.values[name] for candidate in source.candidates]
+
+
+@pytest.mark.parametrize("ids", [("50001", "50002"), ("sub-50001", "sub-50002"), ("50001.0", "50002.0")])
+def test_ids_that_lost_their_zeros_are_matched_and_that_is_said(tmp_path: Path, ids: tuple[str, str]) -> None:
+    table = f"participant_id\tsex\tage\n{ids[0]}\tF\t20\n{ids[1]}\tM\t30\n"
+    source = read_source(make(tmp_path, t1w("sub-0050001"), t1w("sub-0050002"), table=table), "d")
+    assert values(source, "sex") == ["F", "M"] and values(source, "age") == [20, 30]
+    assert "2 ids of participants.tsv are written differently" in told(source, "guess")
+
+
+def test_ids_that_could_be_two_people_are_not_matched(tmp_path: Path) -> None:
+    table = "participant_id\tsex\n1\tF\n"
+    source = read_source(make(tmp_path, t1w("sub-01"), t1w("sub-001"), table=table), "d")
+    assert values(source, "sex") == [None, None]
+    assert "could be several people" in told(source, "unused") and "sub-001 and sub-01" in told(source, "guess")
+
+
+def test_ids_that_have_nothing_to_do_with_the_folders_are_told_with_both(tmp_path: Path) -> None:
+    source = read_source(make(tmp_path, t1w("sub-01"), table="participant_id\tsex\nA17\tF\n"), "d")
+    assert "the table has sub-A17, the folders are sub-01" in told(source, "unused")
+
+
+@pytest.mark.parametrize("column", ["Participant_ID", "subject_id", "Subject", "PTID"])
+def test_other_names_for_the_column_of_people(tmp_path: Path, column: str) -> None:
+    source = read_source(make(tmp_path, t1w("sub-01"), table=f"{column}\tSEX\nsub-01\tF\n"), "d")
+    assert values(source, "sex") == ["F"] and column in told(source, "guess")
+
+
+def test_a_site_that_is_not_known_is_none_and_not_the_folder(tmp_path: Path) -> None:
+    names = [t1w(f"sub-0{i}") for i in (1, 2, 3)]
+    table = "participant_id\tsite\nsub-01\tA\nsub-02\tn/a\nsub-03\tunknown\n"
+    source = read_source(make(tmp_path / "a", *names, table=table), "a")
+    assert values(source, "site") == ["A", None, None] and "2 of 3 scans is not known" in told(source, "note")
+    nowhere = read_source(make(tmp_path / "b", *names, table="participant_id\tsite\nsub-01\tn/a\n"), "b")
+    assert values(nowhere, "site") == [None] * 3
+    without = read_source(make(tmp_path / "c", *names, table="participant_id\tsex\nsub-01\tF\n"), "c")
+    assert values(without, "site") == ["c"] * 3
+
+
+@pytest.mark.parametrize("column", ["session_id", "session", "Visit"])
+@pytest.mark.parametrize("prefix", ["ses-", ""])
+def test_each_session_has_its_own_row(tmp_path: Path, column: str, prefix: str) -> None:
+    rows = "".join(f"sub-01\t{prefix}{s}\tS{s}\tF\t{age}\n" for s, age in (("1", 20), ("2", 25)))
+    table = f"participant_id\t{column}\tsite\tsex\tage\n{rows}"
+    source = read_source(make(tmp_path, t1w("sub-01", "ses-01"), t1w("sub-01", "ses-02"), table=table), "d")
+    assert values(source, "age") == [20, 25] and values(source, "site") == ["S1", "S2"]
+
+
+def test_a_session_without_a_row_keeps_only_what_does_not_change(tmp_path: Path) -> None:
+    names = [t1w("sub-01", f"ses-{s}") for s in ("a", "b", "c")]
+    table = "participant_id\tsession_id\tsex\tage\tdx\nsub-01\tses-a\tF\t20\tx\nsub-01\tses-b\tF\t25\ty\n"
+    source = read_source(make(tmp_path, *names, table=table), "d")
+    last = source.candidates[2].values
+    assert last["sex"] == "F" and math.isnan(last["age"]) and "diagnosis" not in last
+    assert "1 sessions have no row" in told(source, "unused")
+
+
+def test_rows_that_contradict_each_other_are_not_chosen_from(tmp_path: Path) -> None:
+    table = "participant_id\tsex\tage\nsub-01\tF\t20\nsub-01\tF\t30\n"
+    source = read_source(make(tmp_path, t1w("sub-01"), table=table), "d")
+    assert values(source, "sex") == ["F"] and math.isnan(values(source, "age")[0])  # type: ignore[arg-type]
+    assert "more than once with different values" in told(source, "unused")
+
+
+@pytest.mark.parametrize("names", [("bl", "m12"), ("M00", "M12"), ("ses-M000", "ses-M012")])
+def test_sessions_tsv_by_other_names(tmp_path: Path, names: tuple[str, str]) -> None:
+    make(tmp_path, t1w("sub-01", "ses-M000"), t1w("sub-01", "ses-M012"))
+    rows = "".join(f"{name}\t{age}\n" for name, age in zip(names, (70, 71), strict=True))
+    (tmp_path / "sub-01/sub-01_sessions.tsv").write_text(f"session_id\tage\n{rows}")
+    source = read_source(tmp_path, "d")
+    assert values(source, "age") == [70, 71]
+    assert bool(told(source, "guess")) == (names[0] != "ses-M000")
+
+
+def test_units_and_levels_of_the_json(tmp_path: Path) -> None:
+    said = {"age": {"Units": "months"}, "sex": {"Levels": {"0": {"Description": "Male"}, "1": "Female"}}}
+    make(tmp_path, t1w("sub-01"), t1w("sub-02"), table="participant_id\tsex\tage\nsub-01\t0\t6\nsub-02\t1\t30\n")
+    (tmp_path / "participants.json").write_text(json.dumps(said))
+    source = read_source(tmp_path, "d")
+    assert values(source, "age") == [0.5, 2.5] and values(source, "sex") == ["M", "F"]
+
+
+def test_inherited_sidecars_name_the_scanner(tmp_path: Path) -> None:
+    make(tmp_path, t1w("sub-01"), t1w("sub-02"))
+    (tmp_path / "T1w.json").write_text(json.dumps({"Manufacturer": "SIEMENS", "MagneticFieldStrength": 2.89}))
+    (tmp_path / "sub-02/anat/sub-02_T1w.json").write_text(json.dumps({"ManufacturersModelName": "TrioTim"}))
+    assert values(read_source(tmp_path, "d"), "scanner") == ["Siemens 3T", "Siemens Trio Tim 3T"]
+
+
+NEAR = {
+    "sub-01/anat/sub-01_UNIT1.nii.gz": "UNIT1",
+    "sub-01/anat/sub-01_t1w.nii.gz": "t1w",
+    "sub-01/anat/sub-01_T1W.nii": "T1W",
+    "sub-01/anat/sub-01_T1w_defaced.nii.gz": "goes on after T1w",
+    "sub-01/anat/sub-01_T1w.nii.gz.nii.gz": "ends twice",
+    "sub-01/sub-01_T1w.nii.gz": "not in anat",
+    "sub-01/ses-1/anat/run1/sub-01_ses-1_T1w.nii.gz": "not in anat",
+    "sub-01/anat/sub-01_T1w.mnc": "not read",
+    "sub-01/anat/sub-01_T2w.nii.gz": "only T2w (1)",
+    "sub-01/func/sub-01_bold.nii.gz": "no T1w scan",
+    "sub-01/anat/sub-02_T1w.nii.gz": "the name says",
+    "01/anat/sub-01_T1w.nii.gz": "its folder is called 01",
+    "sub-01_T1w.nii.gz": "no person's folder",
+}
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_whoever_has_no_readable_scan_is_named_with_the_reason(tmp_path: Path, name: str) -> None:
+    source = read_source(make(tmp_path, name, t1w("sub-99")), "d")
+    assert [c.participant_id for c in source.candidates] == ["sub-99"]
+    assert len(source.set_aside) == 1
+    row = source.set_aside[0]
+    assert NEAR[name] in row["cause"] and row["remedy"] and "sub-01" in row["path"]

@@ -1,0 +1,81 @@
+"""The frame of the page: what stays in place, how much of it is brain, keys, the way back, and a lost connection."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.ui.explorer_page import ExplorerPage
+
+FIRST = ["base", "attention"]
+TABS = ("Cohort", "Scan", "Comparison", "Sites", "Check", "What if", "Your scan", "Cohort")
+
+
+@pytest.fixture(scope="module")
+def page(browser, server):
+    """One page for all tests of this file; each leaves it on the scan page."""
+    opened = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    opened.set_default_timeout(300_000)
+    opened.goto(f"{server}?view=scan")
+    yield ExplorerPage(opened)
+    opened.context.close()
+
+
+def tab(page, name):
+    page.page.locator(".bk-btn-group").first.get_by_text(name, exact=True).first.click()
+
+
+def test_the_brain_fills_the_canvas(page):
+    page.wait_ready(FIRST)
+    picture = page.picture()
+    assert (picture.max(axis=2) > 25).mean() > 0.35  # the phantom's head and its letters; air is black
+    tiles = json.loads(page.data()["tiles"])
+    assert len({round(t[0]) for t in tiles.values()}) == len(tiles)  # side by side where it is wide
+
+
+def test_opening_every_tab_does_not_make_the_page_grow(page):
+    page.wait_ready(FIRST)
+    for name in TABS:
+        tab(page, name)
+        page.page.wait_for_timeout(1500)
+        size = page.page.evaluate("() => [document.querySelector('#main').scrollHeight, innerHeight]")
+        assert size[0] <= size[1], f"after {name}: {size}"
+    tab(page, "Scan")
+
+
+def test_a_saved_picture_names_its_scan_and_holds_the_colours_of_its_legend(page, tmp_path):
+    page.wait_ready(FIRST)
+    with page.page.expect_download() as download:
+        page.view.locator(".save").click()
+    assert page.data()["scan"] in download.value.suggested_filename
+    download.value.save_as(tmp_path / "scan.png")
+    picture = np.asarray(Image.open(io.BytesIO((tmp_path / "scan.png").read_bytes())).convert("RGB")).astype(int)
+    legend = picture[-110:]
+    assert ((legend[..., 0] - legend[..., 1] > 80) & (legend[..., 2] < 200)).sum() > 200  # the ramp of the attention
+    assert (picture.max(axis=2) < 20).mean() < 0.6
+
+
+def test_back_goes_back_within_the_explorer(page):
+    page.wait_ready(FIRST)
+    first = page.case()
+    page.page.get_by_role("button", name="Next ›").click()
+    page.page.wait_for_function("id => !location.search.includes(id + '&') && !location.search.endsWith(id)", arg=first)
+    page.page.go_back()
+    page.wait_case(first)
+    assert "explorer" in page.page.url
+
+
+def test_a_lost_connection_is_told_and_a_reload_keeps_the_place(serve, runs, browser):
+    address = serve(runs)
+    opened = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
+    opened.set_default_timeout(300_000)
+    opened.goto(f"{address}?view=scan&case=fake_sub-03")
+    ExplorerPage(opened).wait_ready(FIRST)
+    serve.processes[-1].terminate()
+    serve.processes[-1].wait(30)
+    bar = opened.locator(".connection-lost")
+    bar.wait_for()
+    assert "does not answer" in bar.inner_text() and "case=fake_sub-03" in opened.url
+    opened.context.close()

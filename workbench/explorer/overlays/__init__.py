@@ -1,0 +1,127 @@
+"""The table of overlay kinds. A new kind is a look-up function and a row here: its switch, its place in the address,
+the key ``o``, the viewer and its legend come from the table, and the viewer's bundle stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.explorer.overlays.attention import RANDOM, attention, beside
+from workbench.explorer.overlays.kinds import Kind, Made, Overlay, Shown
+from workbench.explorer.overlays.segmentations import error, prediction, truth
+from workbench.explorer.overlays.tokens import colours, similarity
+
+KINDS = (
+    Kind(
+        key="attention",
+        title="Attention",
+        draws="map",
+        look_up=attention,
+        ramp=((102, 3, 39), (139, 38, 120), (205, 24, 77), (170, 112, 141), (224, 202, 217)),
+        controls=("attend_run", "head", "attention_opacity", "mass"),
+        on=True,
+        help="Where the encoder's summary of the scan (its CLS token) takes its information from.",
+    ),
+    Kind(
+        key="beside",
+        title="Held against",
+        draws="map",
+        look_up=beside,
+        ramp=((0, 70, 70), (0, 115, 105), (20, 165, 140), (95, 210, 180), (205, 250, 235)),
+        controls=("beside", "flicker"),
+        help="The same map of random weights, or of another run: what a map shows without having learnt anything.",
+    ),
+    Kind(
+        key="similarity",
+        title="Where else?",
+        draws="map",
+        look_up=similarity,
+        ramp=((68, 1, 84), (90, 60, 130), (125, 120, 170), (170, 180, 205), (225, 240, 240)),
+        controls=("similar",),
+        help="Click a voxel: the places that the encoder describes most like it (cosine of their tokens).",
+    ),
+    Kind(
+        key="rgb",
+        title="Tokens as colours",
+        draws="colours",
+        look_up=colours,
+        controls=("tokens_run",),
+        switch="show_colours",
+        help="Places of the same colour are described alike by the encoder.",
+    ),
+    Kind(
+        key="prediction",
+        title="Predicted",
+        draws="labels",
+        look_up=prediction,
+        outline="asked",
+        controls=("segment_run", "label_opacity", "outline"),
+        help="The segmentation that a fine-tuned run gave, filled.",
+    ),
+    Kind(
+        key="truth",
+        title="True",
+        draws="labels",
+        look_up=truth,
+        outline="always",
+        controls=("label_opacity", "flicker"),
+        help="The segmentation of the cohort, as an outline over what was predicted.",
+    ),
+    Kind(
+        key="error",
+        title="Errors",
+        draws="labels",
+        look_up=error,
+        controls=("segment_run", "label_opacity"),
+        help="Where the prediction is correct, too much, or missed, in millilitres.",
+    ),
+)
+BY_KEY = {kind.key: kind for kind in KINDS}
+LAYERS = tuple(sorted(KINDS, key=lambda kind: ("colours", "map", "labels").index(kind.draws)))  # bottom first
+SLOTS = ("base", *(kind.key for kind in LAYERS))
+
+
+def overlays(state: Any, row: dict[str, Any], runs: Shown | None = None) -> dict[str, Overlay]:
+    """All slots for one scan of the cohort; a slot that is switched off has no source.
+
+    Args:
+        state: Which overlays are on, and how they look.
+        row: Of the scan.
+        runs: In place of the runs that the state names.
+    """
+    from workbench.explorer.stored import files
+
+    runs = runs or chosen(state)
+    out = {"base": Overlay(files.scan_file(row), {"title": "Intensity"})}
+    for kind in LAYERS:
+        out[kind.key] = kind.look_up(state, row, runs, bool(getattr(state, kind.shown_by)))
+    return out
+
+
+def chosen(state: Any) -> Shown:
+    """The runs that the page's selectors name."""
+    return Shown(state.attend_run, state.segment_run)
+
+
+def for_viewer() -> list[dict[str, Any]]:
+    """What the viewer in the browser is told of the kinds."""
+    return [
+        {"key": kind.key, "draws": kind.draws, "outline": kind.outline, "ramp": [list(c) for c in kind.ramp]}
+        for kind in LAYERS
+    ]
+
+
+__all__ = [
+    "BY_KEY",
+    "KINDS",
+    "LAYERS",
+    "RANDOM",
+    "SLOTS",
+    "Kind",
+    "Made",
+    "Overlay",
+    "Shown",
+    "chosen",
+    "for_viewer",
+    "overlays",
+]
