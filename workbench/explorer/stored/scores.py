@@ -138,7 +138,7 @@ def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
 def shares(table: pd.DataFrame, runs: list[str]) -> pd.DataFrame:
     """Share of right answers of each run, by site: name, value, low, high (95 % bootstrap over people), n."""
     rows = []
-    for site in ["all sites", *sorted(table["site"].unique())]:
+    for site in ["all sites", *sorted(set(table["site"]) - {UNKNOWN})]:
         for run in runs:
             part = table[(table["run"] == run) & ((table["site"] == site) | (site == "all sites"))]
             if len(part):
