@@ -151,7 +151,7 @@ def _count(path: Path, labels: np.ndarray) -> np.ndarray:
 
 
 def _require_brain(path: Path, mask: Volume) -> None:
-    ml = np.count_nonzero(mask.data) * abs(float(np.linalg.det(mask.affine[:3, :3]))) / 1000
+    ml = np.count_nonzero(mask.data) * mask.grid.voxel_ml
     if not BRAIN_ML[0] <= ml <= BRAIN_ML[1]:
         raise ScanError(
             f"{path}: not taken for a mask of the brain",

@@ -100,7 +100,7 @@ def _apart(grid: Grid, scan: Grid) -> str:
         return f"its axes are stored {grid.axcodes}, the scan's {scan.axcodes}, and turning them does not make it fit"
     if grid.shape != scan.shape:
         return f"its shape is {grid.shape}, the scan's {scan.shape}"
-    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in scan.shape], indexing="ij"), -1).reshape(-1, 3)
+    corners = scan.corners()
     apart = float(np.linalg.norm(grid.to_world(corners) - scan.to_world(corners), axis=1).max())
     if apart > APART * min(scan.spacing):
         return f"their affines put the same voxel up to {apart:.1f} mm apart"

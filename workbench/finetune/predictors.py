@@ -55,7 +55,7 @@ def structure_volumes(store: Store, table: pd.DataFrame, structures: tuple[str, 
         labels = read_volume(path, labels=True)
         classes = to_classes(labels.data, class_map(store, scan, structures))
         counts = np.bincount(classes.ravel(), minlength=len(structures) + 1)[1:]
-        out[i] = counts * abs(np.linalg.det(labels.affine[:3, :3])) / 1000
+        out[i] = counts * labels.grid.voxel_ml
     return out
 
 

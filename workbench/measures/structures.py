@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.measures.measure import Empty, Measure
+from workbench.volumes import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ class Masks:
 
     @property
     def voxel_ml(self) -> float:
-        return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000
+        return Grid(self.truth.shape, self.affine).voxel_ml
 
     @property
     def spacing(self) -> np.ndarray:

@@ -10,8 +10,8 @@ from workbench.errors import ScanError
 from workbench.prepare.bias import correct_bias
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.mask import KINDS, find_mask
-from workbench.prepare.regrid import regrid
 from workbench.volumes import Grid, Volume, spaced_grid
+from workbench.volumes.regrid import regrid
 
 ORDERS = {"linear": 1, "cubic": 3}
 MAX_VOXELS = 512**3  # of a prepared scan: 256 MiB as float16
@@ -75,7 +75,7 @@ def brain_grid(source: Grid, brain: Volume, config: PrepareConfig) -> Grid:
     """The prepared grid: the world-aligned box of the brain and a margin, within the field of view."""
     world = brain.grid.to_world(_ends(brain.data))
     low, high = world.min(axis=0) - config.margin, world.max(axis=0) + config.margin
-    corners = source.to_world(np.argwhere(np.ones((2, 2, 2))) * (np.array(source.shape) - 1))
+    corners = source.to_world(source.corners())
     low, high = np.maximum(low, corners.min(axis=0)), np.minimum(high, corners.max(axis=0))
     if (low > high).any():
         raise ScanError(
@@ -143,8 +143,8 @@ def conform_labels(seg: Volume, grid: Grid) -> tuple[Volume, float]:
             remedy="renumber the labels, or leave this segmentation out of the cohort",
         )
     labels = regrid(Volume(seg.data.astype(np.int16), seg.affine), grid, order=0)
-    before = np.count_nonzero(seg.data) * abs(np.linalg.det(seg.affine[:3, :3]))
-    after = np.count_nonzero(labels.data) * abs(np.linalg.det(grid.affine[:3, :3]))
+    before = np.count_nonzero(seg.data) * seg.grid.voxel_ml
+    after = np.count_nonzero(labels.data) * grid.voxel_ml
     if before and not after:
         raise ScanError(
             "the segmentation lies outside the brain",

@@ -146,4 +146,4 @@ def _checked(mask: Volume, kind: str) -> tuple[Volume, str]:
 
 
 def _millilitres(voxels: int, scan: Volume) -> float:
-    return voxels * abs(float(np.linalg.det(scan.affine[:3, :3]))) / 1000
+    return voxels * scan.grid.voxel_ml

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.prepare.regrid import regrid
 from workbench.volumes import Grid, Volume
+from workbench.volumes.regrid import regrid
 
 
 def to_source_space(array: np.ndarray, grid: Grid, source_grid: Grid, *, order: int, fill: float = 0.0) -> Volume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -22,6 +23,15 @@ class Grid:
         """Edge lengths of a voxel in mm."""
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(x), float(y), float(z)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in ml, of sheared ones too."""
+        return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000
+
+    def corners(self) -> np.ndarray:
+        """Indices of the eight outermost voxels ``(8, 3)``."""
+        return np.array(list(itertools.product(*[(0, n - 1) for n in self.shape])), dtype=float)
 
     @property
     def axcodes(self) -> str:

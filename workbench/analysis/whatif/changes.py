@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 
 from workbench.analysis.config import Change
+from workbench.engine.views import SHIFT
 from workbench.prepare.conform import normalise
 
-SHIFT = 4.0  # practically all of a brain lies above -4 standard deviations
 GAMMA, BIAS, NOISE, BLUR, SLICES, GHOST, DEGREES = 2.0, 0.5, 0.5, 2.0, 4.0, 0.5, 20.0  # at strength 1
 
 

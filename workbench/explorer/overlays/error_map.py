@@ -54,7 +54,7 @@ def error_map(truth: Volume, prediction: Volume, codes: Sequence[Sequence[int]])
     out[(told > 0) & (true == 0)] = 2
     out[(told == 0) & (true > 0)] = 3
     out[(told > 0) & (true > 0) & (told != true)] = 4
-    voxel = abs(float(np.linalg.det(truth.affine[:3, :3]))) / 1000
+    voxel = truth.grid.voxel_ml
     a, b, c, d = (float(n) * voxel for n in np.bincount(out.ravel(), minlength=5)[1:5])
     return Errors(Volume(out, truth.affine), (a, b, c, d))
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from scipy import ndimage
 
-from workbench.volumes import Grid, Volume, resample
+from workbench.volumes.resample import resample
+from workbench.volumes.volume import Grid, Volume
 
 MAX_OFFSET = 0.01  # voxels by which two grids may be askew anywhere and still count as parallel
 
 
 def regrid(volume: Volume, grid: Grid, *, order: int, fill: float = 0.0) -> Volume:
-    """``volume`` on ``grid``: what ``workbench.volumes.resample`` gives, in a fraction of its time.
+    """``volume`` on ``grid``: what ``resample`` gives, in a fraction of its time.
 
     Flips, permutes and crops where that is enough, and else interpolates once.
 
@@ -32,7 +31,7 @@ def regrid(volume: Volume, grid: Grid, *, order: int, fill: float = 0.0) -> Volu
     steps = matrix[axes, range(3)]  # source voxels per target voxel, signed
     straight = np.zeros((3, 3))
     straight[axes, range(3)] = steps
-    askew = np.abs(_corners(grid.shape) @ (matrix[:3, :3] - straight).T).max()
+    askew = np.abs(grid.corners() @ (matrix[:3, :3] - straight).T).max()
     same_size = (np.abs(np.abs(steps) - 1) * grid.shape <= MAX_OFFSET).all()  # resample copies what needs no more
     if order > 1 or same_size or len(set(axes)) < 3 or askew > MAX_OFFSET:
         return resample(part, grid, order=order, fill=fill)
@@ -85,7 +84,7 @@ def _blurred(data: np.ndarray, axis: int, step: float) -> np.ndarray:
 def _around(volume: Volume, grid: Grid) -> Volume:
     """The part of the source that ``grid`` can see: blurring and filtering the rest would be wasted."""
     matrix = np.linalg.inv(volume.affine) @ grid.affine
-    seen = _corners(grid.shape) @ matrix[:3, :3].T + matrix[:3, 3]
+    seen = grid.corners() @ matrix[:3, :3].T + matrix[:3, 3]
     # reach of the blur (4 σ, σ < 0.43 of a step) and of the cubic prefilter (0.27 ** 12 ~ 1e-7)
     reach = 12 + np.ceil(2 * np.abs(matrix[:3, :3]).max(axis=1))
     low = np.clip(np.floor(seen.min(axis=0) - reach), 0, volume.data.shape).astype(int)
@@ -96,7 +95,3 @@ def _around(volume: Volume, grid: Grid) -> Volume:
     affine[:3, 3] = volume.grid.to_world(low)
     (x, y, z), (u, v, w) = low, high
     return Volume(volume.data[x:u, y:v, z:w], affine)
-
-
-def _corners(shape: tuple[int, ...]) -> np.ndarray:
-    return np.array(list(itertools.product(*[(0, n - 1) for n in shape])), dtype=float)

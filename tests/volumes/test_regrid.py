@@ -5,8 +5,8 @@ import pytest
 
 from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, intensity, phantom, phantom_grid, phantom_labels
 from workbench.prepare import to_source_space
-from workbench.prepare.regrid import regrid
 from workbench.volumes import Grid, Volume, resample, spaced_grid
+from workbench.volumes.regrid import regrid
 
 STORED = ["RAS", "LAS", "LPI", "PSR", "IAR"]
 
