@@ -3,11 +3,13 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
-from workbench.finetune.segment import in_source_space, run_segment
+from workbench.finetune.segment import in_source_space, run_segment, segment_and_score
 from workbench.finetune.segment_data import Crops, class_map, to_classes
+from workbench.finetune.windows import keep_largest
 from workbench.measures.structures import dice
 from workbench.prepare import open_store
 from workbench.runs import Run
@@ -113,6 +115,48 @@ def test_labels_stay_on_their_voxels_under_augmentation(study):
         inside.append(float(image[label > 0].mean()))
         outside.append(float(image[brain & (label == 0)].mean()))
     assert np.mean(inside) > np.mean(outside) + 0.5  # hippocampi of the phantom are brighter than its brain
+
+
+def test_the_largest_piece_of_each_structure_stays_and_nothing_else():
+    classes = np.zeros((12, 12, 12), np.uint8)
+    classes[1:4, 1:4, 1:4] = 1
+    classes[4, 4, 4] = 1  # touches by a corner
+    classes[8:10, 8:10, 8:10] = 1  # a stray piece
+    classes[6, 1:3, 1:3] = 2
+    kept = keep_largest(classes, 3)  # the third is nowhere
+    assert kept.dtype == classes.dtype and set(np.unique(kept)) == {0, 1, 2}
+    assert (kept[8:10, 8:10, 8:10] == 0).all() and ((kept == classes) | (kept == 0)).all()
+    assert (kept == 1).sum() == 28 and (kept == 2).sum() == 4
+    assert (keep_largest(kept, 3) == kept).all()
+
+
+def test_stray_pieces_are_kept_unless_told_otherwise_and_the_file_says_so(study, tmp_path):
+    """What is written and scored is cut, of the same network."""
+    from scipy import ndimage
+
+    class Speckles(torch.nn.Module):
+        """Bright voxels are the left hippocampus, dark ones of the brain the right: pieces everywhere."""
+
+        def forward(self, x):
+            return torch.cat([torch.full_like(x, 0.5), x, -x], dim=1)
+
+    store = open_store(study.store)
+    scan = next(store.index.assign(labelled=True, split="test").itertuples())
+    masks, tables = {}, {}
+    for largest in (False, True):
+        c = config(study, "unused", largest_component=largest)
+        (tmp_path / str(largest) / "volumes").mkdir(parents=True)
+        rows = segment_and_score(Speckles(), store, scan, c, tmp_path / str(largest), "cpu", (16, 16, 16))
+        tables[largest], path = {row["structure"]: row for row in rows}, tmp_path / str(largest) / str(rows[0]["file"])
+        masks[largest] = np.asanyarray(nib.load(path).dataobj)
+        sidecar = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
+        assert sidecar["largest_component"] is largest
+    assert config(study, "unused").largest_component is False
+    for code, name in enumerate(STRUCTURES, start=1):
+        whole, one = (masks[largest] == code for largest in (False, True))
+        assert ndimage.label(whole, np.ones((3, 3, 3)))[1] > 1 == ndimage.label(one, np.ones((3, 3, 3)))[1]
+        assert not (one & ~whole).any()
+        assert tables[True][name]["volume_ml"] < tables[False][name]["volume_ml"]
 
 
 def test_unknown_structures_are_refused_with_what_there_is(study, tmp_path):

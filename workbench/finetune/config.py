@@ -52,9 +52,10 @@ class SegmentConfig(FinetuneConfig):
     """Edge of the training crop and of the windows in voxels, one number or one an axis; unset, the encoder's."""
     foreground: float = Field(0.67, ge=0, le=1)
     """Share of the crops that are centred on a voxel of a structure."""
-    structure_weight: float = Field(30.0, gt=0)
-    """Weight of a structure's voxels in the cross-entropy; of the background it is 1. With 1, one of two mirrored
-    structures is often lost in the first hundred steps and found again late."""
+    structure_weight: float = Field(5.0, gt=0)
+    """Weight of a structure's voxels in the cross-entropy; of the background it is 1. With 1 (nnU-Net), one of two
+    mirrored structures is often lost in the first hundred steps and found again late; with 30, structures come out far
+    too large (docs/finetuning.md)."""
     rotation: float = Field(10.0, ge=0, le=45)
     """Augmentation: largest rotation, degrees."""
     zoom: float = Field(0.1, ge=0, lt=0.5)
@@ -63,6 +64,9 @@ class SegmentConfig(FinetuneConfig):
     """Augmentation: strength of gamma, bias field and noise; 0 leaves intensities alone."""
     overlap: float = Field(0.5, ge=0, lt=1)
     """Overlap of the sliding windows in inference, where a scan is larger than the crop."""
+    largest_component: bool = False
+    """Keep only the largest connected piece of each structure. It hides stray pieces, which say that a network is not
+    trained to its end; for structures in one piece only. The sidecar of each segmentation says whether it was done."""
     validate_every: int = Field(0, ge=0)
     """Dice of the validation people after every so many steps and after the last, against steps and seconds
     (`time_to_dice.parquet`); on the prepared grid, which is cheap. 0: not at all."""

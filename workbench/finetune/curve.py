@@ -9,7 +9,7 @@ from torch import nn
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.segment_data import class_map, to_classes
-from workbench.finetune.windows import probabilities
+from workbench.finetune.windows import keep_largest, probabilities
 from workbench.measures.structures import dice
 from workbench.prepare.store import Store
 from workbench.runs import Run
@@ -50,6 +50,8 @@ class DiceCurve:
                 device=self.device,
                 precision=self.config.precision,
             ).argmax(axis=0)
+            if self.config.largest_component:
+                found = keep_largest(found, len(self.config.structures))
             truth = to_classes(
                 self.store.read_seg(scan.scan_id), class_map(self.store, scan.scan_id, self.config.structures)
             )

@@ -63,6 +63,8 @@ class SegmenterCard(ModelCard):
     """Edges of the windows, voxels."""
     overlap: float
     """Of the windows."""
+    largest_component: bool = False
+    """Whether only the largest piece of each structure is kept."""
     steps: int
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
@@ -109,6 +111,7 @@ def segmenter_card(
         input_skip=config.input_skip,
         crop=crop,
         overlap=config.overlap,
+        largest_component=config.largest_component,
         steps=config.steps,
         precision=config.precision,
     )

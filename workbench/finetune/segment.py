@@ -20,12 +20,12 @@ from workbench.finetune.loop import fit
 from workbench.finetune.networks import build_network, crop_of
 from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.segment_data import Crops, class_map, to_classes
-from workbench.finetune.windows import in_source_space, probabilities
+from workbench.finetune.windows import in_source_space, keep_largest, probabilities
 from workbench.measures.structures import no_scores, structure_scores
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
-from workbench.volumes import read_volume, write_volume
+from workbench.volumes import Volume, read_volume, write_volume
 from workbench.volumes.volume import Triple
 
 
@@ -107,6 +107,8 @@ def segment_and_score(
         model, store, scan.scan_id, crop=crop, overlap=config.overlap, device=device, precision=config.precision
     )
     volume = in_source_space(probs, store, scan.scan_id)
+    if config.largest_component:
+        volume = Volume(keep_largest(volume.data, len(config.structures)), volume.affine)
     file = Path("volumes") / f"{scan.scan_id}_dseg.nii.gz"
     names = {name: code for code, name in enumerate(config.structures, start=1)}
     write_volume(
@@ -117,6 +119,7 @@ def segment_and_score(
             "network": config.network,
             "init": config.init,
             "encoder": str(config.encoder),
+            "largest_component": config.largest_component,
             "source": scan.path,
             "simulated": bool(scan.simulated),
         },

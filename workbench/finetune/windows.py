@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import nn
 
 from workbench.engine.device import arithmetic
@@ -42,3 +43,21 @@ def in_source_space(probs: np.ndarray, store: Store, scan: str) -> Volume:
     grid, source = store.grid(scan), store.source_grid(scan)
     moved = [to_source_space(p, grid, source, order=1, fill=1.0 if c == 0 else 0.0) for c, p in enumerate(probs)]
     return Volume(np.argmax([m.data for m in moved], axis=0).astype(np.uint8), source.affine)
+
+
+def keep_largest(classes: np.ndarray, structures: int) -> np.ndarray:
+    """Of each class 1 … ``structures`` its largest connected component (26 neighbours), the rest as background.
+
+    Args:
+        classes: ``(X, Y, Z)`` integers, 0 background.
+        structures: Number of classes.
+
+    Returns:
+        A new array of the same shape and type. Of equally large components the first in memory stays.
+    """
+    kept = np.zeros_like(classes)
+    for code in range(1, structures + 1):
+        parts, count = ndimage.label(classes == code, structure=np.ones((3, 3, 3)))
+        if count:
+            kept[parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])] = code
+    return kept

@@ -133,6 +133,7 @@ def _from_checkpoint(run: Run, given: str | os.PathLike[str] | Run | None) -> Mo
         card = SegmenterCard(
             **common,
             **{k: getattr(config, k) for k in ("network", "structures", "features", "input_skip", "overlap", "steps")},
+            largest_component=config.largest_component,
             crop=crop_of(config, encoder),
         )
     else:

@@ -11,7 +11,7 @@ from torch import Tensor
 from workbench.engine.device import pick_device
 from workbench.finetune.export import SegmenterCard
 from workbench.finetune.networks import build_network
-from workbench.finetune.windows import window_logits
+from workbench.finetune.windows import keep_largest, window_logits
 from workbench.html import facts_table
 from workbench.predict.models import find_model, fresh_architecture, load_weights, on_device
 from workbench.predict.scans import Given, Preparation, PreparedScan, folder_of, own_space
@@ -86,7 +86,8 @@ class ScanSegmenter:
             own_space(p, ready, order=1, fill=1.0 if c == 0 else 0.0).get_fdata(dtype=np.float32)
             for c, p in enumerate(self._probabilities(ready))
         ]
-        return as_image(Volume(np.argmax(moved, axis=0).astype(np.uint8), ready.source.affine))
+        found = self._cut(np.argmax(moved, axis=0).astype(np.uint8))
+        return as_image(Volume(found, ready.source.affine))
 
     def probabilities(self, scan: Given | PreparedScan, *, mask: Given | None = None) -> dict[str, nib.Nifti1Image]:
         """Probability of each structure at each voxel.
@@ -112,7 +113,11 @@ class ScanSegmenter:
 
     def classes(self, scan: np.ndarray) -> np.ndarray:
         """Code of each voxel of a prepared array ``(X, Y, Z)``."""
-        return self._logits(scan).argmax(0).cpu().numpy()
+        return self._cut(self._logits(scan).argmax(0).cpu().numpy())
+
+    def _cut(self, classes: np.ndarray) -> np.ndarray:
+        """Stray pieces taken away, where the run did so."""
+        return keep_largest(classes, len(self.card.structures)) if self.card.largest_component else classes
 
     def _probabilities(self, ready: PreparedScan) -> np.ndarray:
         found: np.ndarray = self._logits(ready.read()).softmax(0).cpu().numpy()
