@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import typing
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,16 @@ from workbench.jobs import JOBS
 from workbench.measures import MEASURES
 
 REPO = Path(__file__).resolve().parents[1]
+SOURCE = REPO / "build" / "source" / "workbench"
 TO_COME = "encoder.md"  # results of the encoder in the box: a page names it before it is written
 EXECUTED = REPO / "build" / "tutorials"  # `make tutorials` leaves them there
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """The generated pages join the navigation."""
+    """The generated pages join the navigation, and the modules are laid out for the reference without their stubs: in
+    these a room that is a job is a function, behind which its modules would not be found."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(REPO / "workbench", SOURCE, ignore=shutil.ignore_patterns("*.pyi", "*.js", "box", "__pycache__"))
     config.nav.insert(2, {"Tutorials": [{title: f"tutorials/{name}.md"} for name, title in tutorials().items()]})
     reference = next(part["Reference"] for part in config.nav if "Reference" in part)
     reference.append({"Settings of each job": [{job: f"reference/jobs/{job}.md"} for job in JOBS]})
