@@ -72,6 +72,7 @@ export function render({ model, el }) {
   const me = Symbol("viewer")
   let attached = null, working = false, again = false, gone = false, following = false
   let ticker = null, tick = 0, automatic = null // the window that NiiVue chose for the scan
+  let bySoftware = false
   let framed = null, solid = null, solidOf = "" // the brain's box; the 3D view, and what it was made of
   zoomTo(nv, () => (model.whole ? null : framed))
   let untouched = null // where the crosshair began, while it may still go to a segmentation
@@ -159,6 +160,7 @@ export function render({ model, el }) {
   function introduce() {
     const { gl } = nv, info = gl.getExtension("WEBGL_debug_renderer_info")
     const software = /swiftshader|llvmpipe|software|basic render/i.test(gl.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER))
+    bySoftware = software // then the 3D view comes when it is asked for, and smaller: the first screen must not wait for it
     model.drawn_by = software ? "software" : "gpu"
   }
 
@@ -262,13 +264,13 @@ export function render({ model, el }) {
     } else if (layout in PLANES) {
       tiles = { [layout]: [0, 0, box.width, box.height] }
     } else if (layout !== "render") {
-      tiles = arrange(size, box.width, box.height, layout === "all" ? "always" : "where there is room").tiles
+      tiles = arrange(size, box.width, box.height, layout === "all" ? "always" : bySoftware ? "never" : "where there is room").tiles
     }
     nv.customLayout = Object.entries(tiles).filter(([name]) => name in PLANES).map(([name, [x, y, w, h]]) =>
       ({ sliceType: PLANES[name], position: [x / box.width, y / box.height, Math.min(w / box.width, 1 - x / box.width), Math.min(h / box.height, 1 - y / box.height)] }))
     root.dataset.tiles = JSON.stringify(tiles)
     if (tiles.solid && !solid) {
-      solid = solidView()
+      solid = solidView(bySoftware)
       stage.insertBefore(solid.root, note)
     }
     if (solid) {

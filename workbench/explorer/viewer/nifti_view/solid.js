@@ -75,7 +75,7 @@ export function cells(nv, base, layers, box, inverse) {
   return { dims, lengths, grey, colour }
 }
 
-export function solidView(changed) {
+export function solidView(bySoftware) {
   const root = document.createElement("div")
   root.className = "solid"
   root.innerHTML = `<canvas tabindex="0" role="img" aria-label="The brain in 3D: drag to turn, wheel to zoom, double click to reset"></canvas>`
@@ -138,7 +138,7 @@ export function solidView(changed) {
     asked = false
     const box = root.getBoundingClientRect()
     if (!data || !gl || box.width < 8) return
-    const began = performance.now(), full = Math.min(1, 640 / Math.max(box.width, box.height)), scale = moving ? Math.min(full, 150 / Math.max(box.width, box.height)) : full
+    const began = performance.now(), full = Math.min(1, (bySoftware ? 340 : 900) / Math.max(box.width, box.height)), scale = moving ? Math.min(full, (bySoftware ? 130 : 400) / Math.max(box.width, box.height)) : full
     canvas.width = Math.max(8, Math.round(box.width * scale))
     canvas.height = Math.max(8, Math.round(box.height * scale))
     gl.viewport(0, 0, canvas.width, canvas.height)
@@ -153,7 +153,7 @@ export function solidView(changed) {
     gl.uniform1f(set("edge"), 0.14)
     gl.uniform1f(set("glow"), data.colour.some((v, i) => i % 4 === 3 && v) ? 1 : 0)
     gl.uniform1i(set("cutting"), cutting ? 1 : 0)
-    gl.uniform1i(set("steps"), moving ? 96 : 240)
+    gl.uniform1i(set("steps"), bySoftware ? (moving ? 64 : 130) : moving ? 150 : 320)
     gl.drawArrays(gl.TRIANGLES, 0, 3)
     gl.finish()
     orient(box)
@@ -161,7 +161,6 @@ export function solidView(changed) {
     frames = [...frames.filter((f) => now - f < 1000), now]
     Object.assign(root.dataset, { turn: turn.toFixed(0), tilt: tilt.toFixed(0), zoom: zoom.toFixed(2), frames: String(frames.length),
                                   ms: (now - began).toFixed(0), drawn: moving ? "small" : "full", cut: String(cutting) })
-    changed?.()
   }
 
   function draw() {
