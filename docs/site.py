@@ -18,7 +18,6 @@ from workbench.measures import MEASURES
 
 REPO = Path(__file__).resolve().parents[1]
 SOURCE = REPO / "build" / "source" / "workbench"
-TO_COME = "encoder.md"  # results of the encoder in the box: a page names it before it is written
 EXECUTED = REPO / "build" / "tutorials"  # `make tutorials` leaves them there
 
 
@@ -49,10 +48,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """A link to a file of the repository beside ``docs`` has nowhere to lead to here: its text stays."""
-    beside = re.sub(r"\[([^\]]+)\]\(\.\./(?:\.\./)?(?:configs|README)[^)]*\)", r"\1", markdown)
-    if not (REPO / "docs" / TO_COME).is_file():
-        beside = beside.replace(f"]({TO_COME})", "](results/demo.md)")
-    return beside
+    return re.sub(r"\[([^\]]+)\]\(\.\./(?:\.\./)?(?:configs|README)[^)]*\)", r"\1", markdown)
 
 
 def job_page(job: str) -> str:
