@@ -1,0 +1,1 @@
+"""`workbench-bids`: models applied to a BIDS data set, their answers as a BIDS derivative."""
