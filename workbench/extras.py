@@ -16,6 +16,7 @@ EXTRAS = {
     "combat": "ComBat in `shift`",
     "tensorboard": "TensorBoard's events of `pretrain`",
     "dev": "tests and lint",
+    "docs": "the documentation's site",
 }
 
 
