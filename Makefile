@@ -60,6 +60,7 @@ demo: setup
 	  $(WB) embed    --out $(DEMO)/runs/embed-$$init --init $$init $(LOOK) && \
 	  $(WB) attend   --out $(DEMO)/runs/attend-$$init --init $$init $(LOOK) || exit $$?; \
 	done
+	$(WB) tokens   --out $(DEMO)/runs/tokens $(LOOK) --rgb false
 	@$(WB) runs $(DEMO)/runs
 	@echo; $(WB) runs $(DEMO)/runs --by-site
 	@if [ "$(SERVE)" = 1 ]; then $(WB) explore $(DEMO)/runs --port $(PORT); \
