@@ -49,9 +49,8 @@ finished = None  # the folder of a finished `workbench compare`, to read it in p
 data = {"scans": {"store": "runs/01_cohort/store"}}  # StudyConfig.data (needed): prepared scans, by name
 pretrain = {
     "encoder": {"preset": "micro", "image_size": 40, "patch": 8},
-    "objective": {
-        "prototypes_cls": 256, "prototypes_patch": 512, "head_hidden": 512, "head_bottleneck": 128, "ema": 0.99,
-    },
+    "objective": {"weight_reconstruction": 3.0, "ema": 0.99},
+    "views": {"scale": [0.2, 0.9], "rotation": 20.0, "flip": 0.0, "contrast": 1.0, "bend": 0.02},
     "epochs": 10.0, "warmup_epochs": 1.0, "batch_size": 8, "learning_rate": 0.016,
 }  # StudyConfig.pretrain (nothing): settings of pretraining that all arms share
 arms = {

@@ -132,7 +132,7 @@ def test_its_numbers_are_noted_for_the_table_of_a_batch(report):
 def test_the_health_of_pretraining_is_told_with_its_numbers(report):
     last = report.made["pretrain"].metrics().dropna(subset=["loss"]).iloc[-1]
     assert last["step"] == 3  # two passes over three people in batches of two
-    assert f"step 3: CLS entropy {last['cls_entropy']:.2f} and KL {last['cls_kl']:.2f}" in report.text
+    assert f"step 3: a token finds its own in {last['patch_top1']:.0%} of cases in the same view" in report.text
 
 
 def test_attention_is_of_the_test_people(report):
