@@ -30,18 +30,22 @@ def named(page: Path) -> str:
 def work(study, tmp_path_factory) -> Path:
     """A folder with what the pages speak of: data/site1, and work/ with a run of each job."""
     from workbench.analysis import EmbedConfig, run_embed
+    from workbench.cohort import CohortConfig, SplitConfig, run_cohort, run_split
     from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
+    from workbench.prepare import PrepareConfig
+    from workbench.prepare.prepare import run_prepare
 
     root = tmp_path_factory.mktemp("docs")
     (root / "data").mkdir()
     (root / "work").mkdir()
     (root / "data" / "site1").symlink_to(study.cohort.parent / "phantoms")
-    for name, made in (("cohort", study.cohort), ("split", study.split), ("store", study.store)):
-        (root / "work" / name).symlink_to(made)
     (root / "work" / "pretrain").symlink_to(study.encoder_run)
     before = Path.cwd()
     os.chdir(root)  # the settings that a run keeps are then those that the pages have
     try:
+        run_cohort(CohortConfig(out="work/cohort", sources=["data/site1"]))
+        run_split(SplitConfig(out="work/split", cohort="work/cohort", fractions=(0.5, 0.0, 0.5)))
+        run_prepare(PrepareConfig(out="work/store", cohort="work/cohort", spacing=3))
         common = {"store": "work/store", "encoder": "work/pretrain"}
         run_segment(SegmentConfig(out="work/hippocampus", split="work/split", steps=2, features=4, **common))
         run_classify(ClassifyConfig(out="work/sex", split="work/split", **common))

@@ -86,7 +86,7 @@ def test_the_lines_of_the_readme_work_where_no_checkout_is(elsewhere, tmp_path):
         "split --out work/split --cohort work/cohort --fractions 0.5 0 0.5",
         "prepare --out work/store --cohort work/cohort --spacing 5 --workers 1",
         "pretrain --out work/pretrain --store work/store --split work/split --preset cpu --workers 0 "
-        "--objective.prototypes_patch 32 --warmup_epochs 0.5 " + " ".join(small),
+        "--batch_size 2 --objective.contrast_hidden 32 --warmup_epochs 0.5 " + " ".join(small),
         "segment --out work/hippocampus --store work/store --split work/split --encoder work/pretrain "
         "--steps 1 --features 4",
     ]:
