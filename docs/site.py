@@ -21,6 +21,9 @@ SOURCE = REPO / "build" / "source" / "workbench"
 EXECUTED = REPO / "build" / "tutorials"  # `make tutorials` leaves them there
 
 
+SOURCE.mkdir(parents=True, exist_ok=True)  # mkdocstrings forgets a path that is not there when it is set up
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """The generated pages join the navigation, and the modules are laid out for the reference without their stubs: in
     these a room that is a job is a function, behind which its modules would not be found."""

@@ -17,7 +17,7 @@ def test_each_is_described_once():
 def test_what_the_cohort_writes_is_reserved():
     assert written_by("cohort") == build.COLUMNS and written_by("check") == build.CHECKED
     assert {*build.COLUMNS, *build.CHECKED} - {"site", "scanner", "sex", "age"} < RESERVED
-    assert set(OPTIONAL) == {"sex", "seg_path", "mask_path", "seg_fingerprint", "mask_fingerprint"}
+    assert set(OPTIONAL) == {"sex", "site", "seg_path", "seg_lacks", "mask_path", "seg_fingerprint", "mask_fingerprint"}
 
 
 @pytest.mark.parametrize("name", ["path", "fingerprint", "affine", "umap_1", "key", "has_seg"])

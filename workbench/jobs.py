@@ -121,6 +121,7 @@ _IN_ORDER = (
         help="apply a model to scans that no store holds",
         config="workbench.predict.config:PredictConfig",
         run="workbench.predict.job:run_predict",
+        found="workbench.found.counts:predict",
         words=("model", "scans"),
     ),
     Job(

@@ -10,7 +10,7 @@ import numpy as np
 from workbench.cohort.place import merged, on_grid
 from workbench.cohort.source import Candidate, Part
 from workbench.errors import ScanError
-from workbench.runs import digest_file, digest_text
+from workbench.runs import digest_file
 from workbench.volumes import Grid, Volume, read_remarks, read_volume, write_volume
 from workbench.volumes.thumbnail import coarse_thumbnail
 
@@ -113,18 +113,15 @@ def _check_labels(kind: str, parts: tuple[Part, ...], task: Task, checked: Check
             )
         read.append(labels)
         moved = max(moved, how, key=("", "turned", "resampled").index)
-    digests = [digest_file(part.path) for part in parts]
     as_it_is = len(parts) == 1 and parts[0].codes is None and not parts[0].code
     whole = read[0] if as_it_is else merged(parts, read)
     path = parts[0].path
     if moved or not as_it_is:
         assert task.stem is not None
         path = write_volume(Path(f"{task.stem}_{'dseg' if kind == 'segmentation' else 'mask'}.nii.gz"), whole)
-    fingerprint = digests[0] if as_it_is else digest_text(*digests, repr([(p.codes, p.code) for p in parts]))
     if moved:
         checked.moved[kind] = moved
-    if moved == "resampled":
-        fingerprint = digest_text(fingerprint, moved)
+    fingerprint = digest_file(path)  # of the file that `prepare` will read, be it the source's or the one made of it
     if kind == "segmentation":
         checked.codes = _count(path, whole.data)
         checked.seg_path, checked.seg_fingerprint = path, fingerprint

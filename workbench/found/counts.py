@@ -34,6 +34,11 @@ def cohort(run: Run) -> Found:
     )
 
 
+def predict(run: Run) -> Found:
+    scans = int(run.provenance["scans"])
+    return Found(f"{counted(scans, 'scan')} asked", numbers=({"scans": scans},))
+
+
 def split(run: Run) -> Found:
     sides = run.read_table("split")["split"].value_counts()
     people = {side: int(sides.get(side, 0)) for side in ("train", "validation", "test")}

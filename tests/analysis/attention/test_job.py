@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import torch
 
-from workbench.analysis import passes
 from workbench.analysis.attention.job import run_attend
 from workbench.analysis.attention.sanity import mass_summary, norm_facts, region_mass
 from workbench.analysis.config import AttendConfig
@@ -14,6 +13,7 @@ from workbench.errors import ConfigError, WorkbenchError
 from workbench.model import Encoder, EncoderConfig, load_encoder
 from workbench.model.attention import Look, attention_rows
 from workbench.model.encode import padded_box
+from workbench.predict import passes
 from workbench.predict.passes import Reading, boxes, importance, scan_maps
 from workbench.predict.query import Query, parse_query, region_mask, token_weights
 from workbench.prepare import open_store

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from workbench.analysis.config import TokensConfig
-from workbench.analysis.tokens import token_grid as module
 from workbench.analysis.tokens.correspond import mirrored, weights_paired
 from workbench.analysis.tokens.job import run_tokens
 from workbench.analysis.tokens.rgb import Colours
 from workbench.errors import WorkbenchError
 from workbench.model import EncoderConfig
 from workbench.model.vit import Encoder, Tokens
+from workbench.predict import token_grid as module
 from workbench.predict.query import region_mask
 from workbench.prepare import open_store
 

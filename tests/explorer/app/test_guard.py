@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application, RequestHandler
@@ -15,6 +17,16 @@ class Page(RequestHandler):
 
 
 class TestGuard(AsyncHTTPTestCase):
+    def setUp(self) -> None:
+        # a browser test before this one leaves Playwright's loop marked as running in this thread
+        self.others = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        super().setUp()
+
+    def tearDown(self) -> None:
+        super().tearDown()
+        asyncio._set_running_loop(self.others)
+
     def get_app(self) -> Application:
         application = Application([("/explorer", Page)])
         guard(application, [f"localhost:{self.get_http_port()}", "brain.example.org:443"])
