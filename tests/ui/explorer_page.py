@@ -67,7 +67,7 @@ class ExplorerPage:
 
     def wait_case(self, scan_id: str) -> None:
         """Until the page says so and the viewer has it: the heading is there first, over the scan before."""
-        self.page.locator(f"h2 small:text-matches('^{scan_id}')").wait_for()
+        self.page.locator(f"h2:has-text('Scan') small:text-matches('^{scan_id}')").first.wait_for()
         self.page.locator(f".volume-view[data-scan='{scan_id}']:not([data-state='loading'])").first.wait_for()
 
     def points(self) -> dict[str, list[float]]:

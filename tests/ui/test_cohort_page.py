@@ -71,8 +71,8 @@ def test_a_click_on_a_score_is_its_case(server, open_page):
 def test_a_selection_of_the_table_is_seen_in_the_plot(explorer):
     page = explorer.page
     chosen = """n => {
-      const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure")
-      const source = figure.renderers.map(r => r.data_source).find(s => s && s.data.scan_id)
+      const figures = [...Bokeh.documents[0].all_models].filter(m => m.type === "Figure")
+      const source = figures.flatMap(f => f.renderers).map(r => r.data_source).find(s => s && s.data.scan_id)
       const ids = source.selected.indices.map(i => source.data.scan_id[i])
       return ids.length === n && ids }"""
     page.locator(".tabulator-col[tabulator-field='site'] input").fill("South")

@@ -28,9 +28,9 @@ def test_a_click_on_a_point_selects_the_case_everywhere(explorer):
     explorer.wait_rows(1)
     explorer.wait_ready(FIRST)
     assert explorer.rows() == ["fake/sub-05"]
+    assert np.abs(explorer.picture() - before).max() > 50
     explorer.page.get_by_role("button", name="Facts", exact=True).click()
     explorer.page.locator("dd:text-is('fake/sub-05')").wait_for()
-    assert np.abs(explorer.picture() - before).max() > 50
 
 
 def test_a_lasso_takes_the_planted_cluster_and_a_row_the_case(explorer):

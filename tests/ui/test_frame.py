@@ -48,7 +48,7 @@ def test_opening_every_tab_does_not_make_the_page_grow(page):
 def test_a_saved_picture_names_its_scan_and_holds_the_colours_of_its_legend(page, tmp_path):
     page.wait_ready(FIRST)
     with page.page.expect_download() as download:
-        page.view.locator(".save").click()
+        page.view.first.locator(".save").click()
     assert page.data()["scan"] in download.value.suggested_filename
     download.value.save_as(tmp_path / "scan.png")
     picture = np.asarray(Image.open(io.BytesIO((tmp_path / "scan.png").read_bytes())).convert("RGB")).astype(int)
