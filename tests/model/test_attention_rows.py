@@ -10,10 +10,10 @@ from workbench.model.attention import attention_rows, look, one_token, rollout_r
 CONFIG = EncoderConfig(preset="micro", image_size=16, patch=8, registers=2)
 
 
-@pytest.fixture(scope="module")
-def encoder():
+@pytest.fixture(scope="module", params=["learned", "rotary"])
+def encoder(request):
     torch.manual_seed(0)
-    made = Encoder(CONFIG).eval()
+    made = Encoder(CONFIG.model_copy(update={"positions": request.param})).eval()
     for parameter in made.parameters():  # attention of fresh weights is nearly uniform: make it differ
         if parameter.ndim > 1:
             parameter.data *= 4
@@ -28,13 +28,14 @@ def volume():
 @torch.no_grad()
 def matrices(encoder, volume):
     """The explicit attention of every block, (B, H, N, N), written out independently."""
-    x, _ = encoder.tokenise(volume)
+    x, grid = encoder.tokenise(volume)
+    angles = encoder.angles(grid, x.device)
     out = []
     for block in encoder.blocks:
-        q, k, _ = block.attn.qkv(block.norm1(x)).chunk(3, dim=-1)
+        q, k, _ = block.attn.placed(block.attn.qkv(block.norm1(x)), angles).chunk(3, dim=-1)
         q, k = (t.unflatten(2, (CONFIG.heads, -1)).transpose(1, 2) for t in (q, k))
         out.append(((q @ k.transpose(2, 3)) / q.shape[-1] ** 0.5).softmax(-1))
-        x = block(x)
+        x = block(x, angles=angles)
     return out, encoder.norm(x)
 
 
@@ -42,10 +43,11 @@ def test_the_rows_are_the_attention_that_the_fused_pass_uses(encoder, volume):
     """softmax(qk)·v from the rows gives what scaled_dot_product_attention gives for CLS."""
     attention = encoder.blocks[0].attn
     with torch.no_grad():
-        x = encoder.blocks[0].norm1(encoder.tokenise(volume)[0])
+        x, grid = encoder.tokenise(volume)
+        x, angles = encoder.blocks[0].norm1(x), encoder.angles(grid, x.device)
         v = attention.qkv(x).chunk(3, dim=-1)[2].unflatten(2, (CONFIG.heads, -1)).transpose(1, 2)
         by_rows = (attention_rows(encoder, volume, [0], block=0) @ v).transpose(1, 2).flatten(2)
-        torch.testing.assert_close(attention.proj(by_rows)[:, 0], attention(x)[:, 0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(attention.proj(by_rows)[:, 0], attention(x, angles)[:, 0], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("block", [0, 3, -1])
@@ -111,11 +113,11 @@ def test_a_row_takes_no_more_memory_than_twice_itself():
     for block in (0, -1):
         row = look(encoder, volume, cls, block=block).rows_BHQN
         assert peak_bytes(lambda b=block: look(encoder, volume, cls, block=b)) - plain <= 2 * row.nbytes
-    assert not any(block.attn.qkv._forward_hooks for block in encoder.blocks)  # nothing stays behind
+    assert not any(block.attn.placed._forward_hooks for block in encoder.blocks)  # nothing stays behind
 
 
 def test_hooks_are_gone_after_an_error(encoder, volume, monkeypatch):
     monkeypatch.setattr(module, "rows_of", None)
     with pytest.raises(TypeError):
         attention_rows(encoder, volume, [0])
-    assert not any(block.attn.qkv._forward_hooks for block in encoder.blocks)
+    assert not any(block.attn.placed._forward_hooks for block in encoder.blocks)

@@ -120,10 +120,10 @@ def test_the_damaged_scan_is_set_aside_and_told(reports):
 def test_pretraining_tells_its_last_losses_and_whom_it_saw(reports):
     report = reports["02"]
     run = report.made["encoder"]
-    last = run.metrics().dropna(subset=["loss_patch", "patch_kl"]).iloc[-1]
+    last = run.metrics().dropna(subset=["loss_patch", "patch_top1"]).iloc[-1]
     assert noted(report)["loss_patch"] == pytest.approx(last["loss_patch"])
     column = report.table("first step").iloc[:, [0, -1]].set_axis(["name", "value"], axis=1).set_index("name")["value"]
-    assert float(column["patch_kl"]) == pytest.approx(last["patch_kl"], abs=6e-4)
+    assert float(column["patch_top1"]) == pytest.approx(last["patch_top1"], abs=6e-4)
     parts = reports["01"].made["split"].read_table("split")
     assert set(run.provenance["participants"]) == set(parts.loc[parts["split"] == "train", "participant"])
     assert f"has seen {min(run.provenance['participants'])}" in report.text

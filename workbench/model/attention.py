@@ -41,7 +41,7 @@ def look(encoder: Encoder, volume_B1XYZ: Tensor, weights_QN: Tensor, *, block: B
     and reads every row of all blocks but the last, which no fused kernel gives.
 
     Args:
-        volume_B1XYZ: Prepared volumes, edges multiples of the patch; positions are interpolated to other sizes.
+        volume_B1XYZ: Prepared volumes, edges multiples of the patch; learned positions are interpolated to other sizes.
         weights_QN: A query a row; see ``one_token``.
         block: From 0, or from the end when negative; ``"rollout"`` follows the attention through all blocks
             (Abnar & Zuidema, arXiv 2005.00928, section 3: heads averaged, half of each step is the residual path).
@@ -53,16 +53,17 @@ def look(encoder: Encoder, volume_B1XYZ: Tensor, weights_QN: Tensor, *, block: B
     heads = encoder.config.heads
     tapped = blocks if block == "rollout" else [blocks[range(len(blocks))[block]]]
     x_BND, grid = encoder.tokenise(volume_B1XYZ)
+    angles = encoder.angles(grid, x_BND.device)
     weights_QN = weights_QN.to(x_BND.device, torch.float32)
     found: list[Tensor] = []
 
     def tap(_module: nn.Module, _inputs: Any, qkv_BNE: Tensor) -> None:
         found.append(qkv_BNE if block == "rollout" else rows_of(qkv_BNE, heads, weights_QN))
 
-    hooks = [layer.attn.qkv.register_forward_hook(tap) for layer in tapped]
+    hooks = [layer.attn.placed.register_forward_hook(tap) for layer in tapped]
     try:
         for layer in blocks:
-            x_BND = layer(x_BND)
+            x_BND = layer(x_BND, angles=angles)
     finally:
         for hook in hooks:
             hook.remove()

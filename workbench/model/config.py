@@ -33,6 +33,9 @@ class EncoderConfig(Settings):
     """Edge of the training crop in voxels, one number or one an axis; other sizes are accepted later."""
     patch: int | Triple = 16
     """Edge of a patch in voxels, one number or one an axis; it must divide image_size."""
+    positions: Literal["learned", "rotary"] = "learned"
+    """How a token knows its place: one learned vector a place of the training crop, stretched over others, or
+    rotary in steps of a token (RoFormer arXiv 2104.09864, DINOv3 arXiv 2508.10104), the same at any size."""
     registers: int = Field(4, ge=0, le=32)
     """Register tokens: extra tokens that keep high-norm artefacts out of the patch tokens."""
     qkv_bias: bool = True
