@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from workbench.prepare import PrepareConfig
-from workbench.prepare.scan import Source, prepare_scan
+from workbench.prepare.scan import ScanFiles, prepare_scan
 
 SPACING = 1.0
 CLIP = 99.9
@@ -41,22 +41,22 @@ def main(argv: list[str] | None = None) -> None:
     print(json.dumps(result))
 
 
-def measure(sources: list[Source], folder: Path) -> dict[str, Any]:
+def measure(sources: list[ScanFiles], folder: Path) -> dict[str, Any]:
     config = PrepareConfig(out=folder, cohort=folder, spacing=SPACING, clip_percentile=CLIP)
     (folder / "ours").mkdir()
     (folder / "peer").mkdir()
     peer = monai_chain(folder / "peer")
 
-    def ours(source: Source) -> None:
+    def ours(source: ScanFiles) -> None:
         outcome = prepare_scan(source, config, folder / "ours")
         assert outcome.sidecar, outcome.cause
 
     first = sources[0]
-    prepare_scan(Source("warm_up", first.path, first.seg_path), config, folder / "ours")
-    peer(Source("warm_up", first.path, first.seg_path))
+    prepare_scan(ScanFiles("warm_up", first.path, first.seg_path), config, folder / "ours")
+    peer(ScanFiles("warm_up", first.path, first.seg_path))
     seconds = {"ours": 0.0, "peer": 0.0}
     for n, source in enumerate(sources):
-        turns: list[tuple[str, Callable[[Source], None]]] = [("ours", ours), ("peer", peer)]
+        turns: list[tuple[str, Callable[[ScanFiles], None]]] = [("ours", ours), ("peer", peer)]
         taken = {name: timed(work, source) for name, work in (turns if n % 2 == 0 else turns[::-1])}
         for name in seconds:
             seconds[name] += taken[name]
@@ -76,17 +76,17 @@ def measure(sources: list[Source], folder: Path) -> dict[str, Any]:
     }
 
 
-def timed(work: Callable[[Source], None], source: Source) -> float:
+def timed(work: Callable[[ScanFiles], None], source: ScanFiles) -> float:
     start = time.perf_counter()
     work(source)
     return time.perf_counter() - start
 
 
-def shape(folder: Path, source: Source) -> tuple[int, ...]:
+def shape(folder: Path, source: ScanFiles) -> tuple[int, ...]:
     return np.load(folder / f"{source.scan_id}.npy", mmap_mode="r").shape
 
 
-def monai_chain(folder: Path) -> Callable[[Source], None]:
+def monai_chain(folder: Path) -> Callable[[ScanFiles], None]:
     """The chain a MONAI user would write for this job."""
     from monai import transforms as mt
 
@@ -106,7 +106,7 @@ def monai_chain(folder: Path) -> Callable[[Source], None]:
 
     chains = {True: chain(["image", "seg"]), False: chain(["image"])}
 
-    def prepare(source: Source) -> None:
+    def prepare(source: ScanFiles) -> None:
         files = {"image": source.path} | ({"seg": source.seg_path} if source.seg_path else {})
         done = chains["seg" in files](files)
         np.save(folder / f"{source.scan_id}.npy", done["image"][0].numpy().astype(np.float16))
@@ -116,7 +116,7 @@ def monai_chain(folder: Path) -> Callable[[Source], None]:
     return prepare
 
 
-def find_sources(each: int) -> list[Source]:
+def find_sources(each: int) -> list[ScanFiles]:
     """The first scans of every BIDS folder of the real data, or nothing where there are none."""
     root = Path(os.environ.get("WORKBENCH_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
     sources = []
@@ -125,11 +125,11 @@ def find_sources(each: int) -> list[Source]:
             inside = str(file.relative_to(root / dataset)).replace("_T1w.nii.gz", "_dseg.nii.gz")
             seg = next((root / dataset / "derivatives").glob(f"*/{inside}"), None)
             scan_id = f"{dataset}_{file.name.removesuffix('.nii.gz')}"
-            sources.append(Source(scan_id, str(file), str(seg) if seg else None))
+            sources.append(ScanFiles(scan_id, str(file), str(seg) if seg else None))
     return sources
 
 
-def make_sources(folder: Path, n: int) -> list[Source]:
+def make_sources(folder: Path, n: int) -> list[ScanFiles]:
     """Phantoms of the size of real scans, in several orientations."""
     from tests.phantom import phantom, phantom_labels
     from workbench.volumes import Volume, write_volume
@@ -141,7 +141,7 @@ def make_sources(folder: Path, n: int) -> list[Source]:
         affine = scan.affine @ np.diag([1 / 0.27, 1 / 0.27, 1 / 0.27, 1])  # the small head at the size of a real one
         image = write_volume(folder / f"phantom{i}_T1w.nii.gz", Volume(scan.data, affine))
         seg = write_volume(folder / f"phantom{i}_dseg.nii.gz", Volume(labels.data, affine))
-        sources.append(Source(f"phantom{i}", str(image), str(seg)))
+        sources.append(ScanFiles(f"phantom{i}", str(image), str(seg)))
     return sources
 
 

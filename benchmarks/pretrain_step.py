@@ -39,7 +39,7 @@ from workbench.model.config import EncoderConfig
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, on_device
 from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
-from workbench.pretrain.objectives.base import Moment
+from workbench.pretrain.objectives.base import StepInfo
 from workbench.pretrain.objectives.volta_settings import VoltaSettings
 from workbench.pretrain.optimiser import adamw
 
@@ -117,7 +117,7 @@ def our_step(config: PretrainConfig, batches: MicroBatches, precision: str) -> S
         group["lr"] = RATE
 
     def step(n: int) -> tuple[float, float, float]:
-        now = Moment(n, STEPS, SCANS / BATCH, monitored=False)
+        now = StepInfo(n, STEPS, SCANS / BATCH, monitored=False)
         start = time.perf_counter()
         batch = on_device(batches[n], config, CPU)
         ready = time.perf_counter()

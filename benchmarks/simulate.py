@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.simulate.config import SimulateConfig
-from workbench.simulate.people import design
+from workbench.simulate.design import design
 from workbench.simulate.simulate import run_simulate, t1w_path
 
 LIMIT_S = 120.0

@@ -4,7 +4,7 @@ import pytest
 
 from workbench.cohort import build
 from workbench.cohort.cohort import OPTIONAL
-from workbench.cohort.people import RESERVED
+from workbench.cohort.demographics import RESERVED
 from workbench.columns import COLUMNS, PROJECTIONS, column, shown, text, written_by
 
 

@@ -96,7 +96,7 @@ _IN_ORDER = (
         help="pretrain an encoder without labels",
         config="workbench.pretrain.config:PretrainConfig",
         run="workbench.pretrain.train:run_pretrain",
-        plan="workbench.pretrain.plan:plan_pretrain",
+        plan="workbench.pretrain.dry_run:plan_pretrain",
         found="workbench.found.counts:pretrain",
         imports=("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
     ),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from workbench.engine.bend import Placement, draw_bend
 from workbench.engine.views import ViewParams, crop_bent, make_views, pad_together
 from workbench.pretrain.config import ViewSettings
-from workbench.pretrain.views import draw_view
+from workbench.pretrain.draw_views import draw_view
 
 SHAPE, SIZE = (34, 40, 30), (16, 12, 20)
 VIEWS = ViewSettings(scale=(0.2, 0.9), rotation=30, flip=0.5, gamma=0, bias=0, noise=0, blur=0, bend=0.03)

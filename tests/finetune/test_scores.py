@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from workbench.finetune.scores import reliability_table, score_table
-from workbench.measures.people import sensitivity_at
+from workbench.measures.predictions import sensitivity_at
 
 
 def predictions(truth, probabilities, classes, people=None):

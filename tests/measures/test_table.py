@@ -8,7 +8,7 @@ import pytest
 
 from workbench import measures
 from workbench.measures import MEASURES, PRIMARY, Measure, is_shown, measure, measures_in, structures
-from workbench.measures.people import classes_of
+from workbench.measures.predictions import classes_of
 from workbench.study.evidence.intervals import arm_table
 from workbench.study.evidence.numbers import MARKS, PLACE, _segmentation
 from workbench.study.report.rows import arm_rows

@@ -18,11 +18,11 @@ import pytest
 from workbench.cohort import CohortConfig, load_cohort, run_cohort
 from workbench.errors import ConfigError
 from workbench.runs import Run
-from workbench.simulate import people as effect
+from workbench.simulate import design as effect
 from workbench.simulate.anatomy import CODES, Anatomy, grid_points
 from workbench.simulate.atlas import load_atlas
 from workbench.simulate.config import SimulateConfig
-from workbench.simulate.people import Person, design
+from workbench.simulate.design import Person, design
 from workbench.simulate.simulate import run_simulate, simulate_participant, t1w_path
 from workbench.simulate.simulate import signal as tissue_signal
 from workbench.simulate.sites import SITES, site_by_name

@@ -3,6 +3,6 @@ from .batch_config import BatchConfig as BatchConfig
 from .collect import batch_status as batch_status
 from .collect import collect_batch as collect_batch
 from .config import NotebookConfig as NotebookConfig
+from .html import write_html as write_html
 from .notebook import run_notebook as run_notebook
-from .report import write_html as write_html
 from .results import record as record

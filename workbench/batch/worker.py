@@ -40,9 +40,9 @@ def main() -> int:
 def _preload() -> None:
     import papermill  # noqa: F401
 
-    from workbench.batch import report
+    from workbench.batch import html
 
-    report.preload()
+    html.preload()
 
 
 def _begin(work: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ def execute(notebook: Path, output: Path, values: dict[str, Any], *, bar: bool =
     where it was interrupted."""
     import papermill
 
-    from workbench.batch.report import write_html
+    from workbench.batch.html import write_html
 
     told: dict[str, Any] = {}
     sockets = Path(tempfile.mkdtemp(prefix=f"{SOCKETS}{os.getpid()}-"))

@@ -19,9 +19,9 @@ from workbench.cohort.identity import Same, settle
 from workbench.cohort.labels import canonical_structure
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.page import write_page
-from workbench.cohort.report import report
 from workbench.cohort.seen import tell_checked
 from workbench.cohort.source import Candidate, Remark, Source, plain
+from workbench.cohort.summary import report
 from workbench.columns import column, written_by
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, start_run

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from workbench.cohort.demographics import standardise
 from workbench.cohort.layouts import bids, near, openmind
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.layouts.table import LAYOUTS, layout_of
-from workbench.cohort.people import standardise
 from workbench.cohort.sheets import ENDINGS as SHEETS
 from workbench.cohort.source import Source, absolute, plain
 from workbench.errors import ConfigError, WorkbenchError

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.cohort.report import HEADINGS, counts, headline, summary
 from workbench.cohort.source import Remark
+from workbench.cohort.summary import HEADINGS, counts, headline, summary
 from workbench.errors import WorkbenchError
 from workbench.runs import replacing
 from workbench.volumes import canonical, read_volume

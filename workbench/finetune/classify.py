@@ -11,9 +11,9 @@ from tqdm.auto import tqdm
 
 from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
+from workbench.finetune.assignment import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.export import FOLDER, as_tensors, classifier_card, save_model
-from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.predictors import (
     apply_regression,
     choose_penalty,

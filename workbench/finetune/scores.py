@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.measures.people import BINS, PEOPLE, bins, sensitivity
+from workbench.measures.predictions import BINS, PEOPLE, bins, sensitivity
 from workbench.stats import bootstrap_interval
 
 DRAWS = 2000

@@ -13,12 +13,12 @@ from tqdm.auto import tqdm
 from workbench.cohort.splits import load_sides
 from workbench.engine.device import arithmetic, check_convolutions, pick_device
 from workbench.errors import WorkbenchError
+from workbench.finetune.assignment import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.curve import DiceCurve
 from workbench.finetune.export import FOLDER, save_model, segmenter_card
 from workbench.finetune.loop import fit
 from workbench.finetune.networks import build_network, crop_of
-from workbench.finetune.people import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.segment_data import Crops, class_map, to_classes
 from workbench.finetune.windows import in_source_space, keep_largest, probabilities
 from workbench.measures.structures import no_scores, structure_scores

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.measures.measure import Measure
-from workbench.measures.people import PEOPLE, SENSITIVITY, classes_of, sensitivity
+from workbench.measures.predictions import PEOPLE, SENSITIVITY, classes_of, sensitivity
 from workbench.measures.structures import STRUCTURES
 
 if TYPE_CHECKING:

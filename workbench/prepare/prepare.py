@@ -18,7 +18,7 @@ from workbench.extras import require
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.fingerprint import preparation_fingerprint, settings_key
 from workbench.prepare.mask import KINDS
-from workbench.prepare.scan import Outcome, Source, files_complete, prepare_scan, read_sidecar, safe_id
+from workbench.prepare.scan import Outcome, ScanFiles, files_complete, prepare_scan, read_sidecar, safe_id
 from workbench.runs import Run, start_run
 from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
 
@@ -132,7 +132,7 @@ def _load(config: PrepareConfig) -> Cohort:
     return cohort
 
 
-def _sources(table: pd.DataFrame) -> list[Source]:
+def _sources(table: pd.DataFrame) -> list[ScanFiles]:
     def text(value: Any) -> str | None:
         return value if isinstance(value, str) and value else None
 
@@ -143,14 +143,14 @@ def _sources(table: pd.DataFrame) -> list[Source]:
     known = zip(*(map(text, column(name)) for name in kinds.values()), strict=True)
     found = [{kind: digest for kind, digest in zip(kinds, row, strict=True) if digest} for row in known]
     files = (column(name) for name in ("scan_id", "path", "seg_path", "mask_path"))
-    return [Source(i, p, text(s), text(m), f) for i, p, s, m, f in zip(*files, found, strict=True)]
+    return [ScanFiles(i, p, text(s), text(m), f) for i, p, s, m, f in zip(*files, found, strict=True)]
 
 
 def _workers(config: PrepareConfig) -> int:
     return config.workers or available_cpus()
 
 
-def _prepare_all(config: PrepareConfig, sources: list[Source], folder: Path) -> list[Outcome]:
+def _prepare_all(config: PrepareConfig, sources: list[ScanFiles], folder: Path) -> list[Outcome]:
     work = functools.partial(prepare_scan, config=config, folder=folder)
     workers = max(1, min(_workers(config), len(sources)))
     outcomes = []
@@ -163,7 +163,7 @@ def _prepare_all(config: PrepareConfig, sources: list[Source], folder: Path) -> 
     return outcomes
 
 
-def _killed(source: Source) -> Outcome:
+def _killed(source: ScanFiles) -> Outcome:
     return Outcome(source.scan_id, cause=KILLED, remedy=KILLED_REMEDY)
 
 

@@ -25,7 +25,7 @@ from workbench.volumes.thumbnail import encode, thumbnail
 
 
 @dataclass(frozen=True)
-class Source:
+class ScanFiles:
     """The files of one scan of the cohort."""
 
     scan_id: str
@@ -65,7 +65,7 @@ def safe_id(scan_id: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", scan_id)) and not scan_id.endswith(".seg")
 
 
-def prepare_scan(source: Source, config: PrepareConfig, folder: Path) -> Outcome:
+def prepare_scan(source: ScanFiles, config: PrepareConfig, folder: Path) -> Outcome:
     """Prepare one scan into ``folder`` unless it is there and up to date.
 
     A scan that cannot be used comes back with its cause; it never stops the others.
@@ -135,7 +135,7 @@ def files_complete(folder: Path, sidecar: dict[str, Any]) -> bool:
         return False
 
 
-def _digests(source: Source, config: PrepareConfig) -> dict[str, str]:
+def _digests(source: ScanFiles, config: PrepareConfig) -> dict[str, str]:
     digests = {"image": file_digest(source.path)}
     if source.seg_path:
         digests["seg"] = file_digest(source.seg_path)
@@ -144,7 +144,7 @@ def _digests(source: Source, config: PrepareConfig) -> dict[str, str]:
     return digests
 
 
-def _require_unchanged(source: Source, digests: dict[str, str]) -> None:
+def _require_unchanged(source: ScanFiles, digests: dict[str, str]) -> None:
     """A file of other content than the cohort's may be another person's: its fingerprint, by which a scan that was
     learnt from is known again, would be another image's."""
     paths = {"image": source.path, "seg": source.seg_path, "mask": source.mask_path}

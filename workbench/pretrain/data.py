@@ -22,9 +22,9 @@ from workbench.engine.streams import Purpose, stream
 from workbench.engine.views import ViewParams, make_views
 from workbench.prepare.store import Store
 from workbench.pretrain.config import PretrainConfig
+from workbench.pretrain.draw_views import draw_view
 from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
 from workbench.pretrain.objectives.base import VIEWS, Batch
-from workbench.pretrain.views import draw_view
 from workbench.runs.pool import end_with_parent
 from workbench.volumes.volume import Triple
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from workbench.engine.schedules import cosine, warmup_cosine
 from workbench.pretrain.config import PretrainConfig
-from workbench.pretrain.objectives.base import Moment
+from workbench.pretrain.objectives.base import StepInfo
 
 # tokens and positions are no matrices that mix features: decay would only pull them to nothing
 UNDECAYED = ("cls", "registers", "cls_position", "positions", "mask_token", "decoder_positions")
@@ -33,7 +33,7 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     ]
 
 
-def rates(config: PretrainConfig, now: Moment) -> tuple[float, float]:
+def rates(config: PretrainConfig, now: StepInfo) -> tuple[float, float]:
     """Learning rate and weight decay of a step."""
     warmup = min(round(config.warmup_epochs * now.steps_per_epoch), now.steps // 2)
     peak = config.learning_rate * config.batch_size / 256

@@ -19,7 +19,7 @@ from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import read_box
-from workbench.pretrain.views import whole_view
+from workbench.pretrain.draw_views import whole_view
 
 NEIGHBOURS = 10
 FEWEST = 4  # people with a value

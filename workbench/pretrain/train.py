@@ -34,7 +34,7 @@ from workbench.prepare.store import Store, open_store
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, RawBatch, loader, on_device
 from workbench.pretrain.devices import launch, shared_run, threads_of
-from workbench.pretrain.objectives.base import Moment, Objective
+from workbench.pretrain.objectives.base import Objective, StepInfo
 from workbench.pretrain.optimiser import adamw, rates
 from workbench.pretrain.probe import Probe
 from workbench.pretrain.watch import Watch, say
@@ -187,7 +187,7 @@ class Trainer:
                 self.watch.close()
         self.save()
 
-    def one_step(self, stream: Iterator[RawBatch], now: Moment) -> dict[str, float]:
+    def one_step(self, stream: Iterator[RawBatch], now: StepInfo) -> dict[str, float]:
         """Forward and backward of each accumulated part, then the optimiser, the teacher and the centres."""
         c, started, waited = self.config, time.monotonic(), 0.0
         parts, scans = [], []
@@ -227,7 +227,7 @@ class Trainer:
             }
         )
 
-    def backward(self, raw: RawBatch, now: Moment, *, last: bool) -> dict[str, Tensor]:
+    def backward(self, raw: RawBatch, now: StepInfo, *, last: bool) -> dict[str, Tensor]:
         """Forward and backward of one micro-batch; gradients add up over the micro-batches of a step."""
         batch = on_device(raw, self.config, self.fabric.device)
         shares: dict[str, Tensor] = {}
@@ -292,9 +292,9 @@ class Trainer:
             self.watch.write(0, **scores)
 
     @property
-    def moment(self) -> Moment:
+    def moment(self) -> StepInfo:
         look = self.step % self.config.monitor_every == 0 or self.step == self.steps - 1
-        return Moment(self.step, self.steps, self.steps_per_epoch, look)
+        return StepInfo(self.step, self.steps, self.steps_per_epoch, look)
 
     def how(self) -> dict[str, Any]:
         """What is not part of the configuration's identity, and where the reported numbers come from."""

@@ -8,7 +8,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from workbench.extras import PROJECT, is_there
-from workbench.pretrain.objectives.base import Moment, Objective
+from workbench.pretrain.objectives.base import Objective, StepInfo
 from workbench.runs import Run
 
 AVERAGED = 0.7  # running mean of the monitors for the alarm: about three looks
@@ -28,7 +28,7 @@ class Watch:
         self.looks = 0
         self.warned = "alarm" in run.provenance
 
-    def report(self, values: dict[str, float], now: Moment) -> None:
+    def report(self, values: dict[str, float], now: StepInfo) -> None:
         """One finished step."""
         step = now.step + 1
         values = {k: float(f"{v:.6g}") for k, v in values.items()}
@@ -46,7 +46,7 @@ class Watch:
         for name, value in values.items() if self.writer is not None else ():
             self.writer.add_scalar(name, value, step)
 
-    def _look(self, values: dict[str, float], now: Moment) -> None:
+    def _look(self, values: dict[str, float], now: StepInfo) -> None:
         self.looks += 1
         for name, value in values.items():
             self.averages[name] = AVERAGED * self.averages.get(name, value) + (1 - AVERAGED) * value

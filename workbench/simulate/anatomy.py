@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from workbench.simulate.atlas import HIPPOCAMPUS_RADIUS, Atlas
-from workbench.simulate.people import Person
+from workbench.simulate.design import Person
 from workbench.simulate.sites import rotation
 from workbench.volumes import Grid
 

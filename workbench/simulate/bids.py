@@ -10,10 +10,10 @@ import pandas as pd
 
 import workbench
 from workbench.runs import replacing
-from workbench.simulate import people as effect
+from workbench.simulate import design as effect
 from workbench.simulate.anatomy import CODES
 from workbench.simulate.config import SimulateConfig
-from workbench.simulate.people import Person
+from workbench.simulate.design import Person
 from workbench.simulate.sites import Site, site_by_name
 
 BIDS_VERSION = "1.9.0"

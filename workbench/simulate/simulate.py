@@ -21,7 +21,7 @@ from workbench.simulate.anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
 from workbench.simulate.atlas import load_atlas
 from workbench.simulate.bids import NOTICE, t1w_sidecar, write_dataset_files
 from workbench.simulate.config import SimulateConfig
-from workbench.simulate.people import Person, design
+from workbench.simulate.design import Person, design
 from workbench.simulate.sites import Site, acquire, site_by_name
 from workbench.volumes import Volume, write_volume
 

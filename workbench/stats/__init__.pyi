@@ -1,3 +1,5 @@
+from .by_person import paired_people as paired_people
+from .by_person import person_means as person_means
 from .interval import Interval as Interval
 from .interval import bootstrap_interval as bootstrap_interval
 from .interval import two_level_interval as two_level_interval
@@ -8,8 +10,6 @@ from .paired import paired_power as paired_power
 from .paired import rank_biserial as rank_biserial
 from .paired import sign_flip_p as sign_flip_p
 from .paired import wilcoxon_p as wilcoxon_p
-from .people import paired_people as paired_people
-from .people import person_means as person_means
 from .roc import DeLong as DeLong
 from .roc import auroc as auroc
 from .roc import delong as delong

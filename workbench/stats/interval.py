@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from workbench.stats.people import person_means
+from workbench.stats.by_person import person_means
 
 DRAWS = 10_000
 

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from workbench.html import facts_table
+from workbench.stats.by_person import paired_people
 from workbench.stats.interval import Interval, bootstrap_interval, two_level_interval
 from workbench.stats.paired import cohens_dz, detectable_difference, rank_biserial, sign_flip_p, wilcoxon_p
-from workbench.stats.people import paired_people
 
 FEW = 10  # people: below, bootstrap intervals are known to be too narrow
 

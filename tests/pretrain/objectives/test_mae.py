@@ -4,11 +4,11 @@ import torch
 from workbench.errors import ConfigError
 from workbench.model.config import EncoderConfig
 from workbench.model.vit import cubes
-from workbench.pretrain.objectives.base import Batch, Moment
+from workbench.pretrain.objectives.base import Batch, StepInfo
 from workbench.pretrain.objectives.mae import Mae, MaeSettings
 
 ENCODER = EncoderConfig(preset="micro", image_size=16, patch=8, drop_path=0)
-NOW = Moment(5, 10, 2.0)
+NOW = StepInfo(5, 10, 2.0)
 
 
 def make(**settings) -> Mae:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from workbench.model.config import EncoderConfig
-from workbench.pretrain.objectives.base import Batch, Moment
+from workbench.pretrain.objectives.base import Batch, StepInfo
 from workbench.pretrain.objectives.simclr import Simclr, SimclrSettings, nt_xent
 
 ENCODER = EncoderConfig(preset="micro", image_size=16, patch=8, drop_path=0)
@@ -38,7 +38,7 @@ def test_every_parameter_that_cls_needs_learns_and_the_loss_falls():
     optimiser = torch.optim.AdamW(simclr.parameters(), lr=1e-3)
     losses = []
     for _ in range(30):
-        loss = simclr(b, Moment(0, 10, 2.0)).total
+        loss = simclr(b, StepInfo(0, 10, 2.0)).total
         optimiser.zero_grad()
         loss.backward()
         assert [n for n, p in simclr.named_parameters() if p.grad is None] == []

@@ -13,7 +13,7 @@ from workbench.model.config import EncoderConfig
 from workbench.model.vit import Encoder
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.objectives import table
-from workbench.pretrain.objectives.base import VIEWS, Batch, Moment, Objective
+from workbench.pretrain.objectives.base import VIEWS, Batch, Objective, StepInfo
 from workbench.pretrain.objectives.table import objectives
 
 OWN = """
@@ -42,7 +42,7 @@ class Mine(Objective):
         return self.encoder
 """
 ENCODER = EncoderConfig(preset="micro", image_size=32, patch=8, registers=2)
-NOW = Moment(1, 10, 2.0)
+NOW = StepInfo(1, 10, 2.0)
 SMALL = {"head_hidden": 128, "head_bottleneck": 64, "contrast_hidden": 128, "contrast_width": 64}
 PROTOTYPES = {"name": "volta", "prototypes_cls": 256, "prototypes_patch": 512}
 VARIANTS = [
@@ -94,7 +94,7 @@ def test_every_objective_trains_exports_and_says_what_it_is(settings):
     assert [n for n, p in objective.named_parameters() if p.requires_grad and p.grad is None] == []
     assert isinstance(objective.exported, Encoder) and config.objective.describe()
     assert {"cls_std", "cls_rank"} <= set(losses.monitors)
-    assert objective(batch(config), Moment(1, 10, 2.0, monitored=False)).monitors == {}
+    assert objective(batch(config), StepInfo(1, 10, 2.0, monitored=False)).monitors == {}
 
 
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)
@@ -114,7 +114,7 @@ def test_flops_are_what_torch_counts(settings):
     config, objective = built(settings)
     b = batch(config)
     with FlopCounterMode(display=False) as counter:
-        objective(b, Moment(1, 10, 2.0, monitored=False)).total.backward()
+        objective(b, StepInfo(1, 10, 2.0, monitored=False)).total.backward()
     formula = 2 * objective.flops(ENCODER, masked=config.mask_ratio, local=(0, 0))
     assert formula == pytest.approx(counter.get_total_flops(), rel=0.08)
 

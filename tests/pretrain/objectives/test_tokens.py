@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from workbench.engine.bend import Placement
 from workbench.pretrain.config import ViewSettings
+from workbench.pretrain.draw_views import draw_view
 from workbench.pretrain.objectives.tokens import (
     brain_tokens,
     inside,
@@ -20,7 +21,6 @@ from workbench.pretrain.objectives.tokens import (
     sample_map,
     token_numbers,
 )
-from workbench.pretrain.views import draw_view
 
 SHAPE = (40, 48, 36)
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from workbench.model.config import EncoderConfig
-from workbench.pretrain.objectives.base import Batch, Moment
+from workbench.pretrain.objectives.base import Batch, StepInfo
 from workbench.pretrain.objectives.terms import agreement, cross_entropy, koleo, sinkhorn
 from workbench.pretrain.objectives.volta import Volta
 from workbench.pretrain.objectives.volta_settings import VoltaSettings
 
 ENCODER = EncoderConfig(preset="micro", image_size=16, patch=8, drop_path=0)
 TINY = {"prototypes_cls": 32, "prototypes_patch": 24, "head_hidden": 16, "head_bottleneck": 8}
-NOW = Moment(step=5, steps=10, steps_per_epoch=2.0)
+NOW = StepInfo(step=5, steps=10, steps_per_epoch=2.0)
 
 
 def make(**settings) -> Volta:
@@ -105,11 +105,11 @@ def test_teacher_starts_as_the_student_and_follows_it():
     with torch.no_grad():
         for _, b in pairs:
             b.add_(1.0)
-    momentum = volta.after_step(Moment(0, 10, 2.0))["ema"]
+    momentum = volta.after_step(StepInfo(0, 10, 2.0))["ema"]
     assert momentum == pytest.approx(0.9)
     for old, (a, _) in zip(before, pairs, strict=True):
         torch.testing.assert_close(a, old + 0.1, atol=1e-5, rtol=0)
-    assert volta.after_step(Moment(9, 10, 2.0))["ema"] == pytest.approx(1.0)  # over the whole training, not an epoch
+    assert volta.after_step(StepInfo(9, 10, 2.0))["ema"] == pytest.approx(1.0)  # over the whole training, not an epoch
 
 
 def test_centres_move_once_a_step_by_the_mean_over_accumulated_batches():
@@ -132,8 +132,8 @@ def test_both_prototype_layers_are_frozen_in_the_first_epoch():
     volta = make(freeze_prototypes_epochs=1)
     for step, frozen in ((0, True), (1, True), (2, False)):
         volta.zero_grad()
-        volta(batch(), Moment(step, 10, 2.0)).total.backward()
-        volta.before_step(Moment(step, 10, 2.0))
+        volta(batch(), StepInfo(step, 10, 2.0)).total.backward()
+        volta.before_step(StepInfo(step, 10, 2.0))
         for layer in (volta.student.head.prototypes_cls, volta.student.head.prototypes_patch):
             assert (layer.directions.grad is None) == frozen
 
@@ -245,11 +245,11 @@ def test_it_learns_one_batch_by_heart():
     optimiser = torch.optim.AdamW([p for p in volta.parameters() if p.requires_grad], lr=2e-3, weight_decay=0.0)
     history = []
     for step in range(60):
-        losses = volta(b, Moment(step, 1000, 1000.0))
+        losses = volta(b, StepInfo(step, 1000, 1000.0))
         optimiser.zero_grad()
         losses.total.backward()
         optimiser.step()
-        volta.after_step(Moment(step, 1000, 1000.0))
+        volta.after_step(StepInfo(step, 1000, 1000.0))
         history.append({k: v.item() for k, v in (losses.terms | {"kl": losses.monitors["patch_kl"]}).items()})
     first, last = history[0], history[-1]
     assert last["reconstruction"] < 0.7 * first["reconstruction"]

@@ -18,9 +18,9 @@ from workbench.explorer.app.pages import PAGES
 from workbench.explorer.app.saved_page import saved_page
 from workbench.explorer.parts import style
 from workbench.explorer.parts.cards import card
+from workbench.explorer.parts.state_view import SIMULATED
 from workbench.explorer.parts.summary_view import SummaryView
 from workbench.explorer.parts.text import text
-from workbench.explorer.parts.views import SIMULATED
 from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session import address as query_of
 from workbench.explorer.session.state import ExplorerState

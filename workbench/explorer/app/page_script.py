@@ -10,7 +10,7 @@ import param
 from panel.custom import JSComponent
 
 from workbench.explorer.overlays import KINDS
-from workbench.explorer.parts.views import MARKS
+from workbench.explorer.parts.state_view import MARKS
 from workbench.explorer.session import address
 from workbench.explorer.session.state import ExplorerState
 

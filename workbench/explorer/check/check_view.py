@@ -18,9 +18,9 @@ from workbench.explorer.check.outliers import measured, unusual, within_site
 from workbench.explorer.cohort.gallery import MOST, Gallery, gallery_items
 from workbench.explorer.cohort.selection_views import sides
 from workbench.explorer.parts.cards import card
+from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
 from workbench.explorer.parts.style import TABLE
 from workbench.explorer.parts.text import hint, text
-from workbench.explorer.parts.views import MARKS, SIMULATED, StateView
 from workbench.explorer.session.state import ExplorerState
 
 KEYS = {"1": "pass", "2": "doubtful", "3": "fail", "0": None}

@@ -13,9 +13,9 @@ from workbench.explorer.cohort.selection_views import HistogramView, NeighboursV
 from workbench.explorer.cohort.table_view import TableView
 from workbench.explorer.parts.cards import card, panels
 from workbench.explorer.parts.site_finding import site_finding
+from workbench.explorer.parts.state_view import StateView
 from workbench.explorer.parts.style import CARD
 from workbench.explorer.parts.text import text
-from workbench.explorer.parts.views import StateView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.sites.shift_view import ShiftView
 

@@ -11,9 +11,9 @@ import panel as pn
 from workbench import plots
 from workbench.columns import PROJECTIONS
 from workbench.explorer.parts.figures import figure_button
+from workbench.explorer.parts.state_view import MARKS, StateView
 from workbench.explorer.parts.summary_view import empty_html
 from workbench.explorer.parts.text import hint, text
-from workbench.explorer.parts.views import MARKS, StateView
 from workbench.explorer.session.state import ExplorerState
 
 NO_EMBEDDING = (

@@ -12,9 +12,9 @@ import pandas as pd
 import panel as pn
 
 from workbench.columns import column
+from workbench.explorer.parts.state_view import MARKS, StateView
 from workbench.explorer.parts.style import TABLE
 from workbench.explorer.parts.text import hint
-from workbench.explorer.parts.views import MARKS, StateView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import readable_columns
 

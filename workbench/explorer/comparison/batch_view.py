@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import panel as pn
 
+from workbench.explorer.parts.state_view import SIMULATED, StateView
 from workbench.explorer.parts.style import TABLE
 from workbench.explorer.parts.text import hint
-from workbench.explorer.parts.views import SIMULATED, StateView
 from workbench.explorer.session.state import ExplorerState
 
 

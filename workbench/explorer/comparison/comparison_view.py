@@ -13,9 +13,9 @@ from workbench import plots
 from workbench.explorer.comparison.batch_view import BatchView
 from workbench.explorer.parts.cards import card, panels
 from workbench.explorer.parts.figures import figure_button
+from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
 from workbench.explorer.parts.style import TABLE
 from workbench.explorer.parts.text import hint, middle, text
-from workbench.explorer.parts.views import MARKS, SIMULATED, StateView
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import scores

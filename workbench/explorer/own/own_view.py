@@ -14,8 +14,8 @@ from workbench.explorer.own.place import place
 from workbench.explorer.own.upload import Upload
 from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.live import Live
+from workbench.explorer.parts.state_view import StateView
 from workbench.explorer.parts.text import hint, text
-from workbench.explorer.parts.views import StateView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.viewer.nifti_view import NiftiView
 from workbench.plots.placed import with_star

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.explorer.parts.state_view import MARKS, StateView
 from workbench.explorer.parts.text import hint
-from workbench.explorer.parts.views import MARKS, StateView
 from workbench.explorer.session.state import ExplorerState
 
 

@@ -6,8 +6,8 @@ from html import escape
 
 import panel as pn
 
+from workbench.explorer.parts.state_view import SIMULATED, StateView
 from workbench.explorer.parts.text import text
-from workbench.explorer.parts.views import SIMULATED, StateView
 from workbench.explorer.session.state import ExplorerState
 
 

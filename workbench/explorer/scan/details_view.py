@@ -10,8 +10,8 @@ import panel as pn
 
 from workbench import columns
 from workbench.columns import column
+from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
 from workbench.explorer.parts.text import text
-from workbench.explorer.parts.views import MARKS, SIMULATED, StateView
 from workbench.explorer.session.state import ExplorerState
 
 

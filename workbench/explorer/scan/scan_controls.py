@@ -9,8 +9,8 @@ import param
 
 from workbench.explorer.overlays import KINDS
 from workbench.explorer.parts.live import Live
+from workbench.explorer.parts.state_view import MARKS
 from workbench.explorer.parts.text import Text, hint
-from workbench.explorer.parts.views import MARKS
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
 

@@ -17,8 +17,8 @@ from workbench.errors import WorkbenchError
 from workbench.explorer import overlays as layers
 from workbench.explorer.overlays import Made, Overlay
 from workbench.explorer.parts.live import Live, open_encoder
+from workbench.explorer.parts.state_view import SCAN, StateView
 from workbench.explorer.parts.style import HIDDEN_LABEL
-from workbench.explorer.parts.views import SCAN, StateView
 from workbench.explorer.scan.chips import Chips
 from workbench.explorer.scan.details_view import DetailsView
 from workbench.explorer.scan.scan_controls import controls, notes

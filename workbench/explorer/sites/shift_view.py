@@ -10,8 +10,8 @@ import panel as pn
 
 from workbench import plots
 from workbench.explorer.parts.panel_view import PanelView
+from workbench.explorer.parts.state_view import SIMULATED
 from workbench.explorer.parts.text import text
-from workbench.explorer.parts.views import SIMULATED
 from workbench.explorer.session.state import ExplorerState
 
 

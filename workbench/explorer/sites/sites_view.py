@@ -8,8 +8,8 @@ import panel as pn
 
 from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.site_finding import site_finding
+from workbench.explorer.parts.state_view import SIMULATED, StateView
 from workbench.explorer.parts.text import text
-from workbench.explorer.parts.views import SIMULATED, StateView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.sites.shift_view import shift_html, site_predicted
 

@@ -12,8 +12,8 @@ import panel as pn
 
 from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.live import Live
+from workbench.explorer.parts.state_view import SIMULATED, StateView
 from workbench.explorer.parts.text import hint, text
-from workbench.explorer.parts.views import SIMULATED, StateView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.viewer.nifti_view import NiftiView
 from workbench.explorer.whatif.change import Changed, change

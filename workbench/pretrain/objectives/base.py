@@ -16,7 +16,7 @@ VIEWS = 2  # global views of a scan in every objective
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepInfo:
     """Where the training is: optimiser step (from 0), steps in all, steps an epoch."""
 
     step: int
@@ -77,18 +77,18 @@ class Losses:
 class Objective(nn.Module):
     """Base of the objectives: the loop knows nothing else of them."""
 
-    def forward(self, batch: Batch, now: Moment) -> Losses:
+    def forward(self, batch: Batch, now: StepInfo) -> Losses:
         """Losses of one micro-batch."""
         raise NotImplementedError
 
-    def before_step(self, now: Moment) -> None:
+    def before_step(self, now: StepInfo) -> None:
         """Called once per optimiser step, between the last backward pass and the optimiser (freezing)."""
 
-    def after_step(self, now: Moment) -> dict[str, float]:
+    def after_step(self, now: StepInfo) -> dict[str, float]:
         """Called once per optimiser step, after it (EMA, centres). Returns values for the log."""
         return {}
 
-    def collapsed(self, monitors: dict[str, float], now: Moment) -> str | None:
+    def collapsed(self, monitors: dict[str, float], now: StepInfo) -> str | None:
         """A sentence with evidence and remedy if the monitors (averaged over the last steps) say so."""
         spread, rank = monitors.get("cls_std", math.inf), monitors.get("cls_rank", math.inf)
         if spread < 0.01:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from workbench.engine.bend import Placement
 from workbench.model.config import EncoderConfig
-from workbench.pretrain.objectives.base import VIEWS, Batch, Moment, Objective
+from workbench.pretrain.objectives.base import VIEWS, Batch, Objective, StepInfo
 
 SCANS = 2  # a contrast between scans needs more than one
 
@@ -24,7 +24,7 @@ def counted_flops(objective: Objective, config: EncoderConfig, *, masked: float,
     device = next(twin.parameters()).device
     batch = example_batch(config, masked=masked, local=local, device=device)
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-        twin(batch, Moment(0, 1, 1.0, monitored=False)).total.backward()
+        twin(batch, StepInfo(0, 1, 1.0, monitored=False)).total.backward()
     return counter.get_total_flops() / SCANS
 
 

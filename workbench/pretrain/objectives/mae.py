@@ -19,7 +19,7 @@ from workbench.model.config import EncoderConfig
 from workbench.model.flops import blocks_flops, encoder_flops, mlp_flops
 from workbench.model.vit import Block, Encoder, cubes
 from workbench.pretrain.masking import to_tokens
-from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Moment, Objective
+from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Objective, StepInfo
 from workbench.pretrain.objectives.settings import ObjectiveSettings
 from workbench.pretrain.objectives.terms import spread
 
@@ -63,7 +63,7 @@ class Mae(Objective):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.rebuild = nn.Linear(width, voxels)
 
-    def forward(self, batch: Batch, now: Moment) -> Losses:
+    def forward(self, batch: Batch, now: StepInfo) -> Losses:
         clean, masks = batch.clean.flatten(0, 1), batch.masks.flatten(0, 1)  # (V·B, 1, X, Y, Z)
         masked_BP = to_tokens(masks, self.patch_xyz)
         visible = int((~masked_BP[0]).sum())

@@ -13,7 +13,7 @@ from workbench.engine import ranks
 from workbench.model.config import EncoderConfig
 from workbench.model.flops import encoder_flops, mlp_flops
 from workbench.model.vit import Encoder
-from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Moment, Objective
+from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Objective, StepInfo
 from workbench.pretrain.objectives.settings import ObjectiveSettings
 from workbench.pretrain.objectives.terms import spread
 
@@ -50,7 +50,7 @@ class Simclr(Objective):
             nn.Linear(settings.projection_hidden, settings.projection),
         )
 
-    def forward(self, batch: Batch, now: Moment) -> Losses:
+    def forward(self, batch: Batch, now: StepInfo) -> Losses:
         views = batch.corrupted.flatten(0, 1)  # (V·B, 1, X, Y, Z)
         tokens = self.encoder(views, drops=None if batch.drops is None else batch.drops.flatten(0, 1))
         z = F.normalize(self.project(tokens.cls_BD).float(), dim=-1).unflatten(0, batch.corrupted.shape[:2])

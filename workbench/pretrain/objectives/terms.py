@@ -25,7 +25,7 @@ def row_pieces(rows_MK: Tensor) -> list[slice]:
 CACHED = 2**20  # numbers
 
 
-def soften(logits_MK: Tensor, centre_K: Tensor, temperature: float) -> Tensor:
+def teacher_probabilities(logits_MK: Tensor, centre_K: Tensor, temperature: float) -> Tensor:
     """Softmax of (logits - centre) / temperature, in the memory of ``logits``; not differentiated."""
     for piece in row_pieces(logits_MK):
         logits_MK[piece] = F.softmax((logits_MK[piece] - centre_K).div_(temperature), dim=-1)

@@ -21,9 +21,9 @@ from workbench.model.flops import encoder_flops, mlp_flops
 from workbench.model.heads import ContrastHead, ProjectionHead, ReconstructionHead, mlp
 from workbench.model.vit import Encoder, Tokens, by_patch
 from workbench.pretrain.masking import to_tokens, touched_tokens
-from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Moment, Objective
+from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Objective, StepInfo
 from workbench.pretrain.objectives.summary import Pooled, Queue, nearest_own, told_apart, variance_covariance
-from workbench.pretrain.objectives.terms import agreement, cross_entropy, koleo, sinkhorn, soften, spread
+from workbench.pretrain.objectives.terms import agreement, cross_entropy, koleo, sinkhorn, spread, teacher_probabilities
 from workbench.pretrain.objectives.tokens import (
     Match,
     brain_tokens,
@@ -103,7 +103,7 @@ class Volta(Objective):
                 self.register_buffer(f"centre_{kind}", torch.zeros(count))
         self._sums: dict[str, list[Tensor]] = {}  # sums of the teacher's logits since the last step, and their number
 
-    def forward(self, batch: Batch, now: Moment) -> Losses:
+    def forward(self, batch: Batch, now: StepInfo) -> Losses:
         s = self.settings
         clean, corrupted, masks = (t.flatten(0, 1) for t in (batch.clean, batch.corrupted, batch.masks))  # (V·B, …)
         masked_only = s.weight_patch > 0 and s.prototypes("patch") > 0 and s.patch_tokens == "masked"
@@ -141,7 +141,7 @@ class Volta(Objective):
         total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         return Losses(total, terms, monitors, weights, tokens.all_BND)
 
-    def _teacher_temperature(self, now: Moment) -> float:
+    def _teacher_temperature(self, now: StepInfo) -> float:
         rises = round(self.settings.teacher_temperature_epochs * now.steps_per_epoch)
         return linear(now.step, rises, *self.settings.teacher_temperature)
 
@@ -310,11 +310,11 @@ class Volta(Objective):
         self._sums.setdefault(kind, []).append(torch.cat([logits.sum(dim=0), logits.new_tensor([len(logits)])]))
         if self.settings.centring == "sinkhorn":
             return sinkhorn(logits / tau)
-        return soften(logits, self.get_buffer(f"centre_{kind}"), tau)
+        return teacher_probabilities(logits, self.get_buffer(f"centre_{kind}"), tau)
 
     # the loop's calls ---------------------------------------------------------------------------------------------
 
-    def before_step(self, now: Moment) -> None:
+    def before_step(self, now: StepInfo) -> None:
         """Both prototype layers stay as drawn for the first epochs (DINO freezes its one)."""
         if self.student.head and now.step < round(self.settings.freeze_prototypes_epochs * now.steps_per_epoch):
             for layer in (self.student.head.prototypes_cls, self.student.head.prototypes_patch):
@@ -322,7 +322,7 @@ class Volta(Objective):
                     layer.directions.grad = None
 
     @torch.no_grad()
-    def after_step(self, now: Moment) -> dict[str, float]:
+    def after_step(self, now: StepInfo) -> dict[str, float]:
         """Teacher, centres and queue move once per optimiser step, whatever the accumulation and the processes."""
         if self.teacher is None:
             return {}
@@ -338,7 +338,7 @@ class Volta(Objective):
                 memory.after_step()
         return {"ema": momentum}
 
-    def collapsed(self, monitors: dict[str, float], now: Moment) -> str | None:
+    def collapsed(self, monitors: dict[str, float], now: StepInfo) -> str | None:
         """Uniform collapse of prototypes: the teacher says nothing (entropy near ln K) and the student has learnt to
         say it (KL near 0); standard deviation and rank of CLS look healthy meanwhile. Point collapse: entropy near 0. A
         contrast has collapsed where tokens are found no more often than by chance."""

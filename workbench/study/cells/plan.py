@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.finetune.people import seen_people
+from workbench.finetune.assignment import seen_people
 from workbench.model.box import encoder_folder
 from workbench.model.export import load_encoder
 from workbench.prepare.store import Store

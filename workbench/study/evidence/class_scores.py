@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from workbench.measures.people import sensitivity_at
+from workbench.measures.predictions import sensitivity_at
 from workbench.stats import Interval, auroc, bootstrap_interval
 
 DRAWS = 2000

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from workbench.measures import MEASURES, measure
-from workbench.measures.people import sensitivity as sensitivity_measure
+from workbench.measures.predictions import sensitivity as sensitivity_measure
 from workbench.stats import (
     Interval,
     auroc,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from workbench.measures import measures_in
-from workbench.measures.people import classes_of
+from workbench.measures.predictions import classes_of
 from workbench.runs import Run
 from workbench.study.cells.cell import Cell
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from workbench.measures import MEASURES, PRIMARY
-from workbench.measures.people import sensitivity
+from workbench.measures.predictions import sensitivity
 from workbench.model.export import load_encoder
 from workbench.stats.sentence import FEW, counted
 from workbench.study.cells.plan import Plan

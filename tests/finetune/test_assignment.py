@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from workbench.cohort import SplitConfig, run_split
 from workbench.errors import WorkbenchError
-from workbench.finetune import people as people_module
+from workbench.finetune import assignment
+from workbench.finetune.assignment import assign, label_subset, seen_people
 from workbench.finetune.config import SegmentConfig
-from workbench.finetune.people import assign, label_subset, seen_people
 from workbench.model.encode import open_matching
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.prepare import run_prepare
@@ -165,7 +165,7 @@ def test_what_pretraining_saw_counts_as_learnt_for_duplicates(parts, monkeypatch
     """A copy of a person whom only the pretraining saw is found too, where that person's scans are in the store."""
     store, card, config, everybody = parts
     asked = []
-    monkeypatch.setattr(people_module, "near_duplicates", lambda s, learnt, test: asked.append((learnt, test)) or [])
+    monkeypatch.setattr(assignment, "near_duplicates", lambda s, learnt, test: asked.append((learnt, test)) or [])
     only_tests = everybody & ~store.index["participant"].isin(list(card.participants)[:3])
     assign(store, config(), only_tests, card)
     ((learnt, test),) = asked

@@ -18,7 +18,7 @@ from workbench.model.vit import Encoder
 from workbench.prepare.store import open_store
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, on_device
-from workbench.pretrain.objectives.base import Batch, Moment, Objective
+from workbench.pretrain.objectives.base import Batch, Objective, StepInfo
 from workbench.pretrain.optimiser import adamw
 from workbench.pretrain.train import step_flops, training_scans
 
@@ -93,7 +93,7 @@ def measure(
 
         def forward(batch: Batch = batch, n: int = n) -> Tensor:
             with arithmetic(device, config.precision):
-                return objective(batch, Moment(n, steps, 1.0, n == 0)).total
+                return objective(batch, StepInfo(n, steps, 1.0, n == 0)).total
 
         if n == 0:
             loss, kept = kept_bytes(forward, objective)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from workbench.model.config import EncoderConfig
+from workbench.pretrain.dry_run import kept_bytes, plan_pretrain
 from workbench.pretrain.objectives.volta_settings import VoltaSettings
-from workbench.pretrain.plan import kept_bytes, plan_pretrain
 from workbench.pretrain.train import run_pretrain
 from workbench.runs import find_runs
 

@@ -7,7 +7,7 @@ from scipy import ndimage, stats
 
 from workbench.engine.views import ViewParams, change_intensities, crop_by_grid, identity_view, make_views, pad_together
 from workbench.pretrain.config import ViewSettings
-from workbench.pretrain.views import draw_view
+from workbench.pretrain.draw_views import draw_view
 
 PLAIN = {"gamma": 0.0, "bias": np.zeros(10), "noise": 0.0, "blur": 0.0, "seed": 0}
 
