@@ -131,7 +131,7 @@ def find_sources(each: int) -> list[ScanFiles]:
 
 def make_sources(folder: Path, n: int) -> list[ScanFiles]:
     """Phantoms of the size of real scans, in several orientations."""
-    from tests.phantom import phantom, phantom_labels
+    from workbench.testing import phantom, phantom_labels
     from workbench.volumes import Volume, write_volume
 
     sources = []

@@ -117,10 +117,10 @@ def _light_up_hippocampi(source: Path) -> None:
 
 def make_study(root: Path) -> Study:
     """Twelve phantoms of two sites in three orientations, gathered, split and prepared at 3 mm."""
-    from tests.phantom import write_bids
     from workbench.cohort import CohortConfig, SplitConfig, run_cohort, run_split
     from workbench.prepare.config import PrepareConfig
     from workbench.prepare.prepare import run_prepare
+    from workbench.testing import write_bids
 
     made = Study(root)
     source = write_bids(root / "phantoms", people=12, simulated=True)

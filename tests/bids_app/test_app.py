@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from tests.cohort.layouts import trees
-from tests.phantom import write_bids
 from workbench.bids_app.main import main, parser
 from workbench.cohort.build import run_cohort
 from workbench.cohort.cohort import load_cohort
@@ -26,6 +25,7 @@ from workbench.finetune.networks import build_network
 from workbench.model.export import load_encoder
 from workbench.predict.models import fresh_architecture
 from workbench.prepare.one import settings_of
+from workbench.testing import write_bids
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.phantom import phantom, phantom_labels, write_bids
 from workbench.cohort import Cohort, CohortConfig, load_cohort, run_cohort, split_participants
 from workbench.cohort.build import cohort_fingerprint
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.testing import phantom, phantom_labels, write_bids
 from workbench.volumes import Volume, read_grid, write_volume
 
 KNOWN = {

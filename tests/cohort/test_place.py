@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tests.cohort.test_cohort import build, seg
-from tests.phantom import HIPPOCAMPI_MM, phantom, phantom_grid, phantom_labels, write_bids
 from workbench.cohort.place import merged, on_grid
 from workbench.cohort.source import Part
 from workbench.errors import ScanError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.prepare import run_prepare
 from workbench.prepare.store import open_store
+from workbench.testing import HIPPOCAMPI_MM, phantom, phantom_grid, phantom_labels, write_bids
 from workbench.volumes import Volume, read_volume, write_volume
 
 HERE = Path("labels.nii.gz")

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from tests.cohort.test_cohort import build, scan
-from tests.phantom import MARKER_MM, phantom, write_bids
 from workbench.cohort import CohortConfig, run_cohort
 from workbench.cohort.page import mid_slices
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.prepare import run_prepare
 from workbench.prepare.store import open_store
+from workbench.testing import MARKER_MM, phantom, write_bids
 from workbench.volumes import Volume, read_volume, write_volume
 
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from tests.phantom import MARKER_MM, phantom, phantom_labels
 from workbench.runs import JobConfig, Run, start_run
+from workbench.testing import MARKER_MM, phantom, phantom_labels
 from workbench.volumes import Grid, Volume, write_volume
 
 STRUCTURES = ("left_hippocampus", "right_hippocampus")

@@ -176,9 +176,9 @@ def test_what_pretraining_saw_counts_as_learnt_for_duplicates(parts, monkeypatch
 
 def test_both_sessions_of_a_person_stay_on_one_side(tmp_path):
     """Scan and rescan: whatever the seed, and whichever share of the labels is taken."""
-    from tests.phantom import write_bids
     from workbench.cohort import CohortConfig, run_cohort
     from workbench.prepare import open_store
+    from workbench.testing import write_bids
 
     source = write_bids(tmp_path / "bids", people=6, sessions=2)
     run_cohort(CohortConfig(out=tmp_path / "cohort", sources=[source], workers=1))

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from tests.fuzz.harness import damaged, fuzz
-from tests.phantom import phantom
+from workbench.testing import phantom
 from workbench.volumes import read_grid, read_volume
 
 EXTREMES = [0, 1, -1, 2, 7, 16, 127, 255, 348, 352, 511, 512, 540, 1024, 32767, -32768, 2**31 - 1, -(2**31)]

@@ -2,8 +2,8 @@ import holoviews as hv
 import numpy as np
 import pytest
 
-from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, intensity, phantom, phantom_labels
 from workbench.plots import densest_point, slices
+from workbench.testing import HIPPOCAMPI_MM, MARKER_MM, intensity, phantom, phantom_labels
 from workbench.volumes import Volume
 
 CODES = {"right_hippocampus": 1, "left_hippocampus": 2}

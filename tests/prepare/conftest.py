@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.phantom import write_bids
 from workbench.cohort import CohortConfig, run_cohort
 from workbench.prepare import PrepareConfig
+from workbench.testing import write_bids
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, phantom, phantom_grid, phantom_labels
 from workbench.errors import ScanError
 from workbench.prepare import PrepareConfig
 from workbench.prepare.conform import conform
+from workbench.testing import HIPPOCAMPI_MM, MARKER_MM, phantom, phantom_grid, phantom_labels
 from workbench.volumes import Volume
 
 

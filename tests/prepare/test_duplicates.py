@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tests.phantom import phantom, write_bids
 from workbench.cohort import CohortConfig, run_cohort
 from workbench.prepare import duplicates
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.duplicates import near_duplicates, thumbnails
 from workbench.prepare.prepare import run_prepare
 from workbench.prepare.store import open_store
+from workbench.testing import phantom, write_bids
 from workbench.volumes import Volume, read_volume, write_volume
 from workbench.volumes.thumbnail import CELLS, decode, encode, thumbnail
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tests.phantom import phantom
 from workbench.errors import ScanError
 from workbench.prepare.mask import _fill_holes, find_mask, not_background, otsu_head
+from workbench.testing import phantom
 from workbench.volumes import Volume
 
 

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, phantom
 from tests.prepare.conftest import make_cohort
 from workbench.cohort import CohortConfig, run_cohort
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare import PrepareConfig, open_store, plan_prepare, run_prepare
 from workbench.runs import Run
+from workbench.testing import HIPPOCAMPI_MM, MARKER_MM, phantom
 from workbench.volumes import Volume
 
 

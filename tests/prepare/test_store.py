@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.phantom import phantom_grid
 from tests.prepare.conftest import make_cohort
 from workbench.errors import WorkbenchError
 from workbench.prepare import PrepareConfig, Store, open_store, preparation_fingerprint, run_prepare
+from workbench.testing import phantom_grid
 
 
 @pytest.fixture(scope="module")

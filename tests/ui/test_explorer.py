@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from tests.explorer.fake_runs import write_fake_runs
-from tests.phantom import MARKER_MM
 from tests.ui.explorer_page import ExplorerPage
+from workbench.testing import MARKER_MM
 
 FIRST = ["base", "attention"]  # the first screen: the scan and one overlay
 ALL = ["base", "attention", "prediction", "truth"]

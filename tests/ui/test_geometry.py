@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from tests.explorer.fake_runs import write_fake_runs
-from tests.phantom import MARKER_MM, intensity, phantom, phantom_grid
 from tests.ui.explorer_page import ExplorerPage
+from workbench.testing import MARKER_MM, intensity, phantom, phantom_grid
 from workbench.volumes import write_volume
 
 STORED = {

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.explorer.fake_runs import write_fake_runs
-from tests.phantom import MARKER_MM, phantom
 from tests.ui.explorer_page import ExplorerPage
+from workbench.testing import MARKER_MM, phantom
 from workbench.volumes import write_volume
 
 FINE = {"spacing": (0.3, 0.3, 0.3), "shape": (173, 200, 160)}  # 5.5 million voxels

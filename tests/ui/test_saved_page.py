@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.phantom import MARKER_MM
 from tests.ui.explorer_page import ExplorerPage
+from workbench.testing import MARKER_MM
 
 
 @pytest.fixture

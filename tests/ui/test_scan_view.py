@@ -10,8 +10,8 @@ import pytest
 from scipy import ndimage
 
 from tests.explorer.fake_runs import write_fake_runs
-from tests.phantom import MARKER_MM, phantom, phantom_labels
 from tests.ui.explorer_page import ExplorerPage
+from workbench.testing import MARKER_MM, phantom, phantom_labels
 from workbench.volumes import write_volume
 
 FIRST = ["base", "attention"]  # the first screen: the scan and one overlay

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, intensity, phantom, phantom_grid, phantom_labels
+from workbench.testing import HIPPOCAMPI_MM, MARKER_MM, intensity, phantom, phantom_grid, phantom_labels
 from workbench.volumes import Grid, Volume, canonical, read_grid, read_volume, resample, spaced_grid, write_volume
 
 STORED = [("RAS", 0.0), ("LAS", 0.0), ("LPI", 0.0), ("PSR", 0.0), ("RAS", 12.0), ("PSR", 8.0)]

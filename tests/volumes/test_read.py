@@ -11,8 +11,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.phantom import phantom, phantom_labels
 from workbench.errors import ScanError
+from workbench.testing import phantom, phantom_labels
 from workbench.volumes import Volume, read_grid, read_volume, write_volume
 
 

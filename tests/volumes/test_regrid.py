@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.phantom import HIPPOCAMPI_MM, MARKER_MM, intensity, phantom, phantom_grid, phantom_labels
 from workbench.prepare import to_source_space
+from workbench.testing import HIPPOCAMPI_MM, MARKER_MM, intensity, phantom, phantom_grid, phantom_labels
 from workbench.volumes import Grid, Volume, resample, spaced_grid
 from workbench.volumes.regrid import regrid
 

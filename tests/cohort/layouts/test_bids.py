@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.phantom import write_bids
 from workbench.cohort import CohortConfig, run_cohort
 from workbench.cohort.gather import read_source
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.source import Candidate, Source
 from workbench.errors import WorkbenchError
+from workbench.testing import write_bids
 
 
 def make(root: Path, *names: str) -> Path:

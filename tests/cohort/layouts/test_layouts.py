@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from tests.cohort.layouts import trees
-from tests.phantom import MARKER_MM, write_bids
 from workbench.cohort.build import run_cohort
 from workbench.cohort.cohort import Cohort, load_cohort
 from workbench.cohort.config import CohortConfig
@@ -19,6 +18,7 @@ from workbench.cohort.gather import gather
 from workbench.cohort.layouts.table import LAYOUTS, layout_of
 from workbench.cohort.source import Source
 from workbench.errors import WorkbenchError
+from workbench.testing import MARKER_MM, write_bids
 
 MADE: dict[str, Callable[[Path], Path]] = {
     "IXI": trees.ixi,

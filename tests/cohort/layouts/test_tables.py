@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.cohort.layouts import trees
-from tests.phantom import write_bids
 from workbench.cohort import headers
 from workbench.cohort.gather import dataset_names, gather, read_source
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.source import read_rows
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.testing import write_bids
 
 
 def decathlon(root: Path, **listing: object) -> Path:

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 import nibabel as nib
 import numpy as np
 
-from tests.phantom import phantom, phantom_labels
+from workbench.testing import phantom, phantom_labels
 from workbench.volumes import Volume, write_volume
 
 HOSPITALS = ("HH", "Guys", "IOP")

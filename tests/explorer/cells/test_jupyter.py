@@ -4,11 +4,11 @@ import types
 import numpy as np
 import pytest
 
-from tests.phantom import MARKER_MM, phantom, phantom_labels
 from workbench.errors import WorkbenchError
 from workbench.explorer import show, view_itk
 from workbench.explorer.cells import itk
 from workbench.explorer.viewer.nifti_view import NiftiView
+from workbench.testing import MARKER_MM, phantom, phantom_labels
 from workbench.volumes import Volume
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tests.phantom import phantom_grid, phantom_labels
 from workbench.errors import ScanError
 from workbench.explorer.overlays.error_map import error_map
+from workbench.testing import phantom_grid, phantom_labels
 from workbench.volumes import Volume
 
 CODES = [[2], [1]]  # the prediction's 1 is the true 2

@@ -7,10 +7,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.phantom import phantom
 from workbench.errors import ScanError
 from workbench.explorer.own.own_scan import header_of, read_own, show_name
 from workbench.explorer.own.upload import Upload
+from workbench.testing import phantom
 
 
 def image(data=None, affine=None):

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.phantom import intensity, phantom
 from workbench.errors import ScanError, WorkbenchError
 from workbench.explorer.stored import files
 from workbench.explorer.stored.catalog import Catalog
+from workbench.testing import intensity, phantom
 from workbench.volumes import write_volume
 
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.phantom import phantom_grid
 from workbench.explorer.viewer.brain_box import brain_box
+from workbench.testing import phantom_grid
 
 
 @pytest.mark.parametrize(("axcodes", "oblique"), [("RAS", 0), ("LAS", 0), ("LPI", 0), ("PSR", 0), ("RAS", 15)])

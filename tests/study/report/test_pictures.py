@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.phantom import phantom, phantom_labels
 from workbench.study.report.pictures import best_plane, case_picture, largest_error
+from workbench.testing import phantom, phantom_labels
 from workbench.volumes import Volume
 
 

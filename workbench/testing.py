@@ -1,6 +1,7 @@
-"""A small asymmetric head for tests: where it is bright, and which side that is, is known in world millimetres.
+"""A small asymmetric head for tests, ours and your extension's: where it is bright, and which side that is, is known in
+world millimetres.
 
-    from tests.phantom import MARKER_MM, phantom, phantom_labels, write_bids
+    from workbench.testing import MARKER_MM, phantom, phantom_labels, write_bids
 
     scan = phantom("PSR", spacing=(2, 2, 3), oblique=10)   # any stored orientation; same head, same world
     labels = phantom_labels(scan.grid)                     # 1 = right, 2 = left "hippocampus", on that grid
