@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from scipy import ndimage, stats
 
 from workbench.engine.views import ViewParams, change_intensities, crop_by_grid, identity_view, make_views, pad_together
 from workbench.pretrain.config import ViewSettings
-from workbench.pretrain.draw_views import draw_view
+from workbench.pretrain.draw_views import draw_cut, draw_view
 
 PLAIN = {"gamma": 0.0, "bias": np.zeros(10), "noise": 0.0, "blur": 0.0, "seed": 0}
 
@@ -30,6 +32,36 @@ def by_rows(views: torch.Tensor, params: list[ViewParams]) -> torch.Tensor:
 
 
 both_ways = pytest.mark.parametrize("change", [change_intensities, by_rows])
+
+
+@given(seed=st.integers(0, 1000), bend=st.sampled_from([0.0, 0.02]))
+@settings(max_examples=25, deadline=None)
+def test_a_cut_view_is_the_view_of_a_scan_that_ends_there(seed, bend):
+    rng = np.random.default_rng(seed)
+    volume = rng.normal(size=(20, 24, 18)) + 5
+    view = draw_view(rng, ViewSettings(scale=(0.3, 0.9), rotation=20, cut=0.3, bend=bend), volume.shape, (8, 8, 8))
+    first, end = view.kept
+    assert (first >= 0).all() and (end <= volume.shape).all() and (end - first >= 0.4 * np.array(volume.shape)).all()
+    ended = np.zeros_like(volume)
+    inside = tuple(slice(a, b) for a, b in zip(first, end, strict=True))
+    ended[inside] = volume[inside]
+
+    def seen(scan, params):
+        low, high, matrix = params.box_inside((8, 8, 8), scan.shape)
+        part = scan[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float32)
+        plain = replace(params, **PLAIN)
+        return make_views([torch.from_numpy(part)], matrix[None], [plain], (8, 8, 8), CPU)[0, 0].numpy()
+
+    np.testing.assert_allclose(seen(volume, view), seen(ended, replace(view, kept=None)), atol=1e-4)
+    assert (seen(volume, view) != 0).any()
+
+
+def test_every_side_is_cut_in_half_of_the_views():
+    rng = np.random.default_rng(0)
+    cuts = np.stack([draw_cut(rng, 0.4, (100, 100, 100)) for _ in range(400)])
+    shares = np.concatenate([cuts[:, 0], 100 - cuts[:, 1]], axis=1) / 100
+    assert shares.max() <= 0.4 and shares.min() == 0
+    assert ((shares > 0).mean(axis=0) > 0.4).all() and ((shares > 0).mean(axis=0) < 0.6).all()
 
 
 def test_identity_is_exact():

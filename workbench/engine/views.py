@@ -36,6 +36,9 @@ class ViewParams:
     blur: float  # standard deviation in voxels of the view
     seed: int  # of the noise
     bend: Bend | None = None  # of the scan's places
+    kept: np.ndarray | None = (
+        None  # (2, 3) source voxels [low, high): as if the scan ended there; all of it unless given
+    )
 
     def box(self, size: Triple) -> tuple[np.ndarray, np.ndarray]:
         """Source voxels ``[low, high)`` that this view touches, one voxel wider for interpolation."""
@@ -45,9 +48,10 @@ class ViewParams:
         return np.floor(source.min(0) - moved).astype(int), np.ceil(source.max(0) + moved).astype(int) + 2
 
     def box_inside(self, size: Triple, shape: Triple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The part of ``box`` that lies in a scan of ``shape``, ``[low, high)``, and the matrix (3, 4) into it."""
+        """The part of ``box`` that is kept of a scan of ``shape``, ``[low, high)``, and the matrix (3, 4) into it."""
         low, high = self.box(size)
-        low, high = np.maximum(low, 0), np.minimum(high, shape)
+        first, end = (np.zeros(3, int), np.array(shape)) if self.kept is None else self.kept
+        low, high = np.maximum(low, first), np.minimum(high, end)
         return low, high, np.concatenate([self.matrix[:, :3], self.matrix[:, 3:] - low[:, None]], axis=1)
 
 

@@ -41,6 +41,9 @@ class ViewSettings(Settings):
     bend: float = Field(0.0, ge=0, le=0.03)
     """How much the anatomy is bent, by another smooth field in each view: standard deviation of its knots as a share of
     the scan's box (0.02 is about 3 mm)."""
+    cut: float = Field(0.0, ge=0, le=0.4)
+    """Largest share of an edge of the scan's box that is cut away, at each of its six sides with probability one half,
+    anew in each view: where a brain ends is up to the scanner's field of view and the brain mask, not to anatomy."""
 
     local_crops: int = Field(0, ge=0, le=16)
     """Small crops of each scan that only the student sees (DINO's multi-crop); the CLS term aligns them."""

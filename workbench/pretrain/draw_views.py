@@ -20,15 +20,18 @@ def draw_view(
 ) -> ViewParams:
     """Draw one view of a scan of ``shape`` voxels for a crop of ``size`` voxels.
 
-    The field of view is a box with the proportions of the crop that covers a share ``scale`` of the scan's box
-    (``settings.scale`` unless given); its centre is uniform where the box fits inside the scan, else the middle.
+    The field of view is a box with the proportions of the crop that covers a share ``scale`` of the scan's box, or of
+    what a cut left of it (``settings.scale`` unless given); its centre is uniform where the box fits inside, else the
+    middle.
     """
-    extent, crop = np.array(shape, float), np.array(size, float)
+    kept = draw_cut(rng, settings.cut, shape) if settings.cut else None
+    first, end = (np.zeros(3), np.array(shape)) if kept is None else kept
+    extent, crop = (end - first).astype(float), np.array(size, float)
     share = rng.uniform(*(scale or settings.scale))
     zoom = (share * extent.prod() / crop.prod()) ** (1 / 3)  # source voxels a view voxel spans
     field = crop * zoom
     slack = np.maximum(extent - field, 0) / 2
-    centre = (extent - 1) / 2 + rng.uniform(-1, 1, 3) * slack
+    centre = first + (extent - 1) / 2 + rng.uniform(-1, 1, 3) * slack
     angles = rng.uniform(-1, 1, 3) * settings.rotation
     linear = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * zoom
     if rng.random() < settings.flip:
@@ -42,7 +45,16 @@ def draw_view(
         blur=rng.uniform(0, settings.blur) if rng.random() < 0.5 else 0.0,
         seed=int(rng.integers(2**62)),
         bend=draw_bend(rng, settings.bend, shape) if settings.bend else None,  # last: without it all else is as before
+        kept=kept,
     )
+
+
+def draw_cut(rng: np.random.Generator, cut: float, shape: Triple) -> np.ndarray:
+    """What is kept of a scan, ``[low, high)`` in voxels ``(2, 3)``: each of the six sides is cut with probability ½, by
+    at most a share ``cut`` of the edge."""
+    extent = np.array(shape)
+    low, high = np.floor(rng.uniform(0, cut, (2, 3)) * (rng.random((2, 3)) < 0.5) * extent).astype(int)
+    return np.stack([low, extent - high])
 
 
 def whole_view(shape: Triple, size: Triple) -> ViewParams:
