@@ -114,6 +114,9 @@ class TokensConfig(LookConfig):
     shifts: int = Field(1, ge=1, le=8)
     """Patch grids along each axis that the check looks at, each shifted by a fraction of a patch: tokens as large as
     before, but closer together."""
+    standardise: bool = False
+    """In the check, tokens of each scan less their mean over its brain and divided by their deviation there, channel by
+    channel: takes away what a scanner does to all tokens of a scan alike."""
     disturb: float = Field(0.0, ge=0, le=90)
     """Also check in scans that are turned by this many degrees about a random axis, shifted, and cut to a third of
     their volume, where the place in the box no longer tells what is there; 0 does not."""

@@ -1,14 +1,17 @@
 """Scans in memory: turned and cut, and their tokens on shifted grids."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.analysis.tokens.test_job import Bright, config, planted
 from workbench.analysis.tokens.correspond import in_short
 from workbench.analysis.tokens.job import run_tokens
-from workbench.analysis.tokens.scene import KEPT, Scene, disturbed, scene_of, token_set
+from workbench.analysis.tokens.scene import KEPT, Scene, TokenSet, disturbed, scene_of, token_set
 from workbench.model import EncoderConfig
 from workbench.model.vit import Encoder
 from workbench.prepare import open_store
@@ -79,3 +82,36 @@ def test_in_short_counts_a_person_once(study, tmp_path):
     assert short.loc[("pretrained", "between"), "people"] == len(by_person)
     scan = open_store(study.store).scan_ids[0]
     assert scene_of(open_store(study.store), scan, ("left_hippocampus", "nowhere")).masks.keys() == {"left_hippocampus"}
+
+
+def test_what_a_scanner_does_to_all_tokens_of_a_scan_is_taken_away():
+    rng = np.random.default_rng(0)
+    tokens = rng.normal(size=(40, 16)).astype(np.float32)
+    brain = np.r_[np.ones(30), np.zeros(10)]  # what lies outside the brain has no say in mean and deviation
+    told = TokenSet(tokens, brain, np.zeros((40, 3)), {})
+    scanner = rng.uniform(0.5, 2, 16) * tokens + rng.normal(size=16)
+    scanner[30:] = 100
+    other = TokenSet(scanner.astype(np.float32), brain, np.zeros((40, 3)), {})
+    np.testing.assert_allclose(other.standardised().unit_PD[:30], told.standardised().unit_PD[:30], atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(told.standardised().unit_PD, axis=1), 1, atol=1e-5)
+    assert np.abs(told.standardised().unit_PD - told.unit_PD).max() > 0.1
+
+
+class Tinted(Bright):
+    """What `Bright` says, and behind it what a scanner adds to every token of a scan."""
+
+    def forward(self, volume_B1XYZ, *, hidden=()):
+        told = super().forward(volume_B1XYZ)
+        tint = 20 * torch.sin(volume_B1XYZ.abs().sum() * torch.tensor([1.0, 2.0, 3.0]))
+        return replace(told, all_BND=told.all_BND + tint)
+
+
+def test_a_check_with_standardised_tokens_sees_through_what_a_scanner_adds(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.analysis.tokens.job.open_matching", planted(Tinted))
+    as_is, standardised = (
+        run_tokens(config(study, tmp_path / str(on), rgb=False, sanity=False, standardise=on)).read_table(
+            "correspondence"
+        )
+        for on in (False, True)
+    )
+    assert standardised["hit"].mean() > as_is["hit"].mean() + 0.1

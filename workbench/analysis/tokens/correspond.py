@@ -32,6 +32,11 @@ class Wanted:
     place: np.ndarray  # of the structure, as a share of the scan's box
 
 
+def _tokens(encoder: Encoder, scene: Scene, config: TokensConfig) -> TokenSet:
+    found = token_set(encoder, scene, config.block, config.shifts)
+    return found.standardised() if config.standardise else found
+
+
 @dataclass
 class Checker:
     """Looks for the wanted tokens in one target scan after the other."""
@@ -60,7 +65,7 @@ class Checker:
         wanted: list[Wanted] = []
         for scan in chosen:
             scene = scene_of(store, scan, config.structures)
-            sets = {name: token_set(encoder, scene, config.block, config.shifts) for name, encoder in encoders.items()}
+            sets = {name: _tokens(encoder, scene, config) for name, encoder in encoders.items()}
             counts = next(iter(sets.values())).counts
             for structure, mask in scene.masks.items():
                 if not mask.any():
@@ -84,7 +89,7 @@ class Checker:
         return [
             row
             for name, encoder in self.encoders.items()
-            for row in self._rows(scan, name, scene, token_set(encoder, scene, self.config.block, self.config.shifts))
+            for row in self._rows(scan, name, scene, _tokens(encoder, scene, self.config))
         ]
 
     def _rows(self, scan: str, weights: str, scene: Scene, tokens: TokenSet) -> list[dict[str, Any]]:

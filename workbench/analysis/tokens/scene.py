@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from workbench.engine.views import crop_by_grid
 from workbench.model.vit import Encoder
 from workbench.predict.passes import Reading, boxes
 from workbench.predict.query import per_patch, region_mask
-from workbench.predict.token_grid import patch_tokens
+from workbench.predict.token_grid import BRAIN, patch_tokens
 from workbench.prepare.store import Store
 
 KEPT = 0.7  # of each edge that a disturbed scan keeps: a third of its volume
@@ -38,6 +38,15 @@ class TokenSet:
     brain: np.ndarray
     centres: np.ndarray
     counts: dict[str, np.ndarray]
+
+    def standardised(self) -> TokenSet:
+        """Each channel less its mean over the brain's tokens and divided by its deviation there, then of length 1."""
+        brain_BD = self.unit_PD[self.brain >= BRAIN]
+        if len(brain_BD) < 2:
+            return self
+        scaled_PD = (self.unit_PD - brain_BD.mean(0)) / np.maximum(brain_BD.std(0), 1e-6)
+        lengths = np.linalg.norm(scaled_PD, axis=1, keepdims=True)
+        return replace(self, unit_PD=(scaled_PD / np.maximum(lengths, 1e-6)).astype(np.float32))
 
 
 def scene_of(store: Store, scan: str, structures: tuple[str, ...]) -> Scene:
