@@ -28,6 +28,7 @@ class JobFunction:
         self.__module__ = "workbench"
 
     def __call__(self, config: Configured = None, /, *, overwrite: bool = False, **settings: Any) -> Run:
+        """Run the job; see ``run``."""
         return run(self.job, config, overwrite=overwrite, **settings)
 
     def __repr__(self) -> str:

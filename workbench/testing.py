@@ -113,10 +113,14 @@ def write_bids(
 
     Args:
         root: Folder to make; its name becomes the dataset's name.
-        people: ``sub-01`` … ; ``sessions`` scans each (0: no session level).
+        people: ``sub-01`` …
+        sessions: Scans of each person (0: one, without a session level).
+        sites: What people's ``site`` is, in turns.
+        axcodes: Stored orientations, in turns.
         segmentations: ``derivatives/manual/…_dseg.nii.gz`` with ``dseg.tsv`` ("Right Hippocampus", "Left …").
         masks: ``derivatives/masks/…_desc-brain_mask.nii.gz``.
         simulated: Mark the dataset as simulated.
+        seed: Of the noise.
         grid: ``spacing``, ``shape``, ``oblique`` of ``phantom``.
     """
     root = Path(root)

@@ -24,7 +24,7 @@ Model = ScanEncoder | ScanSegmenter | ScanClassifier
 
 
 def run_predict(config: PredictConfig, *, overwrite: bool = False) -> Run:
-    """Apply a model to each scan; what a scan gets lies in its own space. Tables, by the kind of the model:
+    """Apply a model to each scan; what a scan gets lies in its own space. The tables go by the kind of the model.
 
     - ``volumes`` (segmentation): scan_id, structure, volume_ml, file; ``volumes/<scan>_dseg.nii.gz``;
     - ``predictions`` (classifier): scan_id, target, predicted, and p_<class> for each class;

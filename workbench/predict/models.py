@@ -79,6 +79,7 @@ def _other(path: Path, kind: Literal["segmenter", "classifier"], what: str) -> W
 
 
 def fresh_architecture(config: EncoderConfig | None) -> Encoder | None:
+    """An encoder without its weights, which follow; None for a network that has none."""
     return None if config is None else Encoder(config).eval()
 
 
@@ -153,6 +154,7 @@ def _from_checkpoint(run: Run, given: str | os.PathLike[str] | Run | None) -> Mo
 
 
 def on_device(model: nn.Module, device: str) -> nn.Module:
+    """The network in use, on ``device``."""
     # channels last, as it was trained: the same sums in the same order
     model.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return model.eval()

@@ -50,7 +50,8 @@ class Maps:
 
 def boxes(shape: Triple, patch: Triple, crop: Triple, reading: Reading) -> Iterator[Box]:
     """Boxes ``[low, high)`` in voxels of the prepared grid (they may reach beyond it), every patch grid shifted by
-    whole fractions of a patch along each axis."""
+    whole fractions of a patch along each axis.
+    """
     steps = [sorted({round(i * p / reading.shifts) for i in range(reading.shifts)}) for p in patch]
     for offset in itertools.product(*steps):
         low, high = padded_box(shape, patch)

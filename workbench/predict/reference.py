@@ -34,12 +34,14 @@ class Reference:
     facts: dict[str, Any]
 
     def standardise(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors ``(n, D)`` by mean and deviation of the reference, float32."""
         return ((vectors - self.mean) / self.scale).astype(np.float32)
 
     def place(self, scan_ids: list[str], vectors: np.ndarray) -> pd.DataFrame:
         """Coordinates of scans, each by itself. PCA is exact. UMAP and t-SNE give a reference scan its own
         coordinates and put any other between its ``PLACED_BY`` nearest reference scans in the full space, weighted by
-        the inverse of the distance: a new scan far from all still lands among them, so look at its distances too."""
+        the inverse of the distance: a new scan far from all still lands among them, so look at its distances too.
+        """
         standard = self.standardise(vectors)
         # row by row: a matrix product of several rows may round otherwise than that of one
         pca = np.stack([self.axes @ row for row in standard])
@@ -82,6 +84,7 @@ class Reference:
             )
 
     def save(self, folder: Path) -> None:
+        """Write it into ``folder``: one safetensors file and its facts."""
         folder.mkdir(exist_ok=True)
         arrays = {
             k: np.ascontiguousarray(getattr(self, k), np.float32)

@@ -108,7 +108,7 @@ class ScanSegmenter:
 
     @property
     def structures(self) -> tuple[str, ...]:
-        """In the order of their codes 1, 2, …"""
+        """In the order of their codes 1, 2 and so on."""
         return self.card.structures
 
     def classes(self, scan: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ class TokenGrid:
 
     @property
     def high(self) -> np.ndarray:
+        """The other corner, one voxel behind the last."""
         return self.low + np.array(self.grid_xyz) * self.patch
 
     def centre(self, token: int | np.ndarray) -> np.ndarray:
