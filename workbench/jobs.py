@@ -146,6 +146,13 @@ _IN_ORDER = (
         found="workbench.found.looks:tokens",
     ),
     Job(
+        name="probe",
+        help="what tokens know of a structure: a linear model from few labelled people, tested at every site",
+        config="workbench.analysis.config:ProbeConfig",
+        run="workbench.analysis.probe.job:run_probe",
+        found="workbench.found.looks:probe",
+    ),
+    Job(
         name="shift",
         help="how far sites are apart in an embedding, and what of it is left",
         config="workbench.analysis.config:ShiftConfig",

@@ -122,6 +122,31 @@ class TokensConfig(LookConfig):
     their volume, where the place in the box no longer tells what is there; 0 does not."""
 
 
+class ProbeConfig(LookConfig):
+    """What tokens know of a structure, as far as a linear model can say it, from few labelled people of one site."""
+
+    job: ClassVar[str] = "probe"
+
+    against: tuple[Path, ...] = ()
+    """Other encoders (runs, folders or names) that learn from the same people and are tested on the same."""
+    block: int = -1
+    """Block whose tokens are used, from 0, or from the end when negative; the last one's are normed."""
+    structures: tuple[str, ...] = HIPPOCAMPI
+    """Structures that are looked for, each by a model of its own; scans that lack one are left out."""
+    labelled: tuple[int, ...] = (2, 5, 10, 0)
+    """How many people of a site are learnt from; 0 takes all of them but those of the fold that is tested."""
+    draws: int = Field(5, ge=1)
+    """How often few people are drawn."""
+    folds: int = Field(5, ge=2)
+    """Folds by person where all are learnt from (at most the people of the site)."""
+    shifts: int = Field(1, ge=1, le=8)
+    """Patch grids along each axis, each shifted by a fraction of a patch: tokens closer together."""
+    standardise: bool = False
+    """Tokens of each scan less their mean over its brain and divided by their deviation there, channel by channel."""
+    sanity: bool = True
+    """The same with random weights of the same architecture."""
+
+
 class ShiftConfig(JobConfig):
     """How far sites are apart in an embedding, and how much of that is left after age and sex, or after ComBat."""
 

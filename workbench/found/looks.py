@@ -52,6 +52,27 @@ def tokens(run: Run) -> Found:
     )
 
 
+def probe(run: Run) -> Found:
+    """How well a linear model finds a structure at another site, from the fewest labelled people, and what others give
+    there."""
+    table = run.read_table("in_short")
+    sites = "between" if (table["sites"] == "between").any() else "within"
+    rows = table[(table["sites"] == sites) & (table["labelled"] == table["labelled"].iloc[0])]
+    own = rows["weights"] == run.provenance["first"]
+    first, others = rows[own].iloc[0], rows[~own]
+    interval = _percent(first, "average_precision")
+    where = "at another site" if sites == "between" else "at the same site"
+    return Found(
+        estimate(interval, "average precision of a linear probe on tokens", digits=1, unit="%")
+        + f" {where}, {first['labelled']} people labelled",
+        tuple(
+            estimate(_percent(row, "average_precision"), str(row["weights"]), digits=1, unit="%")
+            for _, row in others.iterrows()
+        ),
+        ({"measure": "probe_average_precision_percent", **numbers(interval)},),
+    )
+
+
 def shift(run: Run) -> Found:
     """How well a site is named from an embedding of somebody who was not learnt from."""
     table = run.read_table("shift")
