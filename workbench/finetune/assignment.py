@@ -13,14 +13,14 @@ from workbench.cohort.splits import load_sides, split_fingerprint
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.finetune.shared_config import FinetuneConfig
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import fingerprints, open_matching
 from workbench.model.export import EncoderCard
-from workbench.model.vit import Encoder
 from workbench.prepare.duplicates import near_duplicates
 from workbench.prepare.store import Store, open_store
 
 
-def open_parts(config: FinetuneConfig) -> tuple[Store, Encoder | None, EncoderCard | None]:
+def open_parts(config: FinetuneConfig) -> tuple[Store, AnyEncoder | None, EncoderCard | None]:
     """The store, and the encoder with its card if one is named. Where no encoder is used, a named one still says how
     scans must be prepared and how large a crop is, so that arms with and without it are alike."""
     if config.encoder is None:

@@ -26,7 +26,7 @@ from workbench.finetune.predictors import (
 from workbench.finetune.scores import reliability_table, score_table
 from workbench.finetune.targets import Target, changing_people, read_target, with_target
 from workbench.finetune.train_classifier import predict_scans, train_network
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
 
@@ -127,7 +127,7 @@ def _usable(store: Store, config: ClassifyConfig) -> tuple[pd.Series, list[str]]
 
 
 def _predict(
-    encoder: Encoder | None,
+    encoder: AnyEncoder | None,
     store: Store,
     table: pd.DataFrame,
     target: Target,

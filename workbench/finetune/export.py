@@ -16,8 +16,8 @@ from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig, SegmentConfig
 from workbench.finetune.shared_config import FinetuneConfig
 from workbench.finetune.targets import Target
-from workbench.model.config import EncoderConfig
 from workbench.model.export import EncoderCard
+from workbench.model.foreign.config import AnyConfig
 from workbench.prepare.store import Store
 from workbench.runs import Settings, replacing
 from workbench.volumes.volume import Triple
@@ -28,7 +28,7 @@ FOLDER, WEIGHTS, CONFIG, CARD = "model", "{kind}.safetensors", "config.json", "R
 class ModelCard(Settings):
     """What must be known to apply a fine-tuned model honestly."""
 
-    encoder: EncoderConfig | None
+    encoder: AnyConfig | None
     """Architecture of the encoder in it; None where there is none."""
     prepare: dict[str, Any]
     """Settings that its scans were prepared with."""
@@ -217,7 +217,7 @@ def _card_text(card: SegmenterCard | ClassifierCard, numbers: int) -> str:
         what, gives = f"mode {card.mode}", f"{card.target}: {', '.join(card.classes) or 'a number'}"
     if isinstance(card, ClassifierCard) and card.encoder_at:
         what += f", on the frozen encoder at {card.encoder_at} (its weights are there, not here)"
-    encoder = "none" if card.encoder is None else f"{card.encoder.preset}, {card.init} weights ({card.objective})"
+    encoder = "none" if card.encoder is None else f"{card.encoder.name}, {card.init} weights ({card.objective})"
     return f"""# VolTA {card.kind}
 
 Fine-tuned on T1w brain MRI by the VolTA workbench. Not for diagnosis.

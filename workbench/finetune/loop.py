@@ -23,7 +23,7 @@ from workbench.engine.schedules import warmup_cosine
 from workbench.engine.streams import step_seed
 from workbench.errors import WorkbenchError
 from workbench.finetune.shared_config import FinetuneConfig
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder, require
 from workbench.runs import Run, stop_on_request
 
 CLIP = 3.0
@@ -31,7 +31,7 @@ CLIP = 3.0
 
 def fit(
     model: nn.Module,
-    encoder: Encoder | None,
+    encoder: AnyEncoder | None,
     backward: Callable[[int], float],
     steps: int,
     config: FinetuneConfig,
@@ -107,15 +107,17 @@ def fit(
     model.eval()
 
 
-def parameter_groups(model: nn.Module, encoder: Encoder | None, config: FinetuneConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, encoder: AnyEncoder | None, config: FinetuneConfig) -> list[dict[str, Any]]:
     """Trained parameters by learning-rate share and weight decay.
 
     Layer-wise decay as in BEiT (arXiv 2106.08254): the encoder's last norm and what sits on it have 1, block l of L has
     ``layer_decay ** (L + 1 − l)``, and patch embedding, positions, CLS and registers count as block 0.
     """
     shares: dict[int, float] = {}
+    if encoder is not None and config.layer_decay != 1:
+        require(encoder.config, "blocks", "layer_decay")
     if encoder is not None:
-        top = len(encoder.blocks) + 1
+        top = encoder.config.depth + 1
         for name, parameter in encoder.named_parameters():
             block = int(name.split(".")[1]) + 1 if name.startswith("blocks.") else top if name.startswith("norm") else 0
             shares[id(parameter)] = config.layer_decay ** (top - block)

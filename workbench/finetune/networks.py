@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from workbench.errors import ConfigError
 from workbench.finetune.config import SegmentConfig
 from workbench.model.config import triple
+from workbench.model.contract import AnyEncoder
 from workbench.model.unetr import PRIOR_LOGIT, Unetr
-from workbench.model.vit import Encoder
 from workbench.volumes.volume import Triple
 
 
@@ -21,7 +21,7 @@ class TokenProbe(nn.Module):
     No path between tokens and none from the voxels: whatever crosses a patch's border, the encoder must have done.
     """
 
-    def __init__(self, encoder: Encoder, classes: int) -> None:
+    def __init__(self, encoder: AnyEncoder, classes: int) -> None:
         super().__init__()
         self.encoder = encoder
         patch = encoder.config.patch_xyz
@@ -61,7 +61,7 @@ class NetworkShape(Protocol):
     def seed(self) -> int: ...
 
 
-def build_network(config: NetworkShape, encoder: Encoder | None, crop: Triple) -> nn.Module:
+def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple) -> nn.Module:
     """The network that ``config`` names, with new weights drawn from its seed except for the encoder's.
 
     Raises:
@@ -98,7 +98,7 @@ def build_network(config: NetworkShape, encoder: Encoder | None, crop: Triple) -
     return FromScratch(UNet(3, 1, classes, channels, [2] * levels, num_res_units=2), classes)
 
 
-def crop_of(config: SegmentConfig, encoder: Encoder | None) -> Triple:
+def crop_of(config: SegmentConfig, encoder: AnyEncoder | None) -> Triple:
     """Edges of crops and windows: as set, or as the encoder was trained."""
     if config.crop is not None:
         return triple(config.crop)

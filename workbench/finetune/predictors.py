@@ -16,8 +16,8 @@ from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.segment_data import class_map, to_classes
 from workbench.finetune.targets import Target
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import encode_scans
-from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.volumes import read_volume
 
@@ -28,7 +28,7 @@ TEMPERATURE = 0.07  # of neighbours' votes (DINO)
 
 
 def features_of(
-    mode: str, encoder: Encoder | None, store: Store, table: pd.DataFrame, config: ClassifyConfig, device: str
+    mode: str, encoder: AnyEncoder | None, store: Store, table: pd.DataFrame, config: ClassifyConfig, device: str
 ) -> np.ndarray:
     """What the regression sees of each scan ``(scans, features)``."""
     scans = list(table["scan_id"])

@@ -22,7 +22,7 @@ from workbench.finetune.networks import build_network, crop_of
 from workbench.finetune.segment_data import Crops, class_map, to_classes
 from workbench.finetune.windows import in_source_space, keep_largest, probabilities
 from workbench.measures.structures import no_scores, structure_scores
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
 from workbench.volumes import Volume, read_volume, write_volume
@@ -86,7 +86,7 @@ def train(
         return float(loss.detach())
 
     encoder = model.encoder if config.uses_encoder else None
-    assert encoder is None or isinstance(encoder, Encoder)
+    assert encoder is None or isinstance(encoder, AnyEncoder)
     curve = DiceCurve(store, table, config, crop, device, run) if config.validate_every else None
     fit(
         model,

@@ -17,8 +17,8 @@ from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.loop import fit
 from workbench.finetune.targets import Target
 from workbench.model.classifier import Classifier
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import whole_scan
-from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.runs import Run
 from workbench.volumes.volume import Triple
@@ -38,7 +38,7 @@ class ClassifierShape(Protocol):
     def cnn_features(self) -> int: ...
 
 
-def build_classifier(encoder: Encoder | None, outputs: int, config: ClassifierShape) -> nn.Module:
+def build_classifier(encoder: AnyEncoder | None, outputs: int, config: ClassifierShape) -> nn.Module:
     """The encoder with a linear layer, or a small MONAI DenseNet. It normalises each scan by itself (all channels
     together), since a step accumulates single scans; MONAI's ResNet would not take that setting in all its layers."""
     torch.manual_seed(config.seed)
@@ -59,7 +59,7 @@ def build_classifier(encoder: Encoder | None, outputs: int, config: ClassifierSh
 
 
 def train_network(
-    encoder: Encoder | None,
+    encoder: AnyEncoder | None,
     store: Store,
     table: pd.DataFrame,
     target: Target,
@@ -102,7 +102,7 @@ def train_network(
 
 
 def predict_scans(
-    model: nn.Module, encoder: Encoder | None, store: Store, scans: list[str], config: ClassifyConfig, device: str
+    model: nn.Module, encoder: AnyEncoder | None, store: Store, scans: list[str], config: ClassifyConfig, device: str
 ) -> Tensor:
     """The network's outputs ``(scans, outputs)``, float32, on the CPU."""
     step_xyz = padding_of(config.mode, encoder)
@@ -122,6 +122,6 @@ def output_of(model: nn.Module, volume_11XYZ: Tensor, device: str, precision: st
     return output.float().cpu()
 
 
-def padding_of(mode: str, encoder: Encoder | None) -> Triple:
+def padding_of(mode: str, encoder: AnyEncoder | None) -> Triple:
     """Multiples that a scan's edges are padded to."""
     return encoder.config.patch_xyz if mode == "full" and encoder is not None else CNN_STEP

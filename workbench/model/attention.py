@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from workbench.model.vit import Block, Encoder
+from workbench.model.contract import AnyEncoder, require
+from workbench.model.vit import Block
 from workbench.volumes.volume import Triple
 
 CHUNK_BYTES = 2 * 2**20  # of attention rows held at a time, all heads together; a cache holds it
@@ -33,7 +34,7 @@ class Look:
 
 
 @torch.no_grad()
-def look(encoder: Encoder, volume_B1XYZ: Tensor, weights_QN: Tensor, *, block: BlockChoice = -1) -> Look:
+def look(encoder: AnyEncoder, volume_B1XYZ: Tensor, weights_QN: Tensor, *, block: BlockChoice = -1) -> Look:
     """One fused forward pass, and the wanted attention rows of one block or of the rollout.
 
     Queries and keys are those of the pass itself, so that only their products are computed besides. A rollout is
@@ -48,13 +49,15 @@ def look(encoder: Encoder, volume_B1XYZ: Tensor, weights_QN: Tensor, *, block: B
 
     Raises:
         IndexError: there is no such block.
+        ConfigError: the encoder has no attention that can be shown.
     """
+    require(encoder.config, "attention", "attention")
     blocks = [cast(Block, b) for b in encoder.blocks]
     heads = encoder.config.heads
     tapped = blocks if block == "rollout" else [blocks[range(len(blocks))[block]]]
     x_BND, grid = encoder.tokenise(volume_B1XYZ)
     angles = encoder.angles(grid, x_BND.device)
-    weights_QN = weights_QN.to(x_BND.device, torch.float32)
+    weights_QN = encoder.inside(weights_QN.to(x_BND.device, torch.float32))
     found: list[Tensor] = []
 
     def tap(_module: nn.Module, _inputs: Any, qkv_BNE: Tensor) -> None:
@@ -68,16 +71,16 @@ def look(encoder: Encoder, volume_B1XYZ: Tensor, weights_QN: Tensor, *, block: B
         for hook in hooks:
             hook.remove()
     rows = rollout(found, heads, weights_QN).unsqueeze(1) if block == "rollout" else found[0]
-    return Look(rows, x_BND, grid)
+    return Look(*encoder.outside(rows, x_BND), grid)
 
 
-def attention_rows(encoder: Encoder, volume_B1XYZ: Tensor, queries: list[int], *, block: int = -1) -> Tensor:
+def attention_rows(encoder: AnyEncoder, volume_B1XYZ: Tensor, queries: list[int], *, block: int = -1) -> Tensor:
     """Rows of the wanted tokens (0 is CLS, registers follow, then patches) over all tokens, ``(B, H, Q, N)``."""
     tokens = token_count(encoder, volume_B1XYZ)
     return look(encoder, volume_B1XYZ, torch.stack([one_token(q, tokens) for q in queries]), block=block).rows_BHQN
 
 
-def rollout_row(encoder: Encoder, volume_B1XYZ: Tensor, query: int = 0) -> Tensor:
+def rollout_row(encoder: AnyEncoder, volume_B1XYZ: Tensor, query: int = 0) -> Tensor:
     """Rollout of one token over all tokens, ``(B, N)``; sums to 1."""
     weights = one_token(query, token_count(encoder, volume_B1XYZ))[None]
     return look(encoder, volume_B1XYZ, weights, block="rollout").rows_BHQN[:, 0, 0]
@@ -88,7 +91,7 @@ def one_token(token: int, tokens: int) -> Tensor:
     return F.one_hot(torch.tensor(token), tokens).float()
 
 
-def token_count(encoder: Encoder, volume_B1XYZ: Tensor) -> int:
+def token_count(encoder: AnyEncoder, volume_B1XYZ: Tensor) -> int:
     """N of a volume: CLS, registers and patches."""
     x, y, z = (n // p for n, p in zip(volume_B1XYZ.shape[2:], encoder.config.patch_xyz, strict=True))
     return encoder.first_patch + x * y * z

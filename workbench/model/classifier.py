@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder
 
 
 class Classifier(nn.Module):
     """A linear layer on [CLS; mean of patch tokens] → logits ``(B, classes)``."""
 
-    def __init__(self, encoder: Encoder, classes: int) -> None:
+    def __init__(self, encoder: AnyEncoder, classes: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.linear = nn.Linear(2 * encoder.config.width, classes)

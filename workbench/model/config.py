@@ -65,6 +65,26 @@ class EncoderConfig(Settings):
         return PRESETS[self.preset][2]
 
     @property
+    def name(self) -> str:
+        return f"VolTA {self.preset}"
+
+    @property
+    def pooling(self) -> str:
+        return "CLS"
+
+    @property
+    def pyramid(self) -> tuple[tuple[int, int], ...]:
+        return ()
+
+    @property
+    def has_blocks(self) -> bool:
+        return True
+
+    @property
+    def wants(self) -> str:
+        return "z-scores in the brain, 0 outside it"
+
+    @property
     def size_xyz(self) -> Triple:
         return triple(self.image_size)
 

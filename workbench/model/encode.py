@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,16 +11,16 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from workbench.model.box import encoder_folder
+from workbench.model.box import encoder_folder, facts
+from workbench.model.contract import AnyEncoder, pooled_words
 from workbench.model.export import WEIGHTS, EncoderCard, Init, load_encoder
-from workbench.model.vit import Encoder
 from workbench.prepare.one import Scans
 from workbench.prepare.store import Store, open_store
-from workbench.runs import digest_file
+from workbench.runs import digest_file, digest_text
 from workbench.volumes.volume import Triple
 
 
-def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple[Store, Encoder, EncoderCard]:
+def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple[Store, AnyEncoder, EncoderCard]:
     """A store and an encoder that belong together.
 
     Raises:
@@ -27,6 +29,9 @@ def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple
     opened = open_store(store)
     loaded, card = load_encoder(encoder, init=init, seed=seed)
     opened.require_fingerprint(card.preparation, str(encoder))
+    for told in (pooled_words(card.config), card.seen_words if card.people_unknown else None):
+        if told:
+            tqdm.write(f"{encoder}: {told}", file=sys.stderr)
     return opened, loaded, card
 
 
@@ -36,8 +41,12 @@ def fingerprints(store: Store, encoder: Path) -> dict[str, str]:
 
 
 def encoder_digest(encoder: Path) -> str:
-    """Content of an exported encoder's weights."""
-    return digest_file(encoder_folder(encoder) / WEIGHTS)
+    """Content of an exported encoder's weights; of one made elsewhere also what it is given, which the weights do not
+    say."""
+    folder = encoder_folder(encoder)
+    weights = digest_file(folder / WEIGHTS)
+    told = facts(folder)
+    return weights if told.get("origin") is None else digest_text(weights, json.dumps(told["config"], sort_keys=True))
 
 
 def padded_box(shape: Triple, patch: Triple) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +65,7 @@ def whole_scan(store: Scans, scan: str, patch: Triple) -> torch.Tensor:
 
 @torch.inference_mode()
 def encode_scans(
-    encoder: Encoder, store: Store, scans: Sequence[str], *, device: str = "cpu", desc: str = "embed"
+    encoder: AnyEncoder, store: Store, scans: Sequence[str], *, device: str = "cpu", desc: str = "embed"
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield ``(scan_id, cls (D,), mean of patch tokens (D,))`` for each scan, in order, float32."""
     encoder = encoder.eval().to(device)

@@ -18,7 +18,9 @@ from torch import Tensor
 from workbench.errors import WorkbenchError
 from workbench.html import facts_table
 from workbench.model.box import encoder_folder
-from workbench.model.config import EncoderConfig, triple
+from workbench.model.config import EncoderConfig
+from workbench.model.contract import AnyEncoder, pooled_words
+from workbench.model.foreign.config import AnyConfig, Foreign
 from workbench.model.vit import Encoder
 from workbench.runs import read_json, replacing
 
@@ -27,6 +29,22 @@ Init = Literal["pretrained", "random"]
 # what a file may make us build before its weights are compared with it
 MAX_TOKENS = 2**17  # 800 voxels an axis at patch 16
 MAX_PATCH = 64**3
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an encoder that was made elsewhere came from, as far as whoever imported it says."""
+
+    format: str
+    """Of the published checkpoint."""
+    source: str
+    """Where it was got from."""
+    licence: str
+    """Of the weights."""
+    weights: str
+    """Digest of the file."""
+    people_known: bool
+    """Whether the card's participants are all whom it has seen; if not, every test may be on people it has seen."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,7 @@ class EncoderCard:
     ``preparation``, so that a scan that no store holds can be prepared alike; None in an export of before 0.2.
     """
 
-    config: EncoderConfig
+    config: AnyConfig
     preparation: str
     spacing: float
     participants: tuple[str, ...]
@@ -50,33 +68,67 @@ class EncoderCard:
     simulated: bool
     init: Init = "pretrained"
     prepare: dict[str, Any] | None = None
+    origin: Origin | None = None
+
+    @property
+    def people_unknown(self) -> bool:
+        """Nobody says whom it has seen, so that any test may be on people it has seen."""
+        return self.init == "pretrained" and self.origin is not None and not self.origin.people_known
+
+    @property
+    def seen_words(self) -> str:
+        """Whom it has seen."""
+        if self.people_unknown:
+            return "people that nobody lists: every test is possibly transductive"
+        return f"{len(self.participants)} people"
 
     def _repr_html_(self) -> str:
         """For a notebook's cell: what it is, what it has seen, and what it may be given."""
-        c = self.config
+        made = f"{self.steps} (seed {self.seed})"
         return facts_table(
             f"Encoder ({self.init} weights)",
             {
-                "architecture": f"{c.preset}: width {c.width}, {c.depth} blocks, {c.heads} heads, patch {c.patch}, "
-                f"crop {c.image_size}, {c.registers} registers",
+                "architecture": architecture_words(self.config),
                 "objective": self.objective,
-                "optimiser steps": f"{self.steps} (seed {self.seed})",
-                "has seen": f"{len(self.participants)} people",
+                **({"optimiser steps": made} if self.origin is None else {"licence": self.origin.licence}),
+                "has seen": self.seen_words,
                 "input": f"prepared at {self.spacing:g} mm, preparation {self.preparation}",
             },
             simulated=self.simulated,
         )
 
 
+def architecture_words(config: AnyConfig) -> str:
+    """An architecture in one line."""
+    if isinstance(config, EncoderConfig):
+        return (
+            f"{config.preset}: width {config.width}, {config.depth} blocks, {config.heads} heads, "
+            f"patch {config.patch}, crop {config.image_size}, {config.registers} registers"
+        )
+    p, q, r = config.patch_xyz
+    parts = [f"{config.name}: width {config.width}"]
+    if config.has_blocks:
+        parts.append(f"{config.depth} blocks, {config.heads} heads")
+    parts += [f"a token for {p}x{q}x{r} prepared voxels", f"given {config.wants}"]
+    if config.enlarge > 1:
+        parts.append(f"each prepared voxel enlarged to {config.enlarge} along each edge")
+    if told := pooled_words(config):
+        parts.append(told)
+    return ", ".join(parts)
+
+
 def save_encoder(folder: Path, weights: dict[str, Tensor], card: EncoderCard) -> Path:
     """Write an encoder (its state dict); the weights last, so that a folder with weights is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {
+    facts: dict[str, Any] = {
         **card.__dict__,
         "config": card.config.model_dump(mode="json"),
+        "origin": None if card.origin is None else dataclasses.asdict(card.origin),
         "participants": list(card.participants),
         "scans": list(card.scans),
     }
+    if card.origin is None:
+        del facts["origin"]  # what is our own is read by earlier versions too
     with replacing(folder / CONFIG) as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n")
     with replacing(folder / CARD) as partial:
@@ -86,7 +138,7 @@ def save_encoder(folder: Path, weights: dict[str, Tensor], card: EncoderCard) ->
     return folder
 
 
-def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) -> tuple[Encoder, EncoderCard]:
+def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) -> tuple[AnyEncoder, EncoderCard]:
     """Load an exported encoder, or fresh weights of the same shape.
 
     Args:
@@ -122,7 +174,9 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
         )
         return fresh_encoder(card.config, seed), card
     weights = _read_weights(folder / WEIGHTS)
-    encoder = Encoder(card.config)
+    if not isinstance(card.config, EncoderConfig):
+        _check_fit(card.config, weights, folder / WEIGHTS)
+    encoder = build_encoder(card.config)
     try:
         encoder.load_state_dict(weights, strict=True)
     except RuntimeError as error:
@@ -132,6 +186,24 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
             remedy="export the encoder again",
         ) from error
     return encoder.eval(), card
+
+
+def build_encoder(config: AnyConfig) -> AnyEncoder:
+    """The network of a configuration, with weights drawn from torch's generator."""
+    return Encoder(config) if isinstance(config, EncoderConfig) else config.build()
+
+
+def _check_fit(config: Foreign, weights: dict[str, Tensor], path: Path) -> None:
+    """The settings of a foreign encoder are checked against its weights before memory is taken for them."""
+    with torch.device("meta"):
+        wanted = {name: tuple(value.shape) for name, value in config.build().state_dict().items()}
+    wrong = [name for name, shape in wanted.items() if name not in weights or tuple(weights[name].shape) != shape]
+    if wrong or set(weights) - set(wanted):
+        raise WorkbenchError(
+            f"{path}: the weights do not fit {CONFIG}",
+            cause=f"for example {(wrong or sorted(set(weights) - set(wanted)))[0]}",
+            remedy="import the encoder again",
+        )
 
 
 def _read_card(path: Path) -> EncoderCard:
@@ -148,7 +220,7 @@ def _read_card(path: Path) -> EncoderCard:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise WorkbenchError(f"{path}: cannot be read", cause="; ".join(lines)[:300], remedy=remedy) from error
-    size, patch = triple(card.config.image_size), triple(card.config.patch)
+    size, patch = card.config.size_xyz, card.config.patch_xyz
     tokens = math.prod(s // p for s, p in zip(size, patch, strict=True))
     wrong = {
         f"spacing is {card.spacing:g} mm": not 0.05 <= card.spacing <= 20,
@@ -180,14 +252,16 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def fresh_encoder(config: EncoderConfig, seed: int) -> Encoder:
+def fresh_encoder(config: AnyConfig, seed: int) -> AnyEncoder:
     """Random weights that depend on ``seed`` alone, whatever was drawn before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Encoder(config).eval()
+        return build_encoder(config).eval()
 
 
 def _card_text(card: EncoderCard, parameters: int) -> str:
+    if card.origin is not None:
+        return _foreign_text(card, card.origin, parameters)
     kind = "**simulated** scans" if card.simulated else "scans"
     return f"""# VolTA encoder
 
@@ -195,8 +269,7 @@ A 3D vision transformer pretrained without labels on T1w brain MRI by the VolTA 
 
 | | |
 |---|---|
-| architecture | {card.config.preset}: width {card.config.width}, {card.config.depth} blocks, \
-{card.config.heads} heads, patch {card.config.patch}, crop {card.config.image_size}, {card.config.registers} registers |
+| architecture | {architecture_words(card.config)} |
 | parameters | {parameters:,} |
 | objective | {card.objective} |
 | optimiser steps | {card.steps} (seed {card.seed}) |
@@ -205,4 +278,24 @@ A 3D vision transformer pretrained without labels on T1w brain MRI by the VolTA 
 
 Load it: `from workbench.model import load_encoder; encoder, card = load_encoder("this/folder")`.
 The people listed were seen in pretraining: a test on them measures memory as well as transfer.
+"""
+
+
+def _foreign_text(card: EncoderCard, origin: Origin, parameters: int) -> str:
+    return f"""# {card.config.name}
+
+An encoder made elsewhere, imported into the VolTA workbench. Not for diagnosis.
+
+| | |
+|---|---|
+| architecture | {architecture_words(card.config)} |
+| parameters | {parameters:,} |
+| format | {origin.format} |
+| source | {origin.source} |
+| licence of the weights, as stated at import | {origin.licence} |
+| imported file | BLAKE2b {origin.weights} |
+| seen | {card.seen_words} |
+| input | prepared at {card.spacing:g} mm, preparation `{card.preparation}`; other input is refused |
+
+Load it: `import workbench as wb; wb.load_encoder("this/folder")`.
 """

@@ -7,7 +7,7 @@ from monai.networks.blocks import UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock
 from torch import Tensor, nn
 
 from workbench.errors import ConfigError
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder
 
 PRIOR_LOGIT = -3.0  # about 5 % of each structure in the first output
 
@@ -20,7 +20,7 @@ class Unetr(nn.Module):
     from the voxels straight into the last level, so that nothing can be solved without the encoder.
     """
 
-    def __init__(self, encoder: Encoder, classes: int, *, features: int = 16, input_skip: bool = True) -> None:
+    def __init__(self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True) -> None:
         super().__init__()
         p, q, r = encoder.config.patch_xyz
         levels = p.bit_length() - 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -16,34 +15,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from workbench.model.config import EncoderConfig
+from workbench.model.contract import AnyEncoder, Tokens
 from workbench.volumes.volume import Triple
-
-
-@dataclass
-class Tokens:
-    """What the encoder says of a batch: normed tokens, and hidden states by block number (1 = after the first)."""
-
-    all_BND: Tensor  # CLS, registers, patches
-    registers: int
-    grid_xyz: Triple
-    hidden: dict[int, Tensor] = field(default_factory=dict)  # block -> patch tokens (B, P, D), not normed
-
-    @property
-    def cls_BD(self) -> Tensor:
-        return self.all_BND[:, 0]
-
-    @property
-    def registers_BRD(self) -> Tensor:
-        return self.all_BND[:, 1 : 1 + self.registers]
-
-    @property
-    def patches_BPD(self) -> Tensor:
-        return self.all_BND[:, 1 + self.registers :]
-
-    def patch_map(self, tokens_BPD: Tensor | None = None) -> Tensor:
-        """Patch tokens (or other tokens of the same grid) as a volume of features ``(B, D, x, y, z)``."""
-        tokens_BPD = self.patches_BPD if tokens_BPD is None else tokens_BPD
-        return tokens_BPD.transpose(1, 2).unflatten(2, self.grid_xyz)
 
 
 def rotary_angles(grid_xyz: Triple, channels: int) -> Tensor:
@@ -155,9 +128,11 @@ def cubes(volume_B1XYZ: Tensor, patch: Triple) -> tuple[Tensor, Triple]:
     return split_Bxyzpqr.flatten(4).flatten(1, 3), (x, y, z)
 
 
-class Encoder(nn.Module):
+class Encoder(AnyEncoder):
     """3D ViT. Accepts any volume whose edges are multiples of the patch; learned positions are interpolated to its
     grid, rotary ones are those of its grid."""
+
+    config: EncoderConfig
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()

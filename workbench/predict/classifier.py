@@ -16,9 +16,9 @@ from workbench.finetune.export import ClassifierCard
 from workbench.finetune.predictors import small_picture, votes_of
 from workbench.finetune.train_classifier import build_classifier, output_of, padding_of
 from workbench.html import facts_table
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import encoder_digest, whole_scan
 from workbench.model.export import load_encoder as load_network
-from workbench.model.vit import Encoder
 from workbench.predict.models import find_model, fresh_architecture, load_weights
 from workbench.predict.scans import Given, Preparation, PreparedScan, folder_of
 from workbench.runs import Run
@@ -52,7 +52,7 @@ class ScanClassifier:
         card: ClassifierCard,
         weights: dict[str, Tensor],
         preparation: Preparation,
-        frozen: Encoder | None,
+        frozen: AnyEncoder | None,
         *,
         who: str,
         device: str,
@@ -60,7 +60,7 @@ class ScanClassifier:
         self.card, self.device, self.preparation = card, device, preparation
         self.classes = card.classes
         self.network: nn.Module | None = None
-        self.encoder: Encoder | None = None
+        self.encoder: AnyEncoder | None = None
         self.arrays: dict[str, np.ndarray] = {}
         encoder = fresh_architecture(card.encoder)
         if card.mode in ("full", "cnn"):
@@ -202,7 +202,7 @@ def load_classifier(
     return ScanClassifier(card, weights, preparation, frozen, who=who, device=pick_device(device))
 
 
-def _frozen(card: ClassifierCard, model: Path, given: str | os.PathLike[str] | Run | None) -> Encoder:
+def _frozen(card: ClassifierCard, model: Path, given: str | os.PathLike[str] | Run | None) -> AnyEncoder:
     """The encoder that a probe sits on, if its weights are those that it was fitted on."""
     reference = from_there(card.encoder_at, model) if given is None else folder_of(given)
     remedy = "give the encoder it was fitted on: encoder="

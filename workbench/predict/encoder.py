@@ -15,10 +15,10 @@ import torch
 from workbench.engine.device import pick_device
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.attention import BlockChoice
+from workbench.model.contract import AnyEncoder, require
 from workbench.model.encode import padded_box, whole_scan
 from workbench.model.export import EncoderCard, Init
 from workbench.model.export import load_encoder as load_network
-from workbench.model.vit import Encoder
 from workbench.predict.passes import Reading, scan_maps
 from workbench.predict.place import Placed, place_vector
 from workbench.predict.query import Query, parse_query, per_patch
@@ -97,13 +97,15 @@ class ScanEncoder:
         device: Where it computes.
     """
 
-    def __init__(self, network: Encoder, card: EncoderCard, preparation: Preparation, *, device: str = "cpu") -> None:
+    def __init__(
+        self, network: AnyEncoder, card: EncoderCard, preparation: Preparation, *, device: str = "cpu"
+    ) -> None:
         self.network, self.card, self.device = network.eval().to(device), card, device
         self.preparation = preparation
 
     def __repr__(self) -> str:
         c = self.card
-        return f"ScanEncoder({c.config.preset}, {c.init} weights, {c.objective}, {c.spacing:g} mm, on {self.device})"
+        return f"ScanEncoder({c.config.name}, {c.init} weights, {c.objective}, {c.spacing:g} mm, on {self.device})"
 
     def _repr_html_(self) -> str:
         return self.card._repr_html_()
@@ -173,6 +175,7 @@ class ScanEncoder:
         """
         asked = _query(query)
         config = self.card.config
+        require(config, "attention", "attention")
         if block != "rollout" and not -config.depth <= block < config.depth:
             raise ConfigError(
                 f"block {block}: the encoder has {config.depth}", remedy=f"0 to {config.depth - 1}, or -1"

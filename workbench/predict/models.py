@@ -15,9 +15,9 @@ from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig, SegmentConfig
 from workbench.finetune.export import CONFIG, FOLDER, WEIGHTS, ClassifierCard, SegmenterCard, read_model
 from workbench.finetune.networks import crop_of
-from workbench.model.config import EncoderConfig
-from workbench.model.export import load_encoder
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder
+from workbench.model.export import build_encoder, load_encoder
+from workbench.model.foreign.config import AnyConfig
 from workbench.predict.scans import folder_of
 from workbench.prepare.store import open_store
 from workbench.runs import Run
@@ -78,9 +78,9 @@ def _other(path: Path, kind: Literal["segmenter", "classifier"], what: str) -> W
     )
 
 
-def fresh_architecture(config: EncoderConfig | None) -> Encoder | None:
+def fresh_architecture(config: AnyConfig | None) -> AnyEncoder | None:
     """An encoder without its weights, which follow; None for a network that has none."""
-    return None if config is None else Encoder(config).eval()
+    return None if config is None else build_encoder(config).eval()
 
 
 def load_weights(model: nn.Module, weights: dict[str, Tensor], who: str) -> None:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from workbench.errors import ScanError
 from workbench.model.attention import BlockChoice, look
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import padded_box
-from workbench.model.vit import Encoder
 from workbench.predict.query import Query, per_patch, token_weights
 from workbench.prepare.one import Scans
 from workbench.volumes.volume import Triple
@@ -69,7 +69,7 @@ def boxes(shape: Triple, patch: Triple, crop: Triple, reading: Reading) -> Itera
 
 
 @torch.no_grad()
-def scan_maps(encoder: Encoder, store: Scans, scan: str, query: Query, reading: Reading) -> Maps:
+def scan_maps(encoder: AnyEncoder, store: Scans, scan: str, query: Query, reading: Reading) -> Maps:
     """The attention of a query over a whole scan.
 
     Where passes overlap, a voxel is the weighted mean of what they say, each in multiples of uniform attention over

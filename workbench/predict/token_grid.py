@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from workbench.errors import ScanError
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import padded_box, whole_scan
-from workbench.model.vit import Encoder
 from workbench.predict.passes import enlarge
 from workbench.predict.query import Query, per_patch, token_weights
 from workbench.prepare.one import Scans
@@ -45,7 +45,7 @@ class TokenGrid:
 
 
 @torch.no_grad()
-def token_grid(encoder: Encoder, store: Scans, scan: str, block: int = -1) -> TokenGrid:
+def token_grid(encoder: AnyEncoder, store: Scans, scan: str, block: int = -1) -> TokenGrid:
     """Patch tokens of a whole scan after a block; those of the last block are normed by the encoder's last layer."""
     patch = encoder.config.patch_xyz
     volume = whole_scan(store, scan, patch)
@@ -55,7 +55,7 @@ def token_grid(encoder: Encoder, store: Scans, scan: str, block: int = -1) -> To
 
 
 @torch.no_grad()
-def patch_tokens(encoder: Encoder, volume_11XYZ: torch.Tensor, block: int) -> tuple[np.ndarray, Triple]:
+def patch_tokens(encoder: AnyEncoder, volume_11XYZ: torch.Tensor, block: int) -> tuple[np.ndarray, Triple]:
     """Patch tokens of a volume after a block, each of length 1 ``(P, D)``, and their grid."""
     number = block % encoder.config.depth + 1
     last = number == encoder.config.depth

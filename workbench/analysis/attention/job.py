@@ -23,9 +23,9 @@ from workbench.analysis.config import AttendConfig
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.model.contract import AnyEncoder, require
 from workbench.model.encode import fingerprints, open_matching
 from workbench.model.export import fresh_encoder
-from workbench.model.vit import Encoder
 from workbench.predict.passes import Maps, Reading, enlarge, scan_maps
 from workbench.predict.query import Query, parse_query, region_mask
 from workbench.prepare.restore import to_source_space
@@ -61,6 +61,7 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
     scans = list(config.scans) or store.scan_ids
     for scan in scans:
         store.position(scan)  # an unknown name is an error before anything is written
+    require(encoder.config, "attention", "attend")
     query, depth = parse_query(config.query), encoder.config.depth
     if config.block != "rollout" and not -depth <= config.block < depth:
         raise WorkbenchError(f"block {config.block}: the encoder has {depth}", remedy=f"choose 0 to {depth - 1}, or -1")
@@ -108,8 +109,8 @@ class _Attend:
         self,
         config: AttendConfig,
         store: Store,
-        encoder: Encoder,
-        chance: Encoder | None,
+        encoder: AnyEncoder,
+        chance: AnyEncoder | None,
         query: Query,
         folder: Path,
         digest: str,

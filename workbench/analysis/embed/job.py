@@ -14,8 +14,8 @@ from workbench.analysis.embed.vectors import vectors_of
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import fingerprints, open_matching, padded_box
-from workbench.model.vit import Encoder
 from workbench.predict.query import per_patch, region_mask
 from workbench.predict.reference import Reference, load_reference
 from workbench.prepare.store import Store
@@ -103,7 +103,7 @@ def column_of(token: str, regions: tuple[str, ...]) -> str:
 
 
 @torch.no_grad()
-def embed_scan(encoder: Encoder, store: Store, scan: str, regions: tuple[str, ...]) -> dict[str, Any]:
+def embed_scan(encoder: AnyEncoder, store: Store, scan: str, regions: tuple[str, ...]) -> dict[str, Any]:
     """A row of the embeddings: the scan's own vectors, float32. A region is the mean over its voxels of their tokens;
     None where the labels do not have it."""
     patch = encoder.config.patch_xyz

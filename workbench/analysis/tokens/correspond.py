@@ -12,7 +12,7 @@ from workbench.analysis.config import TokensConfig
 from workbench.analysis.tokens.scene import Scene, TokenSet, disturbed, scene_of, token_set
 from workbench.columns import at_known_site
 from workbench.engine.streams import Purpose, stream
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder
 from workbench.predict.token_grid import BRAIN
 from workbench.prepare.store import Store
 from workbench.runs import Run
@@ -41,7 +41,7 @@ def _tokens(encoder: Encoder, scene: Scene, config: TokensConfig) -> TokenSet:
 class Checker:
     """Looks for the wanted tokens in one target scan after the other."""
 
-    encoders: dict[str, Encoder]
+    encoders: dict[str, AnyEncoder]
     config: TokensConfig
     store: Store
     scans: list[str]
@@ -49,7 +49,7 @@ class Checker:
     wanted: list[Wanted]
 
     @classmethod
-    def prepare(cls, encoders: dict[str, Encoder], store: Store, config: TokensConfig, run: Run) -> Checker:
+    def prepare(cls, encoders: dict[str, AnyEncoder], store: Store, config: TokensConfig, run: Run) -> Checker:
         """Choose the people whose tokens are looked for by the seed, and read these tokens."""
         index = store.index
         people = {str(r.scan_id): (str(r.participant), str(r.site)) for r in index.itertuples()}

@@ -13,9 +13,9 @@ from workbench.analysis.tokens.rgb import Colours, write_rgb
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import fingerprints, open_matching
 from workbench.model.export import fresh_encoder
-from workbench.model.vit import Encoder
 from workbench.predict.query import parse_query
 from workbench.predict.token_grid import BRAIN, TokenGrid, query_vector, token_grid
 from workbench.prepare.restore import to_source_space
@@ -65,7 +65,7 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
     }
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         encoder = encoder.to(pick_device(config.accelerator))
-        encoders: dict[str, Encoder] = {config.init: encoder}
+        encoders: dict[str, AnyEncoder] = {config.init: encoder}
         if config.sanity and config.structures:
             encoders["random beside"] = fresh_encoder(encoder.config, config.seed + BESIDE).to(
                 pick_device(config.accelerator)
@@ -111,7 +111,7 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
 class _Maps:
     """Heat maps and colours of one scan after the other."""
 
-    def __init__(self, config: TokensConfig, encoder: Encoder, store: Store, run: Run) -> None:
+    def __init__(self, config: TokensConfig, encoder: AnyEncoder, store: Store, run: Run) -> None:
         self.config, self.store, self.run, self.encoder = config, store, run, encoder
         self.any = bool(config.source) or config.rgb
         self.vector: np.ndarray | None = None

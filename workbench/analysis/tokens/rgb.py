@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder
 from workbench.predict.token_grid import BRAIN, TokenGrid, token_grid
 from workbench.prepare.store import Store
 from workbench.runs import replacing
@@ -37,7 +37,7 @@ class Colours:
     scans: list[str]
 
     @classmethod
-    def fit(cls, encoder: Encoder, store: Store, scans: list[str], block: int, seed: int) -> Colours:
+    def fit(cls, encoder: AnyEncoder, store: Store, scans: list[str], block: int, seed: int) -> Colours:
         from sklearn.decomposition import PCA
 
         parts = []

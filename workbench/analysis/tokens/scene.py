@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from workbench.engine.views import crop_by_grid
-from workbench.model.vit import Encoder
+from workbench.model.contract import AnyEncoder
 from workbench.predict.passes import Reading, boxes
 from workbench.predict.query import per_patch, region_mask
 from workbench.predict.token_grid import BRAIN, patch_tokens
@@ -85,7 +85,7 @@ def disturbed(scene: Scene, rng: np.random.Generator, degrees: float) -> Scene:
 
 
 @torch.no_grad()
-def token_set(encoder: Encoder, scene: Scene, block: int, shifts: int) -> TokenSet:
+def token_set(encoder: AnyEncoder, scene: Scene, block: int, shifts: int) -> TokenSet:
     """Tokens of the whole scene after a block, from ``shifts`` patch grids along each axis, each a fraction of a patch
     further."""
     patch = encoder.config.patch_xyz

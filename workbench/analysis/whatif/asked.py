@@ -14,8 +14,8 @@ from workbench.analysis.whatif.tables import MEASURES
 from workbench.engine.streams import Purpose, stream
 from workbench.measures.structures import dice
 from workbench.model.attention import look, one_token, token_count
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import padded_box
-from workbench.model.vit import Encoder
 from workbench.predict.segmenter import ScanSegmenter
 from workbench.prepare.store import Store
 
@@ -25,7 +25,7 @@ class Asked:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: AnyEncoder,
         store: Store,
         config: WhatifConfig,
         scale: np.ndarray,
@@ -69,10 +69,14 @@ class Asked:
         padded = np.pad(values.astype(np.float32), [(-a, b - n) for a, b, n in zip(low, high, shape, strict=True)])
         volume = torch.from_numpy(padded)[None, None]
         on_device = volume.to(next(encoder.parameters()).device)
-        seen = look(encoder, on_device, one_token(0, token_count(encoder, volume))[None])
-        tokens = encoder.norm(seen.stream_BND)[0].float().cpu().numpy()
+        attention: np.ndarray | None = None
+        if encoder.config.heads:
+            seen = look(encoder, on_device, one_token(0, token_count(encoder, volume))[None])
+            tokens = encoder.finish(seen.stream_BND)[0].float().cpu().numpy()
+            attention = seen.rows_BHQN[0, :, 0, encoder.first_patch :].mean(0).cpu().numpy()
+        else:
+            tokens = encoder(on_device).all_BND[0].float().cpu().numpy()
         cls, patch_mean = tokens[0], tokens[encoder.first_patch :].mean(axis=0)
-        attention = seen.rows_BHQN[0, :, 0, encoder.first_patch :].mean(0).cpu().numpy()
         out: dict[str, Any] = {"vector": cls if self.config.token == "cls" else patch_mean, "attention": attention}
         if self.scorer is not None:
             out["score"] = self.scorer.score(volume, cls, patch_mean)
@@ -90,7 +94,7 @@ class Asked:
         out = dict.fromkeys(MEASURES, np.nan)
         out["moved"] = float(np.linalg.norm((b - a) / self.scale)) / self.spread
         out["cosine"] = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
-        if not moved_head:
+        if not moved_head and base["attention"] is not None:
             p, q = base["attention"] / base["attention"].sum(), now["attention"] / now["attention"].sum()
             out["attention_change"] = float(np.abs(p - q).sum() / 2)
             varies = p.std() > 1e-12 and q.std() > 1e-12

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from workbench.engine import ranks
 from workbench.engine.schedules import cosine, linear
 from workbench.model.config import EncoderConfig
+from workbench.model.contract import Tokens
 from workbench.model.flops import encoder_flops, mlp_flops
 from workbench.model.heads import ContrastHead, ProjectionHead, ReconstructionHead, mlp
-from workbench.model.vit import Encoder, Tokens, by_patch
+from workbench.model.vit import Encoder, by_patch
 from workbench.pretrain.masking import to_tokens, touched_tokens
 from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Objective, StepInfo
 from workbench.pretrain.objectives.summary import Pooled, Queue, nearest_own, told_apart, variance_covariance
