@@ -19,8 +19,10 @@ _named, _names, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 def __getattr__(name: str) -> Any:
     # by name, since the rooms stand below the face
-    return _import("workbench.face").job(name) if name in _import("workbench.jobs").JOBS else _named(name)
+    jobs = {job.function_name: job.name for job in _import("workbench.jobs").JOBS.values()}
+    return _import("workbench.face").job(jobs[name]) if name in jobs else _named(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*_names(), *_import("workbench.jobs").JOBS, "__version__"})
+    jobs = _import("workbench.jobs").JOBS.values()
+    return sorted({*_names(), *(job.function_name for job in jobs), "__version__"})

@@ -7,6 +7,7 @@ by text, so that reading the table imports nothing.
 from __future__ import annotations
 
 import importlib
+import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,11 @@ class Job:
     """Settings that may be given without their flag, in this order; the last takes several."""
     imports: tuple[str, ...] = ()
     """What it imports for seconds: a process that forks for each run loads it first."""
+
+    @property
+    def function_name(self) -> str:
+        """In Python: its name, with a line after it where that is a word of the language (``wb.import_``)."""
+        return self.name + "_" * keyword.iskeyword(self.name)
 
     def config_class(self) -> type[JobConfig]:
         return load(self.config)
@@ -99,6 +105,14 @@ _IN_ORDER = (
         plan="workbench.pretrain.dry_run:plan_pretrain",
         found="workbench.found.counts:pretrain",
         imports=("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
+    ),
+    Job(
+        name="import",
+        help="take a published encoder in, so that every job takes it",
+        config="workbench.dock.config:ImportConfig",
+        run="workbench.dock.importing:run_import",
+        found="workbench.found.counts:imported",
+        words=("weights",),
     ),
     Job(
         name="segment",

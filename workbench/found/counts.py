@@ -73,6 +73,17 @@ def pretrain(run: Run) -> Found:
     )
 
 
+def imported(run: Run) -> Found:
+    """How much of the checkpoint was taken, and what to know of the encoder."""
+    keys = run.read_table("keys")
+    counts = {fate: int((keys["fate"] == fate).sum()) for fate in ("taken", "left")}
+    return Found(
+        f"{run.provenance['format']}: {counted(counts['taken'], 'tensor')} taken, {counts['left']} left",
+        beside=tuple(run.provenance["told"]),
+        numbers=({**counts, "people_known": bool(run.provenance["people_known"])},),
+    )
+
+
 def embed(run: Run) -> Found:
     """How many scans, and how often the nearest one of another person is of the same site."""
     scans = run.read_table("scans")

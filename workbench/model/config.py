@@ -18,6 +18,9 @@ PRESETS: dict[str, Triple] = {
     "large": (1024, 24, 16),
 }
 
+Intensities = Literal["zscore", "unit", "symmetric"]
+"""Scales that encoders made elsewhere were trained on, see ``foreign.shape``."""
+
 
 def triple(value: int | Triple) -> Triple:
     """One number for all three axes, or one an axis."""

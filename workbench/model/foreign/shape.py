@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from workbench.model.config import triple
+from workbench.model.config import Intensities, triple
 from workbench.model.contract import AnyEncoder
 from workbench.runs import Settings
 from workbench.volumes.volume import Triple
 
-Intensities = Literal["zscore", "unit", "symmetric"]
 WANTS: dict[str, str] = {
     "zscore": "z-scores in the brain, 0 outside it",
     "unit": "0 to 1 between the darkest and the brightest voxel of the brain, 0 outside it",

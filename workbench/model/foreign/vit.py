@@ -1,7 +1,7 @@
 """The ViTs of others: MONAI's, DINOv2's in 3D, and EVA's as Primus uses it, as one network with options.
 
 Weights are in the workbench's own names; a format's table of keys brings them there. Shape suffixes as in
-``model.vit``, and n for the tokens that blocks see (those of `Tokens` less the one that stands for CLS where there is none).
+``model.vit``, and n for the tokens that blocks see: those of `Tokens` less the one that stands for CLS, where none is.
 """
 
 from __future__ import annotations

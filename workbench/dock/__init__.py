@@ -1,0 +1,1 @@
+"""Encoders made elsewhere: published weights in, and our own out again."""
