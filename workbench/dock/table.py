@@ -43,6 +43,8 @@ class Format:
     """How it was shown that features are the same."""
     prefers: tuple[str, ...] = ()
     """Where a checkpoint holds it several times (teacher and student), names to look for, in this order."""
+    avoids: tuple[str, ...] = ()
+    """Names before it that tell a second copy of it."""
     leaves: tuple[tuple[str, str], ...] = ()
     """Patterns of names that are known not to be used for features, and why."""
 
@@ -50,6 +52,11 @@ class Format:
         found: Any = load(self.translate)
         return found  # type: ignore[no-any-return]
 
+
+_ALL_MODULES = (r".*\.all_modules\..*", "the same tensors under a second name")
+_CROSS = (r"blocks\.\d+\.(norm_)?cross_attn\..*", "older MONAI wrote cross attention that no forward pass used")
+_HEAD = (r"(classification_head|head|fc)\..*", "head of a task")
+_MASK = (r"mask_token", "stands for masked patches in pretraining")
 
 _IN_ORDER = (
     Format(
@@ -59,13 +66,106 @@ _IN_ORDER = (
         translate="workbench.dock.formats.monai_vit:translate",
         spacing=None,
         intensities="zscore",
-        licence="of whoever trained it; MONAI's code is Apache-2.0",
-        source="monai.networks.nets.ViT, and the `vit` in UNETR (github.com/Project-MONAI/MONAI)",
+        licence="as whoever trained it says; MONAI's code is Apache-2.0",
+        source="monai.networks.nets.ViT, and the `vit` in UNETR: github.com/Project-MONAI/MONAI",
         proof="test: MONAI's own ViT and UNETR at random weights",
-        leaves=(
-            (r"blocks\.\d+\.(norm_)?cross_attn\..*", "older MONAI wrote cross attention that no forward pass used"),
-            (r"classification_head\..*", "head of a task"),
-        ),
+        leaves=(_CROSS, _HEAD),
+    ),
+    Format(
+        name="swin_unetr",
+        title="Swin UNETR",
+        anchor="layers1.0.blocks.0.attn.relative_position_bias_table",
+        translate="workbench.dock.formats.swin:translate",
+        spacing=1.5,
+        intensities="unit",
+        licence="as whoever trained it says; MONAI's code is Apache-2.0",
+        source="SSL pretraining of Swin UNETR, arXiv 2111.14791: github.com/Project-MONAI/research-contributions",
+        proof="test: MONAI's own SwinUNETR at random weights, under its names and those of the SSL weights",
+        leaves=((r"(rotation|contrastive)_head\..*|conv\..*", "head of the pretraining"),),
+    ),
+    Format(
+        name="brainiac",
+        title="BrainIAC ViT-B",
+        anchor="patch_embedding.position_embeddings",
+        translate="workbench.dock.formats.brainiac:translate",
+        spacing=2.0,
+        intensities="zscore",
+        licence="CC BY-NC 4.0",
+        source="BrainIAC, github.com/AIM-KannLab/BrainIAC: MONAI ViT-B/16 on whole heads resized to 96x96x96",
+        proof="test: MONAI's ViT at random weights, pooled as its public code does",
+        leaves=(_CROSS, _HEAD),
+    ),
+    Format(
+        name="3dino",
+        title="3DINO ViT",
+        anchor="patch_embed.proj.weight",
+        translate="workbench.dock.formats.dino3d:translate",
+        spacing=None,
+        intensities="symmetric",
+        licence="CC BY-NC-ND 4.0",
+        source="3DINO, arXiv 2501.11755: github.com/AICONSlab/3DINO",
+        proof="by hand: its public code at random weights",
+        prefers=("teacher", "backbone"),
+        leaves=(_MASK, _HEAD),
+    ),
+    Format(
+        name="simclr_resnet",
+        title="SimCLR ResNet",
+        anchor="layer4.0.conv1.weight",
+        translate="workbench.dock.formats.resnet:translate",
+        spacing=1.0,
+        intensities="zscore",
+        licence="MIT (its code)",
+        source="3D-Neuro-SimCLR: github.com/emilykaczmarek/3D-Neuro-SimCLR",
+        proof="test: MONAI's ResNet-18, from which its own is taken, at random weights",
+        leaves=(_HEAD,),
+    ),
+    Format(
+        name="nnssl_resenc",
+        title="nnssl ResEnc",
+        anchor="stages.0.blocks.0.conv1.conv.weight",
+        translate="workbench.dock.formats.resenc:translate",
+        spacing=1.0,
+        intensities="zscore",
+        licence="as the checkpoint's page says",
+        source="nnssl and OpenMind, arXiv 2412.17041: github.com/MIC-DKFZ/nnssl",
+        proof="by hand: dynamic-network-architectures at random weights",
+        avoids=("decoder.",),
+        leaves=(_ALL_MODULES,),
+    ),
+    Format(
+        name="nnssl_primus",
+        title="nnssl Primus",
+        anchor="eva.pos_embed",
+        translate="workbench.dock.formats.primus:translate",
+        spacing=1.0,
+        intensities="zscore",
+        licence="as the checkpoint's page says",
+        source="Primus, arXiv 2503.01835, and OpenMind, arXiv 2412.17041: github.com/MIC-DKFZ/nnssl",
+        proof="by hand: dynamic-network-architectures at random weights",
+        leaves=(_MASK, (r"(up_projection|decoder)\..*", "decoder of the pretraining")),
+    ),
+    Format(
+        name="amaes_unet",
+        title="AMAES U-Net",
+        anchor="in_conv.conv1.conv.weight",
+        translate="workbench.dock.formats.amaes:translate",
+        spacing=1.0,
+        intensities="unit",
+        licence="as the checkpoint's page says",
+        source="AMAES, arXiv 2408.00640 (github.com/asbjrnmunk/amaes), and the baseline of FOMO25",
+        proof="by hand: its public code at random weights",
+    ),
+    Format(
+        name="anatomix",
+        title="anatomix U-Net",
+        anchor="0.weight",
+        translate="workbench.dock.formats.anatomix:translate",
+        spacing=1.0,
+        intensities="unit",
+        licence="MIT",
+        source="anatomix, arXiv 2411.02372: github.com/neel-dey/anatomix",
+        proof="by hand: its public code at random weights",
     ),
 )
 FORMATS: dict[str, Format] = {one.name: one for one in _IN_ORDER}

@@ -117,6 +117,8 @@ def prefix_of(form: Format, tensors: Mapping[str, Tensor], inside: str = "") -> 
     if inside:
         wanted = inside.rstrip(".") + "."
         places = [place for place in places if place.endswith(wanted) or f".{wanted}" in f".{place}"]
+    if kept := [place for place in places if not any(word in f".{place}" for word in form.avoids)]:
+        places = kept
     for word in form.prefers if len(places) > 1 else ():
         if better := [place for place in places if word in place]:
             places = better
@@ -195,6 +197,11 @@ def cube_edge(places: int, what: str) -> int:
     if edge**3 != places:
         raise NotThisForm(f"{places} {what} are no cube; set --image_size")
     return edge
+
+
+def mirrored(shape: Foreign, ours: str, theirs: str) -> dict[str, From]:
+    """Every tensor under the name that it has there, but for what stands before it."""
+    return {name: From((theirs + name.removeprefix(ours),)) for name in shapes_of(shape)}
 
 
 def usual_heads(width: int, heads: int | None) -> int:

@@ -11,7 +11,7 @@ from workbench.errors import ConfigError
 from workbench.finetune.config import SegmentConfig
 from workbench.model.config import triple
 from workbench.model.contract import AnyEncoder
-from workbench.model.unetr import PRIOR_LOGIT, Unetr
+from workbench.model.unetr import PRIOR_LOGIT, PyramidUnetr, Unetr
 from workbench.volumes.volume import Triple
 
 
@@ -74,7 +74,11 @@ def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple
         _check_multiple(crop, encoder.config.patch_xyz, "the encoder's patch")
         if config.network == "token_probe":
             return TokenProbe(encoder, classes)
-        return Unetr(encoder, classes, features=config.features, input_skip=config.input_skip)
+        if pyramid := encoder.config.pyramid:
+            step = pyramid[-1][0]
+            _check_multiple(crop, (step, step, step), "the coarsest stride of the encoder")
+        decoder = PyramidUnetr if pyramid else Unetr
+        return decoder(encoder, classes, features=config.features, input_skip=config.input_skip)
     if config.network == "swin_unetr":
         from monai.networks.nets import SwinUNETR
 

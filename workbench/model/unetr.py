@@ -87,3 +87,57 @@ class Unetr(nn.Module):
             x = up(x, skip(tokens.patch_map(tokens.hidden[tap])))  # one level up: edges double
         x = self.up0(x) if self.skip0 is None else self.up0(x, self.skip0(volume_B1XYZ))
         return self.out(x)
+
+
+class PyramidUnetr(nn.Module):
+    """A convolutional encoder (or Swin) with its own pyramid + decoder → logits ``(B, classes, X, Y, Z)``.
+
+    Each level of the pyramid goes through a block of its own and is joined on the way up, as in Swin UNETR
+    (arXiv 2201.01266); ``input_skip=False`` leaves out the path from the voxels, so that nothing can be solved without
+    the encoder.
+    """
+
+    def __init__(self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True) -> None:
+        super().__init__()
+        self.encoder = encoder
+        levels = encoder.config.pyramid
+        if levels[0][0] not in (1, 2):
+            raise ConfigError(
+                "the decoder needs features at each voxel, or at every second one",
+                cause=f"the finest that {encoder.config.name} has are at every {levels[0][0]}th",
+                remedy="use --network token_probe, or prepare finer scans",
+            )
+        widths = [features * min(2**n, 16) for n in range(1, len(levels) + 1)]
+
+        def block(of: int, to: int) -> UnetrBasicBlock:
+            return UnetrBasicBlock(3, of, to, kernel_size=3, stride=1, norm_name="instance", res_block=True)
+
+        def up(of: int, to: int) -> UnetrUpBlock:
+            return UnetrUpBlock(3, of, to, kernel_size=3, upsample_kernel_size=2, norm_name="instance", res_block=True)
+
+        self.skips = nn.ModuleList(block(of, to) for (_, of), to in zip(levels, widths, strict=True))
+        self.ups = nn.ModuleList(up(widths[n + 1], widths[n]) for n in range(len(levels) - 1))
+        self.skip0 = block(1, features) if input_skip else None
+        self.up0: nn.Module | None = None
+        last = widths[0]
+        if levels[0][0] == 2:
+            self.up0 = up(last, features) if input_skip else nn.ConvTranspose3d(last, features, 2, stride=2)
+            last = features
+        elif input_skip:
+            last += features
+        self.out = nn.Conv3d(last, classes, kernel_size=1)
+        with torch.no_grad():
+            self.out.weight.mul_(0.3)
+            self.out.bias.copy_(torch.tensor([0.0] + [PRIOR_LOGIT] * (classes - 1)))  # type: ignore[union-attr]
+
+    def forward(self, volume_B1XYZ: Tensor) -> Tensor:
+        levels = [skip(level) for skip, level in zip(self.skips, self.encoder.pyramid(volume_B1XYZ), strict=True)]
+        x = levels[-1]
+        for up, beside in zip(reversed(self.ups), levels[-2::-1], strict=True):
+            x = up(x, beside)
+        voxels = None if self.skip0 is None else self.skip0(volume_B1XYZ)
+        if self.up0 is not None:
+            x = self.up0(x) if voxels is None else self.up0(x, voxels)
+        elif voxels is not None:
+            x = torch.cat([x, voxels], dim=1)
+        return self.out(x)

@@ -80,7 +80,7 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
     }
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         device = pick_device(config.accelerator)
-        chance = fresh_encoder(encoder.config, config.seed + BESIDE) if config.sanity else None
+        chance = fresh_encoder(card.config, config.seed + BESIDE) if config.sanity else None
         job = _Attend(
             config,
             store,

@@ -67,7 +67,7 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
         encoder = encoder.to(pick_device(config.accelerator))
         encoders: dict[str, AnyEncoder] = {config.init: encoder}
         if config.sanity and config.structures:
-            encoders["random beside"] = fresh_encoder(encoder.config, config.seed + BESIDE).to(
+            encoders["random beside"] = fresh_encoder(card.config, config.seed + BESIDE).to(
                 pick_device(config.accelerator)
             )
         checker = Checker.prepare(encoders, store, config, run)

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag
 
 from workbench.model.config import EncoderConfig
+from workbench.model.foreign.conv import PlainShape, ResEncShape, ResNetShape, SwinShape
+from workbench.model.foreign.dense import DenseShape
 from workbench.model.foreign.vit import VitShape
 
-Foreign = VitShape
+Foreign = VitShape | SwinShape | ResNetShape | ResEncShape | PlainShape | DenseShape
 
 
 def _family(config: Any) -> str:
@@ -18,7 +20,13 @@ def _family(config: Any) -> str:
 
 
 AnyConfig = Annotated[
-    Annotated[EncoderConfig, Tag("own")] | Annotated[VitShape, Tag("vit")],
+    Annotated[EncoderConfig, Tag("own")]
+    | Annotated[VitShape, Tag("vit")]
+    | Annotated[SwinShape, Tag("swin")]
+    | Annotated[ResNetShape, Tag("resnet")]
+    | Annotated[ResEncShape, Tag("resenc")]
+    | Annotated[PlainShape, Tag("plain")]
+    | Annotated[DenseShape, Tag("dense")],
     Discriminator(_family),
 ]
 """Of any encoder, as a card carries it."""

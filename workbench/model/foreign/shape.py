@@ -62,6 +62,11 @@ class ForeignShape(Settings):
         return WANTS[self.intensities] + ("" if self.channels == 1 else f", in each of {self.channels} channels")
 
     @property
+    def outside(self) -> float:
+        """What background is to it."""
+        return -1.0 if self.intensities == "symmetric" else 0.0
+
+    @property
     def patch_xyz(self) -> Triple:
         p, q, r = (n // self.enlarge for n in self.own_patch_xyz)
         return p, q, r

@@ -1,0 +1,16 @@
+"""BrainIAC's ViT-B/16: MONAI's, whose first patch its authors take for CLS, though MONAI's has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from workbench.dock.formats import monai_vit
+from workbench.dock.translate import Asked, Translation
+
+
+def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:
+    found = monai_vit.translate(tensors, asked)
+    shape = found.shape.model_copy(update={"pooled": "first"})
+    return Translation(shape, found.rules)
