@@ -13,6 +13,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from workbench import cli, shipped
+from workbench.dock.table import FORMATS
 from workbench.jobs import JOBS
 from workbench.measures import MEASURES
 
@@ -50,7 +51,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """A link to a file of the repository beside ``docs`` has nowhere to lead to here: its text stays."""
+    """The table of formats is put in its place. A link to a file of the repository beside ``docs`` has nowhere to lead to here: its text stays."""
+    markdown = markdown.replace("{{formats}}", formats_table())
     return re.sub(r"\[([^\]]+)\]\(\.\./(?:\.\./)?(?:configs|README)[^)]*\)", r"\1", markdown)
 
 
@@ -58,7 +60,7 @@ def job_page(job: str) -> str:
     """A table of a job's settings, from its configuration class."""
     kind = JOBS[job].config_class()
     lines = [f"# {job}", "", f"{JOBS[job].help[0].upper()}{JOBS[job].help[1:]}.", "", (kind.__doc__ or "").strip(), ""]
-    lines += [f"`workbench {job} --out RUN …` or `wb.{job}(out=RUN, …)`.", ""]
+    lines += [f"`workbench {job} --out RUN …` or `wb.{JOBS[job].function_name}(out=RUN, …)`.", ""]
     if known := shipped.presets(job):
         lines += [f"Presets: {', '.join(f'`--preset {name}`' for name in known)}, see [presets](../presets.md).", ""]
     lines += ["| setting | values | default | what it is |", "|---|---|---|---|"]
@@ -99,6 +101,27 @@ def measures_page() -> str:
         f"| `{m.name}` | {m.task} | {m.title} | {m.unit or '–'} | {m.better or 'neither'} |" for m in MEASURES.values()
     ]
     return "\n".join([*lines, ""])
+
+
+def formats_table() -> str:
+    lines = []
+    for form in FORMATS.values():
+        trained = "mixed voxels" if form.spacing is None else f"voxels of {form.spacing:g} mm"
+        lines += [
+            f"## `{form.name}`: {form.title}",
+            "",
+            f"{form.source}.",
+            "",
+            f"- Licence of the weights: {form.licence}.",
+            f"- Trained on {trained}, intensities `{form.intensities}`.",
+            f"- Shown to give the same features: {form.proof}.",
+            "",
+            "```bash",
+            f"workbench import WEIGHTS --format {form.name} --store work/store --out work/{form.name} --licence '…'",
+            "```",
+            "",
+        ]
+    return "\n".join(lines)
 
 
 def presets_page() -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from workbench.dock.config import ImportConfig
 from workbench.dock.importing import run_import
+from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.export import load_encoder
 
 EDGE = 32

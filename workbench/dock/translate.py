@@ -66,7 +66,7 @@ def read_as(form: Format, tensors: Mapping[str, Tensor], asked: Asked, *, inside
         WorkbenchError: it is not of this form: which names are missing, of another shape or not known, and which form
             fits best.
     """
-    prefix = prefix_of(form, tensors, inside)
+    prefix = prefix_of(form, tensors, inside, asked)
     own = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
     try:
         made = form.translator()(own, asked)
@@ -106,7 +106,7 @@ def read_as(form: Format, tensors: Mapping[str, Tensor], asked: Asked, *, inside
     return Read(made.shape, weights, rows, prefix)
 
 
-def prefix_of(form: Format, tensors: Mapping[str, Tensor], inside: str = "") -> str:
+def prefix_of(form: Format, tensors: Mapping[str, Tensor], inside: str = "", asked: Asked | None = None) -> str:
     """What stands before the names of the encoder's tensors.
 
     Raises:
@@ -126,7 +126,7 @@ def prefix_of(form: Format, tensors: Mapping[str, Tensor], inside: str = "") -> 
     if len(places) == 1:
         return places[0]
     if not places:
-        raise _mismatch(form, tensors, None, f"no tensor is named {'…' if not inside else inside + '…'}{form.anchor}")
+        raise _mismatch(form, tensors, asked, f"no tensor is named {'…' if not inside else inside + '…'}{form.anchor}")
     raise WorkbenchError(
         f"format {form.name}: the checkpoint holds the encoder {len(places)} times",
         cause=", ".join(p.rstrip(".") or "(at its root)" for p in places[:6]),

@@ -101,8 +101,18 @@ class SwinShape(PyramidShape):
     v2: bool = False
     """With a convolution before each stage (Swin UNETR V2)."""
 
+    @model_validator(mode="after")
+    def _check_stages(self) -> SwinShape:
+        if len(self.depths) != 4 or len(self.window_heads) != 4 or any(not 1 <= n <= 24 for n in self.depths):
+            raise ValueError("depths and window_heads are four, and a stage has at most 24 blocks")
+        if self.widths != tuple(self.feature_size * 2**n for n in range(5)):
+            raise ValueError("widths double from feature_size on")
+        return self
+
     def build(self) -> SwinEncoder:
-        return SwinEncoder(self)
+        # MONAI reads numbers out of tensors while it builds it, which a device without memory has not
+        with torch.device("cpu"):
+            return SwinEncoder(self)
 
 
 class SwinEncoder(PyramidEncoder):
