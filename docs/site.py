@@ -51,7 +51,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """The table of formats is put in its place. A link to a file of the repository beside ``docs`` has nowhere to lead to here: its text stays."""
+    """The table of formats is put in its place. A link to a file of the repository beside ``docs`` has nowhere to lead
+    to here: its text stays."""
     markdown = markdown.replace("{{formats}}", formats_table())
     return re.sub(r"\[([^\]]+)\]\(\.\./(?:\.\./)?(?:configs|README)[^)]*\)", r"\1", markdown)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.jobs import load
 from workbench.model.config import Intensities
@@ -49,8 +49,8 @@ class Format:
     """Patterns of names that are known not to be used for features, and why."""
 
     def translator(self) -> Callable[..., Translation]:
-        found: Any = load(self.translate)
-        return found  # type: ignore[no-any-return]
+        found: Callable[..., Translation] = load(self.translate)
+        return found
 
 
 _ALL_MODULES = (r".*\.all_modules\..*", "the same tensors under a second name")

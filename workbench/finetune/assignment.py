@@ -39,6 +39,7 @@ def facts_of(config: FinetuneConfig, store: Store, table: pd.DataFrame, card: En
         "preparation": store.fingerprint,
         "simulated": store.simulated,
         "transductive": bool(seen_people(table, card)),
+        "people_unknown": bool(card and config.uses_encoder and card.people_unknown),
         "participants": {side: sorted(set(rows["participant"])) for side, rows in table.groupby("split")},
     }
 

@@ -8,11 +8,13 @@ from workbench.found.found import found_by
 from workbench.runs import Run
 
 MARK = "simulated data"
+UNKNOWN = "possibly transductive: nobody lists whom the encoder has seen"
 
 
 def as_text(run: Run) -> str:
     """For the end of a job: how it ended and where, then what it found and where that stands."""
-    mark = f" ({MARK})" if run.simulated else ""
+    marks = [*([MARK] if run.simulated else []), *([UNKNOWN] if run.provenance.get("people_unknown") else [])]
+    mark = f" ({'; '.join(marks)})" if marks else ""
     found = found_by(run)
     lines = [] if found is None else [f"  {line}" for line in found.lines()]
     return "\n".join([f"{run.job}: {run.status['state']}, {run.path}{mark}", *lines])

@@ -32,7 +32,7 @@ class Wanted:
     place: np.ndarray  # of the structure, as a share of the scan's box
 
 
-def _tokens(encoder: Encoder, scene: Scene, config: TokensConfig) -> TokenSet:
+def _tokens(encoder: AnyEncoder, scene: Scene, config: TokensConfig) -> TokenSet:
     found = token_set(encoder, scene, config.block, config.shifts)
     return found.standardised() if config.standardise else found
 

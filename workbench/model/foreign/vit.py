@@ -207,7 +207,7 @@ class ForeignViT(AnyEncoder):
         patches_BDxyz = self.embed(taken_in(volume_B1XYZ, self.config))
         x, y, z = patches_BDxyz.shape[2:]
         if self.positions is not None:
-            places = self.positions
+            places: Tensor = self.positions
             if tuple(places.shape[2:]) != (x, y, z):
                 places = F.interpolate(places.float(), size=(x, y, z), mode="trilinear", align_corners=False)
             patches_BDxyz = patches_BDxyz + places.to(patches_BDxyz.dtype)

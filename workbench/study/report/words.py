@@ -8,7 +8,7 @@ import pandas as pd
 
 from workbench.measures import MEASURES, PRIMARY
 from workbench.measures.predictions import sensitivity
-from workbench.model.export import load_encoder
+from workbench.model.export import EncoderCard, architecture_words, load_encoder
 from workbench.stats.sentence import FEW, counted
 from workbench.study.cells.plan import Plan
 from workbench.study.evidence.intervals import ENOUGH
@@ -45,12 +45,7 @@ def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
             changed = [f"{key} {value}" for key, value in flat(arm.pretrain).items() if key != "objective.name"]
             told = ", ".join([f"pretrained here ({layers.get('name', 'volta')})", *changed, *own])
         elif arm.encoder is not None:
-            card = load_encoder(arm.encoder)[1]
-            made = (
-                f"pretrained elsewhere ({card.objective}, {counted(card.steps, 'step')} on "
-                f"{counted(len(card.participants), 'person', 'people')}" + (", SIMULATED" if card.simulated else "")
-            )
-            told = ", ".join([f"{made}; {arm.encoder.name})", *own])
+            told = ", ".join([f"{_made_elsewhere(load_encoder(arm.encoder)[1])}; {arm.encoder.name})", *own])
         elif any(
             uses_encoder(plan.study, task, arm)
             for task_name, task in plan.study.tasks.items()
@@ -60,6 +55,17 @@ def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
         else:
             told = ", ".join(["without an encoder", *own])
         yield name, told
+
+
+def _made_elsewhere(card: EncoderCard) -> str:
+    if card.origin is None:
+        made = f"{card.objective}, {counted(card.steps, 'step')} on "
+        made += counted(len(card.participants), "person", "people")
+    else:
+        # what it is given differs from arm to arm by design, and is shown
+        made = f"{card.objective}, licence {card.origin.licence}, seen {card.seen_words}; "
+        made += architecture_words(card.config)
+    return f"pretrained elsewhere ({made}" + (", SIMULATED" if card.simulated else "")
 
 
 def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
@@ -72,6 +78,17 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
         )
     if arms["transductive"].any():
         yield "Transductive: where it says so, pretraining has seen the people who are tested, without their labels."
+    cards = {name: load_encoder(arm.encoder)[1] for name, arm in study.each_arm().items() if arm.encoder is not None}
+    if unknown := [name for name, card in cards.items() if card.people_unknown]:
+        yield (
+            f"{', '.join(unknown)}: nobody lists whom it has seen, so that every test of it is possibly transductive: "
+            "the people who are tested may be among them."
+        )
+    if any(card.origin is not None for card in cards.values()):
+        yield (
+            "Preprocessing differs between arms by design: each encoder made elsewhere is given the intensities, "
+            "voxels and channels that it was trained on, as the list of arms says."
+        )
     if given := study.given_arms():
         yield (
             f"{', '.join(given)}: one encoder made elsewhere, pretrained once. The seeds repeat its fine-tuning alone "
