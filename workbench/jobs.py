@@ -115,6 +115,14 @@ _IN_ORDER = (
         words=("weights",),
     ),
     Job(
+        name="export",
+        help="write an encoder in a form that other software takes",
+        config="workbench.dock.export_config:ExportConfig",
+        run="workbench.dock.exporting:run_export",
+        found="workbench.found.counts:exported",
+        words=("encoder",),
+    ),
+    Job(
         name="segment",
         help="fine-tune a segmentation and segment unseen people",
         config="workbench.finetune.config:SegmentConfig",

@@ -84,6 +84,15 @@ def imported(run: Run) -> Found:
     )
 
 
+def exported(run: Run) -> Found:
+    """What was written, and how far its features are from the encoder's."""
+    apart = float(run.provenance["largest_difference"])
+    return Found(
+        f"{run.path / run.provenance['file']}, features at most {apart:.1g} from the encoder's",
+        numbers=({"largest_difference": apart},),
+    )
+
+
 def embed(run: Run) -> Found:
     """How many scans, and how often the nearest one of another person is of the same site."""
     scans = run.read_table("scans")
