@@ -86,6 +86,11 @@ def simclr(net: nn.Module) -> dict[str, Any]:
     }
 
 
+def by_slice(net: nn.Module, volume: Tensor) -> dict[str, Tensor]:
+    tokens = torch.stack([net(volume[..., z])[0] for z in range(EDGE)], dim=2)  # (1, P, Z, D)
+    return {"patches": tokens.flatten(1, 2), "pooled": tokens.mean((1, 2))}
+
+
 VIT = {"heads": 4}
 PUBLISHED = {
     "MONAI ViT": Published("monai_vit", monai_vit, lambda n: n.state_dict(), monai_features, VIT),
@@ -110,6 +115,9 @@ PUBLISHED = {
         lambda n: {"state_dict": {f"backbone.{k}": v for k, v in n.state_dict().items()}},
         lambda n, v: {"cls": n(v)[0][:, 0]},
         VIT,
+    ),
+    "MONAI ViT of pictures": Published(
+        "monai_vit", lambda: monai_vit(spatial_dims=2), lambda n: n.state_dict(), by_slice, VIT
     ),
     "Swin UNETR": Published("swin_unetr", swin, lambda n: n.state_dict(), swin_features),
     "Swin UNETR, SSL": Published("swin_unetr", swin, older_names, swin_features),

@@ -199,6 +199,14 @@ def cube_edge(places: int, what: str) -> int:
     return edge
 
 
+def square_edge(places: int, what: str) -> int:
+    """Edge of a square of so many places."""
+    edge = round(places**0.5)
+    if edge**2 != places:
+        raise NotThisForm(f"{places} {what} are no square; set --image_size")
+    return edge
+
+
 def mirrored(shape: Foreign, ours: str, theirs: str) -> dict[str, From]:
     """Every tensor under the name that it has there, but for what stands before it."""
     return {name: From((theirs + name.removeprefix(ours),)) for name in shapes_of(shape)}

@@ -19,9 +19,9 @@ from workbench.columns import at_known_site
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import encoder_digest, fingerprints, open_matching
 from workbench.model.export import fresh_encoder
-from workbench.model.vit import Encoder
 from workbench.predict.token_grid import BRAIN
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
@@ -73,7 +73,7 @@ def run_probe(config: ProbeConfig, *, overwrite: bool = False) -> Run:
             remedy=f"choose 0 to {card.config.depth - 1}, or -1",
         )
     first = _name(config.encoder, config.init)
-    encoders: dict[str, Encoder] = {first: encoder}
+    encoders: dict[str, AnyEncoder] = {first: encoder}
     for other in config.against:
         name = _name(other, "pretrained")
         if name in encoders:
@@ -156,7 +156,7 @@ def _lessons(people: pd.DataFrame, config: ProbeConfig) -> list[Lesson]:
     return lessons
 
 
-def _read(encoder: Encoder, store: Store, people: pd.DataFrame, config: ProbeConfig) -> dict[str, list[Labelled]]:
+def _read(encoder: AnyEncoder, store: Store, people: pd.DataFrame, config: ProbeConfig) -> dict[str, list[Labelled]]:
     """Each person's scans."""
     read: dict[str, list[Labelled]] = {}
     for row in people.itertuples():

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from workbench.dock.formats import monai_vit
-from workbench.dock.translate import Asked, Translation
+from workbench.dock.translate import Asked, NotThisForm, Translation
+from workbench.model.foreign.vit import VitShape
 
 
 def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:
     found = monai_vit.translate(tensors, asked)
+    if not isinstance(found.shape, VitShape):
+        raise NotThisForm("it is of pictures")
     shape = found.shape.model_copy(update={"pooled": "first"})
     return Translation(shape, found.rules)

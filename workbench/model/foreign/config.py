@@ -9,9 +9,10 @@ from pydantic import Discriminator, Tag
 from workbench.model.config import EncoderConfig
 from workbench.model.foreign.conv import PlainShape, ResEncShape, ResNetShape, SwinShape
 from workbench.model.foreign.dense import DenseShape
+from workbench.model.foreign.slices import SliceShape
 from workbench.model.foreign.vit import VitShape
 
-Foreign = VitShape | SwinShape | ResNetShape | ResEncShape | PlainShape | DenseShape
+Foreign = VitShape | SwinShape | ResNetShape | ResEncShape | PlainShape | DenseShape | SliceShape
 
 
 def _family(config: Any) -> str:
@@ -26,7 +27,8 @@ AnyConfig = Annotated[
     | Annotated[ResNetShape, Tag("resnet")]
     | Annotated[ResEncShape, Tag("resenc")]
     | Annotated[PlainShape, Tag("plain")]
-    | Annotated[DenseShape, Tag("dense")],
+    | Annotated[DenseShape, Tag("dense")]
+    | Annotated[SliceShape, Tag("slices")],
     Discriminator(_family),
 ]
 """Of any encoder, as a card carries it."""

@@ -93,6 +93,10 @@ class ConvShape(ForeignShape):
         return 0
 
     @property
+    def pyramid(self) -> tuple[tuple[int, int], ...]:
+        return ()
+
+    @property
     def has_blocks(self) -> bool:
         return False
 
