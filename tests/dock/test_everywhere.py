@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -14,6 +15,9 @@ import workbench as wb
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.found import as_text
 from workbench.model import load_encoder
+from workbench.study.cells.plan import Plan
+from workbench.study.job import plan_all_data
+from workbench.study.report.words import arm_words, caveats
 
 KINDS = ("ViT", "U-Net")
 
@@ -91,6 +95,11 @@ def test_attention_of_a_vit_is_shown_and_of_a_convolution_refused(dock):
     assert "tokens" in str(refused.value)
 
 
+def test_a_crop_of_one_voxel_at_the_deepest_level_is_refused(dock):
+    with pytest.raises(ConfigError, match="--crop 32"):
+        wb.segment(**settings(dock, "U-Net", "small", split=dock.study.split, steps=1, features=4, crop=16))
+
+
 def test_layer_decay_needs_blocks(dock):
     with pytest.raises(ConfigError, match="no blocks"):
         wb.segment(
@@ -107,3 +116,26 @@ def test_scans_prepared_otherwise_are_refused(dock, tmp_path):
 def test_random_weights_of_its_shape_have_seen_nobody(dock):
     network, card = load_encoder(dock.encoders["U-Net"], init="random", seed=1)
     assert not card.people_unknown and card.participants == () and network.config == card.config
+
+
+def test_as_an_arm_of_a_study_it_must_be_compared_and_its_report_says_what_it_is_given(dock):
+    said = {
+        "out": dock.root / "study",
+        "data": {"tiny": {"store": str(dock.study.store)}},
+        "pretrain": {"encoder": dock.study.encoder},
+        "arms": {"random": None, **{name: {"encoder": str(path)} for name, path in dock.encoders.items()}},
+        "tasks": {"sex": {"data": "tiny", "classify": {"target": "sex", "mode": "knn"}}},
+    }
+    with pytest.raises(ConfigError, match="made elsewhere"):
+        wb.check_fair(wb.StudyConfig.build(said))
+    config = wb.StudyConfig.build(said | {"compares": ["encoder"]})
+    wb.check_fair(config)
+    plan = Plan(config, plan_all_data(config), write=False)
+    arms = dict(arm_words(plan))
+    assert "0 to 1 between" in arms["U-Net"] and "z-scores" in arms["ViT"] and "possibly transductive" in arms["ViT"]
+    told = " ".join(
+        caveats(
+            plan, pd.DataFrame({name: [] for name in ("simulated", "transductive", "metric", "n", "task", "direction")})
+        )
+    )
+    assert "Preprocessing differs between arms by design" in told and "ViT, U-Net: nobody lists" in told

@@ -77,6 +77,12 @@ def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple
         if pyramid := encoder.config.pyramid:
             step = pyramid[-1][0]
             _check_multiple(crop, (step, step, step), "the coarsest stride of the encoder")
+            if crop == (step, step, step):
+                raise ConfigError(
+                    f"crop {step}x{step}x{step} is too small for {encoder.config.name}",
+                    cause="its deepest level would be one voxel, which has no variance to normalise by",
+                    remedy=f"set --crop {2 * step}",
+                )
         decoder = PyramidUnetr if pyramid else Unetr
         return decoder(encoder, classes, features=config.features, input_skip=config.input_skip)
     if config.network == "swin_unetr":
