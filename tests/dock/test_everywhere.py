@@ -133,9 +133,6 @@ def test_as_an_arm_of_a_study_it_must_be_compared_and_its_report_says_what_it_is
     plan = Plan(config, plan_all_data(config), write=False)
     arms = dict(arm_words(plan))
     assert "0 to 1 between" in arms["U-Net"] and "z-scores" in arms["ViT"] and "possibly transductive" in arms["ViT"]
-    told = " ".join(
-        caveats(
-            plan, pd.DataFrame({name: [] for name in ("simulated", "transductive", "metric", "n", "task", "direction")})
-        )
-    )
+    columns = ("simulated", "transductive", "metric", "n", "task", "direction")
+    told = " ".join(caveats(plan, pd.DataFrame({name: [] for name in columns})))
     assert "Preprocessing differs between arms by design" in told and "ViT, U-Net: nobody lists" in told
