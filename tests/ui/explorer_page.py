@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+PATIENCE = float(os.environ.get("WORKBENCH_TEST_PATIENCE", "1"))  # more on a machine that does other things too
+WAIT_MS = 20_000 * PATIENCE
 POINTS = """() => {
-  const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure")
+  // the document may still know the figure before this one, which has no view
+  const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure" && Bokeh.index.find_one(m))
   const source = figure.renderers.map(r => r.data_source).find(s => s && s.data.scan_id)
   const view = Bokeh.index.find_one(figure), box = view.el.getBoundingClientRect()
   return Object.fromEntries(Array.from(source.data.scan_id).map((id, i) =>
@@ -22,7 +26,7 @@ POINTS = """() => {
 class ExplorerPage:
     def __init__(self, page: Any) -> None:
         self.page = page
-        self.view = page.locator(".volume-view")
+        self.view = page.locator(".volume-view:visible")  # "Your scan" keeps one of its own, once it was opened
 
     # the viewer ----------------------------------------------------------------------------------------------
 
@@ -54,7 +58,12 @@ class ExplorerPage:
         )
 
     def canvas(self) -> dict[str, float]:
-        return self.page.locator(".volume-view canvas").bounding_box()
+        return self.view.locator("canvas.planes").bounding_box()
+
+    def in_tile(self, plane: str, across: float, down: float) -> tuple[float, float]:
+        """A place of the screen, by its share of one plane's part of the canvas."""
+        box, (left, top, width, height) = self.canvas(), json.loads(self.data()["tiles"])[plane]
+        return box["x"] + left + across * width, box["y"] + top + down * height
 
     def picture(self) -> np.ndarray:
         """Pixels of the canvas as the page shows them, ``(height, width, 3)``; reading a canvas gives black."""
@@ -76,7 +85,7 @@ class ExplorerPage:
     def rows(self) -> list[str]:
         return self.page.locator(".tabulator-row .tabulator-cell[tabulator-field='participant']").all_inner_texts()
 
-    def wait_rows(self, n: int, timeout: float = 60_000) -> None:
+    def wait_rows(self, n: int, timeout: float | None = None) -> None:
         """Until the table says so; what it says comes after its rows, which it may draw a moment later."""
         self.page.locator(f"text=/^{n} of n = [0-9]+ scans/").first.wait_for(timeout=timeout)
         self.page.wait_for_timeout(200)

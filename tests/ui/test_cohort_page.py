@@ -20,7 +20,8 @@ def explorer(server, open_page):
     return page
 
 
-def test_a_planted_cluster_is_in_table_pictures_and_viewer_and_survives_a_reload(explorer):
+def test_a_planted_cluster_is_in_table_pictures_and_viewer_and_survives_a_reload(at):
+    explorer = at(shown=FIRST)
     page = explorer.page
     south = {scan_id: p for scan_id, p in explorer.points().items() if int(scan_id[-2:]) % 2}
     explorer.lasso(around(list(south.values())), takes=len(south))
@@ -71,7 +72,7 @@ def test_a_click_on_a_score_is_its_case(server, open_page):
 def test_a_selection_of_the_table_is_seen_in_the_plot(explorer):
     page = explorer.page
     chosen = """n => {
-      const figures = [...Bokeh.documents[0].all_models].filter(m => m.type === "Figure")
+      const figures = [...Bokeh.documents[0].all_models].filter(m => m.type === "Figure" && Bokeh.index.find_one(m))
       const source = figures.flatMap(f => f.renderers).map(r => r.data_source).find(s => s && s.data.scan_id)
       const ids = source.selected.indices.map(i => source.data.scan_id[i])
       return ids.length === n && ids }"""

@@ -44,6 +44,7 @@ def test_every_job_of_the_demo_is_done_and_marked_simulated(demo):
         "classify",
         "embed",
         "attend",
+        "tokens",
     }
     assert all(run.ok and run.simulated for run in runs.values())
 
@@ -76,7 +77,7 @@ def loneliest(points: dict[str, list[float]]) -> str:
 
 def test_the_explorer_shows_the_demo(demo, serve, open_page):
     explorer = ExplorerPage(open_page(serve(demo / "runs")))
-    explorer.wait_ready(["base", "attention", "prediction", "truth"])  # the first picture is of a scored scan
+    explorer.wait_ready(["base", "attention"])  # the scan and one overlay
     points = explorer.points()
     assert len(points) == 18
     other = loneliest({scan_id: p for scan_id, p in points.items() if scan_id != explorer.case()})

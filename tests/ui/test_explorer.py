@@ -13,10 +13,8 @@ ALL = ["base", "attention", "prediction", "truth"]
 
 
 @pytest.fixture
-def explorer(server, open_page):
-    page = ExplorerPage(open_page(server))
-    page.wait_ready(FIRST)
-    return page
+def explorer(at):
+    return at(shown=FIRST)
 
 
 def test_a_click_on_a_point_selects_the_case_everywhere(explorer):
@@ -49,7 +47,9 @@ def test_a_lasso_takes_the_planted_cluster_and_a_row_the_case(explorer):
     explorer.wait_rows(len(points))
 
 
-def test_a_row_found_by_sorting_is_the_row_that_is_shown(explorer):
+def test_a_row_found_by_sorting_is_the_row_that_is_shown(server, open_page):
+    explorer = ExplorerPage(open_page(server))
+    explorer.wait_ready(FIRST)
     header = explorer.page.locator(".tabulator-col[tabulator-field='age'] .tabulator-col-title")
     header.click()
     explorer.page.wait_for_timeout(500)
@@ -74,8 +74,7 @@ def test_overlays_change_the_picture_where_they_are_and_send_nothing_else(explor
     explorer.check("Predicted")
     explorer.wait_ready(["base"])
     bare = explorer.picture()
-    # the scan alone has no colour; blue and orange are gone (the crosshair is green)
-    # the last rows hold the word SIMULATED, in yellow
+    # the scan alone has no colour (the crosshair is green); the last rows hold the word SIMULATED, in yellow
     colored = [(np.abs(p[:-40, :, 0] - p[:-40, :, 2]) > 60).sum() for p in (without_attention, bare)]
     assert colored[0] > 50 and colored[1] == 0
     explorer.check("Attention")
@@ -84,6 +83,8 @@ def test_overlays_change_the_picture_where_they_are_and_send_nothing_else(explor
 
 
 def test_the_convention_turns_the_picture_and_is_said(explorer):
+    explorer.settings()  # the viewer makes room for them
+    explorer.page.wait_for_timeout(400)
     radiological = explorer.picture()
     assert "left is on the right" in explorer.view.inner_text()
     explorer.check("Radiological convention")
@@ -125,8 +126,8 @@ def test_html_in_the_data_stays_text(serve, open_page, tmp_path):
     assert page.page.locator("img[src=x]").count() == 0
 
 
-def test_an_empty_folder_says_what_to_do(serve, open_page, tmp_path):
-    page = open_page(serve(None, WORKBENCH_RUNS=str(tmp_path)))
+def test_an_empty_folder_says_what_to_do(start_server, open_page, tmp_path):
+    page = open_page(start_server(WORKBENCH_RUNS=str(tmp_path))[0])
     page.locator("text=No embedding yet").wait_for()
     page.locator("text=workbench embed --store").wait_for()
     ExplorerPage(page).wait_ready(state="empty")

@@ -14,13 +14,12 @@ TABS = ("Cohort", "Scan", "Comparison", "Sites", "Check", "What if", "Your scan"
 
 
 @pytest.fixture(scope="module")
-def page(browser, server):
+def page(new_page, server):
     """One page for all tests of this file; each leaves it on the scan page."""
-    opened = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    opened.set_default_timeout(300_000)
+    opened = new_page()
     opened.goto(f"{server}?view=scan")
     yield ExplorerPage(opened)
-    opened.context.close()
+    opened.close()
 
 
 def tab(page, name):
@@ -48,7 +47,7 @@ def test_opening_every_tab_does_not_make_the_page_grow(page):
 def test_a_saved_picture_names_its_scan_and_holds_the_colours_of_its_legend(page, tmp_path):
     page.wait_ready(FIRST)
     with page.page.expect_download() as download:
-        page.view.first.locator(".save").click()
+        page.view.locator(".save").click()
     assert page.data()["scan"] in download.value.suggested_filename
     download.value.save_as(tmp_path / "scan.png")
     picture = np.asarray(Image.open(io.BytesIO((tmp_path / "scan.png").read_bytes())).convert("RGB")).astype(int)
@@ -67,15 +66,13 @@ def test_back_goes_back_within_the_explorer(page):
     assert "explorer" in page.page.url
 
 
-def test_a_lost_connection_is_told_and_a_reload_keeps_the_place(serve, runs, browser):
-    address = serve(runs)
-    opened = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
-    opened.set_default_timeout(300_000)
+def test_a_lost_connection_is_told_and_a_reload_keeps_the_place(start_server, runs, new_page):
+    address, process = start_server(folder=runs)
+    opened = new_page(1280, 720)
     opened.goto(f"{address}?view=scan&case=fake_sub-03")
     ExplorerPage(opened).wait_ready(FIRST)
-    serve.processes[-1].terminate()
-    serve.processes[-1].wait(30)
+    process.kill()
     bar = opened.locator(".connection-lost")
     bar.wait_for()
     assert "does not answer" in bar.inner_text() and "case=fake_sub-03" in opened.url
-    opened.context.close()
+    opened.close()

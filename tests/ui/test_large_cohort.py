@@ -16,7 +16,7 @@ from workbench.runs import start_run
 
 N, PLANTED = MANY + 1000, 70
 PLACE = """([x, y]) => {
-  const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure")
+  const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure" && Bokeh.index.find_one(m))
   const view = Bokeh.index.find_one(figure), box = view.el.getBoundingClientRect()
   return [box.x + view.frame.x_scale.compute(x), box.y + view.frame.y_scale.compute(y)] }"""
 
@@ -101,7 +101,7 @@ def test_a_lasso_a_tap_and_a_zoom_among_many(planted, serve, open_page):
     page.page.mouse.move(*page.page.evaluate(PLACE, [5, 5]))
     page.page.mouse.wheel(0, -400)
     page.page.wait_for_function("""() => {
-      const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure")
+      const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure" && Bokeh.index.find_one(m))
       const image = figure.renderers.map(r => r.data_source.data).find(d => d.image)
       const width = figure.x_range.end - figure.x_range.start
       return width < 9 && Math.abs(image.dw[0] - width) < 1e-3 * width }""")  # drawn again for what is seen

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.ui.explorer_page import ExplorerPage
+from tests.ui.explorer_page import WAIT_MS, ExplorerPage
 from workbench.testing import MARKER_MM
 
 
@@ -14,7 +14,7 @@ def offline_page(browser):
     """A window without a network; no request may be tried, and nothing be written to the console as an error."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, offline=True)
     page, asked, errors = context.new_page(), [], []
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(WAIT_MS)
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -19,12 +19,8 @@ ALL = ["base", "attention", "prediction", "truth"]
 
 
 @pytest.fixture
-def explorer(server, open_page):
-    page = ExplorerPage(open_page(server))
-    page.wait_ready(FIRST)
-    page.page.get_by_text("Scan", exact=True).first.click()
-    page.page.wait_for_timeout(800)
-    return page
+def explorer(at):
+    return at("view=scan&case=fake_sub-00", shown=FIRST)
 
 
 def bare(explorer):
@@ -42,6 +38,8 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
     explorer.check("Predicted")
     explorer.check("True")
     explorer.wait_ready(ALL)
+    labels = phantom_labels(phantom("RAS").grid)
+    explorer.move_to(labels.grid.to_world(np.argwhere(labels.data == 2).mean(axis=0)))  # the larger one
     filled = explorer.picture()
     explorer.check("Errors")  # takes the two fills away
     explorer.wait_ready(["base", "attention", "error"])
@@ -51,7 +49,7 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
     for colour in ((110, 200, 140), (230, 97, 0), (60, 110, 230)):  # the prediction is the truth moved by one voxel
         assert coloured(errors, colour) > 30, colour
     ml = [float(v) for v in re.findall(r"(?:correct|too much|missed) ([\d.]+) ml", explorer.view.inner_text())]
-    truth = (phantom_labels(phantom("RAS").grid).data > 0).sum() * 8 / 1000
+    truth = (labels.data > 0).sum() * 8 / 1000
     assert ml[0] + ml[2] == pytest.approx(truth, abs=0.02) and ml[1] == pytest.approx(ml[2], abs=0.01)
 
     explorer.check("Errors")
@@ -83,6 +81,7 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
 
 def test_the_window_by_number_by_mouse_and_reset_and_the_mosaic(explorer):
     bare(explorer)
+    explorer.settings()
     automatic = json.loads(explorer.data()["window"])
     for label, value in (("Black at", "90"), ("White at", "400")):
         field = explorer.page.locator(f".bk-input-group:has(label:text('{label}')) input").first
@@ -90,8 +89,7 @@ def test_the_window_by_number_by_mouse_and_reset_and_the_mosaic(explorer):
         field.press("Enter")
     explorer.page.wait_for_selector(".volume-view[data-window='[90,400]']")
     dark = explorer.picture()
-    box = explorer.canvas()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 4
+    x, y = explorer.in_tile("axial", 0.5, 0.25)
     explorer.page.mouse.move(x, y)
     explorer.page.mouse.down(button="right")
     for k in range(1, 9):
@@ -121,8 +119,8 @@ def test_crosshairs_of_two_scans_are_linked_in_world_millimetres_without_the_ser
     explorer.choose("Compare with (up to 3 scans)", "fake_sub-05")  # stored in another orientation
     views = explorer.page.locator(".volume-view")
     other = views.nth(1)
-    other.wait_for()
-    explorer.page.wait_for_timeout(2500)
+    other.and_(explorer.page.locator("[data-state='ready'][data-linked='true']")).wait_for()
+    explorer.page.wait_for_timeout(400)
     sent = []
     explorer.page.on("request", lambda r: sent.append(r.url))
     boxes = [v.locator("canvas").bounding_box() for v in (views.nth(0), other)]
@@ -162,16 +160,12 @@ def test_crosshairs_are_linked_by_the_share_of_the_brains_box(boxed, open_page):
         assert np.abs(there - expected).max() < (1.1 if way == (0, 1) else 2.1), (here, there)
 
 
-def test_the_same_case_under_two_runs(server, open_page):
-    explorer = ExplorerPage(open_page(f"{server}?case=fake_sub-02"))
-    explorer.wait_ready(FIRST)
-    explorer.page.get_by_text("Scan", exact=True).first.click()
-    explorer.page.locator(".bk-input-group:has(label:text('This case under other runs')) select").select_option(
-        "attend-random"
-    )
+def test_the_same_case_under_two_runs(at):
+    explorer = at("view=scan&case=fake_sub-02", shown=FIRST)
+    explorer.choose("This case under other runs (up to 3)", "attend-random")
     other = explorer.page.locator(".volume-view").nth(1)
     other.and_(explorer.page.locator("[data-state='ready'][data-scan='fake_sub-02']")).wait_for()
-    assert json.loads(other.get_attribute("data-volumes")) == ["base", "attention", "truth"]
+    assert json.loads(other.get_attribute("data-volumes")) == FIRST
     assert "attend-random" in other.inner_text() and "runs_beside=attend-random" in explorer.page.url
     explorer.page.reload()
     other.and_(explorer.page.locator("[data-state='ready'][data-scan='fake_sub-02']")).wait_for()

@@ -24,7 +24,8 @@ const STYLE = `
   .volume-view .note:empty { display: none; }
   .volume-view .readout { flex: 0 0 20px; display: flex; gap: 1px 18px; padding: 3px 2px 0; line-height: 17px; overflow: hidden;
                       white-space: nowrap; font-variant-numeric: tabular-nums; } /* one line: the picture must not jump with it */
-  .volume-view .legend { flex: 0 0 auto; max-height: 76px; overflow: auto; }
+  .volume-view .legend { flex: 0 0 58px; box-sizing: border-box; overflow: auto; align-content: flex-start; } /* three lines, for the same reason */
+  .volume-view .legend.elsewhere { display: none; }
   .volume-view .readout b { font-weight: 600; }
   .volume-view .caption { position: absolute; left: 8px; bottom: 6px; color: #ffd166; font-size: 13px; pointer-events: none;
                       text-shadow: 0 0 3px #000, 0 0 3px #000; }
@@ -458,6 +459,7 @@ export function render({ model, el }) {
   let told = []
   function explain(wanted, looks) {
     told = wanted.length ? rowsOf(wanted, looks) : []
+    legend.classList.toggle("elsewhere", !model.legend)
     legend.replaceChildren(...(model.legend ? told.map(drawn) : []))
     tellLegend()
     canvas.setAttribute("aria-label", wanted.length ? `Planes of ${model.scan || "the scan"}; arrow keys and wheel move the crosshair` : model.empty)
