@@ -56,6 +56,7 @@ class Format:
 _ALL_MODULES = (r".*\.all_modules\..*", "the same tensors under a second name")
 _CROSS = (r"blocks\.\d+\.(norm_)?cross_attn\..*", "older MONAI wrote cross attention that no forward pass used")
 _HEAD = (r"(classification_head|head|fc)\..*", "head of a task")
+_DECODER = (r"(up_projection|decoder)\..*", "decoder of the pretraining")
 _MASK = (r"mask_token", "stands for masked patches in pretraining")
 
 _IN_ORDER = (
@@ -143,7 +144,7 @@ _IN_ORDER = (
         licence="as the checkpoint's page says",
         source="Primus, arXiv 2503.01835, and OpenMind, arXiv 2412.17041: github.com/MIC-DKFZ/nnssl",
         proof="by hand: dynamic-network-architectures at random weights",
-        leaves=(_MASK, (r"(up_projection|decoder)\..*", "decoder of the pretraining")),
+        leaves=(_MASK, _ALL_MODULES, _DECODER),
     ),
     Format(
         name="amaes_unet",
@@ -154,7 +155,7 @@ _IN_ORDER = (
         intensities="unit",
         licence="as the checkpoint's page says",
         source="AMAES, arXiv 2408.00640 (github.com/asbjrnmunk/amaes), and the baseline of FOMO25",
-        proof="by hand: its public code at random weights",
+        proof="by hand: the public code of both at random weights",
     ),
     Format(
         name="anatomix",
@@ -166,6 +167,18 @@ _IN_ORDER = (
         licence="MIT",
         source="anatomix, arXiv 2411.02372: github.com/neel-dey/anatomix",
         proof="by hand: its public code at random weights",
+    ),
+    Format(
+        name="anatomix_vit",
+        title="anatomix-dev-vit",
+        anchor="eva.pos_embed",
+        translate="workbench.dock.formats.anatomix_vit:translate",
+        spacing=1.0,
+        intensities="unit",
+        licence="MIT",
+        source="anatomix-dev-vit, its tokens before they are decoded to voxels: github.com/neel-dey/anatomix",
+        proof="by hand: its public code at random weights",
+        leaves=(_MASK, _ALL_MODULES, _DECODER),
     ),
 )
 FORMATS: dict[str, Format] = {one.name: one for one in _IN_ORDER}

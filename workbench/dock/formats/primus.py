@@ -12,12 +12,18 @@ from workbench.dock.translate import Asked, From, Translation, count, cube_edge,
 from workbench.model.config import triple
 from workbench.model.foreign.vit import VitShape
 
+STEM = "down_projection.stem.blocks.0"
 HEADS = {396: 6, 792: 12, 864: 12, 1056: 16}  # Primus-S, B, M, L
 
 
-def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:
-    width, channels, *sizes = need(tensors, "down_projection.proj.weight").shape
-    patch = (sizes[0], sizes[1], sizes[2])
+def translate(tensors: Mapping[str, Tensor], asked: Asked, *, tokeniser_eps: float = 1e-5) -> Translation:
+    residual = f"{STEM}.conv1.conv.weight" in tensors  # Primus V2
+    if residual:
+        width, patch = need(tensors, "down_projection.final_proj.weight").shape[0], (8, 8, 8)
+        first, channels = need(tensors, f"{STEM}.conv1.conv.weight").shape[:2]
+    else:
+        width, channels, *sizes = need(tensors, "down_projection.proj.weight").shape
+        patch, first = (sizes[0], sizes[1], sizes[2]), 32
     places = need(tensors, "eva.pos_embed")
     registers = tensors["register_tokens"].shape[1] if "register_tokens" in tensors else 0
     if asked.image_size is None:
@@ -34,6 +40,9 @@ def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:
         patch=patch,
         image_size=size,
         channels=channels,
+        tokeniser="residual" if residual else "patch",
+        tokeniser_width=first,
+        tokeniser_eps=tokeniser_eps,
         rotary=True,
         registers=registers,
         layer_scale="eva.blocks.0.gamma_1" in tensors,
@@ -43,12 +52,15 @@ def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:
     )
     grid = shape.grid_xyz
     rules = {
-        "embed.weight": From(("down_projection.proj.weight",)),
-        "embed.bias": From(("down_projection.proj.bias",)),
         "positions": From(("eva.pos_embed",), lambda places: places[:, registers:].transpose(1, 2).unflatten(2, grid)),
         "norm.weight": From(("eva.norm.weight",)),
         "norm.bias": From(("eva.norm.bias",)),
     }
+    if residual:
+        rules |= _tokeniser()
+    for kind in ("weight", "bias"):
+        ours, theirs = ("embed.4", "final_proj") if residual else ("embed", "proj")
+        rules[f"{ours}.{kind}"] = From((f"down_projection.{theirs}.{kind}",))
     if registers:
         rules["registers"] = From(
             ("register_tokens", "eva.pos_embed"), lambda tokens, places: tokens + places[:, :registers]
@@ -78,6 +90,20 @@ def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:
             rules[f"{ours}.scale1"] = From((f"{name}.gamma_1",))
             rules[f"{ours}.scale2"] = From((f"{name}.gamma_2",))
     return Translation(shape, rules)
+
+
+def _tokeniser() -> dict[str, From]:
+    """The stem, whose convolutions have a bias, and three blocks that halve."""
+    rules: dict[str, From] = {}
+    for place, block in enumerate((STEM, *(f"down_projection.stages.{n}.blocks.0" for n in range(3)))):
+        # the second block keeps its width, so that only a pooling leads around it
+        skip = {0: ["skip.0"], 1: [], 2: ["skip.1"], 3: ["skip.1"]}[place]
+        units = [("first", "conv1"), ("second", "conv2"), *(("around", name) for name in skip)]
+        for ours, theirs in units:
+            names = ["conv.weight", "norm.weight", "norm.bias"]
+            names += ["conv.bias"] if place == 0 and ours != "around" else []
+            rules |= {f"embed.{place}.{ours}.{name}": From((f"{block}.{theirs}.{name}",)) for name in names}
+    return rules
 
 
 def _side_by_side(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -186,17 +186,28 @@ class ResNetEncoder(PyramidEncoder):
 
 
 class ConvUnit(nn.Module):
-    """Convolution, instance norm, and an activation unless it is left out."""
+    """Convolution, instance norm, and an activation unless it is left out: ReLU with a slope below 0."""
 
-    def __init__(self, of: int, to: int, kernel: int, stride: int = 1, *, bias: bool, act: bool = True) -> None:
+    def __init__(
+        self,
+        of: int,
+        to: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        bias: bool,
+        act: bool = True,
+        slope: float = 0.01,
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv3d(of, to, kernel, stride, padding=kernel // 2, bias=bias)
-        self.norm = nn.InstanceNorm3d(to, eps=1e-5, affine=True)
-        self.act = act
+        self.norm = nn.InstanceNorm3d(to, eps=eps, affine=True)
+        self.act, self.slope = act, slope
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.conv(x))
-        return F.leaky_relu(x, 0.01) if self.act else x
+        return F.leaky_relu(x, self.slope) if self.act else x
 
 
 class ResEncShape(PyramidShape):
@@ -220,18 +231,18 @@ class ResEncShape(PyramidShape):
 class ResidualBlock(nn.Module):
     """Two convolutions and a way around them: a mean over the stride, then 1x1x1 where the width changes (ResNet-D)."""
 
-    def __init__(self, of: int, to: int, stride: int, bias: bool) -> None:
+    def __init__(self, of: int, to: int, stride: int, bias: bool, *, slope: float = 0.01, eps: float = 1e-5) -> None:
         super().__init__()
-        self.stride = stride
-        self.first = ConvUnit(of, to, 3, stride, bias=bias)
-        self.second = ConvUnit(to, to, 3, bias=bias, act=False)
-        self.around = ConvUnit(of, to, 1, bias=False, act=False) if of != to else None
+        self.stride, self.slope = stride, slope
+        self.first = ConvUnit(of, to, 3, stride, bias=bias, slope=slope, eps=eps)
+        self.second = ConvUnit(to, to, 3, bias=bias, act=False, eps=eps)
+        self.around = ConvUnit(of, to, 1, bias=False, act=False, eps=eps) if of != to else None
 
     def forward(self, x: Tensor) -> Tensor:
         around = F.avg_pool3d(x, self.stride) if self.stride > 1 else x
         if self.around is not None:
             around = self.around(around)
-        return F.leaky_relu(self.second(self.first(x)) + around, 0.01)
+        return F.leaky_relu(self.second(self.first(x)) + around, self.slope)
 
 
 class ResEncEncoder(PyramidEncoder):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from workbench.model.config import triple
 from workbench.model.contract import AnyEncoder, Tokens
+from workbench.model.foreign.conv import ResidualBlock
 from workbench.model.foreign.shape import ForeignShape, taken_in
 from workbench.volumes.volume import Triple
 
@@ -30,6 +31,12 @@ class VitShape(ForeignShape):
     hidden: int = Field(3072, ge=8, le=16384)
     """Width of the MLP."""
     patch: int | Triple = 16
+    tokeniser: Literal["patch", "residual"] = "patch"
+    """How patches become tokens: one linear map, or residual convolutions that halve three times (Primus V2)."""
+    tokeniser_width: int = Field(32, ge=4, le=128)
+    """Channels of the first of these."""
+    tokeniser_eps: float = Field(1e-5, gt=0, lt=0.1)
+    """Of their norms."""
     positions: Literal["learned", "none"] = "learned"
     """One learned vector a place of the training crop, stretched over other grids."""
     rotary: bool = False
@@ -55,6 +62,8 @@ class VitShape(ForeignShape):
             raise ValueError(f"width {self.width} is no multiple of {self.heads} heads")
         if self.rotary and self.width // self.heads % 6:
             raise ValueError("rotary positions on three axes need heads whose width is a multiple of 6")
+        if self.tokeniser == "residual" and triple(self.patch) != (8, 8, 8):
+            raise ValueError("a tokeniser that halves three times has patches of 8")
         return self
 
     def build(self) -> ForeignViT:
@@ -171,6 +180,18 @@ class ForeignBlock(nn.Module):
         return x_BnD + (m if self.scale2 is None else m * self.scale2)
 
 
+def residual_tokeniser(shape: VitShape) -> nn.Sequential:
+    """Residual convolutions at full resolution, then three that halve, then a linear map."""
+    width, how = shape.tokeniser_width, {"slope": 0.0, "eps": shape.tokeniser_eps}
+    return nn.Sequential(
+        ResidualBlock(shape.channels, width, 1, True, **how),
+        ResidualBlock(width, width, 2, False, **how),
+        ResidualBlock(width, 2 * width, 2, False, **how),
+        ResidualBlock(2 * width, 4 * width, 2, False, **how),
+        nn.Conv3d(4 * width, shape.width, 1),
+    )
+
+
 class ForeignViT(AnyEncoder):
     """Accepts any volume whose edges are multiples of the patch; learned positions are interpolated to its grid."""
 
@@ -180,7 +201,11 @@ class ForeignViT(AnyEncoder):
         super().__init__()
         self.config = config
         d, patch = config.width, config.own_patch_xyz
-        self.embed = nn.Conv3d(config.channels, d, kernel_size=patch, stride=patch)
+        self.embed = (
+            nn.Conv3d(config.channels, d, kernel_size=patch, stride=patch)
+            if config.tokeniser == "patch"
+            else residual_tokeniser(config)
+        )
         self.cls = nn.Parameter(torch.zeros(1, 1, d)) if config.cls else None
         self.registers = nn.Parameter(torch.zeros(1, config.registers, d)) if config.registers else None
         learned = config.positions == "learned"
