@@ -65,7 +65,9 @@ def test_age_is_a_number_and_orientation_has_three_classes(study, tmp_path, chan
     age = run_classify(config(study, tmp_path / "age", target="age", task="regression", **changes))
     table = age.read_table("predictions")
     assert table["truth"].between(20, 75).all() and np.isfinite(table["score"]).all()
-    assert set(age.read_table("scores")["score"]) == {"mae", "r", "mean_error"}
+    assert set(age.read_table("scores")["score"]) == {"mae", "r", "mean_error", "mae_of_constant_guess"}
+    seen = table.loc[table["split"] == "train", "truth"]
+    assert table["score"].between(seen.min(), seen.max()).all()  # never beyond the ages that were learnt from
     assert "reliability" not in age.tables()
     if changes.get("mode") == "full":  # learnt as z-scores: squared years would be thousands
         assert age.metrics()["loss"].max() < 30

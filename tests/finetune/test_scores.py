@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from workbench.finetune.scores import reliability_table, score_table
+from workbench.finetune.scores import constant_guess, reliability_table, score_table
 from workbench.measures.predictions import sensitivity_at
 
 
@@ -87,6 +87,10 @@ def test_regression_and_what_does_not_exist():
     half = 1.96 * error.std() / 40**0.5
     assert scores.loc["mean_error", "low"] == pytest.approx(error.mean() - half, abs=0.15)
     assert scores.loc["mean_error", "high"] == pytest.approx(error.mean() + half, abs=0.15)
+    guess = constant_guess(table.assign(split=np.where(table["participant"] < 20, "train", "test")))
+    assert guess == pytest.approx(np.median(age[:20]))
+    beside = score_table(table, [], guess=guess).set_index("score").loc["mae_of_constant_guess"]
+    assert beside["estimate"] == pytest.approx(np.abs(age - guess).mean()) and beside["low"] < beside["estimate"]
     same = score_table(table.assign(score=3.0), []).set_index("score")
     assert math.isnan(same.loc["r", "estimate"]) and same.loc["mae", "low"] > 0
     one_class = score_table(predictions(np.zeros(5, int), np.full((5, 2), 0.5), ["F", "M"]), ["F", "M"])

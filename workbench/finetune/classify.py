@@ -23,7 +23,7 @@ from workbench.finetune.predictors import (
     neighbours,
     regression_arrays,
 )
-from workbench.finetune.scores import reliability_table, score_table
+from workbench.finetune.scores import constant_guess, reliability_table, score_table
 from workbench.finetune.targets import Target, changing_people, read_target, with_target
 from workbench.finetune.train_classifier import predict_scans, train_network
 from workbench.model.contract import AnyEncoder
@@ -71,13 +71,16 @@ def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
         out = _columns(table, target, config, found)
         run.write_table("predictions", out)
         sides = list(out.groupby("split"))
+        guess = constant_guess(out) if target.regression else None
+        if guess is not None:
+            run.note(constant_guess=guess)
         run.write_table(
             "scores",
             pd.concat(
                 [
-                    score_table(rows, target.classes, specificity=config.specificity, seed=config.seed).assign(
-                        split=side
-                    )
+                    score_table(
+                        rows, target.classes, specificity=config.specificity, seed=config.seed, guess=guess
+                    ).assign(split=side)
                     for side, rows in sides
                 ],
                 ignore_index=True,
@@ -155,9 +158,9 @@ def _predict(
 
 
 def probabilities(out: Tensor, target: Target, train: np.ndarray) -> np.ndarray:
-    """Of a network's outputs; numbers are taken back from z-scores."""
+    """Of a network's outputs; of a number see ``Target.numbers``."""
     if target.regression:
-        return out[:, 0].numpy() * target.values[train].std() + target.values[train].mean()
+        return target.numbers(out[:, 0].numpy(), train)
     return out.softmax(1).numpy()
 
 

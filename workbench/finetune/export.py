@@ -82,6 +82,10 @@ class ClassifierCard(ModelCard):
     """Of the number over the training scans …"""
     spread: float = 1.0
     """… and its standard deviation: numbers are learnt as z-scores."""
+    lowest: float | None = None
+    """Of the numbers learnt from; none below it is predicted. None in a model of before 0.3."""
+    highest: float | None = None
+    """Of the numbers learnt from; none above it is predicted."""
     neighbours: int = Field(20, ge=1)
     cnn_features: int = 16
     encoder_at: str = ""
@@ -127,7 +131,13 @@ def classifier_card(
 ) -> ClassifierCard:
     """The card of a classify run; arguments as of ``segmenter_card``, and the digest of a frozen encoder's weights."""
     train = (table["split"] == "train").to_numpy()
-    number = {"mean": float(target.values[train].mean()), "spread": float(target.values[train].std())}
+    seen = target.values[train].astype(float)
+    number = {
+        "mean": float(seen.mean()),
+        "spread": float(seen.std()),
+        "lowest": float(seen.min()),
+        "highest": float(seen.max()),
+    }
     return ClassifierCard(
         **_learnt(config, store, table, card),
         target=config.target,

@@ -109,9 +109,9 @@ def regression(
 
 
 def apply_regression(model: Pipeline, features: np.ndarray, target: Target, train: np.ndarray) -> np.ndarray:
-    """Probabilities ``(scans, classes)``, or numbers ``(scans,)`` taken back from z-scores of the training scans."""
+    """Probabilities ``(scans, classes)``, or numbers ``(scans,)``, see ``Target.numbers``."""
     if target.regression:
-        return model.predict(features) * target.values[train].std() + target.values[train].mean()
+        return target.numbers(model.predict(features), train)
     return model.predict_proba(features)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from workbench.errors import WorkbenchError
 from workbench.found.found import Found, numbers
 from workbench.measures import MEASURES, Measure, measures_in
+from workbench.measures.predictions import CONSTANT_GUESS
 from workbench.runs import Run
 from workbench.stats import Interval, bootstrap_interval, compare, verdict
 from workbench.stats.sentence import estimate
@@ -47,6 +48,9 @@ def classify(run: Run) -> Found:
     if (other := counterpart(run)) is not None and (theirs := _score(other)) is not None:
         what = WEIGHTS[other.config["init"]]
         beside = [f"{estimate(theirs[1], what, digits=measure.plain_digits)} ({other.name})"]
+    if (constant := _constant(run)) is not None:
+        told = f"guessing {run.provenance['constant_guess']:.4g}, the training people's median, of everybody"
+        beside.append(estimate(constant, told, digits=measure.plain_digits))
     positive = run.provenance.get("positive")
     target = f"{run.config['target']}" + (f" = {positive}" if positive else "")
     return Found(
@@ -109,12 +113,19 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _score(run: Run) -> tuple[Measure, Interval] | None:
+    return next(((MEASURES[name], found) for name in BY_SCORE if (found := _tested(run, name)) is not None), None)
+
+
+def _constant(run: Run) -> Interval | None:
+    """Of a regression: the error of one guess for everybody; None of a run of before it was computed."""
+    return _tested(run, CONSTANT_GUESS) if "constant_guess" in run.provenance else None
+
+
+def _tested(run: Run, score: str) -> Interval | None:
+    """A score of the tested people, where it exists."""
     table = run.read_table("scores")
-    table = table[table["split"] == "test"].set_index("score")
-    for name in BY_SCORE:
-        if name in table.index and np.isfinite(table.loc[name, "estimate"]):
-            row = table.loc[name]
-            return MEASURES[name], Interval(
-                float(row["estimate"]), float(row["low"]), float(row["high"]), int(row["n"])
-            )
-    return None
+    rows = table[(table["split"] == "test") & (table["score"] == score)]
+    if not len(rows) or not np.isfinite(rows["estimate"].iloc[0]):
+        return None
+    row = rows.iloc[0]
+    return Interval(float(row["estimate"]), float(row["low"]), float(row["high"]), int(row["n"]))

@@ -16,6 +16,7 @@ from workbench.stats.roc import auroc
 BINS = 10
 PROBABILITY = "p_"  # what the columns of class probabilities begin with, in the order of the classes
 SENSITIVITY = "sensitivity_at_"
+CONSTANT_GUESS = "mae_of_constant_guess"  # the mean absolute error of one number for everybody, in a run's scores
 
 
 def classes_of(predictions: pd.DataFrame) -> list[str]:

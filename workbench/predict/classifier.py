@@ -152,8 +152,13 @@ class ScanClassifier:
 
     def _of_network(self, output: Tensor) -> np.ndarray:
         if self.card.task == "regression":
-            return output[0].numpy() * self.card.spread + self.card.mean
+            return self._number(output[0].numpy())
         return output.softmax(1)[0].numpy()
+
+    def _number(self, z: np.ndarray) -> np.ndarray:
+        """Of a z-score; none beyond what was learnt from."""
+        low, high = self.card.lowest, self.card.highest
+        return np.clip(z * self.card.spread + self.card.mean, -np.inf if low is None else low, high)
 
     def _of_features(self, features: np.ndarray) -> np.ndarray:
         a, card = self.arrays, self.card
@@ -166,7 +171,7 @@ class ScanClassifier:
             x = (x - a["pca_standard_mean"]) / a["pca_standard_scale"]
         out = a["coef"] @ x + a["intercept"]
         if card.task == "regression":
-            return out * card.spread + card.mean
+            return self._number(out)
         if len(card.classes) == 2:
             p = 1 / (1 + np.exp(-out[0]))
             return np.array([1 - p, p])

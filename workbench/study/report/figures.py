@@ -152,8 +152,8 @@ def calibration(scores: pd.DataFrame, colours: Mapping[str, str], told: Mapping[
 
 
 def people(rows: pd.DataFrame, scale: float, unit: str, directions: Sequence[str], colours: Mapping[str, str]) -> str:
-    """Every person as a point, an arm a column, a panel a direction; ``rows`` as ``evidence.measured`` gives, of one
-    metric and one share of labels."""
+    """Every person as a point and every pretraining as a diamond, an arm a column, a panel a direction; ``rows`` as
+    ``evidence.measured`` gives, of one metric and one share of labels."""
     arms = [arm for arm in colours if arm in set(rows["arm"])]
     there = [d for d in directions if d in set(rows["direction"])]
     figure, axes = panels(len(there), 0.8 + 0.75 * len(arms), 2.9)
@@ -164,10 +164,18 @@ def people(rows: pd.DataFrame, scale: float, unit: str, directions: Sequence[str
         for i, arm in enumerate(arms):
             axis.plot(np.full(len(mean), i), mean[arm], "o", ms=3.5, alpha=0.7, color=colours[arm])
             axis.plot([i - 0.25, i + 0.25], [mean[arm].mean()] * 2, color="black", lw=1.5)
+            seeds = by_seed(here[here["arm"] == arm]) * scale
+            if len(seeds) > 1:
+                axis.plot(np.full(len(seeds), i + 0.33), seeds, "D", ms=4, mfc="white", color=colours[arm])
         axis.set_title(f"{direction} (n = {len(mean)})", fontsize=9)
         axis.set_xticks(range(len(arms)), arms, fontsize=8, rotation=30 if len(arms) > 4 else 0)
     figure.supylabel(unit, fontsize=9)
     return svg(figure, "Every person")
+
+
+def by_seed(rows: pd.DataFrame) -> pd.Series:
+    """Mean over people of each pretraining, by seed: what an interval of two or three of them cannot tell."""
+    return rows.groupby(["seed", "participant"])["value"].mean().groupby("seed").mean()
 
 
 def predicted(rows: pd.DataFrame, directions: Sequence[str], colours: Mapping[str, str]) -> str:

@@ -120,7 +120,7 @@ def _people(of: TaskTables, metric: str, colours: Mapping[str, str]) -> str:
     return (
         figures.people(rows, shown.scale, shown.words, list(of.directions), colours)
         + "<p class=note>With the most labels. A point a person, a grey line the same person under each arm, a "
-        "black line the mean.</p>"
+        "black line the mean; where there are several pretrainings, a diamond the mean of each.</p>"
     )
 
 
