@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.cohort.test_cohort import build, scan
+from tests.explorer.hostile import evil, markup_in
 from workbench.cohort import CohortConfig, run_cohort
 from workbench.cohort.page import mid_slices
 from workbench.errors import ConfigError, WorkbenchError
@@ -23,6 +24,22 @@ from workbench.volumes import Volume, read_volume, write_volume
 
 def config(out: Path, *sources: Path, **more: object) -> CohortConfig:
     return CohortConfig(out=out, sources=list(sources), workers=1, **more)  # type: ignore[arg-type]
+
+
+def test_markup_in_a_data_set_stays_text_in_its_report(tmp_path: Path) -> None:
+    root = write_bids(tmp_path / "toy", people=2, spacing=(8, 8, 8), shape=(18, 20, 16))
+    header = "\t".join(["participant_id", "sex", "age", "site", "scanner", evil("a column")])
+    rows = [
+        "\t".join([f"sub-0{i}", *(evil(f"{name} {i}") for name in ("sex", "age", "site", "scanner", "x"))])
+        for i in (1, 2)
+    ]
+    (root / "participants.tsv").write_text("\n".join([header, *rows]))
+    (root / "participants.json").write_text(f'{{"sex": {{"Levels": "{evil("levels")[:20]}"}}')
+    (root / "sub-01" / "anat" / f"sub-01_acq-{evil('a file')}_T1w.nii.gz").write_bytes(b"no scan")
+    run = run_cohort(config(tmp_path / "cohort", root))
+    text = (run.path / "report.html").read_text()
+    assert "onerror=pwned(&#39;site 1" in text and "acq-&lt;img" in text  # it has reached the page
+    assert not list(markup_in(text))
 
 
 def lose_zeros(root: Path) -> None:

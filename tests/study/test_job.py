@@ -5,6 +5,7 @@ import html
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +17,17 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.explorer.hostile import evil, markup_in
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.runs import Run
+from workbench.study.cells.execute import Outcome
 from workbench.study.cells.plan import Plan
 from workbench.study.evidence.intervals import arm_table, difference_table
 from workbench.study.job import plan_all_data, plan_study, run_study
 from workbench.study.report.words import caveats, methods
+from workbench.study.report.write import write_report
 from workbench.study.settings.config import StudyConfig
+from workbench.study.settings.fair import check_fair
 
 
 def settings(study, out, **changes):
@@ -118,6 +124,20 @@ def test_the_numbers_are_there_as_markdown_without_anybodys_name(done):
     assert not [name for name in done.read_table("people")["participant"].unique() if name in text]
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) >= 6 and all(len({line.count(" | ") for line in one[2:]}) == 1 for one in tables)
+
+
+def test_markup_in_titles_reasons_and_values_stays_text_in_the_report(study, done, tmp_path):
+    shutil.copytree(done.path, tmp_path / "study")
+    run = Run(tmp_path / "study")
+    settings_of = build(study, run.path, title=evil("title"))
+    plan = Plan(settings_of, plan_all_data(settings_of), write=False)
+    for name in run.tables():
+        table = run.read_table(name)
+        hostile = [c for c in ("site", "what", "verdict", "why", "cause", "words") if c in table]
+        run.write_table(name, table.assign(**{c: evil(f"{c} of {name}") for c in hostile}))
+    write_report(run, plan, Outcome(failed={evil("cell"): evil("why")}), check_fair(settings_of))
+    text = (run.path / "report.html").read_text()
+    assert text.count("onerror=pwned") > 5 and not list(markup_in(text))
 
 
 def test_the_worst_cases_are_pictures_that_say_what_they_are(done):

@@ -25,6 +25,7 @@ from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session import address as query_of
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import Catalog
+from workbench.explorer.stored.places import without_places
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +58,11 @@ def build(runs_folder: str | Path | None, told: Callable[[], str] | None = None)
         return _page(runs_folder, told)
     except Exception as error:
         log.exception("the explorer could not be opened")
-        page = _template(dark=False)
+        page, said = _template(dark=False), escape(without_places(repr(error), None))
         page.main.append(
             text(
                 f"<div class='empty'><h2>The explorer could not be opened</h2><p>This is a fault of the "
-                f"explorer, not of your data. What it says:</p><pre>{escape(repr(error))}</pre><p>The "
+                f"explorer, not of your data. What it says:</p><pre>{said}</pre><p>The "
                 "terminal in which it was started shows where.</p></div>",
                 sizing_mode="stretch_width",
             )
@@ -263,7 +264,8 @@ def _stepper(state: ExplorerState) -> pn.Row:
 
 def _message(state: ExplorerState) -> pn.Row:
     def shown(message: str) -> Any:
-        return f'<div class="message">{escape(message)}</div>' if message else ""
+        told = without_places(message, state.runs_folder)
+        return f'<div class="message">{escape(told)}</div>' if message else ""
 
     def dismiss(*_: Any) -> None:
         state.message = ""

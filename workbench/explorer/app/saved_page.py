@@ -24,6 +24,7 @@ from workbench.explorer.scan.details_view import DetailsView
 from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session import address
 from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.places import without_places
 from workbench.plots.offline import with_styles
 
 
@@ -73,11 +74,12 @@ HEIGHT = 800  # pixels of a saved page's parts
 def _heading(state: ExplorerState, query: str, problems: list[str]) -> Text:
     """What this is, from when, of which runs: a file that travels alone has to say it."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    folder = escape(without_places(str(state.runs_folder), None))
     said = "".join(f"<p class='hint'>{escape(problem)}</p>" for problem in problems)
     return text(
         f"<h2>VolTA workbench {escape(workbench.__version__)}: a page of the explorer, saved {now}</h2>"
         f"<div class='hint'>{summary_html(state)}</div>"
-        f"<p class='hint'>Runs in <code>{escape(str(state.runs_folder))}</code>, state <code>{escape(query)}</code>. "
+        f"<p class='hint'>Runs in <code>{folder}</code>, state <code>{escape(query)}</code>. "
         "The viewer and the plots work; choosing other scans or runs needs the explorer itself. Research software, not "
         f"for diagnosis.</p>{said}",
         css=".summary { color: var(--ink) }",

@@ -17,6 +17,7 @@ from workbench.explorer.parts.style import TABLE
 from workbench.explorer.parts.text import hint
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import readable_columns
+from workbench.explorer.stored.shared import once_a_table
 
 PAGE = 6  # rows of the table that are seen at once
 
@@ -72,13 +73,8 @@ class TableView(StateView):
 
     def _prepare(self) -> None:
         cohort = self.state.cohort
-        columns = readable_columns(cohort) if len(cohort) else []
-        whole = cohort[columns].copy() if len(cohort) else pd.DataFrame()
-        for name in columns:
-            rounded = whole[name].round(3) if pd.api.types.is_float_dtype(whole[name]) else whole[name]
-            whole[name] = rounded.astype(object).where(rounded.notna(), None)  # a missing value is an empty cell
+        columns, self._whole = _shown(cohort)
         fields = {c: field(i, c) for i, c in enumerate(columns)}
-        self._whole = whole.rename(columns=fields)
         # titles are set as HTML in the browser: escaped here; cells are shown as text by the table itself
         self.table.titles = {fields[c]: escape(column(c).heading) for c in columns}
         self.table.formatters = {fields[c]: {"type": "plaintext"} for c in columns}
@@ -92,7 +88,9 @@ class TableView(StateView):
     def _fill(self) -> None:
         state, rows = self.state, self.state.selected()
         self._ids = [str(i) for i in rows["scan_id"].to_numpy(object)] if len(rows) else []
-        self.table.value = self._whole.loc[rows.index].reset_index(drop=True) if len(rows) else pd.DataFrame()
+        # the whole cohort is the table that all sessions share, not a copy for each
+        chosen = self._whole.loc[rows.index].reset_index(drop=True) if state.selection else self._whole
+        self.table.value = chosen if len(rows) else pd.DataFrame()
         self._tell_order()
         self._all.disabled = not state.selection  # not hidden: what comes and goes moves the page
         self._take.visible = self._csv.visible = bool(len(rows))
@@ -134,6 +132,18 @@ class TableView(StateView):
         if self.state.simulated:
             table["simulated"] = rows.get("simulated", True)
         return io.BytesIO(safe_csv(table).encode())
+
+
+@once_a_table
+def _shown(cohort: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
+    """The readable columns, and their values under the names that the browser's table uses, a missing one as an empty
+    cell."""
+    columns = readable_columns(cohort) if len(cohort) else []
+    whole = cohort[columns].copy() if len(cohort) else pd.DataFrame()
+    for name in columns:
+        rounded = whole[name].round(3) if pd.api.types.is_float_dtype(whole[name]) else whole[name]
+        whole[name] = rounded.astype(object).where(rounded.notna(), None)
+    return columns, whole.rename(columns={c: field(i, c) for i, c in enumerate(columns)})
 
 
 def field(place: int, column: str) -> str:

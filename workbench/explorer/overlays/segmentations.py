@@ -12,6 +12,7 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.overlays.error_map import CLASSES, read_errors
 from workbench.explorer.overlays.kinds import Made, Overlay, Shown, attempt
 from workbench.explorer.stored import files
+from workbench.explorer.stored.places import without_places
 from workbench.plots import label_colors
 
 
@@ -69,7 +70,7 @@ def _error(
         stamps = (truth, truth.stat().st_mtime_ns, predicted, predicted.stat().st_mtime_ns)
         errors = read_errors(truth, predicted, codes)
     except (WorkbenchError, OSError) as problem:
-        return Overlay(note=escape(str(problem)))
+        return Overlay(note=escape(without_places(str(problem), state.catalog.root)))
     note = "; ".join(f"{name} {ml:.2f} ml" for (name, _), ml in zip(CLASSES, errors.ml, strict=True)) + "."
     labels = [
         {"code": i + 1, "name": name, "extra": f"{errors.ml[i]:.2f} ml", "color": list(color)}

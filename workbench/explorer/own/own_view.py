@@ -17,6 +17,7 @@ from workbench.explorer.parts.live import Live
 from workbench.explorer.parts.state_view import StateView
 from workbench.explorer.parts.text import hint, text
 from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.places import without_places
 from workbench.explorer.viewer.nifti_view import NiftiView
 from workbench.plots.placed import with_star
 from workbench.predict.place import Placed
@@ -82,7 +83,8 @@ class OwnView(StateView):
 
     def _place(self) -> None:
         self._placed = None
-        own, run, catalog = self._own, self.state.embed_run, self.state.catalog
+        own, state = self._own, self.state
+        run, catalog = state.embed_run, state.catalog
         if own is None:
             return
         self._said.object, self._pane.object, self._hint.object = "", None, ""
@@ -95,7 +97,11 @@ class OwnView(StateView):
             self._draw()
 
         def failed(why: str) -> None:
-            self._said.object = f"<div class='message'>{escape(why)}</div>" if why else "Not placed: cancelled."
+            self._said.object = (
+                f"<div class='message'>{escape(without_places(why, state.runs_folder))}</div>"
+                if why
+                else "Not placed: cancelled."
+            )
 
         self.live.start(lambda step: place(own.volume, catalog, run, step), done, failed)
 

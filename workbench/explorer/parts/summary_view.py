@@ -9,6 +9,7 @@ import panel as pn
 from workbench.explorer.parts.state_view import SIMULATED, StateView
 from workbench.explorer.parts.text import text
 from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.places import without_places
 
 
 class SummaryView(StateView):
@@ -36,7 +37,10 @@ def summary_html(state: ExplorerState) -> str:
 
 def empty_html(state: ExplorerState) -> str:
     """What to do next, while there is no embedding to look at; empty when there is one."""
-    folder, jobs = escape(str(state.runs_folder)), sorted({run.job for run in state.catalog.finished.values()})
+    folder, jobs = (
+        escape(without_places(str(state.runs_folder), None)),
+        sorted({run.job for run in state.catalog.finished.values()}),
+    )
     if len(state.cohort):
         return ""
     if state.runs_folder is None or not state.runs_folder.is_dir():

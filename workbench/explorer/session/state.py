@@ -18,6 +18,7 @@ from workbench.explorer.session.scan_state import ScanState
 from workbench.explorer.stored import files
 from workbench.explorer.stored.catalog import Catalog
 from workbench.explorer.stored.scores import metrics_of, scored_runs
+from workbench.explorer.stored.shared import once_a_table
 from workbench.plots.scatter import colorable
 
 MOST_COMPARED = 4  # runs that are compared until somebody chooses
@@ -74,9 +75,7 @@ class ExplorerState(ScanState):
     @param.depends("cohort", watch=True)  # comes before the watchers of the views
     def _remember_ids(self) -> None:
         self._rows: tuple[list[str] | None, np.ndarray] = (None, np.empty(0, np.int64))  # a selection, and where it is
-        ids = self.cohort["scan_id"].to_numpy(object) if len(self.cohort) else np.empty(0, object)
-        self._index = pd.Index(ids)  # for looking up many at once
-        self.ids_joined = chr(0).join(map(str, ids)).encode()  # what an address knows a cohort by
+        self._index, self.ids_joined = _names(self.cohort)
 
     # runs ----------------------------------------------------------------------------------------------------
 
@@ -130,7 +129,7 @@ class ExplorerState(ScanState):
                     self._offer("attend_run", self.catalog.attend_runs_for(self.embed_run))
                     self._offer("shift_run", self.catalog.shift_runs_for(self.embed_run))
         known = set(cohort["scan_id"]) if len(cohort) else set()
-        columns = colorable(cohort[[c for c in cohort if column(str(c)).colour]]) if len(cohort) else []
+        columns = _colours(cohort)
         with param.parameterized.batch_call_watchers(self):
             self.cohort = cohort
             self._offer(
@@ -255,10 +254,23 @@ class ExplorerState(ScanState):
         try:
             yield
         except WorkbenchError as error:
+            log.warning("%s", error)  # the page leaves out where things lie
             self.message = str(error)
         except Exception as error:  # whatever a damaged table may raise: told in the page, traced in the server's log
             log.exception("explorer")
             self.message = f"Something in the data was not as expected: {type(error).__name__}: {error}"
+
+
+@once_a_table
+def _names(cohort: pd.DataFrame) -> tuple[pd.Index, bytes]:
+    """The scan ids, for looking up many at once, and joined: what an address knows a cohort by."""
+    ids = cohort["scan_id"].to_numpy(object) if len(cohort) else np.empty(0, object)
+    return pd.Index(ids), chr(0).join(map(str, ids)).encode()
+
+
+@once_a_table
+def _colours(cohort: pd.DataFrame) -> list[str]:
+    return colorable(cohort[[c for c in cohort if column(str(c)).colour]]) if len(cohort) else []
 
 
 def _first_case(cohort: pd.DataFrame) -> str:

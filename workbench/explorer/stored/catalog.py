@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,13 @@ import pandas as pd
 from workbench import columns
 from workbench.columns import PROJECTIONS
 from workbench.errors import WorkbenchError
+from workbench.explorer.stored.places import without_places
 from workbench.runs import Run, find_runs, read_yaml
+from workbench.runs.tables import read_parquet
 
+MERGED_KEPT = 4  # merged cohorts that are kept for all sessions
+_MERGED: dict[tuple[Any, ...], pd.DataFrame] = {}
+_MERGING = threading.Lock()
 COORDINATES = tuple(column for pair in PROJECTIONS.values() for column in pair)
 
 
@@ -35,7 +41,7 @@ class Catalog:
             if told["job"] == "batch" and (run.path / "results" / "runs.parquet").is_file():
                 state = "ok"  # however its runs ended: its table says so of each
             if state == "damaged":
-                state = f"damaged: {told['why']}"
+                state = without_places(f"damaged: {told['why']}", Path(root))
             if state == "ok":
                 finished[name] = run
             else:
@@ -65,14 +71,7 @@ class Catalog:
         path = self.run(name).path / "results" / f"{table}.parquet"
         if not path.is_file():
             return self.run(name).read_table(table)  # the error that says what there is
-        try:
-            return _read(path, path.stat().st_mtime_ns)
-        except (OSError, ValueError) as error:
-            raise WorkbenchError(
-                f"{path}: cannot be read as a table",
-                cause=str(error).splitlines()[0][:200],
-                remedy="run the job again with --overwrite",
-            ) from error
+        return _read(path, path.stat().st_mtime_ns)
 
     def encoder(self, name: str) -> str:
         """The encoder that the run's configuration asks for, as a comparable string."""
@@ -132,7 +131,24 @@ class Catalog:
         return self.table(name, "index" if job == "prepare" else "scans")
 
     def cohort(self, embed_run: str, segment_run: str | None = None) -> pd.DataFrame:
-        """One row a scan: cohort columns, projections, and the mean Dice of ``segment_run`` with its split."""
+        """One row a scan: cohort columns, projections, and the mean Dice of ``segment_run`` with its split. Merged once
+        for all sessions, so never change it in place."""
+        own = self.run(embed_run).path
+        files = [own / "results" / f"{name}.parquet" for name in ("scans", "projections", "index")]
+        files += [own / "config.yaml", self.store(embed_run) / "results" / "index.parquet"]
+        if segment_run:
+            files.append(self.run(segment_run).path / "results" / "dice.parquet")
+        stamps = tuple((file, file.stat().st_mtime_ns) for file in files if file.is_file())
+        key = (self.root.absolute(), embed_run, segment_run, stamps)
+        with _MERGING:
+            if key not in _MERGED:
+                table = self._merge(embed_run, segment_run)
+                while len(_MERGED) >= MERGED_KEPT:
+                    del _MERGED[next(iter(_MERGED))]
+                _MERGED[key] = table
+            return _MERGED[key]
+
+    def _merge(self, embed_run: str, segment_run: str | None) -> pd.DataFrame:
         if self.config(embed_run).get("job") == "embed":
             scans, projections = self.table(embed_run, "scans"), self.table(embed_run, "projections")
         else:
@@ -174,7 +190,7 @@ class Catalog:
 @functools.lru_cache(maxsize=64)
 def _read(path: Path, mtime_ns: int) -> pd.DataFrame:
     """Kept for all sessions; the time of change is part of the key, so that a rewritten table is read again."""
-    return pd.read_parquet(path)
+    return read_parquet(path)
 
 
 @functools.lru_cache(maxsize=1024)

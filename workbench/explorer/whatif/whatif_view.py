@@ -15,6 +15,7 @@ from workbench.explorer.parts.live import Live
 from workbench.explorer.parts.state_view import SIMULATED, StateView
 from workbench.explorer.parts.text import hint, text
 from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.places import without_places
 from workbench.explorer.viewer.nifti_view import NiftiView
 from workbench.explorer.whatif.change import Changed, change
 from workbench.plots.change_curves import change_curves
@@ -181,7 +182,8 @@ class WhatIfView(StateView):
                 )
 
         def failed(why: str) -> None:
-            self._result.object = f"<div class='message'>{escape(why)}</div>" if why else "Cancelled."
+            told = escape(without_places(why, self.state.runs_folder))
+            self._result.object = f"<div class='message'>{told}</div>" if why else "Cancelled."
 
         self.live.start(lambda step: change(catalog, run, whatif, scan, strengths, step), done, failed)
 
