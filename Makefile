@@ -23,7 +23,7 @@ COVERAGE ?=
 # tests in as many processes; a file's tests stay together, since they share what they set up
 TEST_JOBS ?= 2
 
-.PHONY: encoder help setup demo test test-slurm fuzz doctor lint bench lab docs tutorials nifti-view clean
+.PHONY: encoder gpu help setup demo test test-slurm fuzz doctor lint bench lab docs tutorials nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed); FAST=1 the inner loop,"
@@ -34,6 +34,7 @@ help:
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"
 	@echo "make encoder DATA=…  train the encoder in the box anew (hours on a CPU; goes on where it was stopped)"
 	@echo "make bench           every benchmark, quick; the last line of each is one JSON object"
+	@echo "make gpu             on a machine with a GPU: all that was never seen on one, into build/gpu.json"
 	@echo "make lab             JupyterLab with the notebooks"
 	@echo "make docs            the documentation as a site in build/docs; needs no network"
 	@echo "make tutorials       all notebooks on simulated data, as HTML in build/tutorials"
@@ -104,7 +105,11 @@ encoder: setup
 	@echo "put it into the package: $(PY) -m workbench.model.box $(ENCODER)/runs/volta-tiny volta-tiny"
 
 bench: setup
-	@for name in startup simulate prepare loader pretrain_step learning settings gpu_pretrain growth attention projections batch compare explorer; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
+	@for name in startup simulate prepare loader pretrain_step learning settings gpu_pretrain growth attention projections batch compare explorer scale; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
+
+# under 20 minutes; without a GPU it says so and does nothing
+gpu: setup
+	$(PY) -m benchmarks.gpu --out build/gpu.json
 
 lab: setup
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks

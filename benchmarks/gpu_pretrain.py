@@ -1,10 +1,10 @@
 """Pretraining on one GPU through the real job: how much of the device is used.
 
-    python -m benchmarks.gpu_pretrain [--quick] [--device cpu --tiny]
+    python -m benchmarks.gpu_pretrain [--quick] [--preset small] [--device cpu --tiny]
 
-ViT-B/16, VolTA, two global crops of 96³, bf16, from a prepared store of 32 simulated brain boxes at 1 mm (about
-140 x 170 x 140). The figures are those that `workbench pretrain` logs, over the steps after a warm-up of a fifth; FLOPs
-by the formula of `workbench.pretrain.train.step_flops`, the peak by that of `workbench.engine.device.peak_flops`. A
+ViT-B/16 (or ViT-S/16), VolTA, two global crops of 96³, bf16, from a prepared store of 32 simulated brain boxes at 1 mm
+(about 140 x 170 x 140). The figures are those that `workbench pretrain` logs, over the steps after a warm-up of a
+fifth; FLOPs by the formula of `workbench.pretrain.train.step_flops`, the peak by that of `engine.device.peak_flops`. A
 second, short run goes under torch's profiler, whose longest kernels are printed on stderr.
 
 The last line on stdout is one JSON object. ``ours`` is the share of the peak (MFU) and ``peer`` the goal of 0.5;
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="20 steps in place of 100")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--tiny", action="store_true", help="a small encoder, crops of 48³ and batches of two")
+    parser.add_argument("--preset", choices=["small", "base"], default="base")
     parser.add_argument("--batch", type=int, default=32, help="scans a step")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 2))
     parser.add_argument("--compile", action="store_true", help="torch.compile on the blocks")
@@ -98,7 +99,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def settings(args: argparse.Namespace, out: Path, store: Path, scans: int, steps: int) -> PretrainConfig:
     batch = 2 if args.tiny else args.batch
-    encoder = {"preset": "micro", "image_size": 48} if args.tiny else {"preset": "base", "image_size": 96}
+    encoder = {"preset": "micro", "image_size": 48} if args.tiny else {"preset": args.preset, "image_size": 96}
     heads = {"prototypes_cls": 64, "prototypes_patch": 64, "head_hidden": 64} if args.tiny else {}
     return PretrainConfig.build(
         {

@@ -105,3 +105,15 @@ def test_old_semaphores_and_folders_are_listed(tmp_path, monkeypatch):
     os.utime(tmp_path / "pymp-old", (1, 1))
     said = " ".join(finding.text for finding in doctor._leftovers())
     assert "pymp-old" in said and "pymp-new" not in said and (tmp_path / "pymp-old").is_dir()
+    assert "--clean" in str(list(doctor._leftovers())[-1])
+
+
+def test_what_nobody_uses_is_removed_when_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "places", lambda: [(tmp_path, ("pymp-*",))])
+    for name in ("pymp-old", "pymp-used", "other-old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+        os.utime(tmp_path / name, (1, 1))
+    with open(tmp_path / "pymp-used" / "file"):
+        assert doctor.clean() == [tmp_path / "pymp-old"]
+    assert {path.name for path in tmp_path.iterdir()} == {"pymp-used", "other-old"}

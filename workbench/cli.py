@@ -327,12 +327,20 @@ def list_encoders(argv: list[str]) -> int:
 
 def doctor(argv: list[str]) -> int:
     """``workbench doctor``: what is installed and what is missing; 1 where something needed is."""
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="workbench doctor",
         description="Say what is installed here, which devices there are, and what to do about what is missing.",
-    ).parse_args(argv)
-    from workbench.doctor import examine
+    )
+    parser.add_argument(
+        "--clean", action="store_true", help="remove temporary files that killed workers left more than a day ago"
+    )
+    asked = parser.parse_args(argv)
+    from workbench.doctor import clean, examine
 
+    if asked.clean:
+        removed = clean()
+        print("\n".join([*(f"removed {path}" for path in removed), f"{len(removed)} left-over files removed"]))
+        return 0
     findings = examine()
     print("\n".join(str(finding) for finding in findings))
     return 1 if any(finding.kind == "missing" for finding in findings) else 0

@@ -282,19 +282,58 @@ def _leftovers() -> Iterator[Finding]:
             f"{len(left)} worker processes without the one that started them: {pids}",
             f"look at them (`ps -o pid,etime,rss,cmd -p {pids.replace(' ', ',')}`), then `kill {pids}`",
         )
-    day_ago = time.time() - 86400
-    places = [(Path("/dev/shm"), ("sem.mp-*", "torch_*")), (Path(tempfile.gettempdir()), ("pymp-*",))]
-    old = []
-    for folder, patterns in places:
-        for path in (path for pattern in patterns for path in folder.glob(pattern)):
-            with contextlib.suppress(OSError):
-                facts = path.lstat()
-                old += [str(path)] if facts.st_uid == os.getuid() and facts.st_mtime < day_ago else []
-    if old:
+    if old := left_files():
         yield Finding(
             "left",
             "note",
-            f"{len(old)} semaphores and temporary folders of more than a day ago: {', '.join(old[:3])}"
-            + (" …" if len(old) > 3 else ""),
-            "remove them while no job of yours runs",
+            f"{len(old)} semaphores and temporary folders of more than a day ago that no process of yours uses: "
+            f"{', '.join(map(str, old[:3]))}" + (" …" if len(old) > 3 else ""),
+            "`workbench doctor --clean` removes them",
         )
+
+
+def left_files() -> list[Path]:
+    """Semaphores, shared memory and temporary folders of workers: our own, older than a day, and used by nobody. Their
+    names are those that Python's multiprocessing and torch give; nothing else in these folders is looked at."""
+    day_ago, used = time.time() - 86400, in_use()
+    old = []
+    for folder, patterns in places():
+        for path in (path for pattern in patterns for path in folder.glob(pattern)):
+            with contextlib.suppress(OSError):
+                facts = path.lstat()
+                mine = facts.st_uid == os.getuid() and facts.st_mtime < day_ago and not path.is_symlink()
+                old += [path] if mine and not any(name.startswith(str(path)) for name in used) else []
+    return sorted(old)
+
+
+def places() -> list[tuple[Path, tuple[str, ...]]]:
+    return [(Path("/dev/shm"), ("sem.mp-*", "torch_*")), (Path(tempfile.gettempdir()), ("pymp-*",))]
+
+
+def in_use() -> set[str]:
+    """Files and folders that processes of ours have open or mapped, as far as ``/proc`` shows them."""
+    found: set[str] = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for line in (process / "maps").read_text().splitlines():
+                found.update(line.split(maxsplit=5)[5:])
+        with contextlib.suppress(OSError):
+            for entry in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    found.add(str(entry.readlink()))
+    with contextlib.suppress(OSError):  # the socket of a manager lies in such a folder, and is known by its name
+        found.update(line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:])
+    return found
+
+
+def clean() -> list[Path]:
+    """Remove what ``left_files`` lists; returns what was removed. Processes are left to whoever looks at them."""
+    removed = []
+    for path in left_files():
+        with contextlib.suppress(OSError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            removed.append(path)
+    return removed

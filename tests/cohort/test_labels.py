@@ -95,9 +95,11 @@ def test_a_label_table_is_read(tmp_path: Path) -> None:
     [
         ("", "empty"),
         ("index name\n1 x\n", "has only"),
-        ("index\tname\nx\ty\n", "not a number"),
+        ("index\tname\nx\ty\n", "not a whole number"),
         ("index\tname\n1\ta\n1\tb\n", "both"),
         ("index\tname\n1\n", "has only"),
+        ("index\tname\n1e999\ta\n", "not a whole number"),
+        ("index\tname\n2.7\ta\n", "not a whole number"),
     ],
 )
 def test_a_wrong_label_table_is_told(tmp_path: Path, text: str, cause: str) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from workbench.runs import JobConfig
+from workbench.runs.spread import SpreadConfig
 
 HIPPOCAMPI = ("left_hippocampus", "right_hippocampus")
 
 
-class LookConfig(JobConfig):
+class LookConfig(SpreadConfig):
     """What every look into an encoder shares."""
 
     store: Path

@@ -5,54 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
-from workbench.runs import JobConfig, Settings
+from workbench.runs import JobConfig
+from workbench.runs.slurm import SlurmSettings, Values, from_text
 
-
-def _from_text(value: Any) -> Any:
-    """A mapping or list that came from a flag is YAML text: ``--grid '{seed: [0, 1]}'``."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {value[:80]}") from error
-
-
-Values = Annotated[dict[str, Any], BeforeValidator(_from_text)]
-Axes = Annotated[dict[str, list[Any]], BeforeValidator(_from_text)]
-Rows = Annotated[list[dict[str, Any]], BeforeValidator(_from_text)]
-
-
-class SlurmSettings(Settings):
-    """What each run asks of Slurm; read with --executor slurm."""
-
-    partition: str | None = None
-    """Partition, or several with commas; none takes the cluster's default."""
-    account: str | None = None
-    """Account to charge."""
-    qos: str | None = None
-    """Quality of service."""
-    constraint: str | None = None
-    """Features that a node must have."""
-    gpus: int = Field(0, ge=0)
-    """GPUs a run."""
-    cpus: int = Field(1, ge=1)
-    """CPU cores a run."""
-    hours: float = Field(24.0, gt=0)
-    """Wall time of one allocation. A run that needs longer saves its state, is queued again and goes on."""
-    requeues: int = Field(3, ge=0)
-    """How often a run that ran out of `hours` is queued again; preempted runs are queued again without limit."""
-    grace_seconds: int = Field(90, ge=10)
-    """How long before the end of `hours` a run is told to save its state."""
-    at_once: int = Field(256, ge=1)
-    """Runs of one array at the same time."""
-    setup: tuple[str, ...] = ()
-    """Shell lines before each run, such as `module load cuda`."""
-    extra: Values = Field(default_factory=dict)
-    """Further options of sbatch by their long names."""
+Axes = Annotated[dict[str, list[Any]], BeforeValidator(from_text)]
+Rows = Annotated[list[dict[str, Any]], BeforeValidator(from_text)]
 
 
 class BatchConfig(JobConfig):

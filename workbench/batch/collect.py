@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.batch.plan import RUNS, PlannedRun, load_plan
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, find_runs, replacing
+from workbench.runs.folder import is_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,11 @@ def told(status: pd.DataFrame) -> str:
     lines = []
     for row in status.to_dict("records"):
         minutes = "" if row["minutes"] is None or row["minutes"] != row["minutes"] else f"{row['minutes']:.1f} min"
-        why = str(row["why"]).splitlines()[0][:120] if row["state"] in ("failed", "interrupted") and row["why"] else ""
+        why = (
+            str(row["why"]).splitlines()[0][:120]
+            if row["state"] in ("failed", "interrupted", "damaged") and row["why"]
+            else ""
+        )
         lines.append(f"{row['run']:<40}  {row['state']:<12}{minutes:>10}  {why}".rstrip())
     return "\n".join([*lines, f"{len(status)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.items())])
 
@@ -101,8 +106,9 @@ def _row(planned: PlannedRun, queued: dict[str, str]) -> dict[str, Any]:
             "why": facts.get("failure") or status.get("why"),
             "recorded": facts.get("recorded", {}) if status.get("state") == "ok" else {},
         }
-    except WorkbenchError:
-        pass  # not begun
+    except WorkbenchError as error:
+        if is_run(Path(planned.folder)):
+            row |= {"state": "damaged", "why": f"{error.what}: {error.cause}"}
     if row["state"] not in ("ok", "running") and planned.name in queued:
         row["state"] = queued[planned.name]
     return row

@@ -54,12 +54,13 @@ class PlannedRun:
 
     @property
     def state(self) -> str:
-        """``new``, or the state of its run folder; ``lost`` where runs that its notebook made are gone."""
+        """``new``, or the state of its run folder; ``lost`` where runs that its notebook made are gone, ``damaged``
+        where its own files cannot be read."""
         folder = Path(self.folder)
         if not (folder / "status.json").is_file():
             return "new"
         run = Run(folder)
-        state = str(run.status.get("state"))
+        state = str(run.told()["state"])
         return "lost" if state == "ok" and not made_runs_are_there(run) else state
 
 

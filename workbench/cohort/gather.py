@@ -10,7 +10,7 @@ from workbench.cohort.layouts import bids, near, openmind
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.layouts.table import LAYOUTS, layout_of
 from workbench.cohort.sheets import ENDINGS as SHEETS
-from workbench.cohort.source import Source, absolute, plain
+from workbench.cohort.source import DESCRIPTION, Source, absolute, plain, read_json
 from workbench.errors import ConfigError, WorkbenchError
 
 
@@ -75,6 +75,10 @@ def _read(path: Path, name: str, options: Options | None) -> Source:
         raise near.refuse(path, LAYOUTS)
     source = layout.read(path, name, options or Options())
     source.root = path if path.is_dir() else None
+    unread: dict[Path, str] = {}
+    read_json(path / DESCRIPTION, unread)
+    for cause in unread.values():
+        source.guess(f"{DESCRIPTION} cannot be read ({cause}): the scans are taken as real ones, not simulated")
     if not source.candidates and not source.set_aside:
         raise WorkbenchError(
             f"{path}: no T1w scan found",

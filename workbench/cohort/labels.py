@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from workbench.cohort.headers import find, spelt
-from workbench.cohort.source import read_rows
+from workbench.cohort.source import read_rows, whole
 from workbench.errors import WorkbenchError
 
 _SIDES = {"left": "left", "right": "right", "lh": "left", "rh": "right", "l": "left", "r": "right"}
@@ -92,14 +92,13 @@ def read_label_table(path: Path) -> list[tuple[int, str]]:
                 cause=f"a row has only: {', '.join(row) or 'nothing'}",
                 remedy="it needs the columns index and name, separated by tabs (BIDS dseg.tsv)",
             )
-        try:
-            code = int(float(row["index"]))
-        except ValueError as error:
+        code = whole(row["index"])
+        if code is None:
             raise WorkbenchError(
                 f"{path}: not a label table",
-                cause=f"index {row['index']!r} is not a number",
+                cause=f"index {row['index'][:60]!r} is not a whole number",
                 remedy="write the label code as a whole number",
-            ) from error
+            )
         if labels.get(code, row["name"]) != row["name"]:
             raise WorkbenchError(
                 f"{path}: not a label table",

@@ -15,6 +15,8 @@ from workbench.cohort.sheets import is_sheet, read_sheet
 from workbench.errors import WorkbenchError
 from workbench.runs import texts
 
+MAX_COLUMNS = 50_000  # UK Biobank has some 30,000; a row costs its names again
+DESCRIPTION = "dataset_description.json"
 MISSING = {"", "n/a", "na", "nan"}
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".img")  # of a pair .img and .hdr, the .img
 
@@ -172,7 +174,13 @@ def read_table(path: Path, *, delimiter: str = "\t") -> tuple[list[dict[str, str
         header, cells = read_sheet(path)
         return _present(dict(zip(header, row, strict=False)) for row in cells), header
     try:
+        if (size := path.stat().st_size) > texts.MAX_TEXT:
+            raise csv.Error(
+                f"it has {size / 1e6:.0f} MB, more than {texts.MAX_TEXT / 1e6:.0f}; is it what its name says?"
+            )
         text = decoded(path.read_bytes())
+        if (columns := text[: text.find("\n")].count(delimiter) + 1) > MAX_COLUMNS:
+            raise csv.Error(f"its first line has {columns:,} columns, more than {MAX_COLUMNS:,}")
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         rows = list(reader)
     except (OSError, csv.Error) as error:
@@ -197,17 +205,30 @@ def _present(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or ``{}`` where there is none; what is optional must not stop a cohort."""
+def read_json(path: Path, unread: dict[Path, str] | None = None) -> dict[str, Any]:
+    """A JSON object, or ``{}`` where there is none; what is optional must not stop a cohort.
+
+    Args:
+        path: The file.
+        unread: Gets the cause by file where one is there that cannot be read, so that the report can say it.
+    """
     try:
-        return texts.read_json(path)
-    except WorkbenchError:
+        return texts.read_json(path) if path.exists() else {}
+    except WorkbenchError as error:
+        if unread is not None:
+            unread[path] = error.cause
         return {}
 
 
+def whole(value: object) -> int | None:
+    """A whole number as tables and JSON write one (7, "7", "7.0"); None for anything else, or of ten digits."""
+    found = re.fullmatch(r"(-?[0-9]{1,9})(\.0*)?", str(value).strip())
+    return int(found[1]) if found else None
+
+
 def is_simulated(folder: Path) -> bool:
-    """Whether the data set's own description says that its scans are simulated."""
-    description = read_json(folder / "dataset_description.json")
+    """Whether the data set says of itself that its scans are simulated; ``gather`` tells of a damaged description."""
+    description = read_json(folder / DESCRIPTION)
     made_by = description.get("GeneratedBy")
     names = (
         [str(step.get("Name", "")) for step in made_by if isinstance(step, dict)] if isinstance(made_by, list) else []

@@ -11,6 +11,7 @@ import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, digest_text, replacing
+from workbench.runs.tables import read_parquet, write_parquet
 
 NAMES = {2: ("train", "test"), 3: ("train", "validation", "test")}
 MAX_LEVELS = 10  # a numeric column with more distinct values is stratified by its quarters
@@ -75,7 +76,7 @@ def save_split(path: str | Path, split: pd.DataFrame) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
-        split.to_parquet(partial, index=False)
+        write_parquet(partial, split)
     return path
 
 
@@ -88,14 +89,7 @@ def load_split(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if path.is_dir():
         path = Run(path).require_ok().path / "results" / "split.parquet"
-    try:
-        split = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise WorkbenchError(
-            f"{path}: cannot be read as a split",
-            cause=str(error).splitlines()[0],
-            remedy="give the file that save_split wrote",
-        ) from error
+    split = read_parquet(path, what="a split", remedy="give the file that save_split wrote")
     if "participant" not in split or not {"split", "fold"} & set(split.columns):
         raise WorkbenchError(
             f"{path}: not a split",

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from workbench.runs import JobConfig
+from workbench.runs.spread import SpreadConfig
 
 
-class PredictConfig(JobConfig):
+class PredictConfig(SpreadConfig):
     """Apply a model to scans that no store holds: segment them, predict a label, or embed them. Not for diagnosis."""
 
     job: ClassVar[str] = "predict"

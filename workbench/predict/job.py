@@ -17,6 +17,7 @@ from workbench.predict.models import kind_of
 from workbench.predict.segmenter import ScanSegmenter, load_segmenter
 from workbench.runs import Run, digest_file, digest_text, finished, start_run
 from workbench.runs.parts import Rows, over_scans
+from workbench.runs.spread import shard
 from workbench.volumes import Volume, write_volume
 from workbench.volumes.given import stem
 
@@ -42,13 +43,13 @@ def run_predict(config: PredictConfig, *, overwrite: bool = False) -> Run:
     missing = [path for path in scans.values() if not path.is_file()]
     if missing:
         raise ConfigError(f"{missing[0]}: no such file", cause=f"{len(missing)} of {len(scans)} scans are not there")
-    digests = {scan: digest_file(path) for scan, path in scans.items()}
+    mine = shard()
+    digests = {scan: digest_file(scans[scan]) for scan in (scans if mine is None else mine.scans)}
     masks = dict(zip(scans, config.masks, strict=True)) if config.masks else {}
-    inputs = {
-        "model": _content(model),
-        "scans": digest_text(*digests.values()),
-        "masks": digest_text(*(digest_file(path) for path in masks.values())),
-    }
+    inputs = {"model": _content(model)}
+    if mine is None:  # a shard knows its own scans, and the digests of all take hours of reading
+        inputs["scans"] = digest_text(*digests.values())
+        inputs["masks"] = digest_text(*(digest_file(path) for path in masks.values()))
     if not overwrite and (done := finished(config, inputs)):
         return done
     facts = {
@@ -66,7 +67,7 @@ def run_predict(config: PredictConfig, *, overwrite: bool = False) -> Run:
             told = {"path": str(scans[scan]), "learnt_from": digests[scan] in learnt}
             return {table: [{**row, **told} for row in some] for table, some in found.items()}
 
-        over_scans(run, list(scans), rows, tables, desc="predict")
+        over_scans(run, list(scans), rows, tables, config, desc="predict")
         run.note(scans=len(scans))
     return run
 

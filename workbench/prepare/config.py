@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from workbench.runs import JobConfig
+from workbench.runs.spread import SpreadConfig
 
 MaskChoice = Literal["auto", "given", "nonzero", "head"]
 Interpolation = Literal["linear", "cubic"]
 
 
-class PrepareConfig(JobConfig):
+class PrepareConfig(SpreadConfig):
     """Bring every scan of a cohort onto one kind of grid and one intensity scale, once, for random access."""
 
     job: ClassVar[str] = "prepare"

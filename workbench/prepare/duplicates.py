@@ -9,6 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from workbench.prepare.store import Store
+from workbench.runs.tables import read_parquet
 from workbench.volumes.thumbnail import ALIKE, alike_pairs, decode, thumbnail
 
 TABLE = "thumbnails"
@@ -20,7 +21,7 @@ def thumbnails(store: Store) -> np.ndarray:
     path = store.path / "results" / f"{TABLE}.parquet"
     known: dict[str, str] = {}
     if path.is_file():
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
         known = dict(zip(table["scan_id"], table["thumbnail"], strict=True))
     missing = len(store) - len(known)
     scans = tqdm(store.scan_ids, desc="thumbnails", unit="scan", disable=missing == 0)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +23,15 @@ from workbench.prepare.fingerprint import preparation_fingerprint, settings_key
 from workbench.prepare.mask import KINDS
 from workbench.prepare.scan import Outcome, ScanFiles, files_complete, prepare_scan, read_sidecar, safe_id
 from workbench.runs import Run, start_run
+from workbench.runs.parts import Parts, Rows
 from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
+from workbench.runs.spread import ShardDone, shard, spread
+from workbench.runs.tables import read_parquet
 
 if TYPE_CHECKING:
     from workbench.cohort import Cohort
 
+OUTCOMES = "outcomes"  # of scans that were prepared in shards: a table among the run's parts
 BRAIN_BOX_MM = (145.0, 180.0, 140.0)  # of an adult: for the estimate of --dry-run only
 
 
@@ -59,8 +66,12 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
     ) as run:
         folder = run.path / "scans"
         folder.mkdir(exist_ok=True)
-        _clear_partials(run.path)
-        outcomes = _prepare_all(config, _sources(cohort.table), folder)
+        sources = _sources(cohort.table)
+        if config.executor == "here" and shard() is None:
+            _clear_partials(run.path)
+            outcomes = _prepare_all(config, sources, folder)
+        else:
+            outcomes = _prepare_spread(config, sources, run)
         _write_results(run, cohort, outcomes)
         run.note(workers=_workers(config), **_counts(outcomes))
         tqdm.write(describe(run), file=sys.stderr)
@@ -150,7 +161,9 @@ def _workers(config: PrepareConfig) -> int:
     return config.workers or available_cpus()
 
 
-def _prepare_all(config: PrepareConfig, sources: list[ScanFiles], folder: Path) -> list[Outcome]:
+def _prepare_all(
+    config: PrepareConfig, sources: list[ScanFiles], folder: Path, tell: Callable[[str, Rows], None] | None = None
+) -> list[Outcome]:
     work = functools.partial(prepare_scan, config=config, folder=folder)
     workers = max(1, min(_workers(config), len(sources)))
     outcomes = []
@@ -159,8 +172,33 @@ def _prepare_all(config: PrepareConfig, sources: list[ScanFiles], folder: Path) 
             if outcome.cause:
                 bar.write(f"set aside {outcome.scan_id}: {outcome.cause}", file=sys.stderr)
             outcomes.append(outcome)
+            if tell is not None:
+                tell(
+                    outcome.scan_id, {OUTCOMES: [{"scan_id": outcome.scan_id, "outcome": json.dumps(asdict(outcome))}]}
+                )
             bar.update()
     return outcomes
+
+
+def _prepare_spread(config: PrepareConfig, sources: list[ScanFiles], run: Run) -> list[Outcome]:
+    """The same in shards, each in a process of its own: what became of each scan comes back through the run's parts."""
+    mine = shard()
+    if mine is not None:
+        with Parts(run, of=mine) as parts:
+            todo = [s for s in sources if s.scan_id in set(mine.scans) - parts.done]
+            for outcome in _prepare_all(config, todo, run.path / "scans", tell=parts.add) if todo else []:
+                assert outcome.scan_id in mine.scans
+        raise ShardDone
+    parts = Parts(run)
+    names = [source.scan_id for source in sources]
+    spread(run, names, parts.look, config, desc="prepare")
+    file = parts.collect(OUTCOMES)
+    rows = [] if file is None else read_parquet(file)["outcome"]
+    found = {one.scan_id: one for one in (Outcome(**json.loads(text)) for text in rows)}
+    if file is not None:
+        file.unlink()
+    parts.remove()
+    return [found[name] for name in names]
 
 
 def _killed(source: ScanFiles) -> Outcome:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workbench.columns import UNKNOWN
 from workbench.errors import WorkbenchError
@@ -22,8 +21,10 @@ from workbench.prepare.config import PrepareConfig
 from workbench.prepare.fingerprint import scan_settings
 from workbench.prepare.scan import scan_file, seg_file
 from workbench.runs import Run, digest_text
+from workbench.runs.tables import column_names, read_arrow, read_parquet
 from workbench.volumes import Grid
 
+REMEDY = "run the same `workbench prepare` again; it makes only what is missing"
 Corner = Sequence[int] | np.ndarray
 
 
@@ -48,7 +49,8 @@ class Store:
         self.cohort_fingerprint = str(facts["cohort_fingerprint"])
         self.simulated = run.simulated
         self._folder = path / "scans"
-        table = pq.read_table(self._index_file, columns=["scan_id", "px", "py", "pz", "affine", "has_seg", "dataset"])
+        needed = ["scan_id", "px", "py", "pz", "affine", "has_seg", "dataset"]
+        table = read_arrow(self._index_file, needed, remedy=REMEDY)
         self._ids = np.array(table["scan_id"].to_pylist(), dtype=np.bytes_)
         self._shapes = np.stack([table[c].to_numpy() for c in ("px", "py", "pz")], axis=1).astype(np.int16)
         affines = table["affine"].combine_chunks().flatten().to_numpy().reshape(-1, 4, 4)
@@ -81,24 +83,24 @@ class Store:
     def index(self) -> pd.DataFrame:
         """One row a scan, sorted by ``scan_id``: the cohort's columns and what preparing added. A site that is not
         known is ``UNKNOWN``."""
-        index = pd.read_parquet(self._index_file)
+        index = read_parquet(self._index_file, remedy=REMEDY)
         if "site" in index and index["site"].isna().any():
             index["site"] = index["site"].astype(object).where(index["site"].notna(), UNKNOWN)
         return index
 
     def columns(self, *names: str) -> pd.DataFrame:
         """Some columns of ``index``, read and not kept: a training needs one of thirty."""
-        return pq.read_table(self._index_file, columns=list(names)).to_pandas()
+        return read_parquet(self._index_file, names, remedy=REMEDY)
 
     @cached_property
     def labels(self) -> pd.DataFrame:
         """dataset, code, name, structure: what the codes of ``read_seg`` mean."""
-        return pd.read_parquet(self.path / "results" / "labels.parquet")
+        return read_parquet(self.path / "results" / "labels.parquet", remedy=REMEDY)
 
     @cached_property
     def content(self) -> str:
         """Fingerprint of all that can be read here: which scans, made from which files with which settings."""
-        table = pq.read_table(self._index_file, columns=["scan_id", "key"])
+        table = read_arrow(self._index_file, ["scan_id", "key"], remedy=REMEDY)
         return digest_text(*table["scan_id"].to_pylist(), *table["key"].to_pylist())
 
     @property
@@ -156,9 +158,9 @@ class Store:
     @cached_property
     def _lacks(self) -> dict[int, frozenset[str]]:
         """By row, the structures that its segmentation lacks though others of its data set hold them."""
-        if "seg_lacks" not in pq.read_schema(self._index_file).names:  # a store of an earlier version
+        if "seg_lacks" not in column_names(self._index_file):  # a store of an earlier version
             return {}
-        column = pq.read_table(self._index_file, columns=["seg_lacks"])["seg_lacks"].to_pylist()
+        column = read_arrow(self._index_file, ["seg_lacks"], remedy=REMEDY)["seg_lacks"].to_pylist()
         return {i: frozenset(text.split(";")) for i, text in enumerate(column) if text}
 
     @cached_property
@@ -231,7 +233,7 @@ class Store:
         return WorkbenchError(
             f"{path}: the store is damaged",
             cause=cause.splitlines()[0][:200],
-            remedy="run the same `workbench prepare` again; it makes only what is missing",
+            remedy=REMEDY,
         )
 
     # what belongs together ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from workbench.model.config import EncoderConfig, triple
 from workbench.pretrain.objectives.settings import ObjectiveSettings
 from workbench.runs import JobConfig, Settings
+from workbench.runs.slurm import SlurmSettings
 from workbench.volumes.volume import Triple
 
 
@@ -141,6 +142,11 @@ class PretrainConfig(JobConfig):
     """Devices (processes) on each node; batch_size is shared out among them."""
     nodes: int = Field(1, ge=1, exclude=True)
     """Nodes, started by torchrun or Slurm."""
+    executor: Literal["here", "slurm"] = Field("here", exclude=True)
+    """Here (or where torchrun or Slurm has started this), or as a Slurm job of `nodes` times `devices` processes that
+    goes on from its checkpoint when it is queued again."""
+    slurm: SlurmSettings = Field(default_factory=SlurmSettings, exclude=True)
+    """What that job asks of Slurm."""
     strategy: Literal["ddp", "fsdp"] = Field("ddp", exclude=True)
     """How several devices share the work: each holds the whole model, or a shard of it (large models)."""
     activation_checkpointing: bool = Field(False, exclude=True)

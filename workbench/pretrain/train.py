@@ -31,6 +31,7 @@ from workbench.errors import WorkbenchError
 from workbench.model.export import EncoderCard, save_encoder
 from workbench.model.vit import Block, Encoder
 from workbench.prepare.store import Store, open_store
+from workbench.pretrain.cluster import through_slurm
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, RawBatch, loader, on_device
 from workbench.pretrain.devices import launch, shared_run, threads_of
@@ -54,6 +55,8 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
     inputs = {"store": store.content, "split": "none" if split is None else split_fingerprint(split)}
     if not overwrite and (done := finished(config, inputs)):
         return done
+    if config.executor == "slurm":
+        return through_slurm(config, overwrite=overwrite)
     scans, participants = training_scans(store, split)
     if len(scans) < config.batch_size:
         raise WorkbenchError(

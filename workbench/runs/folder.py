@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import warnings
@@ -15,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.html import facts_table
 from workbench.runs.hold import LOCK, began, boot_id, earlier_life, held, process_lives, slurm
+from workbench.runs.tables import read_parquet, write_parquet
 from workbench.runs.texts import read_json, read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: `workbench JOB --help` does not wait for it
 
 
+OWN_FILES = ("status.json", "config.yaml", "provenance.json")  # in this order they are written
+STATES = ("running", "ok", "failed", "interrupted")
 PARTIAL = ".partial-"  # and the pid: the beginning of a name under which a file is written before it is renamed
 
 
@@ -29,10 +33,10 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not (self.path / "status.json").is_file():
+        if not (self.path / "status.json").is_file() and not is_run(self.path):
             raise WorkbenchError(
                 f"{self.path}: not a run folder",
-                cause="it has no status.json",
+                cause=f"of {', '.join(OWN_FILES)} it has none, or one alone",
                 remedy="give the folder that a `workbench` job wrote with --out",
             )
 
@@ -65,10 +69,10 @@ class Run:
         """name, job, state, seconds, why and simulated, for a list of runs. Never raises: a run whose files cannot be
         read has the state "damaged", and ``why`` says which and how."""
         try:
-            status = self.status
+            status, config = self.status, self.config
             return {
                 "name": self.name,
-                "job": self.job,
+                "job": str(config.get("job", "")),
                 "state": status["state"],
                 "seconds": status.get("seconds"),
                 "why": str(status.get("why", "")),
@@ -88,7 +92,14 @@ class Run:
     @property
     def simulated(self) -> bool:
         """Whether any of the data behind this run is simulated; shown wherever the run is shown."""
-        return bool(self.provenance.get("simulated", False))
+        said = self.provenance.get("simulated", False)
+        if not isinstance(said, bool):
+            raise WorkbenchError(
+                f"{self.path / 'provenance.json'}: cannot be read",
+                cause=f"simulated is {str(said)[:60]!r}, neither true nor false",
+                remedy="run its command again with --overwrite, or remove the folder",
+            )
+        return said
 
     def require_ok(self) -> Run:
         """This run, or an error that says how it ended."""
@@ -136,22 +147,13 @@ class Run:
                 cause=f"it has: {', '.join(self.tables())}",
                 remedy="was the run finished? see its status.json",
             )
-        import pandas as pd
-
-        try:
-            return pd.read_parquet(path)
-        except Exception as error:  # Arrow has a dozen kinds of its own, all of them: this is no such table
-            raise WorkbenchError(
-                f"{path}: cannot be read as a table",
-                cause=(str(error).splitlines() or [type(error).__name__])[0][:200],
-                remedy="run its command again with --overwrite",
-            ) from error
+        return read_parquet(path)
 
     def write_table(self, name: str, table: pd.DataFrame) -> Path:
         path = self.path / "results" / f"{name}.parquet"
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as partial:
-            table.to_parquet(partial, index=False)
+            write_parquet(partial, table)
         return path
 
     def log(self, **values: Any) -> None:
@@ -192,6 +194,12 @@ class Run:
         write_json(self.path / "status.json", {**who(), "state": state, **more})
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder is of a run, also of one that has lost a file of its own: it must be told as damaged, not vanish
+    from the list. A single file of such a name may be anybody's."""
+    return sum((path / name).exists() for name in OWN_FILES) >= 2
+
+
 def from_there(path: str | Path, run: Path) -> Path:
     """A path that a run's settings name. A relative one is from where its job was started, which need not be here:
     then it is mostly below a folder that the run lies in."""
@@ -215,7 +223,7 @@ def find_runs(root: str | Path, *, depth: int = 3) -> dict[str, Run]:
     while level:
         below: list[tuple[Path, int]] = []
         for folder, left in level:
-            if (folder / "status.json").is_file() and (folder / "config.yaml").is_file():
+            if is_run(folder):
                 found[folder.relative_to(root).as_posix()] = Run(folder)
                 below += [(folder / "runs", depth)] if _is_folder(folder / "runs") else []
             elif left > 0 and folder.is_dir():
@@ -249,10 +257,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _read_status(path: Path) -> dict[str, Any]:
     status = read_json(path / "status.json")
-    if not isinstance(status.get("state"), str):
+    state, seconds = status.get("state"), status.get("seconds")
+    wrong = {
+        f"its state is {str(state)[:60]!r}, none of {', '.join(STATES)}": state not in STATES,
+        f"its seconds are {str(seconds)[:60]!r}, no number": not (
+            seconds is None or (isinstance(seconds, int | float) and math.isfinite(seconds))
+        ),
+    }
+    if bad := [what for what, is_so in wrong.items() if is_so]:
         raise WorkbenchError(
             f"{path / 'status.json'}: cannot be read",
-            cause=f"its state is {str(status.get('state'))[:60]!r}, no word",
+            cause="; ".join(bad),
             remedy="run its command again with --overwrite, or remove the folder",
         )
     return status

@@ -17,6 +17,9 @@ from tqdm.auto import tqdm
 
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, replacing
+from workbench.runs.spread import FOLDER as SHARDS
+from workbench.runs.spread import Shard, ShardDone, SpreadConfig, shard, spread
+from workbench.runs.tables import column_names, read_arrow, read_parquet, write_parquet
 
 SECONDS = 10.0  # work that a kill may cost
 Rows = dict[str, list[dict[str, Any]]]  # table -> its rows of one scan
@@ -25,19 +28,58 @@ Rows = dict[str, list[dict[str, Any]]]  # table -> its rows of one scan
 class Parts:
     """Rows of several tables, written every few seconds. A scan counts as done once its rows are on the disk.
 
-    Leaving the ``with`` block writes what is there, also on Ctrl-C.
+    Leaving the ``with`` block writes what is there, also on Ctrl-C. Several processes may write parts of one run, each
+    those of a shard of its own.
+
+    Args:
+        run: Whose.
+        seconds: After how many of them what is there is written.
+        of: The shard that this process is for.
     """
 
-    def __init__(self, run: Run, *, seconds: float = SECONDS) -> None:
+    def __init__(self, run: Run, *, seconds: float = SECONDS, of: Shard | None = None) -> None:
         self.run, self.seconds = run, seconds
         self.folder = run.path / "parts"
         self.folder.mkdir(exist_ok=True)
-        lists = sorted(self.folder.glob("[0-9]*.json"))
-        self.done = {scan for file in lists for scan in json.loads(file.read_text())}
-        self.number = max((int(file.stem) for file in lists), default=0)
+        lists = self.lists()
+        self.done = {scan for file in lists for scan in self._scans_of(file, repair=of is None)}
+        # a shard's numbers begin with the place of its first scan: it has fewer parts than scans
+        self.suffix = "" if of is None else f".{of.name}"
+        mine = [_number(file) for file in lists if of is None or file.stem.endswith(self.suffix)]
+        self.number = max(mine, default=0 if of is None else of.first)
+        self._looked: dict[str, list[str]] = {}
         self.scans: list[str] = []
         self.rows: Rows = {}
         self.saved = time.monotonic()
+
+    def lists(self) -> list[Path]:
+        """The lists of what each part holds, in order."""
+        return sorted(self.folder.glob("[0-9]*.json"), key=lambda file: (_number(file), file.name))
+
+    def look(self) -> set[str]:
+        """What is done by now, whoever did it."""
+        for file in self.lists():
+            if file.name not in self._looked:  # a list is written once, whole
+                self._looked[file.name] = json.loads(file.read_text())
+        return {scan for scans in self._looked.values() for scan in scans}
+
+    def _scans_of(self, file: Path, *, repair: bool) -> list[str]:
+        """The scans whose rows a part holds; none, and the part is removed, where a power cut has left it half."""
+        if not repair:
+            return [str(scan) for scan in json.loads(file.read_text())]
+        tables = list(self.folder.glob(f"{file.stem}-*.parquet"))
+        try:
+            scans = json.loads(file.read_text())
+            if not isinstance(scans, list) or not all(isinstance(scan, str) for scan in scans):
+                raise ValueError("it is no list of names")
+            for table in tables:
+                read_arrow(table)
+        except (OSError, ValueError, WorkbenchError) as error:
+            tqdm.write(f"{file}: its scans are done again: {str(error).splitlines()[0][:200]}")
+            for path in (file, *tables):
+                path.unlink(missing_ok=True)
+            return []
+        return scans
 
     def __enter__(self) -> Parts:
         return self
@@ -59,34 +101,51 @@ class Parts:
             self.number += 1
             for table, rows in self.rows.items():
                 if rows:
-                    with replacing(self.folder / f"{self.number:06d}-{table}.parquet") as partial:
-                        pd.DataFrame(rows).to_parquet(partial, index=False)
-            with replacing(self.folder / f"{self.number:06d}.json") as partial:  # last: now they count as done
+                    with replacing(self.folder / f"{self.number:06d}{self.suffix}-{table}.parquet") as partial:
+                        write_parquet(partial, pd.DataFrame(rows))
+            with replacing(
+                self.folder / f"{self.number:06d}{self.suffix}.json"
+            ) as partial:  # last: now they count as done
                 partial.write_text(json.dumps(self.scans))
         self.scans, self.rows, self.saved = [], {}, time.monotonic()
 
     def collect(self, table: str) -> Path | None:
         """Join the parts into ``results/<table>.parquet``, one part in memory at a time; None if there is none."""
         self.flush()
-        files = [
-            f
-            for n in sorted(self.folder.glob("[0-9]*.json"))
-            if (f := self.folder / f"{n.stem}-{table}.parquet").is_file()
-        ]
+        files = [f for n in self.lists() if (f := self.folder / f"{n.stem}-{table}.parquet").is_file()]
         if not files:
             return None
         # a column that is empty in one part has no type there
         schema = pa.unify_schemas([pq.read_schema(f).remove_metadata() for f in files], promote_options="permissive")
         path = self.run.path / "results" / f"{table}.parquet"
         path.parent.mkdir(exist_ok=True)
-        with replacing(path) as partial, pq.ParquetWriter(partial, schema) as writer:
+        with replacing(path) as partial, pq.ParquetWriter(partial, schema, write_page_checksum=True) as writer:
             for file in files:
                 writer.write_table(_conformed(pq.read_table(file), schema))
         return path
 
     def remove(self) -> None:
-        """Once the tables are written, the parts are not needed."""
+        """Once the tables are written, the parts are not needed, nor what the shards were told."""
         shutil.rmtree(self.folder)
+        shutil.rmtree(self.run.path / SHARDS, ignore_errors=True)
+
+
+def _in_order(path: Path, scans: Sequence[str]) -> None:
+    """Rows in the order of the scans, each scan once: the results of a run that was stopped, or spread over processes,
+    are those of one that was not. Mostly they are so already, and only the names are read."""
+    place = {scan: i for i, scan in enumerate(scans)}
+    names = read_arrow(path, ["scan_id"])["scan_id"].to_pylist() if "scan_id" in column_names(path) else []
+    order = [place.get(name, len(place)) for name in names]
+    if order != sorted(order):
+        table = read_arrow(path)
+        with replacing(path) as partial:
+            pq.write_table(
+                table.take(sorted(range(len(order)), key=order.__getitem__)), partial, write_page_checksum=True
+            )
+
+
+def _number(file: Path) -> int:
+    return int(file.stem.split(".")[0])
 
 
 def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -97,17 +156,28 @@ def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def over_scans(
-    run: Run, scans: Sequence[str], work: Callable[[str], Rows], tables: Iterable[str], *, desc: str
+    run: Run,
+    scans: Sequence[str],
+    work: Callable[[str], Rows],
+    tables: Iterable[str],
+    how: SpreadConfig | None = None,
+    *,
+    desc: str,
 ) -> None:
     """Do ``work`` for each scan that is not done yet and write ``tables`` (and ``set_aside``) at the end.
 
-    A scan that cannot be used (WorkbenchError) is set aside with its cause; the others go on.
+    A scan that cannot be used (WorkbenchError) is set aside with its cause; the others go on. Where they are worked on,
+    ``how`` says; in a process that is for a shard of them, only these are done, and the rest of the job is not.
 
     Raises:
-        WorkbenchError: no scan at all could be used.
+        WorkbenchError: no scan at all could be used, or a shard failed.
     """
-    with Parts(run) as parts:
-        for scan in tqdm(scans, desc=desc, unit="scan", initial=0):
+    mine = shard()
+    if how is not None and how.executor != "here" and mine is None:
+        parts = Parts(run)
+        spread(run, scans, parts.look, how, desc=desc)
+    with Parts(run, of=mine) as parts:
+        for scan in tqdm(scans if mine is None else mine.scans, desc=desc, unit="scan", initial=0):
             if scan in parts.done:
                 continue
             try:
@@ -118,11 +188,16 @@ def over_scans(
                 }
                 tqdm.write(f"set aside: {scan}: {error.what}")
             parts.add(scan, rows)
+        if mine is not None:
+            parts.flush()
+            raise ShardDone
         wanted = list(tables)
         written = [parts.collect(table) for table in wanted]
         aside = parts.collect("set_aside")
+    for path in filter(None, [*written, aside]):
+        _in_order(path, scans)
     if written and written[0] is None:
-        cause = pd.read_parquet(aside).iloc[0] if aside else None
+        cause = read_parquet(aside).iloc[0] if aside else None
         raise WorkbenchError(
             f"{run.path}: no scan could be used",
             cause="no scans were given" if cause is None else f"for example {cause['scan_id']}: {cause['what']}",

@@ -15,8 +15,9 @@ import yaml
 from workbench.errors import ConfigError, WorkbenchError, of_the_disk, telling_the_disk
 from workbench.runs import provenance
 from workbench.runs.config import JobConfig, differing
-from workbench.runs.folder import PARTIAL, Run, lives, replacing, who, write_json
+from workbench.runs.folder import PARTIAL, Run, is_run, lives, replacing, who, write_json
 from workbench.runs.hold import LOCK, held, holding
+from workbench.runs.spread import shard
 from workbench.runs.texts import read_json, read_yaml
 
 
@@ -38,6 +39,13 @@ def start_run(
         facts: Provenance known before the work starts (seed, inputs, simulated …).
     """
     path = config.out
+    if shard() is not None:  # the run is somebody else's, who holds it and says how it ends
+        first = _known_inputs(path)
+        if moved := [name for name, digest in (inputs or {}).items() if first.get(name, digest) != digest]:
+            raise ConfigError(f"{path}: other inputs than the run began with", cause=f"changed: {', '.join(moved)}")
+        with telling_the_disk(path), _sigterm_as_interrupt():
+            yield Run(path)
+        return
     with telling_the_disk(path), ExitStack() as stack:
         _require_ours(path, overwrite)
         path.mkdir(parents=True, exist_ok=True)
@@ -83,7 +91,7 @@ def _ending_true(run: Run) -> Iterator[Run]:
 def _require_ours(path: Path, overwrite: bool) -> None:
     """Refuse a folder of somebody's that is no run folder, before anything is written into it, and one in which a
     process of an earlier version, which holds no lock, still writes."""
-    if (path / "status.json").is_file():
+    if is_run(path) or (path / "status.json").is_file():
         try:
             status = read_json(path / "status.json")
         except WorkbenchError:
@@ -131,6 +139,12 @@ def _wrote_nothing(path: Path) -> bool:
         item.name in own or item.name.startswith(PARTIAL) or (item.is_dir() and not any(item.iterdir()))
         for item in path.iterdir()
     )
+
+
+def _known_inputs(path: Path) -> dict[str, str]:
+    file = path / "provenance.json"
+    found = read_json(file).get("inputs") if file.is_file() else None
+    return found if isinstance(found, dict) else {}
 
 
 def _changed_inputs(path: Path, inputs: dict[str, str] | None) -> list[str]:

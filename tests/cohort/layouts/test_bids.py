@@ -272,7 +272,7 @@ def test_the_label_table_of_the_variant_comes_first(tmp_path: Path) -> None:
     (tmp_path / "derivatives/x/desc-aseg_dseg.tsv").write_text("index\tname\n1\tvariant\n")
     assert read_source(tmp_path, "d").labels == [(1, "variant")]
     (tmp_path / "derivatives/x/desc-aseg_dseg.tsv").write_text("index\tname\nx\tvariant\n")
-    assert any("not a number" in note for note in read_source(tmp_path, "d").notes)
+    assert any("not a whole number" in note for note in read_source(tmp_path, "d").notes)
 
 
 def test_a_brain_mask_is_a_brain_mask(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
             inputs["encoder"],
         )
         tables = ["attention", "attention_random", "token_norms", "region_mass"]
-        over_scans(run, scans, job.scan, [*tables, "cumulated"] if config.cumulated else tables, desc="attend")
+        over_scans(run, scans, job.scan, [*tables, "cumulated"] if config.cumulated else tables, config, desc="attend")
         shares = [run.read_table("attention").query("head == 'mean'").assign(weights=config.init)]
         if config.sanity:
             shares.append(run.read_table("attention_random").assign(weights=RANDOM))

@@ -68,6 +68,7 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
             store.scan_ids,
             lambda scan: {"embeddings": [embed_scan(encoder, store, scan, config.regions)]},
             ["embeddings"],
+            config,
             desc="embed",
         )
         ids, vectors = vectors_of(run, config.token)

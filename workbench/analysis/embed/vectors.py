@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import Run
+from workbench.runs.tables import column_names, read_arrow
 
 
 def vectors_of(run: Run, token: str) -> tuple[list[str], np.ndarray]:
@@ -19,7 +19,7 @@ def vectors_of(run: Run, token: str) -> tuple[list[str], np.ndarray]:
     """
     path = run.path / "results" / "embeddings.parquet"
     column = token.replace("region:", "region_")
-    columns = pq.read_schema(path).names if path.is_file() else []
+    columns = column_names(path) if path.is_file() else []
     if column not in columns:
         there = ", ".join(c.replace("region_", "region:") for c in columns[1:])
         raise ConfigError(
@@ -27,7 +27,7 @@ def vectors_of(run: Run, token: str) -> tuple[list[str], np.ndarray]:
             cause=f"it has: {there or 'none'}",
             remedy="choose another --token, or embed with --regions",
         )
-    table = pq.read_table(path, columns=["scan_id", column])
+    table = read_arrow(path, ["scan_id", column])
     table = table.filter(table[column].is_valid())
     vectors = table[column].combine_chunks()
     flat = vectors.flatten().to_numpy(zero_copy_only=False).astype(np.float32)

@@ -94,7 +94,7 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
 
         checks = ["", "_disturbed"] if config.disturb else [""]
         tables = (["maps"] if maps.any else []) + [f"correspondence{kind}" for kind in checks]
-        over_scans(run, wanted, work, tables, desc="tokens")
+        over_scans(run, wanted, work, tables, config, desc="tokens")
         for kind in checks:
             if f"correspondence{kind}" in run.tables():
                 table = run.read_table(f"correspondence{kind}")

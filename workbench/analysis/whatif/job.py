@@ -68,7 +68,7 @@ def run_whatif(config: WhatifConfig, *, overwrite: bool = False) -> Run:
         scale, unit = spread_within_sites(rows, vectors)
         clip = float(Run(store.path).config["clip_percentile"])
         asked = Asked(encoder.eval().to(device), store, config, scale, unit["spread"], clip, segmenter, scorer)
-        over_scans(run, scans, lambda scan: {"whatif": asked.rows(scan)}, ["whatif"], desc="what if")
+        over_scans(run, scans, lambda scan: {"whatif": asked.rows(scan)}, ["whatif"], config, desc="what if")
         people = dict(zip(store.index["scan_id"], store.index["participant"], strict=True))
         table = run.read_table("whatif")
         run.write_table("curves", curves(table, people, config.seed))

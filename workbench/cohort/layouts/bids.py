@@ -49,6 +49,9 @@ def read_bids(root: Path, dataset: str, options: Options | None = None) -> Sourc
     for candidate in source.candidates:
         if not find(candidate.values, NAMES["scanner"]) and (scanner := scanner_of(sidecars.of(candidate.path))):
             candidate.values["scanner"] = scanner
+    if sidecars.unread:
+        told = few([f"{path.relative_to(root)} ({cause})" for path, cause in sidecars.unread.items()], 3)
+        source.unused(f"{len(sidecars.unread)} sidecars cannot be read, their scanner is not known: {told}")
     attach_derivatives(root, source, options.segmentations if options else None)
     return source
 

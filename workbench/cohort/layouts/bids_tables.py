@@ -30,7 +30,10 @@ def fill_values(root: Path, source: Source) -> None:
         _fill_person(rows.get(person, []), session_column, candidates, told)
         _fill_sessions(root / person, candidates, source, told)
     told.tell(source)
-    source.described = {**read_json(root / "sessions.json"), **read_json(root / "participants.json")}
+    unread: dict[Path, str] = {}
+    source.described = {**read_json(root / "sessions.json", unread), **read_json(root / "participants.json", unread)}
+    for path, cause in unread.items():
+        source.unused(f"{path.name} is not used: {cause}")
     if (root / "phenotype").is_dir() and (tables := sorted(p.name for p in (root / "phenotype").glob("*.tsv"))):
         source.unused(f"tables in phenotype/ are not read: {few(tables)}; add their columns to participants.tsv")
 

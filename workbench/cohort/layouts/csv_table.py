@@ -108,7 +108,7 @@ def _delimiter(path: Path) -> str:
     if path.suffix == ".tsv" or is_sheet(path):
         return "\t"
     with open(path, encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline()
+        header = file.readline(1_000_000)
     return max(",;\t", key=header.count)
 
 

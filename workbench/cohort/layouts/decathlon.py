@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workbench.cohort.layouts.layout import Layout, Options
-from workbench.cohort.source import Candidate, Source, absolute, stem_of
+from workbench.cohort.source import Candidate, Source, absolute, stem_of, whole
 from workbench.errors import WorkbenchError
+from workbench.runs import texts
 
 
 def read_decathlon(root: Path, dataset: str, options: Options | None = None) -> Source:
@@ -22,11 +22,9 @@ def read_decathlon(root: Path, dataset: str, options: Options | None = None) -> 
     """
     path = root / "dataset.json"
     try:
-        listing = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise WorkbenchError(
-            f"{path}: cannot be read", cause=str(error).splitlines()[0], remedy="unpack the data set again"
-        ) from error
+        listing = texts.read_json(path)
+    except WorkbenchError as error:
+        raise WorkbenchError(error.what, cause=error.cause, remedy="unpack the data set again") from error
     cases = [*_list(listing, "training"), *_list(listing, "test")]
     if not cases:
         raise WorkbenchError(
@@ -34,7 +32,8 @@ def read_decathlon(root: Path, dataset: str, options: Options | None = None) -> 
             cause="it has neither a 'training' nor a 'test' list",
             remedy="give a Decathlon dataset.json, or list the scans in a CSV",
         )
-    source = Source(dataset, labels=_labels(listing))
+    source = Source(dataset)
+    source.labels = _labels(listing, source)
     for case in cases:
         image, label = (case.get("image"), case.get("label")) if isinstance(case, dict) else (case, None)
         if (scan := _inside(root, image, source)) is None:
@@ -48,18 +47,26 @@ def read_decathlon(root: Path, dataset: str, options: Options | None = None) -> 
     return source
 
 
-def _list(listing: Any, name: str) -> list[Any]:
-    cases = listing.get(name, []) if isinstance(listing, dict) else []
+def _list(listing: dict[str, Any], name: str) -> list[Any]:
+    cases = listing.get(name, [])
     return cases if isinstance(cases, list) else []
 
 
-def _labels(listing: dict[str, Any]) -> list[tuple[int, str]]:
+def _labels(listing: dict[str, Any], source: Source) -> list[tuple[int, str]]:
     """``{"1": "Anterior"}`` as the Decathlon writes it, or ``{"Anterior": 1}`` as nnU-Net does; no background."""
     labels: list[tuple[int, str]] = []
-    for key, value in (listing.get("labels") or {}).items():
-        code, name = (key, value) if str(key).strip().isdigit() else (value, key)
-        if str(code).strip().isdigit() and int(code) > 0:
-            labels.append((int(code), str(name)))
+    given = listing.get("labels") or {}
+    if not isinstance(given, dict):
+        source.unused("dataset.json gives its labels as no mapping of codes and names: structures have no names")
+        return []
+    for key, value in given.items():
+        told, name = (key, value) if whole(key) is not None else (value, key)
+        if (code := whole(told)) is None:
+            source.unused(
+                f"a label in dataset.json has no whole number as its code: {str(key)[:60]}: {str(value)[:60]}"
+            )
+        elif code > 0:
+            labels.append((code, str(name)))
     return labels
 
 

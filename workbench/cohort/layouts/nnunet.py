@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 
 from workbench.cohort.layouts import look
 from workbench.cohort.layouts.layout import Layout, Options
-from workbench.cohort.source import IMAGE_ENDINGS, Candidate, Source, absolute, read_json
+from workbench.cohort.source import IMAGE_ENDINGS, Candidate, Source, absolute, read_json, whole
 from workbench.errors import WorkbenchError
+from workbench.runs import texts
 
 CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?$")
 T1W = {"t1", "t1w", "t1n", "t1weighted", "t1wmri", "mrt1", "mrit1", "t1mri", "t1native", "mprage", "t1mprage"}
@@ -73,12 +73,9 @@ def read_nnunet(root: Path, dataset: str, options: Options | None = None) -> Sou
 
 def _listing(path: Path) -> dict[str, Any]:
     try:
-        listing = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise WorkbenchError(
-            f"{path}: cannot be read", cause=str(error).splitlines()[0], remedy="unpack the data set again"
-        ) from error
-    return listing if isinstance(listing, dict) else {}
+        return texts.read_json(path)
+    except WorkbenchError as error:
+        raise WorkbenchError(error.what, cause=error.cause, remedy="unpack the data set again") from error
 
 
 def _channel(listing: dict[str, Any], path: Path, source: Source) -> str:
@@ -86,10 +83,10 @@ def _channel(listing: dict[str, Any], path: Path, source: Source) -> str:
     given = listing.get("channel_names") or listing.get("modality") or {}
     names = {str(key): str(name) for key, name in given.items()} if isinstance(given, dict) else {}
     native = [key for key, name in names.items() if re.sub(r"[^a-z0-9]", "", name.lower()) in T1W]
-    if len(native) == 1 and native[0].isdigit():
+    if len(native) == 1 and (number := whole(native[0])) is not None:
         if len(names) > 1:
             source.note(f"of its channels ({', '.join(names.values())}) only {names[native[0]]} is taken")
-        return f"{int(native[0]):04d}"
+        return f"{number:04d}"
     if len(names) <= 1 and not any(OTHER.search(name) for name in names.values()):
         told = next(iter(names.values()), "nothing")
         source.guess(f"dataset.json calls its only channel {told!r}, which names no contrast: it is taken for T1w")
@@ -107,12 +104,13 @@ def _labels(listing: dict[str, Any], source: Source) -> list[tuple[int, str]]:
     regions: list[str] = []
     given = listing.get("labels")
     for key, told in given.items() if isinstance(given, dict) else []:
-        code, name = (key, told) if str(key).strip().isdigit() else (told, key)
-        if isinstance(code, list):
-            regions.append(f"{name} = {code}")
-            continue
-        if str(code).strip().isdigit() and int(code) > 0:
-            labels.setdefault(int(code), str(name))
+        number, name = (key, told) if whole(key) is not None else (told, key)
+        if isinstance(number, list):
+            regions.append(f"{name} = {str(number)[:60]}")
+        elif (code := whole(number)) is None:
+            source.unused(f"a label in dataset.json has no whole number as its code: {str(key)[:60]}: {str(told)[:60]}")
+        elif code > 0:
+            labels.setdefault(code, str(name))
     if regions:
         source.note(f"regions of several codes are not structures of their own: {look.few(regions)}")
     return list(labels.items())

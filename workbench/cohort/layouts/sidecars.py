@@ -15,7 +15,8 @@ class Sidecars:
     def __init__(self, root: Path, suffix: str) -> None:
         self.root, self.suffix = root, suffix
         self._listed = lru_cache(maxsize=1024)(self._list)
-        self._read = lru_cache(maxsize=64)(read_json)
+        self.unread: dict[Path, str] = {}  # by file, why
+        self._read = lru_cache(maxsize=64)(lambda path: read_json(path, self.unread))
 
     def of(self, scan: Path) -> dict[str, Any]:
         """What is said of a scan; the nearer and the more particular file wins."""
@@ -25,7 +26,7 @@ class Sidecars:
         for folder in folders:
             for wanted, path in self._listed(folder):
                 if wanted <= entities:
-                    said |= read_json(path) if folder == scan.parent else self._read(path)
+                    said |= read_json(path, self.unread) if folder == scan.parent else self._read(path)
         return said
 
     def _list(self, folder: Path) -> list[tuple[set[tuple[str, str]], Path]]:

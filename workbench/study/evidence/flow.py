@@ -8,6 +8,7 @@ import pandas as pd
 
 from workbench.prepare.store import Store
 from workbench.runs import Run
+from workbench.runs.tables import read_parquet
 from workbench.study.cells.cell import Cell
 from workbench.study.cells.data import usable_scans
 from workbench.study.cells.plan import Plan
@@ -95,7 +96,7 @@ def set_aside(store: Store) -> pd.DataFrame:
     file = store.path / "results" / "set_aside.parquet"
     if not file.is_file():  # a store that came without it
         return pd.DataFrame(columns=["scan_id", "path", "participant", "kind", "cause", "stage"], dtype="string")
-    table = pd.read_parquet(file)
+    table = read_parquet(file)
     # what follows the colon tells one file from the next ("its shape is …"): alike are those before it
     causes = [str(row.cause).removeprefix(f"{row.path}: ").split(": ")[0] for row in table.itertuples()]
     return table.assign(cause=causes, participant=table["participant"].replace("", pd.NA))

@@ -1,0 +1,135 @@
+"""Scans in processes of their own: results are those of one process, and a shard that failed is done again alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+import pytest
+
+from tests.prepare.conftest import make_cohort
+from workbench.errors import WorkbenchError
+from workbench.prepare import PrepareConfig, run_prepare
+from workbench.runs import Run, start_run
+from workbench.runs.parts import Parts, over_scans
+from workbench.runs.spread import Shard, SpreadConfig, _cut, as_shard
+
+SCANS = [f"scan-{i}" for i in range(7)]
+
+
+class Toy(SpreadConfig):
+    job: ClassVar[str] = "toy"
+
+
+def do(config: Toy, tables: tuple[str, ...] = ("rows",)) -> Run:
+    """A job over scans: a row a scan, and one scan that cannot be used."""
+
+    def work(scan: str) -> dict[str, list[dict[str, object]]]:
+        if scan == "scan-4":
+            raise WorkbenchError("no good", cause="none", remedy="none")
+        return {"rows": [{"scan_id": scan, "value": float(scan[-1])}]}
+
+    with start_run(config, inputs={"a": "1"}) as run:
+        over_scans(run, SCANS, work, tables, config, desc="test")
+    return run
+
+
+def test_parts_of_shards_in_any_order_give_what_one_process_gives(tmp_path: Path) -> None:
+    whole = do(Toy(out=tmp_path / "whole"))
+    spread = Toy(out=tmp_path / "spread")
+    with pytest.raises(KeyboardInterrupt), start_run(spread, inputs={"a": "1"}):
+        raise KeyboardInterrupt  # whoever was asked has begun the run, and is not needed for what follows
+    for shard in (
+        Shard("bbb", 5, ("scan-5", "scan-6")),
+        Shard("ccc", 1, ("scan-1", "scan-3", "scan-4")),
+        Shard("ddd", 2, ("scan-2", "scan-3")),  # scan-3 twice: two shards that did not know of each other
+    ):
+        with as_shard(shard):
+            do(spread)
+    assert Parts(Run(spread.out)).look() == set(SCANS) - {"scan-0"}
+    assert not (spread.out / "results").exists()  # a shard does its scans and nothing else
+    run = do(spread)
+    for table in ("rows", "set_aside"):
+        pd.testing.assert_frame_equal(run.read_table(table), whole.read_table(table))
+    assert not (run.path / "parts").exists()
+
+
+def test_a_shard_refuses_other_inputs_than_the_run_began_with(tmp_path: Path) -> None:
+    config = Toy(out=tmp_path / "run")
+    with (
+        start_run(config, inputs={"a": "2"}),
+        as_shard(Shard("x", 0, ("scan-0",))),
+        pytest.raises(WorkbenchError, match="other inputs"),
+    ):
+        do(config)
+
+
+def test_shards_are_neighbours_and_as_even_as_can_be(tmp_path: Path) -> None:
+    left = [(i, scan) for i, scan in enumerate(SCANS) if i != 2]
+    assert [[i for i, _ in part] for part in _cut(left, Toy(out=tmp_path, executor="local", shards=4))] == [
+        *([0], [1, 3], [4], [5, 6]),
+    ]
+    assert len(_cut(left, Toy(out=tmp_path, executor="local", shards=50))) == 6
+    assert _cut([], Toy(out=tmp_path, executor="slurm")) == []
+
+
+SBATCH = """#!/bin/bash
+# each job of the array in a process of its own, one after the other; the job of the number in `die` is killed
+script="$1"; name="$RANDOM$RANDOM"
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
+echo "$last" >> "$FAKE/arrays"
+touch "$FAKE/queue/${name}_0"
+(
+  for i in $(seq 0 "$last"); do
+    touch "$FAKE/queue/${name}_$i"
+    [ "$i" = "$(cat "$FAKE/die")" ] || SLURM_ARRAY_JOB_ID=$name SLURM_ARRAY_TASK_ID=$i bash "$script"
+    [ "$i" = 0 ] || rm -f "$FAKE/queue/${name}_$((i - 1))"
+  done
+  rm -f "$FAKE/queue/${name}_$last"
+) > "$FAKE/log" 2>&1 &
+echo "Submitted batch job $name"
+"""
+SRUN = """#!/bin/bash
+while [ "$1" ]; do case "$1" in --output | --error) shift 2 ;; --*) shift ;; *) break ;; esac; done
+exec "$@"
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Commands that look like Slurm's and do the jobs here; a real one is in tests/slurm."""
+    folder = tmp_path / "fake"
+    (folder / "queue").mkdir(parents=True)
+    squeue = '#!/bin/sh\nfor job in "$FAKE"/queue/*; do [ -e "$job" ] && echo "${job##*/}|RUNNING"; done; true\n'
+    for name, text in {"sbatch": SBATCH, "srun": SRUN, "squeue": squeue}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("FAKE", str(folder))
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setattr("workbench.runs.spread.LOOK_EVERY", 0.3)
+    yield folder
+
+
+def test_prepare_in_processes_and_through_slurm_of_which_one_job_is_killed(tmp_path: Path, slurm: Path) -> None:
+    cohort = make_cohort(tmp_path, people=3, spacing=(6, 6, 6), shape=(22, 26, 20))
+    settings = {"cohort": cohort, "spacing": 4, "workers": 1}
+    one = run_prepare(PrepareConfig(out=tmp_path / "one", **settings))
+    local = run_prepare(PrepareConfig(out=tmp_path / "local", executor="local", shards=2, **settings))
+    (slurm / "die").write_text("1")
+    config = PrepareConfig(out=tmp_path / "array", executor="slurm", shards=3, **settings)
+    with pytest.raises(WorkbenchError, match="1 of 3 shards ended before") as told:
+        run_prepare(config)
+    assert "1 of 3 scans" in told.value.cause and Run(config.out).status["state"] == "failed"
+    (slurm / "die").write_text("none")
+    array = run_prepare(config)
+    assert (slurm / "arrays").read_text().split() == ["2", "0"]  # three jobs, then the one that was left
+    for run in (local, array):
+        assert (run.read_table("index")["key"] == one.read_table("index")["key"]).all()
+        assert {p.name for p in (run.path / "scans").iterdir()} == {p.name for p in (one.path / "scans").iterdir()}
+        assert run.provenance["n"] == 3 and not (run.path / "parts").exists()
+    assert not json.loads((tmp_path / "array" / "status.json").read_text()).get("why")

@@ -1,0 +1,108 @@
+"""A pretraining as a job of Slurm, of several processes on several nodes, queued again when its time is over.
+
+``workbench pretrain --executor slurm`` writes the settings as JSON, submits one job whose every process is
+``python -m workbench.pretrain.cluster SETTINGS``, and waits for it. The training itself is the same as anywhere: Fabric
+finds its neighbours through Slurm. Before the wall time is over Slurm tells every process; they save a checkpoint, the
+first one queues the job again, and it goes on from there. So does a job that is preempted.
+
+On a real cluster this was not run yet, with GPUs even less; what is submitted is tested.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.pretrain.config import PretrainConfig
+from workbench.runs import Run, replacing
+from workbench.runs.forks import announcement
+from workbench.runs.slurm import queue_again, submit_array, wait_until_gone
+
+LOOK_EVERY = 5.0
+OURS = {"executor", "slurm"}
+
+
+def folder_of(config: PretrainConfig) -> Path:
+    """Scripts and logs: beside the run, whose folder is not begun before its job is."""
+    return config.out.with_name(f"{config.out.name}-slurm")
+
+
+def submit(config: PretrainConfig, *, overwrite: bool = False) -> str:
+    """Submit the job; returns its id."""
+    folder = folder_of(config).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    how = {name: getattr(config, name) for name, one in type(config).model_fields.items() if one.exclude}
+    values = {**config.model_dump(mode="json"), **{name: value for name, value in how.items() if name not in OURS}}
+    told = {"settings": values, "overwrite": overwrite, "requeues": config.slurm.requeues}
+    with replacing(folder / "settings.json") as partial:
+        partial.write_text(json.dumps(told, indent=1) + "\n")
+    asked = config.slurm
+    if config.accelerator != "cpu" and not asked.gpus:
+        asked = asked.model_copy(update={"gpus": config.devices})
+    return submit_array(
+        f"-u -m workbench.pretrain.cluster {shlex.quote(str(folder / 'settings.json'))}",
+        1,
+        folder,
+        asked,
+        nodes=config.nodes,
+        tasks_per_node=config.devices,
+    )
+
+
+def through_slurm(config: PretrainConfig, *, overwrite: bool = False) -> Run:
+    """Submit, and wait for the end.
+
+    Raises:
+        WorkbenchError: the job ended, and the run did not.
+        KeyboardInterrupt: the waiting was stopped; the job stays in the queue.
+    """
+    file = folder_of(config) / "job"
+    job = file.read_text().strip() if file.is_file() else submit(config, overwrite=overwrite)
+    file.write_text(f"{job}\n")  # the same command waits for the job that it finds there
+    print(f"Slurm job {job}; its logs are in {folder_of(config)}", file=sys.stderr)
+    try:
+        wait_until_gone({job}, lambda: None, LOOK_EVERY)
+    except KeyboardInterrupt:
+        print(f"The job stays in Slurm's queue: the same command waits for it, `scancel {job}` ends it.")
+        raise
+    file.unlink()
+    return Run(config.out).require_ok()
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """What each process of the job does."""
+    from workbench.pretrain.train import run_pretrain
+
+    (path,) = sys.argv[1:] if words is None else words
+    told = json.loads(Path(path).read_text())
+    announced = threading.Event()
+
+    def stop(*_: Any) -> None:
+        announced.set()
+        os.kill(os.getpid(), signal.SIGTERM)  # which a training takes as a request, between two steps
+
+    signal.signal(announcement(), stop)
+    # a job that was queued again goes on with what it has, and does not begin anew
+    overwrite = bool(told["overwrite"]) and not int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    try:
+        run_pretrain(PretrainConfig.build(told["settings"]), overwrite=overwrite)
+    except WorkbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        if announced.is_set() and os.environ.get("SLURM_PROCID", "0") == "0":
+            queue_again(int(told["requeues"]))
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
