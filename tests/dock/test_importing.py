@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -228,3 +229,16 @@ def test_what_is_coarser_than_its_voxels_is_made_finer(weights):
     assert card.config.patch_xyz == (8, 8, 8) and card.config.size_xyz == (16, 16, 16)
     assert encoder(torch.randn(1, 1, 16, 8, 8)).grid_xyz == (2, 1, 1)
     assert any("without detail" in told for told in run.provenance["told"])
+
+
+def test_settings_that_do_not_fit_the_weights_take_no_memory(weights):
+    folder = imported(weights).path / "model"
+    facts = json.loads((folder / "config.json").read_text())
+    facts["config"] |= {"width": 4096, "depth": 64, "hidden": 16384}  # 52 GB
+    (folder / "config.json").write_text(json.dumps(facts))
+    with pytest.raises(WorkbenchError, match="do not fit"):
+        load_encoder(folder)
+    facts["config"] |= {"width": 10**6}
+    (folder / "config.json").write_text(json.dumps(facts))
+    with pytest.raises(WorkbenchError, match="cannot be read"):
+        load_encoder(folder)

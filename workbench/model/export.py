@@ -79,7 +79,7 @@ class EncoderCard:
     def seen_words(self) -> str:
         """Whom it has seen."""
         if self.people_unknown:
-            return "people that nobody lists: every test is possibly transductive"
+            return "people whom nobody lists, so that every test is possibly transductive"
         return f"{len(self.participants)} people"
 
     def _repr_html_(self) -> str:

@@ -94,7 +94,7 @@ class SwinShape(PyramidShape):
 
     family: Literal["swin"] = "swin"
     first: int = 2
-    feature_size: int = Field(48, ge=12, le=192)
+    feature_size: int = Field(48, ge=12, le=96)
     depths: Widths = (2, 2, 2, 2)
     window_heads: Widths = (3, 6, 12, 24)
     window: int = Field(7, ge=2, le=16)
@@ -103,8 +103,9 @@ class SwinShape(PyramidShape):
 
     @model_validator(mode="after")
     def _check_stages(self) -> SwinShape:
-        if len(self.depths) != 4 or len(self.window_heads) != 4 or any(not 1 <= n <= 24 for n in self.depths):
-            raise ValueError("depths and window_heads are four, and a stage has at most 24 blocks")
+        # it is built before its weights are compared with it, see `build`
+        if len(self.depths) != 4 or len(self.window_heads) != 4 or min(self.depths) < 1 or sum(self.depths) > 32:
+            raise ValueError("depths and window_heads are four, and there are at most 32 blocks")
         if self.widths != tuple(self.feature_size * 2**n for n in range(5)):
             raise ValueError("widths double from feature_size on")
         return self
