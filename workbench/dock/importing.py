@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
-from tqdm.auto import tqdm
 
 from workbench.dock.checkpoint import read_checkpoint, without_wrappers
 from workbench.dock.config import ImportConfig
@@ -87,8 +85,6 @@ def run_import(config: ImportConfig, *, overwrite: bool = False) -> Run:
     ) as run:
         run.write_table("keys", pd.DataFrame(read.keys))
         save_encoder(run.path / "model", read.weights, card)
-    for sentence in words:
-        tqdm.write(sentence, file=sys.stderr)
     return run
 
 

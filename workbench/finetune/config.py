@@ -37,9 +37,9 @@ class SegmentConfig(FinetuneConfig):
     job: ClassVar[str] = "segment"
 
     network: Literal["unetr", "unet", "swin_unetr", "token_probe"] = "unetr"
-    """`unetr`: decoder on the encoder's hidden states. `token_probe`: one linear layer from each patch token to the
-    voxels of its patch, encoder frozen. `unet` and `swin_unetr`: MONAI's 3D U-Net and SwinUNETR from scratch, with the
-    same crops, loss and steps."""
+    """`unetr`: decoder on the encoder's hidden states, or on its pyramid of features where it is convolutional.
+    `token_probe`: one linear layer from each patch token to the voxels of its patch, encoder frozen. `unet` and
+    `swin_unetr`: MONAI's 3D U-Net and SwinUNETR from scratch, with the same crops, loss and steps."""
     structures: tuple[str, ...] = ("left_hippocampus", "right_hippocampus")
     """Structures by canonical name, as in the cohort's labels; they become codes 1, 2, … of the output."""
     steps: int = Field(400, ge=1)
