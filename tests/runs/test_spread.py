@@ -68,6 +68,12 @@ def test_a_shard_refuses_other_inputs_than_the_run_began_with(tmp_path: Path) ->
         do(config)
 
 
+def test_how_a_job_is_done_goes_to_another_process_as_json(tmp_path: Path) -> None:
+    config = Toy.build({"out": tmp_path, "executor": "slurm", "slurm": {"hours": 2, "extra": {"nodelist": "n1"}}})
+    assert "slurm" not in config.to_yaml()
+    assert Toy.build({"out": tmp_path, **json.loads(json.dumps(config.how()))}) == config
+
+
 def test_shards_are_neighbours_and_as_even_as_can_be(tmp_path: Path) -> None:
     left = [(i, scan) for i, scan in enumerate(SCANS) if i != 2]
     assert [[i for i, _ in part] for part in _cut(left, Toy(out=tmp_path, executor="local", shards=4))] == [

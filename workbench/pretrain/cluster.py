@@ -39,8 +39,8 @@ def submit(config: PretrainConfig, *, overwrite: bool = False) -> str:
     """Submit the job; returns its id."""
     folder = folder_of(config).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    how = {name: getattr(config, name) for name, one in type(config).model_fields.items() if one.exclude}
-    values = {**config.model_dump(mode="json"), **{name: value for name, value in how.items() if name not in OURS}}
+    how = {name: value for name, value in config.how().items() if name not in OURS}
+    values = {**config.model_dump(mode="json"), **how}
     told = {"settings": values, "overwrite": overwrite, "requeues": config.slurm.requeues}
     with replacing(folder / "settings.json") as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n")

@@ -40,6 +40,11 @@ class JobConfig(Settings):
                 remedy=f"`workbench {cls.job} --help` lists every setting with its bounds",
             ) from error
 
+    def how(self) -> dict[str, Any]:
+        """The settings that config.yaml does not keep, as JSON has them: for the same job in another process."""
+        values = {name: getattr(self, name) for name, field in type(self).model_fields.items() if field.exclude}
+        return {name: v.model_dump(mode="json") if isinstance(v, BaseModel) else v for name, v in values.items()}
+
     def to_yaml(self) -> str:
         return yaml.safe_dump({"job": self.job, **self.model_dump(mode="json")}, sort_keys=False)
 

@@ -157,8 +157,7 @@ class Workers:
         cell.clear_if_moved()
         asked = self.logs / f"{cell.name}.yaml"
         asked.write_text(cell.config.to_yaml())
-        how = {name: getattr(cell.config, name) for name, f in type(cell.config).model_fields.items() if f.exclude}
-        free.start({"config": str(asked), "log": str(self.logs / f"{cell.name}.txt"), "how": how})
+        free.start({"config": str(asked), "log": str(self.logs / f"{cell.name}.txt"), "how": cell.config.how()})
         self.cells[free] = cell
 
     def ended(self, seconds: float = 0.2) -> Iterator[tuple[Cell, str]]:
