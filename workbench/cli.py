@@ -112,7 +112,7 @@ def config_from(name: str, argv: list[str]) -> Asked:
     for source in (args.pop("preset", None), args.pop("config")):
         if source is not None:
             values = merged(values, settings_from(name, source))
-    for path, value in zip(JOBS[name].words, split_words(args.pop("words", [])), strict=False):
+    for path, value in zip(JOBS[name].words, split_words(args.pop("words", []), len(JOBS[name].words)), strict=False):
         put(values, [path], value)
     for path, value in args.items():
         if value is not None:
@@ -168,8 +168,10 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
     return parser
 
 
-def split_words(words: list[str]) -> list[Any]:
-    """``MODEL SCAN SCAN …`` → the first, and the rest as a list."""
+def split_words(words: list[str], settings: int) -> list[Any]:
+    """``MODEL SCAN SCAN …`` → the first, and the rest as a list; all of them where there is one setting for them."""
+    if settings == 1:
+        return [words] if words else []
     return [words[0], words[1:]] if len(words) > 1 else [*words]
 
 

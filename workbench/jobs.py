@@ -182,6 +182,14 @@ _IN_ORDER = (
         found="workbench.found.looks:shift",
     ),
     Job(
+        name="reliability",
+        help="how far repeated scans of the same people agree: ICC, variance, recognition",
+        config="workbench.analysis.config:ReliabilityConfig",
+        run="workbench.analysis.reliability.job:run_reliability",
+        found="workbench.found.looks:reliability",
+        words=("runs",),
+    ),
+    Job(
         name="whatif",
         help="change the acquisition of a scan step by step, and see what moves",
         config="workbench.analysis.config:WhatifConfig",

@@ -22,7 +22,7 @@ from workbench.simulate import design as effect
 from workbench.simulate.anatomy import CODES, Anatomy, grid_points
 from workbench.simulate.atlas import load_atlas
 from workbench.simulate.config import SimulateConfig
-from workbench.simulate.design import Person, design
+from workbench.simulate.design import Person, design, visits_of
 from workbench.simulate.simulate import run_simulate, simulate_participant, t1w_path
 from workbench.simulate.simulate import signal as tissue_signal
 from workbench.simulate.sites import SITES, site_by_name
@@ -392,3 +392,55 @@ def alive(pid: int) -> bool:
 
 def test_every_person_has_a_site_of_the_table(cohort: SimulateConfig) -> None:
     assert {site_by_name(p.site).name for p in design(cohort)} == {s.name for s in SITES}
+
+
+# travelling heads and follow-ups ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def travellers(tmp_path_factory: pytest.TempPathFactory) -> SimulateConfig:
+    config = SimulateConfig(
+        out=tmp_path_factory.mktemp("travel") / "data",
+        participants=3,
+        spacing=6.0,
+        workers=1,
+        travelling=True,
+        followups=1,
+        years_between=10.0,
+    )
+    run_simulate(config)
+    return config
+
+
+def test_travelling_heads_are_the_same_anatomy_at_every_site_in_other_images(travellers: SimulateConfig) -> None:
+    person = design(travellers)[0]
+    first = [visit for visit in visits_of(person, travellers) if visit.person.age == person.age]
+    assert [visit.person.site for visit in first] == [s.name for s in SITES[:3]]
+    truths = {(v.person.left_hippocampus_mm3, v.person.icv_ml) for v in first}
+    assert len(truths) == 1 and len({visit.session for visit in visits_of(person, travellers)}) == 6
+    images = [read_volume(t1w_path(travellers, visit)) for visit in first]
+    assert len({image.data.shape for image in images}) > 1
+    brains = [float((image.data > 0).sum() * np.prod(image.spacing)) / 1000 for image in images]
+    assert brains == pytest.approx([person.icv_ml] * 3, rel=0.06)
+
+
+def test_followups_age_by_the_planted_slopes_and_nothing_else(travellers: SimulateConfig) -> None:
+    for person in design(travellers):
+        younger, older = (v.person for v in visits_of(person, travellers) if v.person.site == SITES[0].name)
+        late = max(older.age - 55, 0) - max(younger.age - 55, 0)
+        size = (person.icv_ml / effect.ICV_REFERENCE) ** effect.HIPPOCAMPUS_ICV_POWER
+        assert older.age == younger.age + 10 and older.icv_ml == younger.icv_ml
+        change = older.left_hippocampus_mm3 - younger.left_hippocampus_mm3
+        assert change == pytest.approx(effect.HIPPOCAMPUS_PER_YEAR * late * size, abs=0.2)
+        assert older.ventricles_ml > younger.ventricles_ml
+
+
+def test_the_cohort_room_reads_sessions_with_their_site_and_age(travellers: SimulateConfig, tmp_path: Path) -> None:
+    run_cohort(CohortConfig(out=tmp_path / "cohort", sources=[travellers.out], workers=1))
+    table = load_cohort(tmp_path / "cohort").table
+    assert len(table) == 18 and table.participant.nunique() == 3 and table.seg_path.notna().all()
+    assert (table.groupby("participant")["site"].nunique() == 3).all()
+    assert (table.groupby("participant")["session"].nunique() == 6).all()
+    ages = table.groupby("participant")["age"].agg(["min", "max", "nunique"])
+    assert (ages["nunique"] == 2).all() and (ages["max"] - ages["min"]).to_numpy() == pytest.approx(10)
+    assert (table.groupby("participant")["sex"].nunique() == 1).all()

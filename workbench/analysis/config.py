@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from workbench.runs import JobConfig
+from workbench.runs import LATER, JobConfig
 from workbench.runs.spread import SpreadConfig
 
 HIPPOCAMPI = ("left_hippocampus", "right_hippocampus")
@@ -87,6 +87,8 @@ class AttendConfig(LookConfig):
     """Regions placed at random for each scan and region."""
     scans: tuple[str, ...] = ()
     """Scan ids; empty means all."""
+    split: Path | None = Field(None, json_schema_extra=LATER)
+    """Only people on the tested side of this split."""
 
 
 class TokensConfig(LookConfig):
@@ -121,6 +123,8 @@ class TokensConfig(LookConfig):
     disturb: float = Field(0.0, ge=0, le=90)
     """Also check in scans that are turned by this many degrees about a random axis, shifted, and cut to a third of
     their volume, where the place in the box no longer tells what is there; 0 does not."""
+    split: Path | None = Field(None, json_schema_extra=LATER)
+    """Only people on the tested side of this split, as sources and as targets."""
 
 
 class ProbeConfig(LookConfig):
@@ -177,6 +181,38 @@ class ShiftConfig(JobConfig):
     """Classify or segment run: its performance by site, beside the distance from the people it was trained on."""
     seed: int = Field(0, ge=0)
     """Seed of folds, permutations, draws and bootstraps."""
+
+
+class ReliabilityConfig(JobConfig):
+    """How far repeated scans of the same people agree (sessions, scanners, sites), and how much of what varies is the
+    person's: of an encoder (`store` with `encoder`), and of finished runs (`runs`)."""
+
+    job: ClassVar[str] = "reliability"
+
+    runs: tuple[Path, ...] = ()
+    """Finished runs: embed (its vectors), segment (Dice and volumes of the tested people), classify (their scores)."""
+    store: Path | None = None
+    """Prepared store, with `encoder`: people who were scanned several times are embedded here."""
+    encoder: Path | None = None
+    """Pretraining run, exported model folder, or a name that `workbench encoders` lists."""
+    init: Literal["pretrained", "random"] = "pretrained"
+    """`random` takes only the architecture of `encoder` and draws new weights: the null to hold beside it."""
+    token: str = "cls"
+    """Which embedding: cls, patch_mean; of an embed run region:NAME too."""
+    across: str = ""
+    """Column that says under which condition a scan was made: scanner, site, session, another one of the cohort, or
+    `scan` (a person's scans in the order of their ids). Empty takes that of scanner, site and session in which most
+    people have several levels, and says so."""
+    split: Path | None = None
+    """Only people on the tested side of this split."""
+    seen: bool = False
+    """Also people whom the encoder's pretraining has seen; every number is then transductive."""
+    components: int = Field(10, ge=1)
+    """Principal components of an embedding whose reliability is told."""
+    seed: int = Field(0, ge=0)
+    """Seed of random weights and of the bootstraps."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device kind."""
 
 
 Change = Literal["gamma", "bias", "noise", "blur", "thick_slices", "ghosting", "rotation"]

@@ -121,6 +121,12 @@ def load_sides(path: str | Path) -> pd.DataFrame:
     return split
 
 
+def tested_people(path: str | Path) -> set[str]:
+    """Who is on the tested side of a saved split; errors as of ``load_sides``."""
+    split = load_sides(path)
+    return set(split.loc[split["split"] == "test", "participant"])
+
+
 def split_fingerprint(split: pd.DataFrame) -> str:
     """Of who is on which side, whatever the order of the rows."""
     return digest_text(*sorted(f"{row.participant}\t{row.split}" for row in split.itertuples()))

@@ -12,10 +12,9 @@ from workbench.stats.sentence import counted, estimate
 
 def simulate(run: Run) -> Found:
     people, sites = int(run.provenance["participants"]), int(run.config["sites"])
-    return Found(
-        f"{counted(people, 'person', 'people')} at {counted(sites, 'site')}",
-        numbers=({"people": people, "sites": sites},),
-    )
+    scans = int(run.provenance.get("scans", people))
+    told = counted(people, "person", "people") if scans == people else _scans_of(scans, people)
+    return Found(f"{told} at {counted(sites, 'site')}", numbers=({"people": people, "sites": sites, "scans": scans},))
 
 
 def labelmaps(run: Run) -> Found:
@@ -130,10 +129,11 @@ def compare(run: Run) -> Found:
     table, facts = run.read_table("differences"), run.provenance
     table = table[table["metric"].isin(PRIMARY)]
     clear = ((table["low"] > 0) | (table["high"] < 0)) & (table["p_holm"] < 0.05)
-    failed = len(facts.get("failed") or {})
+    failed, left = len(facts.get("failed") or {}), int(facts.get("not_run") or 0)
     return Found(
         f"{int(clear.sum())} of {counted(len(table), 'comparison')} show a difference"
-        + (f"; {counted(failed, 'cell')} failed" if failed else ""),
+        + (f"; {counted(failed, 'cell')} failed" if failed else "")
+        + (f"; {counted(left, 'cell')} not run, the time given was over" if left else ""),
         beside=tuple(f"{r.task}, {r.direction}: {r.verdict}" for r in table.head(3).itertuples())
         + ((f"and {len(table) - 3} more in report.html",) if len(table) > 3 else ()),
         numbers=tuple(

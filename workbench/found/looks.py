@@ -88,6 +88,43 @@ def shift(run: Run) -> Found:
     )
 
 
+def reliability(run: Run) -> Found:
+    """Whether repeated scans of a person are more alike than those of others; of numbers, their ICC."""
+    summary, icc = run.read_table("summary"), run.read_table("icc")
+    told, machine = [], []
+    for name, rows in summary.groupby("run", sort=False):
+        by = rows.set_index("measure")
+        told += [f"{_named(str(name))}: {line}" for line in _recognised(by)]
+        for measure, row in by.iterrows():
+            machine.append({"run": str(name), "measure": str(measure), **numbers(_plain(row))})
+    for row in icc[~icc["kind"].isin(["dimension", "component"]) & icc["agreement"].notna()].itertuples():
+        found = Interval(row.agreement, row.agreement_low, row.agreement_high, int(row.people))
+        what = f"{_named(str(row.run))}: {row.kind} of {row.name}, ICC(2,1) over {int(row.conditions)} {row.across}s"
+        told.append(estimate(found, what, digits=2))
+        machine.append({"run": str(row.run), "measure": f"ICC(2,1) of {row.kind}, {row.name}", **numbers(found)})
+    if not told:
+        return Found("no two people share two conditions: no ICC, see the notes")
+    return Found(told[0], tuple(told[1:]), tuple(machine))
+
+
+def _recognised(by: pd.DataFrame) -> list[str]:
+    """Lines about an embedding, from its rows of ``summary`` by measure."""
+    lines = []
+    for measure, row in by.iterrows():
+        chance = "" if pd.isna(row["chance"]) or not row["chance"] else f" ({row['chance']:.2f} by chance)"
+        lines.append(f"{estimate(_plain(row), str(measure), digits=2)} over {int(row['conditions'])} {row['across']}s"
+                     f"{chance}")  # fmt: skip
+    return lines
+
+
+def _plain(row: pd.Series) -> Interval:
+    return Interval(float(row["value"]), float(row["low"]), float(row["high"]), int(row["people"]))
+
+
+def _named(run: str) -> str:
+    return run.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
 def whatif(run: Run) -> Found:
     """The change that moves scans furthest, in the spread of people within a site."""
     curves = run.read_table("curves")

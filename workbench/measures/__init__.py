@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench.measures.looks import LOOKS
 from workbench.measures.measure import Measure
 from workbench.measures.predictions import PEOPLE, SENSITIVITY, classes_of, sensitivity
 from workbench.measures.structures import STRUCTURES
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MEASURES", "PRIMARY", "Measure", "is_shown", "measure", "measures_in"]
 
-MEASURES: dict[str, Measure] = {one.name: one for one in (*STRUCTURES, *PEOPLE)}
-PRIMARY = ("dice", "auroc", "absolute_error", "correct")
+MEASURES: dict[str, Measure] = {one.name: one for one in (*STRUCTURES, *PEOPLE, *LOOKS)}
+PRIMARY = ("dice", "auroc", "absolute_error", "correct", "token_hit", "attention_outside", "discriminability")
 """The measure that verdicts and figures are about: the first of these that a task has."""
 
 

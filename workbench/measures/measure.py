@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workbench.measures.structures import Masks
 
 Empty = Literal["prediction", "truth", "both"]
-Task = Literal["segment", "classes", "number"]
+Task = Literal["segment", "classes", "number", "tokens", "attend", "reliability"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Measure:
     name: str
     """Of its column or row in the tables of a run."""
     task: Task
-    """What it is a measure of: outlines, a predicted class, a predicted number."""
+    """What it is a measure of: outlines, a predicted class, a predicted number, or what a look into an encoder is."""
     title: str
     """As an axis has it: "Dice"."""
     words: str

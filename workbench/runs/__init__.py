@@ -1,6 +1,6 @@
 """The run folder: configuration, provenance, status, logs and results, written and read back."""
 
-from workbench.runs.config import JobConfig, Settings
+from workbench.runs.config import LATER, JobConfig, Settings
 from workbench.runs.digest import digest_file, digest_text
 from workbench.runs.digest_path import digest_path
 from workbench.runs.folder import Run, find_runs, replacing
@@ -9,6 +9,7 @@ from workbench.runs.start import finished, start_run
 from workbench.runs.texts import parse_yaml, read_json, read_text, read_yaml
 
 __all__ = [
+    "LATER",
     "JobConfig",
     "Run",
     "Settings",

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from workbench.errors import ConfigError
+
+LATER: dict[str, JsonValue] = {"later": True}
+"""``json_schema_extra`` of a setting that joined later, with a default that does what was done before: a run folder, or
+a key made from settings, that does not have it is as good as one that has the default."""
 
 
 class Settings(BaseModel):
@@ -47,6 +51,23 @@ class JobConfig(Settings):
 
     def to_yaml(self) -> str:
         return yaml.safe_dump({"job": self.job, **self.model_dump(mode="json")}, sort_keys=False)
+
+
+def without_later(values: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
+    """Settings as YAML has them, without those that joined later and have their default."""
+    out = dict(values)
+    for name, field in kind.model_fields.items():
+        if name not in out:
+            continue
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("later"):
+            default = TypeAdapter(field.annotation).dump_python(
+                field.get_default(call_default_factory=True), mode="json"
+            )
+            if out[name] == default:
+                del out[name]
+        elif isinstance(out[name], dict) and hasattr(field.annotation, "model_fields"):
+            out[name] = without_later(out[name], field.annotation)
+    return out
 
 
 def differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -14,7 +14,7 @@ import yaml
 
 from workbench.errors import ConfigError, WorkbenchError, of_the_disk, telling_the_disk
 from workbench.runs import provenance
-from workbench.runs.config import JobConfig, differing
+from workbench.runs.config import JobConfig, differing, without_later
 from workbench.runs.folder import PARTIAL, Run, is_run, lives, replacing, who, write_json
 from workbench.runs.hold import LOCK, held, holding
 from workbench.runs.spread import shard
@@ -114,8 +114,7 @@ def _require_same(config: JobConfig, inputs: dict[str, str] | None) -> None:
     path = config.out
     if not (path / "config.yaml").is_file() or config.extends or _wrote_nothing(path):
         return
-    old, new = read_yaml(path / "config.yaml"), yaml.safe_load(config.to_yaml())
-    changed = [line for line in differing(old, new) if not line.startswith("out: ")]
+    changed = _changed_settings(read_yaml(path / "config.yaml"), config)
     if changed:
         raise ConfigError(
             f"{path}: holds a run with other settings",
@@ -128,6 +127,12 @@ def _require_same(config: JobConfig, inputs: dict[str, str] | None) -> None:
             cause=f"changed since: {', '.join(moved)}",
             remedy="choose another --out, or add --overwrite to make it again from what is there now",
         )
+
+
+def _changed_settings(old: dict[str, Any], config: JobConfig) -> list[str]:
+    new = yaml.safe_load(config.to_yaml())
+    lines = differing(without_later(old, type(config)), without_later(new, type(config)))
+    return [line for line in lines if not line.startswith("out: ")]
 
 
 def _wrote_nothing(path: Path) -> bool:
@@ -163,9 +168,7 @@ def finished(config: JobConfig, inputs: dict[str, str] | None = None) -> Run | N
         if not (path / "status.json").is_file() or not (path / "config.yaml").is_file():
             return None
     run = Run(path)
-    old, new = run.config, yaml.safe_load(config.to_yaml())
-    same = not [line for line in differing(old, new) if not line.startswith("out: ")]
-    return run if same and run.ok and not _changed_inputs(path, inputs) else None
+    return run if not _changed_settings(run.config, config) and run.ok and not _changed_inputs(path, inputs) else None
 
 
 @contextmanager

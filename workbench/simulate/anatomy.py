@@ -41,9 +41,12 @@ class Look:
 
 
 class Anatomy:
-    """The anatomy of one person. ``centre`` is the middle of the brain in world mm."""
+    """The anatomy of one person. ``centre`` is the middle of the brain in world mm.
 
-    def __init__(self, person: Person, atlas: Atlas) -> None:
+    ``session``: where it is not empty, the head lies in the scanner as it lay that day.
+    """
+
+    def __init__(self, person: Person, atlas: Atlas, session: str = "") -> None:
         self.person, self.atlas = person, atlas
         rng = person.rng("anatomy")
         scale = (person.icv_ml / atlas.brain_ml) ** (1 / 3)
@@ -53,6 +56,10 @@ class Anatomy:
         self._turn = rotation(rng.normal(0, POSE_DEG, 3).clip(-2 * POSE_DEG, 2 * POSE_DEG))
         self._shift = rng.normal(0, POSE_MM, 3).clip(-2 * POSE_MM, 2 * POSE_MM)
         self._warp = _random_warp(atlas.grid, rng)
+        if session:
+            day = person.rng(f"pose {session}")
+            self._turn = rotation(day.normal(0, POSE_DEG, 3).clip(-2 * POSE_DEG, 2 * POSE_DEG))
+            self._shift = day.normal(0, POSE_MM, 3).clip(-2 * POSE_MM, 2 * POSE_MM)
         self._level_hippocampus = {"left": 1.0, "right": 1.0}
         self._level_ventricle = 0.0
         self._fit_size()

@@ -13,7 +13,7 @@ from workbench.runs import replacing
 from workbench.simulate import design as effect
 from workbench.simulate.anatomy import CODES
 from workbench.simulate.config import SimulateConfig
-from workbench.simulate.design import Person
+from workbench.simulate.design import Person, Visit, visits_of
 from workbench.simulate.sites import Site, site_by_name
 
 BIDS_VERSION = "1.9.0"
@@ -29,7 +29,7 @@ results/
 
 README = """SIMULATED DATA. {notice}
 
-{n} participants at {sites} simulated sites, one T1w scan each, written by `workbench simulate` (seed {seed}).
+{n} participants at {sites} simulated sites, {scans}, written by `workbench simulate` (seed {seed}).
 
 The anatomy is the MNI152 template (ICBM 2009a nonlinear symmetric, as packaged with nilearn), bent differently for each
 participant. Site changes only the image; sex, age and diagnosis change only the anatomy, by the amounts that
@@ -55,8 +55,14 @@ def write_dataset_files(config: SimulateConfig, people: list[Person]) -> None:
         if config.age_matched
         else " Age and diagnosis are confounded: CN covers the ages 20-85, AD 55-85."
     )
+    scans = "a T1w scan at every site" if config.travelling else "one T1w scan"
+    if config.followups:
+        scans += f", again {config.followups} times {config.years_between:g} years apart"
     _text(
-        out / "README", README.format(notice=NOTICE, n=len(people), sites=config.sites, seed=config.seed, design=design)
+        out / "README",
+        README.format(
+            notice=NOTICE, n=len(people), sites=config.sites, scans=f"{scans} each", seed=config.seed, design=design
+        ),
     )
     _text(out / ".bidsignore", BIDSIGNORE)
     _json(out / "dataset_description.json", description(config, "Simulated multi-site T1w cohort", "raw"))
@@ -67,26 +73,33 @@ def write_dataset_files(config: SimulateConfig, people: list[Person]) -> None:
             "SourceDatasets": [{"URL": "../..", "Version": workbench.__version__}],
         },
     )
-    _table(
-        out / "participants.tsv",
-        pd.DataFrame(
-            {
-                "participant_id": [p.participant_id for p in people],
-                "age": [p.age for p in people],
-                "sex": [p.sex for p in people],
-                "diagnosis": [p.diagnosis for p in people],
-                "site": [p.site for p in people],
-                "scanner": [site_by_name(p.site).scanner for p in people],
-            }
-        ),
-    )
-    _json(out / "participants.json", data_dictionary())
+    visits = [visits_of(person, config) for person in people]
+    changing = (["site", "scanner"] if config.travelling else []) + (["age"] if config.followups else [])
+    everything = pd.DataFrame([_row(visit) for mine in visits for visit in mine])
+    fixed = [name for name in everything if name not in ("session_id", *changing)]
+    _table(out / "participants.tsv", everything[fixed].drop_duplicates("participant_id"))
+    known = data_dictionary()
+    _json(out / "participants.json", {name: known[name] for name in known if name in fixed})
+    if changing:
+        _json(out / "sessions.json", {name: known[name] for name in known if name in changing})
+        for name, mine in everything.groupby("participant_id", sort=False):
+            folder = out / str(name)
+            folder.mkdir(exist_ok=True)
+            _table(folder / f"{name}_sessions.tsv", mine[["session_id", *changing]])
     _table(derived / "dseg.tsv", pd.DataFrame({"index": CODES.values(), "name": CODES.keys()}))
     planted = ("icv_ml", "left_hippocampus_mm3", "right_hippocampus_mm3", "ventricles_ml", "thinning_mm")
     _table(
         derived / "morphometry.tsv",
         pd.DataFrame(
-            [{"participant_id": p.participant_id, **{name: getattr(p, name) for name in planted}} for p in people]
+            [
+                {
+                    "participant_id": visit.person.participant_id,
+                    **({"session_id": visit.session} if changing else {}),
+                    **{name: getattr(visit.person, name) for name in planted},
+                }
+                for mine in visits
+                for visit in mine
+            ]
         ),
     )
     _json(
@@ -99,6 +112,19 @@ def write_dataset_files(config: SimulateConfig, people: list[Person]) -> None:
             "thinning_mm": {"Description": "How far the cortex retracts from the template's surface", "Units": "mm"},
         },
     )
+
+
+def _row(visit: Visit) -> dict[str, Any]:
+    p = visit.person
+    return {
+        "participant_id": p.participant_id,
+        "session_id": visit.session,
+        "age": p.age,
+        "sex": p.sex,
+        "diagnosis": p.diagnosis,
+        "site": p.site,
+        "scanner": site_by_name(p.site).scanner,
+    }
 
 
 def description(config: SimulateConfig, name: str, kind: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from workbench.runs import JobConfig
+from workbench.runs import LATER, JobConfig
 
 
 class SimulateConfig(JobConfig):
@@ -44,6 +44,17 @@ class SimulateConfig(JobConfig):
     head: bool = False
     """Add a rough skull and scalp, and air noise around them, and write the brain mask to the derivatives. Off: the
     scans are skull-stripped, exactly 0 outside the brain."""
+
+    travelling: bool = Field(False, json_schema_extra=LATER)
+    """Everybody is scanned at every site, a session at each (travelling heads): the same anatomy, other images. Off:
+    one scan each."""
+
+    followups: int = Field(0, ge=0, le=20, json_schema_extra=LATER)
+    """Further sessions of everybody, `years_between` apart, in which they are older: the anatomy changes by the stated
+    amounts a year."""
+
+    years_between: float = Field(2.0, gt=0, le=20, json_schema_extra=LATER)
+    """Years from one follow-up to the next."""
 
     workers: int = Field(0, ge=0, le=256, exclude=True)
     """Processes that work side by side; 0 takes one per available CPU, 1 works in this process."""

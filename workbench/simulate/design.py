@@ -6,7 +6,8 @@ Alzheimer's disease reports, rounded; nobody should read them as measurements.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,37 @@ class Person:
     def rng(self, purpose: str) -> np.random.Generator:
         """A generator of this person's own for one purpose, so that adding a purpose changes no other."""
         return np.random.default_rng([self.seed, self.index, *purpose.encode()])
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One scan: who (with the site and the age of that day), and in which session; "" where there is one scan each."""
+
+    person: Person
+    session: str = ""
+
+    @property
+    def stem(self) -> str:
+        """Folder and name of its files, below the data set, without a suffix."""
+        name, session = self.person.participant_id, self.session
+        return f"{name}/{session}/anat/{name}_{session}" if session else f"{name}/anat/{name}"
+
+
+def visits_of(person: Person, config: SimulateConfig) -> list[Visit]:
+    """Everybody's sessions: at every site where heads travel, and once more for each follow-up, older by the years
+    that have passed, with what the draws of the person gave at first."""
+    sites = [site.name for site in SITES[: config.sites]] if config.travelling else [person.site]
+    out = []
+    for number in range(1 + config.followups):
+        age = round(person.age + number * config.years_between, 1)
+        cell = {"site": person.site, "sex": person.sex, "diagnosis": person.diagnosis, "age": age}
+        older = _person(config, person.index, person.participant_id, cell) if number else person
+        for site in sites:
+            parts = [re.sub(r"[^A-Za-z0-9]", "", site)] if config.travelling else []
+            parts += [f"{number + 1}"] if config.followups else []
+            session = f"ses-{'x'.join(parts)}" if parts else ""
+            out.append(Visit(replace(older, site=site), session))
+    return out
 
 
 def design(config: SimulateConfig) -> list[Person]:

@@ -21,7 +21,7 @@ from workbench.simulate.anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
 from workbench.simulate.atlas import load_atlas
 from workbench.simulate.bids import NOTICE, t1w_sidecar, write_dataset_files
 from workbench.simulate.config import SimulateConfig
-from workbench.simulate.design import Person, design
+from workbench.simulate.design import Person, Visit, design, visits_of
 from workbench.simulate.sites import Site, acquire, site_by_name
 from workbench.volumes import Volume, write_volume
 
@@ -33,25 +33,28 @@ def run_simulate(config: SimulateConfig, *, overwrite: bool = False) -> Run:
         ConfigError: the folder holds something else, or a run with other settings (unless ``overwrite``).
     """
     people = design(config)
+    visits = [visit for person in people for visit in visits_of(person, config)]
     done = None if overwrite else finished(config)
-    if done is not None and not _missing(config, people):
+    if done is not None and not _missing(config, visits):
         return done
-    with start_run(config, overwrite=overwrite, seed=config.seed, simulated=True, participants=len(people)) as run:
+    facts = {"seed": config.seed, "participants": len(people), "scans": len(visits)}
+    with start_run(config, overwrite=overwrite, simulated=True, **facts) as run:
         for left_over in config.out.rglob(".partial-*"):  # of a process that was killed while it wrote
             left_over.unlink(missing_ok=True)
         write_dataset_files(config, people)
-        todo = _missing(config, people)
-        with tqdm(total=len(people), initial=len(people) - len(todo), desc="simulate", unit="scan") as bar:
+        todo = _missing(config, visits)
+        with tqdm(total=len(visits), initial=len(visits) - len(todo), desc="simulate", unit="scan") as bar:
             for _ in _simulate_all(config, todo):
                 bar.update()
     return run
 
 
-def simulate_participant(person: Person, config: SimulateConfig) -> str:
-    """Write the scan and labels of one participant, the T1w last. Returns the participant's id."""
+def simulate_visit(visit: Visit, config: SimulateConfig) -> str:
+    """Write the scan and labels of one participant and session, the T1w last. Returns the participant's id."""
+    person = visit.person
     site = site_by_name(person.site)
-    anatomy = Anatomy(person, load_atlas())
-    rng = person.rng("scan")
+    anatomy = Anatomy(person, load_atlas(), visit.session)
+    rng = person.rng(f"scan {visit.session}".strip())
     # the technician centres the slices on the head, roughly
     grid = site.grid(config.spacing, anatomy.centre + rng.normal(0, 2.0, 3))
     look = anatomy.look(grid_points(grid))
@@ -65,7 +68,7 @@ def simulate_participant(person: Person, config: SimulateConfig) -> str:
         head=config.head,
         rng=rng,
     )
-    stem = f"{person.participant_id}/anat/{person.participant_id}"
+    stem = visit.stem
     derived = config.out / "derivatives" / "simulation"
     source = {"Simulated": True, "Description": NOTICE, "Sources": [f"bids::{stem}_T1w.nii.gz"]}
     write_volume(
@@ -79,16 +82,21 @@ def simulate_participant(person: Person, config: SimulateConfig) -> str:
             Volume(brain.astype(np.uint8), grid.affine),
             sidecar={**source, "Type": "Brain"},
         )
-    t1w = t1w_path(config, person)
+    t1w = t1w_path(config, visit)
     t1w.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(t1w.with_name(f"{person.participant_id}_T1w.json")) as path:
+    with replacing(t1w.with_name(t1w.name.replace(".nii.gz", ".json"))) as path:
         path.write_text(json.dumps(t1w_sidecar(person, site, config), indent=2) + "\n")
     write_volume(t1w, Volume(image, grid.affine))
     return person.participant_id
 
 
-def t1w_path(config: SimulateConfig, person: Person) -> Path:
-    return config.out / person.participant_id / "anat" / f"{person.participant_id}_T1w.nii.gz"
+def simulate_participant(person: Person, config: SimulateConfig) -> str:
+    """The one scan of a participant who has no sessions."""
+    return simulate_visit(Visit(person), config)
+
+
+def t1w_path(config: SimulateConfig, who: Visit | Person) -> Path:
+    return config.out / f"{(who if isinstance(who, Visit) else Visit(who)).stem}_T1w.nii.gz"
 
 
 def signal(look: Look, site: Site, rng: np.random.Generator, *, head: bool) -> np.ndarray:
@@ -108,15 +116,15 @@ def signal(look: Look, site: Site, rng: np.random.Generator, *, head: bool) -> n
     return image.astype(np.float32)
 
 
-def _missing(config: SimulateConfig, people: list[Person]) -> list[Person]:
-    return [person for person in people if not t1w_path(config, person).is_file()]
+def _missing(config: SimulateConfig, visits: list[Visit]) -> list[Visit]:
+    return [visit for visit in visits if not t1w_path(config, visit).is_file()]
 
 
-def _simulate_all(config: SimulateConfig, people: list[Person]) -> Iterator[str]:
+def _simulate_all(config: SimulateConfig, visits: list[Visit]) -> Iterator[str]:
     """Ids as they are finished."""
-    work = partial(simulate_participant, config=config)
-    workers = max(1, min(config.workers or available_cpus(), len(people)))
-    yield from in_processes(work, people, workers, lambda person: person.participant_id, begin=_start_worker)
+    work = partial(simulate_visit, config=config)
+    workers = max(1, min(config.workers or available_cpus(), len(visits)))
+    yield from in_processes(work, visits, workers, lambda visit: visit.stem, begin=_start_worker)
 
 
 def _start_worker() -> None:

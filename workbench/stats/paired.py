@@ -57,6 +57,18 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return out
 
 
+def false_discovery(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The false-discovery rate at which each is found (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57:289; scipy
+    computes it), in the order given; NaN stays and counts not. For maps and lists of which some may be false; verdicts
+    are corrected by ``holm``."""
+    p = np.asarray(p_values, float)
+    out = np.full(p.shape, math.nan)
+    known = np.isfinite(p)
+    if known.any():
+        out[known] = stats.false_discovery_control(p[known], method="bh")
+    return out
+
+
 def cohens_dz(differences: np.ndarray) -> float:
     """Mean of the differences over their standard deviation (n − 1); infinite where they are all alike and not 0."""
     d = _finite(differences)

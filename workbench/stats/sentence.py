@@ -63,6 +63,7 @@ def compare(
     seeds_b: Sequence[object] | np.ndarray | None = None,
     test: Literal["permutation", "wilcoxon"] = "permutation",
     seed: int = 0,
+    level: float = 0.95,
 ) -> Comparison:
     """Paired comparison of two arms; rows of a person (scans, folds) are averaged first.
 
@@ -72,16 +73,17 @@ def compare(
         seeds_a, seeds_b: Which pretraining each row came from. With several, seeds are paired by name and the interval
             has their variation in it (``two_level_interval(method="t")``: a study has few seeds).
         test: Of the people's mean differences.
+        level: Coverage of the interval.
     """
     if (seeds_a is None) != (seeds_b is None):
         raise ValueError("give the seeds of both arms or of none")
     _, mean_a, mean_b = paired_people(a, people_a, b, people_b)
     d = mean_a - mean_b
     if seeds_a is None or seeds_b is None:
-        interval = bootstrap_interval(d, seed=seed)
+        interval = bootstrap_interval(d, seed=seed, level=level)
     else:
         values, who, which = _differences_by_seed(a, people_a, seeds_a, b, people_b, seeds_b)
-        interval = two_level_interval(values, who, which, method="t", seed=seed)
+        interval = two_level_interval(values, who, which, method="t", seed=seed, level=level)
     p = sign_flip_p(d, seed=seed) if test == "permutation" else wilcoxon_p(d)
     return Comparison(
         interval, _mean(mean_a), _mean(mean_b), p, test, cohens_dz(d), rank_biserial(d), detectable_difference(d)

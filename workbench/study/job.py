@@ -11,7 +11,7 @@ from workbench.errors import ConfigError, RunsFailed
 from workbench.runs import Run, start_run
 from workbench.study.cells.cell import Cell
 from workbench.study.cells.data import Data, plan_data
-from workbench.study.cells.estimate import minutes_left, told
+from workbench.study.cells.estimate import Budget, Pace, minutes_left, told
 from workbench.study.cells.execute import Outcome, execute
 from workbench.study.cells.plan import Node, Plan
 from workbench.study.evidence.tables import write_tables
@@ -42,10 +42,14 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
                 remedy="correct the cause and run it again",
             )
         plan = Plan(config, data)
-        outcome = execute(list(plan.nodes.values()), run.path, config.workers)
+        budget = None
+        if config.minutes is not None:
+            budget = Budget(config.minutes, Pace(_ended(plan)[0]), spent=time.monotonic() - began)
+        outcome = execute(plan.in_order(), run.path, config.workers, budget=budget)
         run.note(
             simulated=any(store.simulated for store in plan.stores.values()),
             failed=outcome.failed,
+            not_run=len(outcome.left),
             minutes_now=round((time.monotonic() - began) / 60, 2),
         )
         write_tables(run, plan, outcome)
@@ -61,6 +65,22 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
                 "ones again. The report is of the others",
             )
     return run
+
+
+def _ended(plan: Plan) -> tuple[list[tuple[dict[str, Any], float]], dict[str, dict[str, Any]]]:
+    """Of the cells that can be named now: what and how long each that has ended was; what each other is, by key."""
+    done: list[tuple[dict[str, Any], float]] = []
+    left: dict[str, dict[str, Any]] = {}  # by key: several nodes may be the same cell
+    for node in plan.nodes.values():
+        if any(not plan.cell(one).done for one in node.one_of):
+            left[node.id] = node.about
+            continue
+        cell = plan.cell(node.id)
+        if cell.done:
+            done.append((node.about, float(Run(cell.folder).status.get("seconds", 0.0))))
+        else:
+            left[cell.key] = node.about
+    return done, left
 
 
 def _keep_finished(out: Path) -> None:
@@ -105,24 +125,18 @@ def plan_study(config: StudyConfig) -> str:
             [*lines, "the other cells are named once the data are prepared: folds and sites come from them"]
         )
     plan = Plan(config, data, write=False)
-    done: list[tuple[dict[str, Any], float]] = []
-    left: dict[str, dict[str, Any]] = {}  # by key: several nodes may be the same cell
-    for node in plan.nodes.values():
+    done, left = _ended(plan)
+    for node in plan.in_order():
         if any(not plan.cell(one).done for one in node.one_of):
             lines.append(f"{node.id}  waits for the choice of a learning rate")
-            left[node.id] = node.about
-            continue
-        cell = plan.cell(node.id)
-        lines.append(f"{cell.name}  {_state(cell)}")
-        if cell.done:
-            done.append((node.about, float(Run(cell.folder).status.get("seconds", 0.0))))
         else:
-            left[cell.key] = node.about
+            lines.append(f"{plan.cell(node.id).name}  {_state(plan.cell(node.id))}")
     return "\n".join(
         [
             *lines,
             f"{len(plan.nodes)} cells, {len(done)} done, {len(plan.nodes) - len(done)} to do",
             told(len(done), len(left), *minutes_left(done, list(left.values()), config.workers)),
+            *([] if config.minutes is None else [f"in this order, until {config.minutes:g} minutes are over"]),
         ]
     )
 

@@ -20,9 +20,11 @@ from workbench.analysis.attention.sanity import (
     robust_z,
 )
 from workbench.analysis.config import AttendConfig
+from workbench.cohort.splits import load_sides, split_fingerprint, tested_people
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.finetune.assignment import seen_people
 from workbench.model.contract import AnyEncoder, require
 from workbench.model.encode import fingerprints, open_matching
 from workbench.model.export import fresh_encoder
@@ -56,9 +58,17 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
     inputs = fingerprints(store, config.encoder)
+    if config.split is not None:
+        inputs["split"] = split_fingerprint(load_sides(config.split))
     if not overwrite and (done := finished(config, inputs)):
         return done
     scans = list(config.scans) or store.scan_ids
+    people = dict(zip(store.index["scan_id"], store.index["participant"], strict=True))
+    if config.split is not None:
+        only = tested_people(config.split)
+        scans = [scan for scan in scans if people.get(scan) in only]
+        if not scans:
+            raise WorkbenchError(f"{config.split}: no scan of its tested people", remedy="see --split and --scans")
     for scan in scans:
         store.position(scan)  # an unknown name is an error before anything is written
     require(encoder.config, "attention", "attend")
@@ -92,12 +102,15 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
         )
         tables = ["attention", "attention_random", "token_norms", "region_mass"]
         over_scans(run, scans, job.scan, [*tables, "cumulated"] if config.cumulated else tables, config, desc="attend")
+        if config.split is not None:
+            looked = {people[scan] for scan in scans}
+            seen = seen_people(store.index.assign(split="test"), card)
+            run.note(participants={"test": sorted(looked)}, transductive=bool(set(seen) & looked))
         shares = [run.read_table("attention").query("head == 'mean'").assign(weights=config.init)]
         if config.sanity:
             shares.append(run.read_table("attention_random").assign(weights=RANDOM))
         run.write_table("outside_summary", outside_summary(pd.concat(shares), store.index, config.seed))
         if "region_mass" in run.tables():
-            people = dict(zip(store.index["scan_id"], store.index["participant"], strict=True))
             run.write_table("region_summary", mass_summary(run.read_table("region_mass"), people, config.seed))
     return run
 

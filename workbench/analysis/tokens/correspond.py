@@ -49,11 +49,17 @@ class Checker:
     wanted: list[Wanted]
 
     @classmethod
-    def prepare(cls, encoders: dict[str, AnyEncoder], store: Store, config: TokensConfig, run: Run) -> Checker:
-        """Choose the people whose tokens are looked for by the seed, and read these tokens."""
+    def prepare(
+        cls, encoders: dict[str, AnyEncoder], store: Store, config: TokensConfig, run: Run, only: set[str]
+    ) -> Checker:
+        """Choose the people whose tokens are looked for by the seed, and read these tokens; of the scans ``only``."""
         index = store.index
         people = {str(r.scan_id): (str(r.participant), str(r.site)) for r in index.itertuples()}
-        scans = [s for s in store.scan_ids if store.has_seg(s) and any(store.codes(s, t) for t in config.structures)]
+        scans = [
+            s
+            for s in store.scan_ids
+            if s in only and store.has_seg(s) and any(store.codes(s, t) for t in config.structures)
+        ]
         if len({people[s][0] for s in scans}) < 2:
             return cls(encoders, config, store, [], people, [])
         rng = stream(config.seed, Purpose.LOOKS, 2)

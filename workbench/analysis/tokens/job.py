@@ -10,9 +10,11 @@ import numpy as np
 from workbench.analysis.config import TokensConfig
 from workbench.analysis.tokens.correspond import Checker, in_short, site_pairs, weights_paired
 from workbench.analysis.tokens.rgb import Colours, write_rgb
+from workbench.cohort.splits import load_sides, split_fingerprint, tested_people
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.finetune.assignment import seen_people
 from workbench.model.contract import AnyEncoder
 from workbench.model.encode import fingerprints, open_matching
 from workbench.model.export import fresh_encoder
@@ -41,8 +43,13 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
     inputs = fingerprints(store, config.encoder)
+    if config.split is not None:
+        inputs["split"] = split_fingerprint(load_sides(config.split))
     if not overwrite and (done := finished(config, inputs)):
         return done
+    only = set(store.scan_ids)
+    if config.split is not None:
+        only &= set(store.index.loc[store.index["participant"].isin(tested_people(config.split)), "scan_id"])
     query = parse_query(config.query)
     depth = encoder.config.depth
     if config.source and query.kind not in ("voxel", "region"):
@@ -70,10 +77,10 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
             encoders["random beside"] = fresh_encoder(card.config, config.seed + BESIDE).to(
                 pick_device(config.accelerator)
             )
-        checker = Checker.prepare(encoders, store, config, run)
+        checker = Checker.prepare(encoders, store, config, run, only)
         labelled = set(checker.scans)
         maps = _Maps(config, encoder, store, run)
-        mapped = [s for s in store.scan_ids if not chosen or s in chosen]
+        mapped = [s for s in store.scan_ids if s in only and (not chosen or s in chosen)]
         wanted = [s for s in store.scan_ids if s in labelled or (s in set(mapped) and maps.any)]
         if not wanted:
             raise WorkbenchError(
@@ -84,7 +91,7 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
 
         def work(scan: str) -> Rows:
             rows: Rows = {"maps": []}
-            if maps.any and (not chosen or scan in chosen):
+            if maps.any and scan in mapped:
                 rows["maps"] = maps.write(scan, token_grid(encoder, store, scan, config.block))
             if scan in labelled:
                 rows["correspondence"] = checker.check(scan)
@@ -104,6 +111,10 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
                     paired = weights_paired(table, config.init, other, config.seed)
                     if len(paired):
                         run.write_table(f"weights_paired{kind}", paired)
+        if config.split is not None:
+            looked = {checker.people[scan][0] for scan in wanted}
+            seen = seen_people(store.index.assign(split="test"), card)
+            run.note(participants={"test": sorted(looked)}, transductive=bool(set(seen) & looked))
         run.note(mapped=len(mapped) if maps.any else 0, labelled=len(labelled))
     return run
 

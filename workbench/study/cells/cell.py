@@ -14,7 +14,7 @@ import yaml
 
 import workbench
 from workbench.runs import JobConfig, Run, digest_text
-from workbench.runs.config import differing
+from workbench.runs.config import differing, without_later
 
 CELLS = "cells"
 KEY = 12  # characters of a key
@@ -55,6 +55,7 @@ class Cell:
         file = self.folder / "config.yaml"
         if file.is_file() and not self.done:
             old, new = yaml.safe_load(file.read_text()), yaml.safe_load(self.config.to_yaml())
+            old, new = (without_later(values, type(self.config)) for values in (old, new))
             if [line for line in differing(old, new) if not line.startswith("out: ")]:
                 shutil.rmtree(self.folder)
 
@@ -67,7 +68,8 @@ def make_cell(root: Path, config: JobConfig, inputs: Mapping[str, str], words: s
         inputs: Fingerprint of each setting that names something on disk (field name → key): it stands for the path.
         words: For people.
     """
-    settings = {k: v for k, v in yaml.safe_load(config.to_yaml()).items() if k != "out"}
+    settings = without_later(yaml.safe_load(config.to_yaml()), type(config))
+    settings.pop("out")
     for name in inputs:
         settings.pop(name, None)
     key = digest_text(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench.analysis.config import HIPPOCAMPI
 from workbench.cohort.config import CohortConfig
 from workbench.cohort.splits import save_split, split_fingerprint
 from workbench.columns import at_known_site
@@ -96,6 +97,15 @@ def usable_scans(store: Store, job: str, settings: dict, where: str) -> pd.Serie
         usable = store.index["has_seg"] & store.index["scan_id"].map(
             lambda scan: all(store.codes(scan, s) for s in structures)
         )
+    elif job == "tokens":
+        structures = tuple(settings.get("structures", HIPPOCAMPI))
+        usable = store.index["has_seg"] & store.index["scan_id"].map(
+            lambda scan: any(store.codes(scan, s) for s in structures)
+        )
+    elif job == "attend":
+        usable = pd.Series(True, store.index.index)
+    elif job == "reliability":
+        usable = store.index["participant"].duplicated(keep=False)
     else:
         target = settings.get("target", "sex")
         if target not in store.index:
@@ -106,6 +116,8 @@ def usable_scans(store: Store, job: str, settings: dict, where: str) -> pd.Serie
             )
         usable = with_target(store.index, target, tuple(settings.get("classes", ())))
     if not usable.any():
+        if job == "reliability":
+            raise WorkbenchError(f"{where}: nobody has several scans", remedy="give data of people scanned again")
         raise WorkbenchError(f"{where}: no scan has the labels of this task", remedy="check structures or target")
     return usable.astype(bool)
 

@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
 KINDS = (("stage", "task", "data", "arm"), ("stage", "task", "data"), ("stage", "kind"))
 """Which cells are of a kind: alike in these, the finest first of which one has ended."""
+
+
+class Pace:
+    """Seconds that cells took, by their kind."""
+
+    def __init__(self, done: Sequence[tuple[Mapping[str, Any], float]] = ()) -> None:
+        self._measured: dict[tuple, list[float]] = {}
+        for about, taken in done:
+            self.add(about, taken)
+
+    def add(self, about: Mapping[str, Any], seconds: float) -> None:
+        for kind in KINDS:
+            self._measured.setdefault(_key(about, kind), []).append(seconds)
+
+    def of(self, about: Mapping[str, Any]) -> float | None:
+        """About how long such a cell takes; None where nothing of its kind has ended."""
+        found = next((self._measured[_key(about, kind)] for kind in KINDS if _key(about, kind) in self._measured), None)
+        return None if found is None else mean(found)
+
+
+class Budget:
+    """Seconds that a study may still take, and which cell fits into them."""
+
+    def __init__(self, minutes: float, pace: Pace, *, spent: float = 0.0) -> None:
+        self.minutes, self.pace = minutes, pace
+        self._until = time.monotonic() + 60 * minutes - spent
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def fits(self, about: Mapping[str, Any]) -> bool:
+        """Whether such a cell would end in time, as far as is known: of an unknown kind one is tried."""
+        needed = self.pace.of(about)
+        return not self.over and (needed is None or time.monotonic() + needed <= self._until)
 
 
 def minutes_left(
@@ -20,17 +56,12 @@ def minutes_left(
         left: ``about`` of each that has not.
         workers: So many run at the same time; their speed is taken to be as it was.
     """
-    seconds, unknown = 0.0, 0
-    measured: dict[tuple, list[float]] = {}
-    for about, taken in done:
-        for kind in KINDS:
-            measured.setdefault(_key(about, kind), []).append(taken)
+    seconds, unknown, pace = 0.0, 0, Pace(done)
     for about in left:
-        found = next((measured[_key(about, kind)] for kind in KINDS if _key(about, kind) in measured), None)
-        if found is None:
+        if (needed := pace.of(about)) is None:
             unknown += 1
         else:
-            seconds += mean(found)
+            seconds += needed
     return seconds / 60 / workers, unknown
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from workbench.errors import WorkbenchError
+from workbench.runs import Run
 from workbench.runs.fork_server import ForkServer, share_of_cores
 from workbench.study.cells.cell import Cell
+from workbench.study.cells.estimate import Budget
 from workbench.study.cells.plan import Node
 
 WORKER = "workbench.study.cells.worker"
@@ -28,10 +30,17 @@ class Outcome:
 
     cells: dict[str, Cell] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    """Not run, or stopped, since the time that was given was over."""
 
 
-def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compare") -> Outcome:
+def execute(
+    nodes: Sequence[Node], root: Path, workers: int, desc: str = "compare", budget: Budget | None = None
+) -> Outcome:
     """Every node after those it waits for, ``workers`` at a time. Cells that are done are not run.
+
+    With a ``budget`` no cell is begun that would not end in time, and one that is not over when it is stops and saves
+    its state; the rest is ``left``.
 
     Raises:
         KeyboardInterrupt: after the running cells have saved their state and ended.
@@ -49,12 +58,24 @@ def execute(nodes: Sequence[Node], root: Path, workers: int, desc: str = "compar
         queue = Queue(nodes, ended)
         try:
             while queue.waiting or running.cells:
+                waited = len(queue.waiting)
                 for node in queue.ready():
-                    if (cell := queue.take(node, full=running.full)) is not None:
+                    room = not running.full and (budget is None or budget.fits(node.about))
+                    if (cell := queue.take(node, full=not room)) is not None:
                         running.start(cell)
                         bar.set_postfix_str(", ".join(c.name[:40] for c in running.cells.values()), refresh=False)
+                if budget is not None and budget.over and running.cells:
+                    stopped = list(running.cells.values())
+                    running.stop()
+                    running.cells.clear()  # one that did not answer is ended with its process
+                    for cell in stopped:
+                        queue.end(cell, "") if cell.done else queue.leave(cell, "stopped: the time given was over")
                 for cell, why in running.ended():
+                    if budget is not None and not why:
+                        budget.pace.add(cell.about, float(Run(cell.folder).status.get("seconds", 0.0)))
                     queue.end(cell, why)
+                if budget is not None and not running.cells and len(queue.waiting) == waited:
+                    queue.leave_rest("not run: the time given was over")
         except KeyboardInterrupt:
             running.stop()
             raise
@@ -116,6 +137,20 @@ class Queue:
         """Of a cell that was started: it is over for every node that it stands for."""
         for node in self._running.pop(cell.key):
             self._end(node, why)
+
+    def leave(self, cell: Cell, why: str) -> None:
+        """Of a cell that was started and stopped: it goes on another time."""
+        for node in self._running.pop(cell.key):
+            self._leave(node, why)
+
+    def leave_rest(self, why: str) -> None:
+        for node in list(self.waiting):
+            self._leave(node, why)
+
+    def _leave(self, node: str, why: str) -> None:
+        self.waiting.pop(node, None)
+        self.outcome.left[node] = why
+        self._told(node, "")
 
     def _lost(self, node: Node) -> str | None:
         """A node that this one needs and that failed."""

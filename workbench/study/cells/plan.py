@@ -7,20 +7,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import WorkbenchError
+import pandas as pd
+
+from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune.assignment import seen_people
 from workbench.model.box import encoder_folder
 from workbench.model.export import load_encoder
 from workbench.prepare.store import Store
-from workbench.runs import digest_path
+from workbench.runs import JobConfig, digest_path
 from workbench.study.cells.architecture import architecture
 from workbench.study.cells.cell import Cell, make_cell
 from workbench.study.cells.data import Data, keep_split, usable_scans
 from workbench.study.cells.rates import choose_rate
 from workbench.study.settings.config import StudyConfig
-from workbench.study.settings.directions import Direction, expand, pretrain_sides, sides
-from workbench.study.settings.layers import finetune_config, pretrain_config, takes_part
-from workbench.study.settings.parts import ArmSettings, TaskSettings
+from workbench.study.settings.directions import Direction, expand, looked_sides, pretrain_sides, sides
+from workbench.study.settings.layers import (
+    finetune_config,
+    look_config,
+    pretrain_config,
+    takes_part,
+    uses_encoder,
+)
+from workbench.study.settings.parts import ArmSettings, DataSettings, TaskSettings
 
 
 @dataclass
@@ -50,6 +58,8 @@ class Plan:
         self.cells: dict[str, Cell] = {}
         self.stores = {name: one.open() for name, one in data.items()}
         self.directions: dict[str, list[Direction]] = {}
+        for name in data:
+            self._refuse_mixing(name)
         for name, task in study.tasks.items():
             self._plan_task(name, task)
 
@@ -58,21 +68,62 @@ class Plan:
             self.cells[node] = self.nodes[node].make()
         return self.cells[node]
 
+    def in_order(self) -> list[Node]:
+        """Nodes as they are to be run: what a report needs first is first.
+
+        First one pretraining and one fold of everything (every task, the first direction and share of labels before
+        the others), so that every pair of arms has met; then the other folds, which bring people; then the other
+        seeds. What a node waits for comes right before it.
+        """
+        study, tasks = self.study, list(self.study.tasks)
+        arms = [study.reference, *(arm for arm in study.arms if arm != study.reference)]
+
+        def rank(node: Node) -> tuple[int, ...]:
+            about = node.about
+            task = study.tasks[about["task"]]
+            direction = [d.name for d in self.directions[about["task"]]].index(about["direction"])
+            share = task.fractions.index(about["fraction"])
+            return (
+                study.seeds.index(about["seed"]),
+                study.finetune_seeds.index(about["finetune_seed"]),
+                about["fold"],
+                direction + share,
+                tasks.index(about["task"]),
+                direction,
+                arms.index(about["arm"]),
+            )
+
+        out: dict[str, Node] = {}
+
+        def put(node: Node) -> None:
+            for needed in (*node.after, *node.one_of):
+                put(self.nodes[needed])
+            out.setdefault(node.id, node)
+
+        for node in sorted((one for one in self.nodes.values() if one.about["stage"] == "test"), key=rank):
+            put(node)
+        return list(out.values())
+
     def _plan_task(self, name: str, task: TaskSettings) -> None:
         data, store = self.data[task.data], self.stores[task.data]
         usable = usable_scans(store, task.job, task.settings, f"task {name}")
         self.directions[name] = expand(task.directions, data.usable_sites(usable, store.index), f"task {name}")
         folds = task.folds or self.study.folds
+        once = task.looks and not self._pretrained_by_split(name, data.settings)
         for direction in self.directions[name]:
-            for fold in range(min(self.study.run_folds or folds, folds)):
-                split = sides(
-                    store.index,
-                    direction,
-                    fold=fold,
-                    folds=folds,
-                    validation=self.study.validation,
-                    seed=self.study.split_seed,
-                    stratify=self.study.stratify,
+            for fold in range(1 if once else min(self.study.run_folds or folds, folds)):
+                split = (
+                    looked_sides(store.index, direction)
+                    if once
+                    else sides(
+                        store.index,
+                        direction,
+                        fold=fold,
+                        folds=folds,
+                        validation=self.study.validation,
+                        seed=self.study.split_seed,
+                        stratify=self.study.stratify,
+                    )
                 )
                 path, split_key = keep_split(self.root, split, write=self.write)
                 place = _Place(name, task, direction, fold, path, split_key)
@@ -80,6 +131,13 @@ class Plan:
                     if takes_part(self.study, arm_name, name):
                         self._refuse_leak(arm_name, arm, store, split, direction)
                         self._plan_arm(place, arm_name, arm)
+
+    def _pretrained_by_split(self, task: str, data: DataSettings) -> bool:
+        """Whether an arm of a task is pretrained anew on the training side of every split."""
+        if data.pretrain_sites or data.pretrained_on:
+            return False
+        arms = self.study.each_arm()
+        return any(arm.pretrain is not None and takes_part(self.study, name, task) for name, arm in arms.items())
 
     def _plan_arm(self, place: _Place, arm_name: str, arm: ArmSettings) -> None:
         for fraction in place.task.fractions:
@@ -92,7 +150,8 @@ class Plan:
                 "fraction": fraction,
             }
             rates = place.task.learning_rates
-            seeds = self.study.seeds_of(place.name)
+            seeds = self.study.seeds_of(place.name, arm_name)
+            agains = self.study.finetune_seeds[:1] if place.task.looks else self.study.finetune_seeds
             first = (seeds[0], self.study.finetune_seeds[0])
             tuning = []
             if len(rates) > 1:
@@ -100,7 +159,7 @@ class Plan:
                     self._finetune(place, arm_name, arm, *first, rate, {**about, "stage": "tune"}) for rate in rates
                 ]
             for seed in seeds:
-                for again in self.study.finetune_seeds:
+                for again in agains:
                     self._finetune(
                         place,
                         arm_name,
@@ -142,20 +201,27 @@ class Plan:
         def make() -> Cell:
             path, key = encoder.where()
             chosen = choose_rate([self.cell(one) for one in tuning]) if tuning else rate
-            config = finetune_config(
-                self.study,
-                place.task,
-                arm,
-                store=settings.path,
-                split=place.split,
-                encoder=path,
-                init="pretrained" if encoder.pretrained else "random",
-                train_sites=place.direction.train,
-                test_sites=place.direction.test,
-                label_fraction=about["fraction"],
-                seed=seed_of(seed, again),
-                **({} if chosen is None else {"learning_rate": chosen}),
-                **({"predict": "validation"} if about["stage"] == "tune" and place.task.job == "segment" else {}),
+            common = {
+                "store": settings.path,
+                "split": place.split,
+                "encoder": path,
+                "init": "pretrained" if encoder.pretrained else "random",
+                "seed": seed_of(seed, again),
+            }
+            config: JobConfig = (
+                look_config(self.study, place.task, **common)
+                if place.task.looks
+                else finetune_config(
+                    self.study,
+                    place.task,
+                    arm,
+                    **common,
+                    train_sites=place.direction.train,
+                    test_sites=place.direction.test,
+                    label_fraction=about["fraction"],
+                    **({} if chosen is None else {"learning_rate": chosen}),
+                    **({"predict": "validation"} if about["stage"] == "tune" and place.task.job == "segment" else {}),
+                )
             )
             words = (
                 f"{about['stage']} {place.name} {about['direction']} f{place.fold} {arm_name} "
@@ -171,43 +237,67 @@ class Plan:
         return node
 
     def _encoder(self, place: _Place, arm_name: str, arm: ArmSettings, seed: int) -> _Encoder:
-        data = self.data[place.task.data]
-        config = finetune_config(self.study, place.task, arm)
-        if arm.encoder is not None and config.uses_encoder:
+        here = self.data[place.task.data]
+        source = here.settings.pretrained_on or place.task.data
+        data, index = self.data[source], self.stores[source].index
+        needed = uses_encoder(self.study, place.task, arm)
+        if arm.encoder is not None and needed:
             folder = encoder_folder(arm.encoder)
             path, key = folder.resolve(), digest_path(folder)
             return _Encoder((), lambda: (path, key), True)
-        if arm.pretrain is None or not config.uses_encoder:
+        if arm.pretrain is None or not needed:
             made = architecture(
                 self.root,
-                pretrain_config(self.study, place.task.data, None).encoder,
+                pretrain_config(self.study, source, None).encoder,
                 self.stores[place.task.data],
                 write=self.write,
             )
             return _Encoder((), lambda: made, False)
         if sites := data.settings.pretrain_sites:
-            split, split_key = keep_split(
-                self.root, pretrain_sides(self.stores[place.task.data].index, sites), write=self.write
-            )
+            split, split_key = keep_split(self.root, pretrain_sides(index, sites), write=self.write)
+        elif source != place.task.data:
+            everybody = pd.DataFrame({"participant": sorted(set(index["participant"]))}).assign(split="train")
+            split, split_key = keep_split(self.root, everybody, write=self.write)
         else:
             split, split_key = place.split, place.split_key
-        node = f"pretrain/{place.task.data}/{split_key[:8]}/{arm_name}/s{seed}"
+        about = {"stage": "pretrain", "data": source, "arm": arm_name, "seed": seed}
+        node = f"pretrain/{source}/{split_key[:8]}/{arm_name}/s{seed}"
         if node not in self.nodes:
 
             def make() -> Cell:
-                full = pretrain_config(self.study, place.task.data, arm, store=data.path, split=split, seed=seed)
+                full = pretrain_config(self.study, source, arm, store=data.path, split=split, seed=seed)
                 return make_cell(
                     self.root,
                     full,
                     {"store": data.fingerprint, "split": split_key},
-                    f"pretrain {place.task.data} {arm_name} s{seed}",
-                    {"stage": "pretrain", "data": place.task.data, "arm": arm_name, "seed": seed},
+                    f"pretrain {source} {arm_name} s{seed}",
+                    about,
                 )
 
-            self.nodes[node] = Node(
-                node, (), make, {"stage": "pretrain", "data": place.task.data, "arm": arm_name, "seed": seed}
-            )
+            self.nodes[node] = Node(node, (), make, about)
         return _Encoder((node,), lambda: (self.cell(node).folder, self.cell(node).key), True)
+
+    def _refuse_mixing(self, name: str) -> None:
+        """Of data whose encoders are pretrained on others: prepared alike, and with nobody of theirs."""
+        other = self.data[name].settings.pretrained_on
+        if not other:
+            return
+        mine, theirs = self.stores[name], self.stores[other]
+        if mine.fingerprint != theirs.fingerprint:
+            raise ConfigError(
+                f"data.{name}.pretrained_on: {other} is prepared with other settings",
+                cause=f"{mine.settings} here, {theirs.settings} there",
+                remedy="give both the same `prepare`",
+            )
+        same = [column for column in ("participant", "fingerprint") if column in mine.index and column in theirs.index]
+        both = {column: set(mine.index[column].dropna()) & set(theirs.index[column].dropna()) for column in same}
+        if any(both.values()) and not self.study.transductive:
+            first = next(sorted(found)[0] for found in both.values() if found)
+            raise WorkbenchError(
+                f"data.{name}.pretrained_on: people of {name} are in {other} too",
+                cause=f"for example {first}; a test on them measures memory as well as transfer",
+                remedy="leave them out of one, or set transductive: true, which marks every number so",
+            )
 
     def _refuse_leak(self, name: str, arm: ArmSettings, store: Store, split: Any, direction: Direction) -> None:
         """An encoder made elsewhere may not have seen anybody who is tested: known before anything starts."""

@@ -66,7 +66,8 @@ def flow_table(plan: Plan, people: pd.DataFrame, cells: Sequence[Cell]) -> pd.Da
             add("in", f"in '{task}'", here, task)
             learnt: set[str] = set()
             for direction in plan.directions[task]:
-                for side, told in SIDES.items():
+                sides = {"test": "looked at"} if settings.looks else SIDES
+                for side, told in sides.items():
                     folds = on_side(cells, task, direction.name, side)
                     who = {person for one in folds for person in one}
                     learnt |= who
@@ -86,7 +87,7 @@ def on_side(cells: Sequence[Cell], task: str, direction: str, side: str) -> list
     folds: dict[int, set[str]] = {}
     for cell in cells:
         if cell.about.get("stage") == "test" and (cell.about["task"], cell.about["direction"]) == (task, direction):
-            found = set(Run(cell.folder).provenance["participants"].get(side, []))
+            found = set(Run(cell.folder).provenance.get("participants", {}).get(side, []))
             folds[cell.about["fold"]] = folds.get(cell.about["fold"], set()) | found
     return [folds[fold] for fold in sorted(folds)]
 

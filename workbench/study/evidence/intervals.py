@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from workbench.measures import MEASURES, measure
+from workbench.measures import MEASURES, PRIMARY, measure
 from workbench.measures.predictions import sensitivity as sensitivity_measure
 from workbench.stats import (
     Interval,
@@ -18,10 +18,13 @@ from workbench.stats import (
     bootstrap_interval,
     compare,
     delong,
+    equivalence,
     holm,
+    paired_people,
     two_level_interval,
     verdict,
 )
+from workbench.stats.equivalence import within
 from workbench.study.cells.cell import GROUP
 from workbench.study.evidence.class_scores import auroc_parts, balanced_parts, sensitivity
 from workbench.study.evidence.numbers import MARKS, MEAN, scored
@@ -145,18 +148,26 @@ def marks_of(people: pd.DataFrame, place: Mapping[str, object], arms: Collection
     return {name: name in people and bool(people.loc[same, name].any()) for name in MARKS}
 
 
-def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], given: Collection[str] = ()) -> pd.DataFrame:
+def difference_table(
+    people: pd.DataFrame,
+    pairs: list[tuple[str, str]],
+    given: Collection[str] = (),
+    margins: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """Paired differences a − b. p is corrected by Holm over all comparisons of the same task and metric.
 
     Columns: GROUP, metric, a, b, mean_a, mean_b, difference, low, high, n, seeds, test, p, p_holm, comparisons, dz
     (Cohen's, of the paired differences), rank_biserial, detectable (found in four of five such samples; with several
-    pretrainings from the interval that has their variation), simulated, transductive, verdict. Below ``ENOUGH``
-    pretrainings the interval is over people alone, and the verdict says so. ``given`` as in ``arm_table``.
+    pretrainings from the interval that has their variation), margin, low_90, high_90, equivalent (the 90 % interval
+    lies within the margin), simulated, transductive, verdict. Below ``ENOUGH`` pretrainings the interval is over people
+    alone, and the verdict says so. ``given`` as in ``arm_table``, ``margins`` of a task for its main measure.
     """
     people = one_pretraining(people, given)
     values, scores, rows = measured(people), scored(people), []
+    main = {task: next((m for m in PRIMARY if m in set(one)), None) for task, one in values.groupby("task")["metric"]}
     for names, one in values.groupby([*GROUP, "metric"], sort=False):
         place = dict(zip([*GROUP, "metric"], names, strict=True))
+        margin = (margins or {}).get(place["task"]) if place["metric"] == main[place["task"]] else None
         for a, b in pairs:
             x, y = one[one["arm"] == a], one[one["arm"] == b]
             x, y = _beside(x, y, given), _beside(y, x, given)
@@ -175,6 +186,7 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], given: 
                         x,
                         y,
                         scores[same & scores["arm"].isin([a, b])].merge(both) if place["metric"] == "auroc" else None,
+                        margin,
                     ),
                 }
             )
@@ -197,6 +209,10 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], given: 
             "dz",
             "rank_biserial",
             "detectable",
+            "margin",
+            "low_90",
+            "high_90",
+            "equivalent",
             *MARKS,
         ],
     )
@@ -208,19 +224,26 @@ def difference_table(people: pd.DataFrame, pairs: list[tuple[str, str]], given: 
     return table
 
 
-def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -> dict[str, object]:
+def _difference(
+    x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None, margin: float | None
+) -> dict[str, object]:
     x, y = _with_every_seed(x), _with_every_seed(y)
     pretrainings = x["seed"].nunique()
     repeated = pretrainings >= ENOUGH
     seeds = {"seeds_a": x["seed"].to_numpy(), "seeds_b": y["seed"].to_numpy()} if repeated else {}
-    found = compare(
+    both = (
         x["value"].to_numpy(),
         x["participant"].to_numpy(str),
         y["value"].to_numpy(),
         y["participant"].to_numpy(str),
-        **seeds,
     )
+    found = compare(*both, **seeds)
     interval, p, test = found.interval, found.p, found.test
+    narrow = (math.nan, math.nan)
+    if margin is not None:  # two one-sided tests at 5 % are the 90 % interval within the margin
+        _, mine, theirs = paired_people(*both)
+        alone = equivalence(mine - theirs, margin)
+        narrow = compare(*both, **seeds, level=0.9).interval.ends if repeated else (alone.low, alone.high)
     mean_a, mean_b, detectable = found.mean_a, found.mean_b, found.detectable
     if scores is not None and pretrainings == 1:
         a, b = x["arm"].iloc[0], y["arm"].iloc[0]
@@ -230,6 +253,9 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
             area = delong(wide[a].to_numpy(), wide[b].to_numpy(), positive)
             interval = Interval(area.a - area.b, area.low, area.high, len(wide))
             p, test, mean_a, mean_b = area.p, "DeLong", area.a, area.b
+            if margin is not None:
+                part = delong(wide[a].to_numpy(), wide[b].to_numpy(), positive, level=0.9)
+                narrow = (part.low, part.high)
     if repeated:  # of the people alone it would leave out that another pretraining gives another difference
         detectable = WHOLE_POWER * (interval.high - interval.low) / 2
     return {
@@ -245,12 +271,28 @@ def _difference(x: pd.DataFrame, y: pd.DataFrame, scores: pd.DataFrame | None) -
         "dz": found.dz,
         "rank_biserial": found.rank_biserial,
         "detectable": detectable,
+        "margin": math.nan if margin is None else margin,
+        "low_90": narrow[0],
+        "high_90": narrow[1],
+        "equivalent": margin is not None and within(*narrow, margin),
     }
 
 
 def clear(row) -> bool:
     """Whether a row of ``differences`` shows one: the interval excludes 0 and the corrected test rejects."""
     return bool((row.low > 0 or row.high < 0) and row.p_holm < ALPHA)
+
+
+def _equivalence(row) -> str:
+    """What may be said of a margin that was named before, beside the difference."""
+    shown = measure(row.metric)
+    if not math.isfinite(row.low_90):
+        return ""
+    told = f"±{shown.number(row.margin)} {shown.words}"
+    ends = f"90 % interval {shown.signed(row.low_90)} to {shown.signed(row.high_90)}"
+    if row.equivalent:
+        return f" Equivalent within {told}: {ends}."
+    return f" Equivalence within {told} is not shown: {ends}."
 
 
 def _sentence(row) -> str:
@@ -269,6 +311,8 @@ def _sentence(row) -> str:
         digits=shown.digits,
         marks=marks,
     )
+    if math.isfinite(row.margin):
+        said += _equivalence(row)
     if 1 < row.seeds < ENOUGH:
         said += (
             f" How much another pretraining would change is not estimable from {row.seeds}: "

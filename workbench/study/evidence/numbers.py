@@ -8,6 +8,7 @@ from workbench.measures import measures_in
 from workbench.measures.predictions import classes_of
 from workbench.runs import Run
 from workbench.study.cells.cell import Cell
+from workbench.study.evidence.looks import NOWHERE, WHO, of_look
 
 PLACE = ["task", "kind", "direction", "fraction", "arm", "seed", "finetune_seed", "fold"]
 MARKS = ("simulated", "transductive")  # what must stand beside every number of a cell that is so
@@ -19,8 +20,9 @@ def person_table(cells: list[Cell]) -> pd.DataFrame:
 
     Scans of a person are averaged. Of a classification the rows are ``brier``, ``correct`` and ``class`` (its number);
     with two classes ``score`` (probability of the positive one) and ``truth`` (1 or 0), with more ``p_0`` …; of a
-    regression ``score``, ``truth`` and ``absolute_error``. ``volume_error`` is % and without sign, ``missed`` 1 for a
-    structure that is there and of which nothing was found. ``simulated`` and ``transductive`` say what the cell was.
+    regression ``score``, ``truth`` and ``absolute_error``; of a look into an encoder its measures. ``volume_error`` is
+    % and without sign, ``missed`` 1 for a structure that is there and of which nothing was found. ``simulated`` and
+    ``transductive`` say what the cell was.
     """
     tables = [_of_cell(cell) for cell in cells if cell.about.get("stage") == "test"]
     columns = [*PLACE, "participant", "site", "structure", "metric", "value", "cell", *MARKS]
@@ -29,7 +31,7 @@ def person_table(cells: list[Cell]) -> pd.DataFrame:
 
 def _of_cell(cell: Cell) -> pd.DataFrame:
     run = Run(cell.folder)
-    long = _segmentation(run) if cell.about["kind"] == "segment" else _prediction(run)
+    long = {"segment": _segmentation, "classify": _prediction}.get(cell.about["kind"], _look)(run)
     marks = {name: bool(run.provenance.get(name)) for name in MARKS}
     return long.assign(cell=cell.name, **marks, **{name: cell.about[name] for name in PLACE})
 
@@ -64,6 +66,14 @@ def _prediction(run: Run) -> pd.DataFrame:
     mean = wide.groupby(["participant", "site"]).mean().reset_index().assign(structure=MEAN)
     names = [c for c in mean if c not in ("participant", "site", "structure")]
     return mean.melt(["participant", "site", "structure"], names, "metric", "value")
+
+
+def _look(run: Run) -> pd.DataFrame:
+    table = of_look(run)
+    names = [name for name in table if name not in WHO]
+    every = table.groupby(["participant", "site"])[names].mean().reset_index().assign(structure=MEAN)
+    long = pd.concat([every, table[table["structure"] != NOWHERE]], ignore_index=True)
+    return long.melt(WHO, names, "metric", "value").dropna(subset="value")
 
 
 def scored(people: pd.DataFrame) -> pd.DataFrame:

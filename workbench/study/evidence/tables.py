@@ -31,7 +31,9 @@ def write_tables(run: Run, plan: Plan, outcome: Outcome) -> None:
     tables = {
         "people": people,
         "arms": arm_table(people, specificity, study.given_arms()),
-        "differences": difference_table(people, study.pairs(), study.given_arms()),
+        "differences": difference_table(
+            people, study.pairs(), study.given_arms(), {n: t.margin for n, t in study.tasks.items() if t.margin}
+        ),
         "time_to_dice": times,
         "reached": reached_table(times, study.reference),
         "rates": chosen_rates(list(done.values())),
@@ -93,8 +95,8 @@ def cell_table(plan: Plan, outcome: Outcome) -> pd.DataFrame:
                 "node": node.id,
                 **node.about,
                 **({} if cell is None else cell.about),
-                "state": "ok" if cell else "failed",
-                "why": outcome.failed.get(node.id, ""),
+                "state": "ok" if cell else "failed" if node.id in outcome.failed else "not run",
+                "why": outcome.failed.get(node.id) or outcome.left.get(node.id, ""),
                 "cell": cell.name if cell else "",
                 "job": cell.config.job if cell else "",
                 "seconds": Run(cell.folder).status.get("seconds") if cell else None,

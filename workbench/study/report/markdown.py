@@ -8,7 +8,7 @@ import pandas as pd
 
 from workbench.measures import measure
 from workbench.stats.sentence import counted
-from workbench.study.report.rows import arm_rows, difference_rows, reached_rows
+from workbench.study.report.rows import arm_rows, difference_rows, reached_rows, where
 from workbench.study.report.section import TaskTables
 
 
@@ -35,9 +35,7 @@ def as_markdown(
         if one.metric is not None:
             parts += [
                 f"### {one.name}, {measure(one.metric).words}",
-                _list(
-                    f"{r.direction}, {100 * r.fraction:g} % of the labels. {r.verdict}" for r in one.main.itertuples()
-                ),
+                _list(f"{where(r)}. {r.verdict}" for r in one.main.itertuples()),
             ]
     parts += ["## To keep in mind", _list(caveats)]
     for one in tasks:

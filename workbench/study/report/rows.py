@@ -11,6 +11,7 @@ from workbench.measures import is_shown, measure
 from workbench.stats.sentence import bracketed
 from workbench.study.cells.cell import GROUP
 from workbench.study.evidence.intervals import clear
+from workbench.study.settings.parts import LOOKS
 
 
 def sentences(rows: pd.DataFrame) -> str:
@@ -19,11 +20,30 @@ def sentences(rows: pd.DataFrame) -> str:
     for row in rows.itertuples():
         better = (row.difference > 0) == (measure(row.metric).better == "higher")
         kind = ("better" if better else "worse") if clear(row) else "none"
-        items.append(
-            f"<li class={kind}><span class=place>{escape(row.direction)}, {100 * row.fraction:g} % of the "
-            f"labels.</span> {_bold(row.verdict)}</li>"
-        )
+        items.append(f"<li class={kind}><span class=place>{escape(where(row))}.</span> {_bold(row.verdict)}</li>")
     return f"<ul class=says>{''.join(items)}</ul>"
+
+
+def where(row) -> str:
+    """The place of a comparison in words; of a look into an encoder there are no labels to have a share of."""
+    return (
+        row.direction
+        if _unlabelled(row.metric)
+        else f"{row.direction}, {labels(row.metric, row.fraction)} of the labels"
+    )
+
+
+def labels(metric: str, fraction: float) -> str:
+    return "" if _unlabelled(metric) else f"{100 * fraction:g} %"
+
+
+def _unlabelled(metric: str) -> bool:
+    return measure(metric).task in LOOKS
+
+
+def without_empty(rows: pd.DataFrame, column: str = "labels") -> pd.DataFrame:
+    """Without a column that says nothing in any row."""
+    return rows.drop(columns=column) if column in rows and not rows[column].astype(bool).any() else rows
 
 
 def _bold(verdict: str) -> str:
@@ -41,17 +61,18 @@ def arm_rows(rows: pd.DataFrame) -> pd.DataFrame:
         rows = rows[rows["metric"] != "missed"]
     rows["arm"] += np.where(rows["transductive"].astype(bool), " (transductive)", "")
     rows["told"] = [interval(r.metric, r.estimate, r.low, r.high) for r in rows.itertuples()]
+    rows["fraction"] = [labels(r.metric, r.fraction) for r in rows.itertuples()]
     rows["metric"] = [
         measure(m).words + (", less is better" if measure(m).better == "lower" else "") for m in rows["metric"]
     ]
-    rows["fraction"] = rows["fraction"].map(lambda f: f"{100 * f:g} %")
     place = [*GROUP[1:], "arm"]
     wide = rows.pivot_table("told", place, "metric", aggfunc="first", sort=False)
     wide = wide[list(dict.fromkeys(rows["metric"]))]
     counts = rows.groupby(place, sort=False)[["n", "seeds"]].max()
     alone = ["seeds"] if counts["seeds"].max() == 1 else []
     told = counts.drop(columns=alone).join(wide).reset_index().rename_axis(columns=None)
-    return one_direction(told.rename(columns={"fraction": "labels", "n": "people", "seeds": "pretrainings"}))
+    told = told.rename(columns={"fraction": "labels", "n": "people", "seeds": "pretrainings"})
+    return one_direction(without_empty(told))
 
 
 def one_direction(rows: pd.DataFrame) -> pd.DataFrame:
@@ -67,16 +88,16 @@ def interval(metric: str, estimate: float, low: float, high: float, *, signed: b
 
 def short_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The verdicts as a table, where there are too many for sentences."""
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {
                 "direction": r.direction,
-                "labels": f"{100 * r.fraction:g} %",
+                "labels": labels(r.metric, r.fraction),
                 "comparison": f"{r.a} − {r.b}",
                 "difference [95 % interval]": interval(r.metric, r.difference, r.low, r.high, signed=True),
                 "people": r.n,
                 "p (Holm)": _p(r.p_holm),
-                "verdict": "no difference shown"
+                "verdict": ("equivalent" if r.equivalent else "no difference shown")
                 if not clear(r)
                 else f"▲ {r.a} is higher"
                 if r.difference > 0
@@ -85,6 +106,7 @@ def short_rows(rows: pd.DataFrame) -> pd.DataFrame:
             for r in rows.itertuples()
         ]
     )
+    return without_empty(table)
 
 
 def _effect(value: float) -> str:
@@ -97,13 +119,13 @@ def _p(value: float) -> str:
 
 def difference_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """For reading: every comparison with its test and effect sizes."""
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {
                 "measure": measure(r.metric).words,
                 "comparison": f"{r.a} − {r.b}",
                 "direction": r.direction,
-                "labels": f"{100 * r.fraction:g} %",
+                "labels": labels(r.metric, r.fraction),
                 "difference": interval(r.metric, r.difference, r.low, r.high, signed=True),
                 "people": r.n,
                 "pretrainings": r.seeds,
@@ -122,6 +144,7 @@ def difference_rows(rows: pd.DataFrame) -> pd.DataFrame:
             if is_shown(r.metric)
         ]
     )
+    return without_empty(table)
 
 
 def reached_rows(rows: pd.DataFrame) -> pd.DataFrame:

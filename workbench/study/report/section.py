@@ -104,7 +104,7 @@ def _what(of: TaskTables) -> str:
         f"{direction}: " + ", ".join(f"{row.people} {row.what}" for row in one.itertuples())
         for direction, one in sides.groupby("direction", sort=False)
     )
-    return f"{of.task.job} ({settings}). People by direction: {who}."
+    return f"{of.task.job}{f' ({settings})' if settings else ''}. People by direction: {who}."
 
 
 def _folded_after(named: list[tuple[str, str]]) -> Iterator[str]:
@@ -119,8 +119,9 @@ def _people(of: TaskTables, metric: str, colours: Mapping[str, str]) -> str:
     rows = values[(values["metric"] == metric) & (values["fraction"] == values["fraction"].max())]
     return (
         figures.people(rows, shown.scale, shown.words, list(of.directions), colours)
-        + "<p class=note>With the most labels. A point a person, a grey line the same person under each arm, a "
-        "black line the mean; where there are several pretrainings, a diamond the mean of each.</p>"
+        + f"<p class=note>{'' if of.task.looks else 'With the most labels. '}"
+        "A point a person, a grey line the same person under each arm, a black line the mean; where there are several "
+        "pretrainings, a diamond the mean of each.</p>"
     )
 
 
@@ -173,6 +174,8 @@ def _classes(of: TaskTables, colours: Mapping[str, str]) -> Iterator[str]:
 
 
 def _worst(of: TaskTables, metric: str, count: int) -> Iterator[str]:
+    if of.task.looks:  # its pictures are those of the explorer
+        return
     by = {"auroc": "brier", "correct": "brier"}.get(metric, metric)
     worst = worst_cases(of.people, of.name, by, count)
     if not len(worst):

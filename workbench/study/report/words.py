@@ -12,8 +12,18 @@ from workbench.model.export import EncoderCard, architecture_words, load_encoder
 from workbench.stats.sentence import FEW, counted
 from workbench.study.cells.plan import Plan
 from workbench.study.evidence.intervals import ENOUGH
+from workbench.study.evidence.looks import NOWHERE
 from workbench.study.settings.directions import pretrain_sides, spared
 from workbench.study.settings.layers import flat, merged, takes_part, uses_encoder
+from workbench.study.settings.parts import LOOKS
+
+KINDS = {
+    "segment": "segmentation",
+    "classify": "prediction",
+    "tokens": "tokens compared between people",
+    "attend": "attention",
+    "reliability": "people scanned several times",
+}
 
 
 def lead(plan: Plan, people: pd.DataFrame) -> str:
@@ -22,11 +32,10 @@ def lead(plan: Plan, people: pd.DataFrame) -> str:
     tasks = []
     for name, task in study.tasks.items():
         tested = people[people["task"] == name]
-        kind = "segmentation" if task.job == "segment" else "prediction"
-        sites = tested["site"].nunique()
+        sites = tested.loc[tested["site"] != NOWHERE, "site"].nunique()
         tasks.append(
-            f"{name} ({kind}; {counted(tested['participant'].nunique(), 'person', 'people')} tested, of "
-            f"{counted(sites, 'site')})"
+            f"{name} ({KINDS[task.job]}; {counted(tested['participant'].nunique(), 'person', 'people')} tested"
+            + (f", of {counted(sites, 'site')})" if sites else ")")
         )
     prepared = sum(store.index["participant"].nunique() for store in plan.stores.values())
     return (
@@ -121,6 +130,24 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
             + "; ".join(f"{name}: {n} of {len(study.seeds)}" for name, n in fewer.items())
             + (". Where it is one, how much another would change is not in the interval.")
         )
+    if own := {name: arm.seeds for name, arm in study.each_arm().items() if arm.seeds and arm.seeds != study.seeds}:
+        yield (
+            "Arms with seeds of their own: "
+            + "; ".join(f"{name}: {', '.join(map(str, seeds))}" for name, seeds in own.items())
+            + ". A pair of arms is compared over the seeds that both have."
+        )
+    blind = {
+        name: sorted(
+            task for task in arm.tasks or study.tasks if study.tasks[task].looks and not takes_part(study, name, task)
+        )
+        for name, arm in study.each_arm().items()
+    }
+    if any(blind.values()):
+        yield (
+            "Without an encoder of their own, and so not in every task: "
+            + "; ".join(f"{name} not in {', '.join(tasks)}" for name, tasks in blind.items() if tasks)
+            + "."
+        )
     short = {
         name: task.folds or study.folds
         for name, task in study.tasks.items()
@@ -140,7 +167,7 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
         )
     yield (
         "“No difference shown” is not “no difference”: each such sentence says which difference these people would "
-        "have shown."
+        "have shown, and where a margin was named, whether the arms are equivalent within it."
     )
 
 
@@ -161,6 +188,17 @@ def kept_apart(plan: Plan, data: str) -> str:
         f"Pretraining saw {counted(len(seen), 'person', 'people')} of {', '.join(sites)}; "
         f"{len(spared(index, sites))} who have scans there and at other sites too were kept out of it, so that "
         f"{len(seen & tested)} of the {counted(len(tested), 'person', 'people')} of the tasks had been seen."
+    )
+
+
+def pretrained_elsewhere(plan: Plan) -> str:
+    """Which data have encoders that were pretrained on other people."""
+    pairs = [(name, one.pretrained_on) for name, one in plan.study.data.items() if one.pretrained_on]
+    return " ".join(
+        f"Encoders that are looked at or fine-tuned on {name} were pretrained on all "
+        f"{counted(plan.stores[other].index['participant'].nunique(), 'person', 'people')} of {other}, none of whom is "
+        f"in {name}."
+        for name, other in pairs
     )
 
 
@@ -195,6 +233,11 @@ def methods(plan: Plan) -> str:
         told.append(f"{named('classes')} were computed from one score a person, over the folds together.")
     if "regression" in kinds:
         told.append(f"{named('number').capitalize()} was computed from one number a person, over the folds together.")
+    for job in LOOKS:
+        if any(task.job == job for task in study.tasks.values()):
+            said = named(job)
+            told.append(f"{said[0].upper()}{said[1:]} were read from each encoder as it is, without any training.")
+    told += [pretrained_elsewhere(plan)] if any(data.pretrained_on for data in study.data.values()) else []
     told.append(
         "Intervals are 95 % bootstrap intervals over people (10,000 resamples)"
         + (
@@ -213,5 +256,11 @@ def methods(plan: Plan) -> str:
         "only if its interval excludes 0 and the corrected p is below 0.05. The detectable difference is what "
         "a two-sided paired t test at 0.05 would have found with 80 % power, given the spread and number of "
         "these people."
+        + (
+            " Equivalence within a margin named before was tested by two one-sided tests at 5 % (the 90 % interval "
+            "lies within the margin)."
+            if any(task.margin for task in study.tasks.values())
+            else ""
+        )
     )
     return " ".join(told)

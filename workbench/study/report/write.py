@@ -44,6 +44,8 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
             f"<p><b>{len(outcome.failed)} of {len(plan.nodes)} cells failed; the rest is reported.</b></p>"
             + table(pd.DataFrame({"cell": outcome.failed.keys(), "why": outcome.failed.values()}))
         )
+    if outcome.left:
+        parts += [paragraph(not_run(plan, outcome)), folded("Cells that were not run", _left(plan, outcome))]
     parts += _found(tasks)
     parts += [
         "<ul class=note>",
@@ -71,13 +73,29 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
                 badges(run, tasks),
                 lead(plan, tables["people"]),
                 dict(arm_words(plan)),
-                list(caveats(plan, tables["arms"])),
+                [*([not_run(plan, outcome)] if outcome.left else []), *caveats(plan, tables["arms"])],
                 tasks,
                 tables["flow"],
                 methods(plan),
                 facts(run, plan),
             )
         )
+
+
+def not_run(plan: Plan, outcome: Outcome) -> str:
+    minutes = plan.study.minutes
+    given = "" if minutes is None else f" ({minutes:g} minutes)"
+    return (
+        f"{len(outcome.left)} of {len(plan.nodes)} cells were not run: the time that was given{given} was over. What a "
+        "report needs first was run first; the same command goes on where this one stopped."
+    )
+
+
+def _left(plan: Plan, outcome: Outcome) -> str:
+    """How many of each task and arm."""
+    about = pd.DataFrame([plan.nodes[node].about for node in outcome.left])
+    names = [name for name in ("stage", "task", "data", "arm") if name in about]
+    return table(about[names].fillna("").value_counts(sort=False).rename("cells").reset_index())
 
 
 def badges(run: Run, tasks: list[TaskTables]) -> Iterator[str]:

@@ -74,6 +74,9 @@ class StudyConfig(JobConfig):
     # how, not what
     workers: int = Field(1, ge=1, exclude=True)
     """Cells at the same time; the cores are shared out among them."""
+    minutes: float | None = Field(None, gt=0, exclude=True)
+    """Stop after so many minutes, the cells that a report needs first having been run first; tables and report are then
+    of what is done, and say what was not run. The same command goes on. Preparing the data is not cut short."""
 
     @model_validator(mode="after")
     def _check_names(self) -> StudyConfig:
@@ -84,12 +87,23 @@ class StudyConfig(JobConfig):
                 raise ValueError(f"tasks.{name}.seeds: {extra[0]} is not one of the study's seeds")
             if len(set(task.seeds)) != len(task.seeds):
                 raise ValueError(f"tasks.{name}.seeds: none twice")
+        for name, data in self.data.items():
+            if (other := data.pretrained_on) and (other not in self.data or self.data[other].pretrained_on):
+                raise ValueError(f"data.{name}.pretrained_on: {other!r} is no data that is pretrained on")
         for a in [self.reference, *(arm for pair in self.contrasts for arm in pair)]:
             if a not in self.arms:
                 raise ValueError(f"{a!r} is not an arm; arms: {', '.join(self.arms)}")
         for name, arm in self.each_arm().items():
             if missing := set(arm.tasks) - set(self.tasks):
                 raise ValueError(f"arms.{name}.tasks: there is no task {', '.join(sorted(missing))}")
+            if extra := [seed for seed in arm.seeds if seed not in self.seeds]:
+                raise ValueError(f"arms.{name}.seeds: {extra[0]} is not one of the study's seeds")
+            for task in arm.tasks or self.tasks:
+                if not self.seeds_of(task, name):
+                    raise ValueError(f"arms.{name}.seeds: none of them is run in the task {task}")
+        for a, b in self.pairs():
+            if not set(self.seeds_of_arm(a)) & set(self.seeds_of_arm(b)):
+                raise ValueError(f"arms {a} and {b} have no seed in common, so that they cannot be compared")
         if self.run_folds and self.run_folds > self.folds:
             raise ValueError(f"run_folds: there are {self.folds} folds")
         for name in ("seeds", "finetune_seeds"):
@@ -104,9 +118,14 @@ class StudyConfig(JobConfig):
         """Arms with one encoder that was made elsewhere: seeds repeat their fine-tuning, not their pretraining."""
         return [name for name, arm in self.each_arm().items() if arm.encoder is not None]
 
-    def seeds_of(self, task: str) -> tuple[int, ...]:
-        """Pretraining seeds that a task runs."""
-        return self.tasks[task].seeds or self.seeds
+    def seeds_of_arm(self, arm: str) -> tuple[int, ...]:
+        """Pretraining seeds of an arm."""
+        return self.each_arm()[arm].seeds or self.seeds
+
+    def seeds_of(self, task: str, arm: str | None = None) -> tuple[int, ...]:
+        """Pretraining seeds that a task runs, of an arm if one is named."""
+        mine = self.tasks[task].seeds or self.seeds
+        return mine if arm is None else tuple(seed for seed in mine if seed in self.seeds_of_arm(arm))
 
     def fewer_seeds(self) -> dict[str, int]:
         """How many pretraining seeds a task runs, of those that do not run all."""

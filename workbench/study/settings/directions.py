@@ -96,6 +96,14 @@ def sides(
     return out
 
 
+def looked_sides(index: pd.DataFrame, direction: Direction) -> pd.DataFrame:
+    """Everybody who has a scan at the test sites is looked at at once, where one encoder serves all folds."""
+    there = set(index.loc[index["site"].isin(direction.test), "participant"])
+    out = pd.DataFrame({"participant": sorted(set(index["participant"]))})
+    out["split"] = ["test" if p in there else "train" for p in out["participant"]]
+    return out
+
+
 def pretrain_sides(index: pd.DataFrame, pretrain_sites: Sequence[str]) -> pd.DataFrame:
     """Only people who have scans at ``pretrain_sites`` and nowhere else are seen: whoever may be tested is not."""
     here = index["site"].isin(pretrain_sites)

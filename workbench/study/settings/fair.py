@@ -10,7 +10,7 @@ import yaml
 from workbench.errors import ConfigError
 from workbench.runs import JobConfig
 from workbench.study.settings.config import StudyConfig
-from workbench.study.settings.layers import OURS, finetune_config, flat, pretrain_config, takes_part
+from workbench.study.settings.layers import LOOK_OURS, OURS, flat, pretrain_config, takes_part, task_config
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ def check_fair(study: StudyConfig) -> list[Setting]:
         )
     table: list[Setting] = []
     for data in study.data:
+        if study.data[data].pretrained_on:
+            continue
         arms = {n: a for n, a in study.each_arm().items() if a.pretrain is not None}
         table += _differences(
             study,
@@ -49,14 +51,14 @@ def check_fair(study: StudyConfig) -> list[Setting]:
         )
     for name, task in study.tasks.items():
         arms = {n: a for n, a in study.each_arm().items() if takes_part(study, n, name)}
-        configs: dict[str, JobConfig] = {n: finetune_config(study, task, a) for n, a in arms.items()}
+        configs: dict[str, JobConfig] = {n: task_config(study, task, a) for n, a in arms.items()}
         table += _differences(
             study,
             f"{task.job} ({name})",
             task.job,
-            finetune_config(study, task, None),
+            task_config(study, task, None),
             configs,
-            OURS | ({"learning_rate"} if task.learning_rates else set()),
+            OURS | LOOK_OURS | ({"learning_rate"} if task.learning_rates else set()),
         )
     elsewhere = sorted(n for n, a in study.each_arm().items() if a.encoder is not None)
     unfair = [

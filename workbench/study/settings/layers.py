@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from workbench.analysis.config import AttendConfig, ReliabilityConfig, TokensConfig
 from workbench.errors import ConfigError
 from workbench.finetune.config import ClassifyConfig, FinetuneConfig, SegmentConfig
 from workbench.pretrain.config import PretrainConfig
+from workbench.runs import JobConfig
 from workbench.study.settings.config import StudyConfig
 from workbench.study.settings.parts import ArmSettings, TaskSettings
 
@@ -28,6 +30,11 @@ OURS = {
 }  # set for each cell; `encoder` of pretraining is another thing
 NOWHERE = Path("not-yet")
 FINETUNE: dict[str, type[FinetuneConfig]] = {"segment": SegmentConfig, "classify": ClassifyConfig}
+LOOK: dict[str, type[JobConfig]] = {"tokens": TokensConfig, "attend": AttendConfig, "reliability": ReliabilityConfig}
+LOOK_OURS = {"out", "store", "split", "encoder", "init", "seed", "runs", "scans", "seen"}
+NO_MAPS: dict[str, dict[str, Any]] = {"tokens": {"rgb": False, "sanity": False}, "attend": {"heads": False}}
+"""What a look leaves out in a study unless it is asked for: maps that nobody looks at, and random weights beside, which
+are an arm of their own."""
 
 
 def merged(*layers: dict[str, Any]) -> dict[str, Any]:
@@ -86,12 +93,29 @@ def finetune_config(study: StudyConfig, task: TaskSettings, arm: ArmSettings | N
     return kind.build(values)
 
 
+def look_config(study: StudyConfig, task: TaskSettings, **ours: Any) -> JobConfig:
+    """Of a task that looks into an encoder: the same for every arm."""
+    _refuse(task.settings, LOOK_OURS, task.job)
+    extra = {"seen": study.transductive} if task.job == "reliability" else {}
+    values = {**NO_MAPS.get(task.job, {}), **task.settings, **extra}
+    paths = {"out": NOWHERE, "store": NOWHERE, "split": NOWHERE, "encoder": NOWHERE}
+    return LOOK[task.job].build({**values, **paths, "init": "random", **ours})
+
+
+def task_config(study: StudyConfig, task: TaskSettings, arm: ArmSettings | None) -> JobConfig:
+    """Of an arm in a task of any kind; of no arm: what is shared."""
+    return look_config(study, task) if task.looks else finetune_config(study, task, arm)
+
+
 def uses_encoder(study: StudyConfig, task: TaskSettings, arm: ArmSettings) -> bool:
-    return finetune_config(study, task, arm).uses_encoder
+    return task.looks or finetune_config(study, task, arm).uses_encoder
 
 
 def takes_part(study: StudyConfig, name: str, task: str) -> bool:
+    """Whether an arm is in a task: one without an encoder of its own (a U-Net, a volume) has nothing to look into."""
     arm = study.each_arm()[name]
+    if study.tasks[task].looks and not arm.pretrained and (arm.segment or arm.classify):
+        return False
     return not arm.tasks or task in arm.tasks
 
 

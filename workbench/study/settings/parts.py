@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from workbench.runs import Settings
+
+LOOKS = ("tokens", "attend", "reliability")
+"""Jobs that look into an encoder: nothing is learnt in them, so shares of labels and learning rates have no place."""
+TASKS = ("segment", "classify", *LOOKS)
+"""What a task can be: the settings of one of these jobs."""
 
 
 class DataSettings(Settings):
@@ -33,6 +38,9 @@ class DataSettings(Settings):
     """Sites for pretraining alone: one pretraining on their people serves every direction and fold. Whoever has scans
     at another site too is kept out of it. Empty: pretraining sees the training side of each direction and fold, and is
     done again for each."""
+    pretrained_on: str = ""
+    """Other data of the study whose people encoders are pretrained on, once for every direction and fold; nobody may be
+    in both. Empty: on these."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> DataSettings:
@@ -45,6 +53,10 @@ class DataSettings(Settings):
             raise ValueError("segmentations: read with sources only")
         if self.gather and not (self.sources or self.simulate):
             raise ValueError("gather: read with sources only")
+        if self.pretrained_on and (self.pretrain or self.pretrain_sites):
+            raise ValueError(
+                "pretrained_on: these people are not pretrained on, so pretrain and pretrain_sites say nothing"
+            )
         return self
 
 
@@ -62,6 +74,9 @@ class ArmSettings(Settings):
     """Settings of `workbench classify` of this arm, such as `{mode: brain_volume}`."""
     tasks: tuple[str, ...] = ()
     """Tasks that this arm takes part in; empty means all."""
+    seeds: tuple[int, ...] = ()
+    """Those of the study's pretraining seeds that this arm runs; empty means all. Two arms are compared over the seeds
+    that both have."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> ArmSettings:
@@ -104,7 +119,8 @@ class DirectionSettings(Settings):
 
 
 class TaskSettings(Settings):
-    """What is to be predicted, and how it is learnt. Either `segment` or `classify`."""
+    """What is to be predicted and how it is learnt (`segment`, `classify`), or what is looked for in the encoder
+    (`tokens`, `attend`, `reliability`): the settings of one of these jobs."""
 
     data: str
     """Which of the study's data."""
@@ -112,6 +128,12 @@ class TaskSettings(Settings):
     """Settings of `workbench segment` that hold for every arm."""
     classify: dict[str, Any] | None = None
     """Settings of `workbench classify` that hold for every arm."""
+    tokens: dict[str, Any] | None = None
+    """Settings of `workbench tokens`: does the token of a structure find it in other people?"""
+    attend: dict[str, Any] | None = None
+    """Settings of `workbench attend`: how much attention leaves the brain, and how much a region gets."""
+    reliability: dict[str, Any] | None = None
+    """Settings of `workbench reliability`: are people known again who were scanned several times?"""
     directions: tuple[DirectionSettings, ...] = (DirectionSettings(within=()),)
     """Directions of transfer."""
     fractions: tuple[float, ...] = (1.0,)
@@ -123,11 +145,17 @@ class TaskSettings(Settings):
     """Folds of this task, where they are not the study's."""
     seeds: tuple[int, ...] = ()
     """Those of the study's pretraining seeds that this task runs; empty means all. A costly task may have fewer."""
+    margin: float | None = Field(None, gt=0)
+    """The largest difference of the task's main measure, in its own unit (0.02 of a Dice), that does not matter. Beside
+    every difference it is then told whether the arms are equivalent within it (two one-sided tests)."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> TaskSettings:
-        if (self.segment is None) == (self.classify is None):
-            raise ValueError("give segment or classify, one of them")
+        given = [name for name in TASKS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of {', '.join(TASKS)}; given: {', '.join(given) or 'none'}")
+        if self.looks and (self.fractions != (1.0,) or self.learning_rates):
+            raise ValueError(f"{given[0]}: nothing is learnt, so fractions and learning_rates say nothing")
         if not self.directions or not self.fractions:
             raise ValueError("directions and fractions may not be empty")
         if any(not 0 < f <= 1 for f in self.fractions):
@@ -135,9 +163,14 @@ class TaskSettings(Settings):
         return self
 
     @property
-    def job(self) -> Literal["segment", "classify"]:
-        return "segment" if self.segment is not None else "classify"
+    def job(self) -> str:
+        return next(name for name in TASKS if getattr(self, name) is not None)
+
+    @property
+    def looks(self) -> bool:
+        """Whether it looks into an encoder, and nothing is learnt."""
+        return self.job in LOOKS
 
     @property
     def settings(self) -> dict[str, Any]:
-        return dict(self.segment if self.segment is not None else self.classify or {})
+        return dict(getattr(self, self.job))
