@@ -59,9 +59,9 @@ def top_parser() -> argparse.ArgumentParser:
         "A research tool, not for diagnosis.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="jobs, in the order of the data:\n"
-        + "\n".join(f"  {n:<10}{j.help}" for n, j in JOBS.items())
+        + "\n".join(f"  {n:<12}{j.help}" for n, j in JOBS.items())
         + "\n\nthen:\n"
-        + "\n".join(f"  {n:<10}{told}" for n, (told, _) in OTHERS.items())
+        + "\n".join(f"  {n:<12}{told}" for n, (told, _) in OTHERS.items())
         + "\n\n`workbench JOB --help` lists the settings of a job.",
     )
     parser.add_argument("--version", action="version", version=f"workbench {workbench.__version__}")
@@ -348,6 +348,45 @@ def doctor(argv: list[str]) -> int:
     return 1 if any(finding.kind == "missing" for finding in findings) else 0
 
 
+def power(argv: list[str]) -> int:
+    """``workbench power``: how many people and pretrainings show a difference, before they are run."""
+    parser = argparse.ArgumentParser(
+        prog="workbench power",
+        description="How many people show a paired difference between two arms, and with which power so many do.",
+    )
+    parser.add_argument("--difference", type=float, required=True, help="the true difference, in the measure's unit")
+    parser.add_argument("--spread", type=float, help="standard deviation of the paired difference between people")
+    parser.add_argument("--study", type=Path, help="in place of --spread: a finished study, of which each is taken")
+    parser.add_argument("--people", type=int, nargs="*", default=[], help="also the power with so many people")
+    parser.add_argument("--seeds", type=int, default=1, help="pretrainings of each arm")
+    parser.add_argument(
+        "--seed-spread",
+        type=float,
+        default=0.0,
+        help="standard deviation of the difference between pretrainings; without it the power is for these alone",
+    )
+    parser.add_argument("--margin", type=float, help="also the power to show equivalence within it")
+    asked = parser.parse_args(argv)
+    if (asked.spread is None) == (asked.study is None):
+        parser.error("give --spread or --study, one of them")
+    from workbench.study.evidence.power import of_study, told
+
+    spreads = [("", asked.spread)] if asked.study is None else list(of_study(asked.study))
+    for name, spread in spreads:
+        if name:
+            print(name)
+        for line in told(
+            asked.difference,
+            spread,
+            people=asked.people,
+            seeds=asked.seeds,
+            seed_spread=asked.seed_spread,
+            margin=asked.margin,
+        ):
+            print(line)
+    return 0
+
+
 def look(argv: list[str]) -> int:
     """``workbench look FOLDER``: from the scans of a folder to the explorer, filled while it is open."""
     parser = argparse.ArgumentParser(
@@ -417,6 +456,7 @@ OTHERS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
     "encoders": ("list the encoders in the box", list_encoders),
     "lab": ("open JupyterLab on the notebooks", lab),
     "notebooks": ("list the notebooks, or copy them", notebooks),
+    "power": ("say how many people and pretrainings show a difference", power),
     "doctor": ("say what is installed here, what is missing, and what to do about it", doctor),
 }
 """What is no job: a line of help, and the function."""

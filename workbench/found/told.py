@@ -26,7 +26,7 @@ def as_line(name: str, run: Run) -> str:
     seconds = "" if told["seconds"] is None else told["seconds"]
     said = [MARK if told["simulated"] else "", found.words if found else "", told["why"]]
     result = " · ".join(str(part) for part in said if part)
-    return f"{name:<28} {told['job']:<10}{told['state']:<12}{seconds:>8} s  {result}"
+    return f"{name:<28} {told['job']:<12}{told['state']:<12}{seconds:>8} s  {result}"
 
 
 def as_json(run: Run) -> str:

@@ -1,9 +1,10 @@
-"""Measures of a look into an encoder (the jobs tokens, attend, reliability): a value a person.
-
-The study reads them from the tables of these jobs (``study.evidence.looks``).
+"""Measures of a look into an encoder: a value a row of the tables ``correspondence`` (tokens), ``attention`` and
+``region_mass`` (attend) and ``people`` (reliability); the study takes each person's mean (``study.evidence.looks``).
 """
 
 from __future__ import annotations
+
+from operator import itemgetter
 
 from workbench.measures.measure import Measure
 
@@ -17,6 +18,8 @@ LOOKS = (
         scale=100,
         digits=1,
         most=1,
+        of_rows=itemgetter("hit"),
+        needs=("hit",),
     ),
     Measure(
         name="token_distance_mm",
@@ -27,6 +30,8 @@ LOOKS = (
         unit="mm",
         digits=1,
         better="lower",
+        of_rows=itemgetter("distance_mm"),
+        needs=("distance_mm",),
     ),
     Measure(
         name="attention_outside",
@@ -38,6 +43,8 @@ LOOKS = (
         digits=1,
         better="lower",
         most=1,
+        of_rows=itemgetter("outside_brain"),
+        needs=("outside_brain",),
     ),
     Measure(
         name="region_rank",
@@ -48,6 +55,8 @@ LOOKS = (
         scale=100,
         digits=1,
         most=1,
+        of_rows=itemgetter("rank"),
+        needs=("rank",),
     ),
     Measure(
         name="discriminability",
@@ -58,6 +67,8 @@ LOOKS = (
         scale=100,
         digits=1,
         most=1,
+        of_rows=itemgetter("discriminability"),
+        needs=("discriminability",),
     ),
     Measure(
         name="identified",
@@ -68,5 +79,7 @@ LOOKS = (
         scale=100,
         digits=1,
         most=1,
+        of_rows=itemgetter("identified"),
+        needs=("identified",),
     ),
 )

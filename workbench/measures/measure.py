@@ -45,7 +45,8 @@ class Measure:
     empty: Mapping[Empty, float | Callable[[Masks], float]] = field(default_factory=dict)
     """What it is where the prediction, the truth or both hold nothing; what is not named here is computed."""
     of_rows: Callable[[pd.DataFrame], pd.Series] | None = None
-    """A value a row, from other columns of the table ``dice`` or ``predictions``; NaN where there is none."""
+    """A value a row, from other columns of the table ``dice`` or ``predictions`` or, of a look into an encoder, of the
+    table that ``measures.looks`` names; NaN where there is none."""
     needs: tuple[str, ...] = ()
     """Columns that ``of_rows`` reads and that an old run may lack."""
     of_people: Callable[[np.ndarray], float] | None = None

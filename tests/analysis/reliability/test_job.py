@@ -120,31 +120,36 @@ def test_conditions_that_few_people_have_are_let_go_and_named():
     assert shared.table(scans, values)[0].ravel().tolist() == values[:2].ravel().tolist()
 
 
-def test_volumes_and_dice_of_a_segmentation(tmp_path, study):
-    from workbench.prepare import open_store
-
-    ids = open_store(study.store).scan_ids
-    index = open_store(study.store).index.set_index("scan_id")
+def test_volumes_and_dice_of_a_segmentation(tmp_path, monkeypatch):
+    """Volumes that are the person's, and a Dice that is nobody's; people of the training side are not in it."""
+    index = travelling(people=12, sites=3, alone=2)
     rng = np.random.default_rng(0)
     size = {person: rng.normal(3, 0.5) for person in sorted(set(index["participant"]))}
     rows = [
         {
-            "scan_id": scan,
-            "participant": index.loc[scan, "participant"],
+            "scan_id": scan.scan_id,
+            "participant": scan.participant,
             "structure": structure,
-            "split": "test",
+            "split": "train" if scan.participant == "p00" else "test",
             "dice": rng.normal(0.8, 0.02),
-            "volume_ml": size[index.loc[scan, "participant"]] + rng.normal(0, 0.05),
-            "true_volume_ml": size[index.loc[scan, "participant"]],
+            "volume_ml": size[scan.participant] + rng.normal(0, 0.1),
+            "true_volume_ml": size[scan.participant],
         }
-        for scan in ids
+        for scan in index.itertuples()
         for structure in ("left", "right")
     ]
-    with start_run(FakeSegment(out=tmp_path / "seg", store=study.store), simulated=True) as run:
+    with start_run(FakeSegment(out=tmp_path / "seg", store=tmp_path), simulated=True) as run:
         run.write_table("dice", pd.DataFrame(rows))
-    config = ReliabilityConfig(out=tmp_path / "out", runs=(tmp_path / "seg",))
-    with pytest.raises(WorkbenchError, match="people with several scans are too few"):  # phantoms have one scan each
-        run_reliability(config)
+    fake = type("Store", (), {"index": index.drop(columns="seen_in_pretraining")})
+    monkeypatch.setattr("workbench.analysis.reliability.quantities.open_store", lambda path: fake)
+    made = run_reliability(ReliabilityConfig(out=tmp_path / "out", runs=(tmp_path / "seg",), across="site"))
+    icc = made.read_table("icc").set_index(["kind", "name"])
+    assert set(icc.index.get_level_values("kind")) == {"Dice", "volume", "volume of the labels"}
+    assert icc.loc[("volume", "left"), "agreement_low"] > 0.8 and icc.loc[("volume", "left"), "people"] == 11
+    assert icc.loc[("volume", "left"), "within_sd"] == pytest.approx(0.1, abs=0.04)
+    assert icc.loc[("Dice", "left"), "agreement"] < 0.4 < icc.loc[("volume of the labels", "right"), "agreement"]
+    assert any("volume of left, ICC(2,1) over 3 sites" in line for line in found_by(made).lines())
+    assert made.provenance["participants"]["test"] == sorted(set(index["participant"]) - {"p00"})
 
 
 def test_an_encoder_is_asked_directly_and_what_does_not_belong_together_is_refused(tmp_path, study):

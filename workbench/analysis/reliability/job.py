@@ -40,12 +40,12 @@ def run_reliability(config: ReliabilityConfig, *, overwrite: bool = False) -> Ru
 
     People who were scanned once are in none of them.
     """
+    if (config.store is None) != (config.encoder is None):
+        raise ConfigError("--store and --encoder belong together", remedy="give both of them, or neither")
     if not config.runs and config.encoder is None:
         raise ConfigError(
             "nothing to look at", remedy="give --store and --encoder, or --runs (embed, segment, classify)"
         )
-    if (config.store is None) != (config.encoder is None):
-        raise ConfigError("--store and --encoder belong together", remedy="give both of them, or neither")
     inputs, encode, facts = inputs_of(config), None, {}
     if config.encoder is not None:
         encode, own, facts = _open_encoder(config)

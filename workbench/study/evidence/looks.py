@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from workbench.measures import MEASURES
 from workbench.prepare.store import open_store
 from workbench.runs import Run
 
@@ -20,28 +21,35 @@ def of_look(run: Run) -> pd.DataFrame:
 
 def _tokens(run: Run) -> pd.DataFrame:
     rows = run.read_table("correspondence")
-    names = {"hit": "token_hit", "distance_mm": "token_distance_mm"}
-    rows = rows[rows["weights"] == run.config["init"]].rename(columns={**names, "target_site": "site"})
-    return rows.groupby(WHO)[list(names.values())].mean().reset_index()
+    rows = rows[rows["weights"] == run.config["init"]].rename(columns={"target_site": "site"})
+    return _mean(_with(rows, "token_hit", "token_distance_mm"))
 
 
 def _attend(run: Run) -> pd.DataFrame:
     """The share outside the brain is of the whole scan, the rank of each region."""
     who = open_store(run.config["store"]).index[["scan_id", "participant", "site"]]
     outside = run.read_table("attention").query("head == 'mean'").merge(who, on="scan_id")
-    outside = outside.assign(structure=NOWHERE).rename(columns={"outside_brain": "attention_outside"})
-    parts = [outside[[*WHO, "attention_outside"]]]
+    parts = [_with(outside.assign(structure=NOWHERE), "attention_outside")]
     if "region_mass" in run.tables():
         mass = run.read_table("region_mass")
         mass = mass[mass["weights"] == run.config["init"]].merge(who, on="scan_id")
-        parts.append(mass.rename(columns={"rank": "region_rank", "region": "structure"})[[*WHO, "region_rank"]])
-    return pd.concat(parts).groupby(WHO).mean().reset_index()
+        parts.append(_with(mass.rename(columns={"region": "structure"}), "region_rank"))
+    return _mean(pd.concat(parts))
 
 
 def _reliability(run: Run) -> pd.DataFrame:
     rows = run.read_table("people")
-    rows = rows[rows["kind"] == "embedding"]
-    return rows[["participant", "discriminability", "identified"]].assign(site=NOWHERE, structure=NOWHERE)
+    rows = rows[rows["kind"] == "embedding"].assign(site=NOWHERE, structure=NOWHERE)
+    return _with(rows, "discriminability", "identified")
+
+
+def _with(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """WHO, and a column for each of these measures."""
+    return rows[WHO].assign(**{name: MEASURES[name].values(rows) for name in names})
+
+
+def _mean(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.groupby(WHO).mean().reset_index()
 
 
 READERS: dict[str, Callable[[Run], pd.DataFrame]] = {
