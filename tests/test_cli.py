@@ -148,5 +148,5 @@ def test_shipped_configurations_are_valid():
     assert files
     for file in files:
         kind = file.stem.split("-")[0]
-        job, own = ("compare", []) if kind == "study" else (kind, ["--store", "s"])
+        job, own = ("compare", []) if kind in ("study", "referee") else (kind, ["--store", "s"])
         built(job, "--config", str(file), "--out", "o", *own)

@@ -71,6 +71,10 @@ def test_effect_sizes():
     assert cohens_dz(np.full(3, 0.2)) == math.inf and cohens_dz(np.zeros(3)) == 0
 
 
+def test_two_people_leave_the_detectable_difference_open():
+    assert math.isnan(detectable_difference([0.1, 0.2]))  # and does not end a study with an error
+
+
 def test_power_and_detectable_difference_of_gpowers_example():
     """Paired t, two-sided, dz 0.5, α 0.05: 34 pairs have power 0.8078 (Faul et al. 2007, G*Power)."""
     assert paired_power(0.5, 34) == pytest.approx(0.8078, abs=5e-4)

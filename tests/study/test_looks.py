@@ -1,7 +1,10 @@
 """Looks into an encoder as tasks of a study; what is run first; arms with seeds of their own; a budget of minutes."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
+import yaml
 
 from tests.study.made import people_of
 from tests.study.test_job import build, settings
@@ -125,7 +128,7 @@ def test_arms_may_have_fewer_seeds_and_are_compared_over_those_that_both_have(st
     assert by_arm.groupby("arm")["seed"].agg(set).to_dict() == {"random": {0, 1, 2}, "volta": {1}}
     empty = pd.DataFrame(columns=["simulated", "transductive", "metric", "n", "task", "direction"])
     assert any("seeds of their own: volta: 1" in told for told in caveats(plan, empty))
-    people = people_of({"a": {0: [1.0, 0.5], 1: [0.5, 0.4]}, "b": {1: [0.4, 0.3]}})
+    people = people_of({"a": {0: [1.0, 0.5, 0.9], 1: [0.5, 0.4, 0.52]}, "b": {1: [0.4, 0.32, 0.4]}})
     row = difference_table(people, [("a", "b")]).iloc[0]
     assert row["difference"] == pytest.approx(0.1) and row["seeds"] == 1
     for wrong, words in [({"seeds": [7]}, "7 is not one of"), ({"seeds": [0]}, "no seed in common")]:
@@ -177,3 +180,14 @@ def test_a_study_whose_time_is_over_says_what_was_not_run_and_goes_on(study, loo
     again = run_study(done)  # what is done is taken, however little time there is
     assert again.provenance["not_run"] == 0 and len(again.read_table("differences"))
     assert "minutes" not in settings(study, "x") and "minutes" not in again.config
+
+
+def test_the_referees_table_is_fair_and_within_an_hour(tmp_path):
+    file = Path(__file__).parents[2] / "configs" / "referee.yaml"
+    config = StudyConfig.build({**yaml.safe_load(file.read_text()), "out": tmp_path})
+    assert config.minutes <= 60 and config.workers == 2 and len(config.seeds) >= 3
+    assert {task.job for task in config.tasks.values()} == {"segment", "classify", "reliability"}
+    assert {s.name for s in check_fair(config) if s.arms} >= {"objective.name", "network", "mode"}
+    data = plan_all_data(config)
+    assert [cell.config.job for cell in data["travellers"].cells] == ["simulate", "cohort", "prepare"]
+    assert data["travellers"].cells[0].config.travelling and not data["people"].cells[0].config.travelling

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
@@ -60,13 +60,13 @@ def without_later(values: dict[str, Any], kind: type[BaseModel]) -> dict[str, An
         if name not in out:
             continue
         if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("later"):
-            default = TypeAdapter(field.annotation).dump_python(
+            default: Any = TypeAdapter(cast(Any, field.annotation)).dump_python(
                 field.get_default(call_default_factory=True), mode="json"
             )
             if out[name] == default:
                 del out[name]
         elif isinstance(out[name], dict) and hasattr(field.annotation, "model_fields"):
-            out[name] = without_later(out[name], field.annotation)
+            out[name] = without_later(out[name], cast(Any, field.annotation))
     return out
 
 

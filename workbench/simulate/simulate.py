@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -37,7 +38,7 @@ def run_simulate(config: SimulateConfig, *, overwrite: bool = False) -> Run:
     done = None if overwrite else finished(config)
     if done is not None and not _missing(config, visits):
         return done
-    facts = {"seed": config.seed, "participants": len(people), "scans": len(visits)}
+    facts: dict[str, Any] = {"seed": config.seed, "participants": len(people), "scans": len(visits)}
     with start_run(config, overwrite=overwrite, simulated=True, **facts) as run:
         for left_over in config.out.rglob(".partial-*"):  # of a process that was killed while it wrote
             left_over.unlink(missing_ok=True)

@@ -103,7 +103,7 @@ def detectable_difference(differences: np.ndarray, *, power: float = 0.8, alpha:
 
     The δ at which ``paired_power(δ / s, n) = power``, s the standard deviation of the differences (n − 1). About
     (t(1 − α/2, n − 1) + t(power, n − 1)) · s / √n. It describes the sample, not the result: take it beside the
-    interval, never in its place. NaN for fewer than two people.
+    interval, never in its place. NaN for fewer than two people, and for two where it cannot be computed.
     """
     d = _finite(differences)
     if len(d) < 2:
@@ -114,7 +114,10 @@ def detectable_difference(differences: np.ndarray, *, power: float = 0.8, alpha:
     high = 1.0
     while paired_power(high, len(d), alpha=alpha) < power:
         high *= 2
-    return float(optimize.brentq(lambda e: paired_power(e, len(d), alpha=alpha) - power, 0.0, high)) * spread
+    try:
+        return float(optimize.brentq(lambda e: paired_power(e, len(d), alpha=alpha) - power, 0.0, high)) * spread
+    except ValueError:  # two people: the noncentral t with one degree of freedom has no value that far out
+        return math.nan
 
 
 def _finite(differences: np.ndarray) -> np.ndarray:

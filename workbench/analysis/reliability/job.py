@@ -46,7 +46,8 @@ def run_reliability(config: ReliabilityConfig, *, overwrite: bool = False) -> Ru
         raise ConfigError(
             "nothing to look at", remedy="give --store and --encoder, or --runs (embed, segment, classify)"
         )
-    inputs, encode, facts = inputs_of(config), None, {}
+    inputs, encode = inputs_of(config), None
+    facts: dict[str, Any] = {}
     if config.encoder is not None:
         encode, own, facts = _open_encoder(config)
         inputs |= own

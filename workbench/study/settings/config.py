@@ -98,9 +98,9 @@ class StudyConfig(JobConfig):
                 raise ValueError(f"arms.{name}.tasks: there is no task {', '.join(sorted(missing))}")
             if extra := [seed for seed in arm.seeds if seed not in self.seeds]:
                 raise ValueError(f"arms.{name}.seeds: {extra[0]} is not one of the study's seeds")
-            for task in arm.tasks or self.tasks:
-                if not self.seeds_of(task, name):
-                    raise ValueError(f"arms.{name}.seeds: none of them is run in the task {task}")
+            for one in arm.tasks or self.tasks:
+                if not self.seeds_of(one, name):
+                    raise ValueError(f"arms.{name}.seeds: none of them is run in the task {one}")
         for a, b in self.pairs():
             if not set(self.seeds_of_arm(a)) & set(self.seeds_of_arm(b)):
                 raise ValueError(f"arms {a} and {b} have no seed in common, so that they cannot be compared")
