@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from workbench import cli
+from workbench.errors import ConfigError
 from workbench.runs import Run
 
 
@@ -150,3 +151,11 @@ def test_shipped_configurations_are_valid():
         kind = file.stem.split("-")[0]
         job, own = ("compare", []) if kind in ("study", "referee") else (kind, ["--store", "s"])
         built(job, "--config", str(file), "--out", "o", *own)
+
+
+def test_words_without_a_flag_are_the_settings_of_the_job():
+    assert str(cli.config_from("import", ["w.pt", "--format", "monai_vit", "--out", "x"]).config.weights) == "w.pt"
+    asked = cli.config_from("predict", ["model", "a.nii", "b.nii", "--out", "x"]).config
+    assert str(asked.model) == "model" and [str(s) for s in asked.scans] == ["a.nii", "b.nii"]
+    with pytest.raises(ConfigError, match=r"know what to do with other\.pt"):
+        cli.config_from("import", ["w.pt", "other.pt", "--format", "monai_vit", "--out", "x"])

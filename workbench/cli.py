@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import workbench
 from workbench import shipped
-from workbench.errors import WorkbenchError, of_the_disk
+from workbench.errors import ConfigError, WorkbenchError, of_the_disk
 from workbench.face import merged, settings_from
 from workbench.jobs import JOBS
 from workbench.lab import lab, notebooks
@@ -112,7 +112,7 @@ def config_from(name: str, argv: list[str]) -> Asked:
     for source in (args.pop("preset", None), args.pop("config")):
         if source is not None:
             values = merged(values, settings_from(name, source))
-    for path, value in zip(JOBS[name].words, split_words(args.pop("words", []), len(JOBS[name].words)), strict=False):
+    for path, value in split_words(name, config_class, args.pop("words", [])).items():
         put(values, [path], value)
     for path, value in args.items():
         if value is not None:
@@ -168,11 +168,24 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
     return parser
 
 
-def split_words(words: list[str], settings: int) -> list[Any]:
-    """``MODEL SCAN SCAN …`` → the first, and the rest as a list; all of them where there is one setting for them."""
-    if settings == 1:
-        return [words] if words else []
-    return [words[0], words[1:]] if len(words) > 1 else [*words]
+def split_words(job: str, config_class: type, words: list[str]) -> dict[str, Any]:
+    """``MODEL SCAN SCAN …`` → settings by name, in the order of the job's words; one that is a list takes the rest.
+
+    Raises:
+        ConfigError: there are more words than settings.
+    """
+    several = {leaf.path for leaf in leaves(config_class) if typing.get_origin(leaf.annotation) in (tuple, list)}
+    values: dict[str, Any] = {}
+    left = list(words)
+    for name in JOBS[job].words:
+        if left:
+            values[name], left = (left, []) if name in several else (left[0], left[1:])
+    if left:
+        raise ConfigError(
+            f"{job}: do not know what to do with {' '.join(left)}",
+            remedy=f"give {' '.join(w.upper() for w in JOBS[job].words)}, and the rest with its flag",
+        )
+    return values
 
 
 class Join(argparse.Action):
