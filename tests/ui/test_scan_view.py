@@ -160,8 +160,9 @@ def test_crosshairs_are_linked_by_the_share_of_the_brains_box(boxed, open_page):
         assert np.abs(there - expected).max() < (1.1 if way == (0, 1) else 2.1), (here, there)
 
 
-def test_the_same_case_under_two_runs(at):
-    explorer = at("view=scan&case=fake_sub-02", shown=FIRST)
+def test_the_same_case_under_two_runs(server, open_page):
+    explorer = ExplorerPage(open_page(f"{server}?view=scan&case=fake_sub-02"))
+    explorer.wait_ready(FIRST)
     explorer.choose("This case under other runs (up to 3)", "attend-random")
     other = explorer.page.locator(".volume-view").nth(1)
     other.and_(explorer.page.locator("[data-state='ready'][data-scan='fake_sub-02']")).wait_for()
