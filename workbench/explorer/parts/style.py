@@ -52,7 +52,7 @@ PAGE = """
 body { background: var(--desk); }
 #header { padding: 4px 16px; min-height: 44px; }
 #header .title { font-size: 17px; font-weight: 600; white-space: nowrap; }
-@media (max-width: 1300px) { #header .title { display: none; } }
+@media (max-width: 1560px) { #header .title { display: none; } }
 #main { overflow: hidden; }
 #main { padding: 6px 10px 0; }
 #sidebar, #sidebar-toggle { display: none; }
