@@ -21,7 +21,7 @@ def made(study, tmp_path_factory):
     """A run whose own encoder says where bright tokens are, beside random weights that were not replaced."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workbench.analysis.probe.job.open_matching", planted(Bright))
-        patch.setattr("workbench.analysis.probe.job.fresh_encoder", lambda c, s: Blind(FOURS).eval())
+        patch.setattr("workbench.analysis.probe.job.random_beside", lambda config, card: Blind(FOURS).eval())
         return run_probe(config(study, tmp_path_factory.mktemp("probe") / "run", labelled=(2, 0), draws=2))
 
 

@@ -20,6 +20,7 @@ from workbench.analysis.attention.sanity import (
     robust_z,
 )
 from workbench.analysis.config import AttendConfig
+from workbench.analysis.facts import facts_of, random_beside, require_block
 from workbench.cohort.splits import load_sides, split_fingerprint, tested_people
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
@@ -27,7 +28,6 @@ from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune.assignment import seen_people
 from workbench.model.contract import AnyEncoder, require
 from workbench.model.encode import fingerprints, open_matching
-from workbench.model.export import fresh_encoder
 from workbench.predict.passes import Maps, Reading, enlarge, scan_maps
 from workbench.predict.query import Query, parse_query, region_mask
 from workbench.prepare.restore import to_source_space
@@ -37,8 +37,6 @@ from workbench.runs.parts import Rows, over_scans
 from workbench.volumes import Grid, Volume, write_volume
 
 UNIT = "times uniform"  # attention of a patch times the number of patches: 1 is what a token gets if all get the same
-BESIDE = 1_000_003  # added to the seed of the random weights beside: with the seed itself they may be the encoder's
-# own start
 
 
 def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
@@ -73,24 +71,16 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
         store.position(scan)  # an unknown name is an error before anything is written
     require(encoder.config, "attention", "attend")
     query, depth = parse_query(config.query), encoder.config.depth
-    if config.block != "rollout" and not -depth <= config.block < depth:
-        raise WorkbenchError(f"block {config.block}: the encoder has {depth}", remedy=f"choose 0 to {depth - 1}, or -1")
+    if config.block != "rollout":
+        require_block(config.block, depth)
     if query.register > encoder.config.registers:
         raise ConfigError(
             f"register {query.register}: the encoder has {encoder.config.registers}", remedy="choose another --query"
         )
-    facts = {
-        "seed": config.seed,
-        "store": str(config.store),
-        "encoder": str(config.encoder),
-        "init": config.init,
-        "objective": card.objective,
-        "preparation": store.fingerprint,
-        "simulated": store.simulated,
-    }
+    facts = facts_of(config, store, card)
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         device = pick_device(config.accelerator)
-        chance = fresh_encoder(card.config, config.seed + BESIDE) if config.sanity else None
+        chance = random_beside(config, card) if config.sanity else None
         job = _Attend(
             config,
             store,

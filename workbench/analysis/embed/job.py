@@ -11,6 +11,7 @@ from workbench.analysis.config import EmbedConfig
 from workbench.analysis.embed.neighbours import nearest, picture_quality
 from workbench.analysis.embed.reference import fit_reference
 from workbench.analysis.embed.vectors import vectors_of
+from workbench.analysis.facts import facts_of
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
@@ -51,16 +52,7 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
             f"{config.store}: {len(store)} scans are too few to be projected",
             remedy="prepare at least three, or place them against a --reference",
         )
-    facts = {
-        "seed": config.seed,
-        "store": str(config.store),
-        "encoder": str(config.encoder),
-        "init": config.init,
-        "objective": card.objective,
-        "preparation": store.fingerprint,
-        "simulated": store.simulated,
-        "pretraining_participants": list(card.participants),
-    }
+    facts = facts_of(config, store, card) | {"pretraining_participants": list(card.participants)}
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         encoder = encoder.to(pick_device(config.accelerator))
         over_scans(

@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score
 from tqdm.auto import tqdm
 
 from workbench.analysis.config import ProbeConfig
+from workbench.analysis.facts import facts_of, random_beside, require_block
 from workbench.analysis.probe.linear import Probe, fit_probe
 from workbench.analysis.tokens.correspond import HIT
 from workbench.analysis.tokens.scene import scene_of, token_set
@@ -21,13 +22,11 @@ from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import AnyEncoder
 from workbench.model.encode import encoder_digest, fingerprints, open_matching
-from workbench.model.export import fresh_encoder
 from workbench.predict.token_grid import BRAIN
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
 from workbench.stats import bootstrap_interval, sign_flip_p
 
-BESIDE = 1_000_003  # added to the seed of the random weights beside, as in the jobs attend and tokens
 TOLD = ("average_precision", "hit", "distance_mm")
 
 
@@ -67,11 +66,7 @@ def run_probe(config: ProbeConfig, *, overwrite: bool = False) -> Run:
     inputs |= {f"against_{i}": encoder_digest(other) for i, other in enumerate(config.against)}
     if not overwrite and (done := finished(config, inputs)):
         return done
-    if not -card.config.depth <= config.block < card.config.depth:
-        raise ConfigError(
-            f"block {config.block}: the encoder has {card.config.depth}",
-            remedy=f"choose 0 to {card.config.depth - 1}, or -1",
-        )
+    require_block(config.block, encoder.config.depth)
     first = _name(config.encoder, config.init)
     encoders: dict[str, AnyEncoder] = {first: encoder}
     for other in config.against:
@@ -80,7 +75,7 @@ def run_probe(config: ProbeConfig, *, overwrite: bool = False) -> Run:
             raise ConfigError(f"--against {other}: two encoders are called '{name}'", remedy="rename one's folder")
         encoders[name] = open_matching(config.store, other, init="pretrained", seed=config.seed)[1]
     if config.sanity:
-        encoders["random beside"] = fresh_encoder(card.config, config.seed + BESIDE)
+        encoders["random beside"] = random_beside(config, card)
     people = _people(store, config)
     lessons = _lessons(people, config)
     if not lessons:
@@ -89,16 +84,7 @@ def run_probe(config: ProbeConfig, *, overwrite: bool = False) -> Run:
             cause=f"no site has two people with labels of {', '.join(config.structures)}",
             remedy="choose other --structures, or smaller --labelled",
         )
-    facts = {
-        "seed": config.seed,
-        "store": str(config.store),
-        "encoder": str(config.encoder),
-        "init": config.init,
-        "objective": card.objective,
-        "preparation": store.fingerprint,
-        "simulated": store.simulated,
-        "first": first,
-    }
+    facts = facts_of(config, store, card) | {"first": first}
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         rows: list[dict[str, Any]] = []
         unended = 0

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.analysis.config import TokensConfig
+from workbench.analysis.facts import facts_of, random_beside, require_block
 from workbench.analysis.tokens.correspond import Checker, in_short, site_pairs, weights_paired
 from workbench.analysis.tokens.rgb import Colours, write_rgb
 from workbench.cohort.splits import load_sides, split_fingerprint, tested_people
@@ -17,7 +18,6 @@ from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune.assignment import seen_people
 from workbench.model.contract import AnyEncoder
 from workbench.model.encode import fingerprints, open_matching
-from workbench.model.export import fresh_encoder
 from workbench.predict.query import parse_query
 from workbench.predict.token_grid import BRAIN, TokenGrid, query_vector, token_grid
 from workbench.prepare.restore import to_source_space
@@ -25,8 +25,6 @@ from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
 from workbench.runs.parts import Rows, over_scans
 from workbench.volumes import write_volume
-
-BESIDE = 1_000_003  # added to the seed of the random weights beside, as in the job attend
 
 
 def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
@@ -51,32 +49,20 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
     if config.split is not None:
         only &= set(store.index.loc[store.index["participant"].isin(tested_people(config.split)), "scan_id"])
     query = parse_query(config.query)
-    depth = encoder.config.depth
     if config.source and query.kind not in ("voxel", "region"):
         raise ConfigError(f"query '{config.query}': not a place", remedy="write voxel:X,Y,Z or region:NAME")
-    if not -depth <= config.block < depth:
-        raise ConfigError(f"block {config.block}: the encoder has {depth}", remedy=f"choose 0 to {depth - 1}, or -1")
+    require_block(config.block, encoder.config.depth)
     if not (config.source or config.rgb or config.structures):
         raise ConfigError("nothing to do", cause="no --source, no --rgb and no --structures", remedy="ask for one")
     chosen = set(config.scans)
     for scan in (*config.scans, *([config.source] if config.source else [])):
         store.position(scan)
-    facts = {
-        "seed": config.seed,
-        "store": str(config.store),
-        "encoder": str(config.encoder),
-        "init": config.init,
-        "objective": card.objective,
-        "preparation": store.fingerprint,
-        "simulated": store.simulated,
-    }
+    facts = facts_of(config, store, card)
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
         encoder = encoder.to(pick_device(config.accelerator))
         encoders: dict[str, AnyEncoder] = {config.init: encoder}
         if config.sanity and config.structures:
-            encoders["random beside"] = fresh_encoder(card.config, config.seed + BESIDE).to(
-                pick_device(config.accelerator)
-            )
+            encoders["random beside"] = random_beside(config, card).to(pick_device(config.accelerator))
         checker = Checker.prepare(encoders, store, config, run, only)
         labelled = set(checker.scans)
         maps = _Maps(config, encoder, store, run)
