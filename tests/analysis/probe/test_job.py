@@ -1,10 +1,11 @@
 """The probe on a small study: planted tokens are found at both sites, nobody is tested who was learnt from."""
 
+import numpy as np
 import pytest
 
 from tests.analysis.tokens.test_job import Blind, Bright, planted
 from workbench.analysis.config import ProbeConfig
-from workbench.analysis.probe.job import run_probe
+from workbench.analysis.probe.job import Labelled, Lesson, _learn, run_probe
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.found import as_text
 from workbench.model import EncoderConfig
@@ -56,3 +57,22 @@ def test_done_is_done_and_refusals_say_what_to_do(made, study, tmp_path, monkeyp
         run_probe(config(study, tmp_path / "b", against=(study.encoder_run,)))
     with pytest.raises(WorkbenchError, match="nothing to learn from"):
         run_probe(config(study, tmp_path / "c", structures=("left_amygdala",)))
+
+
+def test_who_was_scanned_at_two_sites_is_learnt_from_at_one_and_tested_at_each():
+    def scan(person, site, seed):
+        rng = np.random.default_rng(seed)
+        inside = {"a": np.arange(20) < 5}
+        return Labelled(person, site, rng.normal(size=(20, 4)) + inside["a"][:, None], inside, {"a": np.ones(20)})
+
+    read = {p: [scan(p, s, i) for s in "XY"] for i, p in enumerate("123")}
+    lesson = Lesson("X", "2", 0, ("1", "2"), ("3",))
+    rows, ended = _learn("w", lesson, read, ProbeConfig(out="o", store="s", encoder="e", structures=("a",)))
+    assert ended and [(r["participant"], r["site"], r["train_site"]) for r in rows] == [
+        ("3", "X", "X"),
+        ("3", "Y", "X"),
+    ]
+    only_home = {p: [s for s in scans if s.site == "X"] for p, scans in read.items()}
+    assert (
+        _learn("w", lesson, only_home, ProbeConfig(out="o", store="s", encoder="e", structures=("a",)))[0] == rows[:1]
+    )

@@ -36,6 +36,7 @@ class Labelled:
     its middle."""
 
     participant: str
+    site: str
     tokens_PD: np.ndarray
     inside: dict[str, np.ndarray]
     away_mm: dict[str, np.ndarray]
@@ -97,13 +98,18 @@ def run_probe(config: ProbeConfig, *, overwrite: bool = False) -> Run:
                     unended += not ended
                     bar.update()
         table = pd.DataFrame(rows)
-        sites = people.groupby("participant")["site"].first()
-        table.insert(1, "site", table["participant"].map(sites))
-        table.insert(2, "sites", np.where(table["site"] == table["train_site"], "within", "between"))
+        table["sites"] = np.where(table["site"] == table["train_site"], "within", "between")
         run.write_table("probe", table)
         run.write_table("in_short", in_short(table, config.seed))
         run.write_table("weights_paired", weights_paired(table, first, config.seed))
-        run.note(people=int(people["participant"].nunique()), unended=unended)
+        sizes = people.groupby("site")["participant"].nunique()
+        too_few = {site: [n for n in config.labelled if n >= size] for site, size in sizes.items()}
+        run.note(
+            people=int(people["participant"].nunique()),
+            unended=unended,
+            scans_left_out=len(store.scan_ids) - len(people),  # without all structures, or at an unknown site
+            sites_with_too_few_people={site: counts for site, counts in too_few.items() if counts},
+        )
     return run
 
 
@@ -158,7 +164,7 @@ def _read(encoder: AnyEncoder, store: Store, people: pd.DataFrame, config: Probe
                 inside[structure] = counts >= HIT * counts.max()
                 middle = np.argwhere(mask).mean(0)
                 away[structure] = np.linalg.norm(tokens.centres[brain] - middle, axis=1) * scene.spacing
-        scan = Labelled(str(row.participant), tokens.unit_PD[brain], inside, away)
+        scan = Labelled(str(row.participant), str(row.site), tokens.unit_PD[brain], inside, away)
         read.setdefault(scan.participant, []).append(scan)
     return read
 
@@ -168,18 +174,27 @@ def _learn(
 ) -> tuple[list[dict[str, Any]], bool]:
     rows, ended = [], True
     for number, structure in enumerate(config.structures):
-        learnt = [scan for p in lesson.learnt for scan in read[p] if structure in scan.inside]
+        learnt = [
+            scan
+            for p in lesson.learnt
+            for scan in read[p]
+            if scan.site == lesson.train_site and structure in scan.inside
+        ]
         if not learnt:
             continue
         rng = stream(config.seed, Purpose.LOOKS, 5, lesson.draw, number)
         probe = fit_probe([s.tokens_PD for s in learnt], [s.inside[structure] for s in learnt], rng)
         ended &= probe.ended
         for participant in lesson.tested:
-            told = [_told(probe, scan, structure) for scan in read[participant] if structure in scan.inside]
-            if told:
+            by_site: dict[str, list[dict[str, float]]] = {}
+            for scan in read[participant]:
+                if structure in scan.inside:
+                    by_site.setdefault(scan.site, []).append(_told(probe, scan, structure))
+            for site, told in by_site.items():
                 rows.append(
                     {
                         "participant": participant,
+                        "site": site,
                         "structure": structure,
                         "weights": weights,
                         "train_site": lesson.train_site,
