@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,8 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.runs import JobConfig, Run, hold, start_run
+from workbench.runs.folder import write_json
+from workbench.runs.start import _require_ours
 
 
 class Toy(JobConfig):
@@ -61,6 +64,23 @@ def test_of_several_at_once_exactly_one_runs(tmp_path: Path, before: str) -> Non
         assert said.count("ran") == 1, said
         assert sum("is being written by another process" in word for word in said) == 4
         assert Run(out).ok and not (out / hold.LOCK).exists()
+
+
+def test_a_folder_that_is_just_being_made_is_never_taken_for_a_strangers(tmp_path: Path) -> None:
+    """Who comes a moment later finds first nothing, then a status: never files of which nothing is known."""
+
+    def make() -> None:
+        for turn in range(400):
+            (tmp_path / str(turn)).mkdir()
+            write_json(tmp_path / str(turn) / "status.json", {})
+            (tmp_path / str(turn) / "config.yaml").touch()
+
+    maker = threading.Thread(target=make)
+    maker.start()
+    for turn in range(400):
+        while not (tmp_path / str(turn) / "config.yaml").exists():
+            _require_ours(tmp_path / str(turn), overwrite=False)
+    maker.join()
 
 
 CHILD = """

@@ -91,6 +91,8 @@ def _ending_true(run: Run) -> Iterator[Run]:
 def _require_ours(path: Path, overwrite: bool) -> None:
     """Refuse a folder of somebody's that is no run folder, before anything is written into it, and one in which a
     process of an earlier version, which holds no lock, still writes."""
+    # listed before it is asked whether it is a run: who makes one at this moment writes its status before all else
+    found = [item.name for item in path.iterdir()] if path.exists() else []
     if is_run(path) or (path / "status.json").is_file():
         try:
             status = read_json(path / "status.json")
@@ -104,7 +106,7 @@ def _require_ours(path: Path, overwrite: bool) -> None:
                 cause=f"its status says running, by process {status.get('pid')}",
                 remedy="wait for it, or stop it, and try again",
             )
-    elif path.exists() and any(p.name != LOCK and not p.name.startswith(PARTIAL) for p in path.iterdir()):
+    elif any(name != LOCK and not name.startswith(PARTIAL) for name in found):
         what = "not a run folder, so it is not overwritten" if overwrite else "exists and is not a run folder"
         raise ConfigError(f"{path}: {what}", remedy="choose another --out")
 
@@ -190,9 +192,9 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 
 def _empty_run(path: Path) -> None:
-    """Delete what is in a run folder that we hold."""
+    """Delete what is in a run folder that we hold, but for what says that it is one."""
     for entry in list(path.iterdir()):
-        if entry.name == LOCK:
+        if entry.name in (LOCK, "status.json"):
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
