@@ -10,6 +10,7 @@ from tests.study.made import people_of
 from tests.study.test_job import build, settings
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.found import found_by
+from workbench.runs import Run
 from workbench.study.cells.estimate import Budget, Pace
 from workbench.study.cells.plan import Plan
 from workbench.study.evidence.intervals import difference_table
@@ -24,6 +25,7 @@ def looks(study, out, **changes):
     tasks = {
         "tokens": {"data": "tiny", "tokens": {}, "directions": [{"within": []}], "margin": 0.9},
         "attention": {"data": "tiny", "attend": {"sanity": False}, "directions": [{"within": []}]},
+        "linear": {"data": "tiny", "probe": {"draws": 1}, "directions": [{"within": []}]},
     }
     arms = {
         "random": None,
@@ -41,7 +43,8 @@ def looked(study, tmp_path_factory):
 
 def test_a_look_is_compared_as_a_fine_tuning_is(looked):
     people = looked.read_table("people")
-    assert set(people["metric"]) == {"token_hit", "token_distance_mm", "attention_outside"}
+    probed = {"probe_between", "probe_within", "probe_hit_between"}
+    assert set(people["metric"]) == {"token_hit", "token_distance_mm", "attention_outside", *probed}
     hits = people[(people["metric"] == "token_hit") & (people["structure"] == "mean")]
     assert (hits.groupby("arm")["participant"].nunique() == 12).all() and set(hits["arm"]) == {"random", "given"}
     table = looked.read_table("differences").set_index("metric")
@@ -49,14 +52,21 @@ def test_a_look_is_compared_as_a_fine_tuning_is(looked):
     assert row["n"] == 12 and row["equivalent"] and "Equivalent within ±90.0 points of tokens" in row["verdict"]
     other = table.loc["attention_outside"]
     assert not other["equivalent"] and "quivalen" not in other["verdict"] and other["transductive"]
+    probe = people[(people["metric"] == "probe_between") & (people["structure"] == "mean")]
+    assert (probe.groupby("arm")["participant"].nunique() == 12).all() and probe["value"].between(0.001, 1).all()
+    run = Run(next(looked.path.glob("cells/test-linear*")))
+    rows = run.read_table("probe")
+    told = rows[rows["sites"] == "between"].groupby("participant")["average_precision"].mean()
+    arm = probe[probe["arm"] == ("random" if run.config["init"] == "random" else "given")].set_index("participant")
+    assert (arm["value"] - told).abs().max() < 1e-6 and set(rows["labelled"]) == {"2"}
     cells = looked.read_table("cells")
-    assert len(cells) == 4 and (cells["fold"].dropna() == 0).all()  # one encoder serves everybody at once
+    assert len(cells) == 6 and (cells["fold"].dropna() == 0).all()  # one encoder serves everybody at once
 
 
 def test_its_report_speaks_of_no_labels_and_names_who_has_no_encoder(looked):
     text = (looked.path / "results.md").read_text()
     assert "of the labels" not in text and "| labels |" not in text and "TRANSDUCTIVE" in text
-    assert "volumes not in attention, tokens" in text and "were read from each encoder as it is" in text
+    assert "volumes not in attention, linear, tokens" in text and "were read from each encoder as it is" in text
     assert "looked at" in (looked.path / "report.html").read_text()
     assert "tokens compared between people; 12 people tested, of 2 sites" in text
 
@@ -75,7 +85,7 @@ def test_where_pretraining_is_of_each_split_only_its_tested_people_are_looked_at
 def test_what_makes_no_sense_of_a_look_is_refused(study, tmp_path):
     one = {"data": "tiny", "directions": [{"within": []}]}
     for task, words in [
-        ({**one, "tokens": {}, "fractions": [0.5]}, "nothing is learnt"),
+        ({**one, "tokens": {}, "fractions": [0.5]}, "no share of labels"),
         ({**one, "tokens": {}, "segment": {}}, "give one of"),
         ({**one, "margin": -1, "segment": {}}, "margin"),
     ]:
@@ -83,6 +93,8 @@ def test_what_makes_no_sense_of_a_look_is_refused(study, tmp_path):
             build(study, tmp_path / "s", tasks={"t": task})
     with pytest.raises(ConfigError, match="encoder may not be set"):
         check_fair(build(study, tmp_path / "s", tasks={"t": {**one, "tokens": {"encoder": "x"}}}))
+    with pytest.raises(ConfigError, match="averaged over"):
+        check_fair(build(study, tmp_path / "s", tasks={"t": {**one, "probe": {"labelled": [2, 5]}}}))
     config = build(study, tmp_path / "s", tasks={"t": {**one, "reliability": {}}})
     with pytest.raises(WorkbenchError, match="nobody has several scans"):
         Plan(config, plan_all_data(config))
@@ -173,9 +185,9 @@ def test_a_budget_begins_what_ends_in_time(monkeypatch):
 def test_a_study_whose_time_is_over_says_what_was_not_run_and_goes_on(study, looked, tmp_path):
     config = looks(study, tmp_path / "s", minutes=1e-6)
     run = run_study(config)
-    assert run.ok and run.provenance["not_run"] == 4 and set(run.read_table("cells")["state"]) == {"not run"}
-    assert "4 of 4 cells were not run" in (run.path / "results.md").read_text()
-    assert "4 cells not run" in found_by(run).words
+    assert run.ok and run.provenance["not_run"] == 6 and set(run.read_table("cells")["state"]) == {"not run"}
+    assert "6 of 6 cells were not run" in (run.path / "results.md").read_text()
+    assert "6 cells not run" in found_by(run).words
     done = StudyConfig.build({**config.model_dump(), "out": looked.path, "minutes": 1e-6})
     again = run_study(done)  # what is done is taken, however little time there is
     assert again.provenance["not_run"] == 0 and len(again.read_table("differences"))

@@ -150,6 +150,8 @@ class ProbeConfig(LookConfig):
     """Tokens of each scan less their mean over its brain and divided by their deviation there, channel by channel."""
     sanity: bool = True
     """The same with random weights of the same architecture."""
+    split: Path | None = Field(None, json_schema_extra=LATER)
+    """Only people on the tested side of this split, to learn from and to be tested."""
 
 
 class ShiftConfig(JobConfig):

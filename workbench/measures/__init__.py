@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["MEASURES", "PRIMARY", "Measure", "is_shown", "measure", "measures_in"]
 
 MEASURES: dict[str, Measure] = {one.name: one for one in (*STRUCTURES, *PEOPLE, *LOOKS)}
-PRIMARY = ("dice", "auroc", "absolute_error", "correct", "token_hit", "attention_outside", "discriminability")
+PRIMARY = (
+    "dice",
+    "auroc",
+    "absolute_error",
+    "correct",
+    "token_hit",
+    "attention_outside",
+    "discriminability",
+    "probe_between",
+)
 """The measure that verdicts and figures are about: the first of these that a task has."""
 
 

@@ -1,12 +1,40 @@
 """Measures of a look into an encoder: a value a row of the tables ``correspondence`` (tokens), ``attention`` and
-``region_mass`` (attend) and ``people`` (reliability); the study takes each person's mean (``study.evidence.looks``).
+``region_mass`` (attend), ``people`` (reliability) and ``probe``; the study takes each person's mean
+(``study.evidence.looks``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from workbench.measures.measure import Measure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _where(sites: str, column: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """This column in the rows whose model was learnt within the tested person's site, or between sites."""
+    return lambda rows: rows[column].where(rows["sites"] == sites)
+
+
+def _probe(name: str, sites: str, column: str, what: str, long: str) -> Measure:
+    where = "at another site than the one it was learnt at" if sites == "between" else "at the site it was learnt at"
+    return Measure(
+        name=name,
+        task="probe",
+        title=f"{what}, {sites} sites" if sites == "between" else f"{what}, within a site",
+        words=f"points of {what}",
+        long=f"{long} {where}",
+        scale=100,
+        digits=1,
+        most=1,
+        of_rows=_where(sites, column),
+        needs=(column, "sites"),
+    )
+
 
 LOOKS = (
     Measure(
@@ -81,5 +109,26 @@ LOOKS = (
         most=1,
         of_rows=itemgetter("identified"),
         needs=("identified",),
+    ),
+    _probe(
+        "probe_between",
+        "between",
+        "average_precision",
+        "precision of the linear model",
+        "average precision of a linear model of the frozen tokens",
+    ),
+    _probe(
+        "probe_within",
+        "within",
+        "average_precision",
+        "precision of the linear model",
+        "average precision of a linear model of the frozen tokens",
+    ),
+    _probe(
+        "probe_hit_between",
+        "between",
+        "hit",
+        "best tokens in the structure",
+        "share of scans in which the token that a linear model takes for the structure's is in it,",
     ),
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workbench.measures.structures import Masks
 
 Empty = Literal["prediction", "truth", "both"]
-Task = Literal["segment", "classes", "number", "tokens", "attend", "reliability"]
+Task = Literal["segment", "classes", "number", "tokens", "attend", "reliability", "probe"]
 
 
 @dataclass(frozen=True, kw_only=True)

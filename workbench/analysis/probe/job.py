@@ -16,6 +16,7 @@ from workbench.analysis.facts import facts_of, random_beside, require_block
 from workbench.analysis.probe.linear import Probe, fit_probe
 from workbench.analysis.tokens.correspond import HIT
 from workbench.analysis.tokens.scene import scene_of, token_set
+from workbench.cohort.splits import load_sides, split_fingerprint, tested_people
 from workbench.columns import at_known_site
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
@@ -65,6 +66,8 @@ def run_probe(config: ProbeConfig, *, overwrite: bool = False) -> Run:
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
     inputs = fingerprints(store, config.encoder)
     inputs |= {f"against_{i}": encoder_digest(other) for i, other in enumerate(config.against)}
+    if config.split is not None:
+        inputs["split"] = split_fingerprint(load_sides(config.split))
     if not overwrite and (done := finished(config, inputs)):
         return done
     require_block(config.block, encoder.config.depth)
@@ -107,7 +110,8 @@ def run_probe(config: ProbeConfig, *, overwrite: bool = False) -> Run:
         run.note(
             people=int(people["participant"].nunique()),
             unended=unended,
-            scans_left_out=len(store.scan_ids) - len(people),  # without all structures, or at an unknown site
+            # without all structures, at an unknown site, or not on the tested side
+            scans_left_out=len(store.scan_ids) - len(people),
             sites_with_too_few_people={site: counts for site, counts in too_few.items() if counts},
         )
     return run
@@ -118,10 +122,13 @@ def _name(encoder: object, init: str) -> str:
 
 
 def _people(store: Store, config: ProbeConfig) -> pd.DataFrame:
-    """scan_id, participant, site of every scan whose labels have all the structures, at a known site."""
+    """scan_id, participant, site of every scan whose labels have all the structures, at a known site, on the tested
+    side of a split if one is given."""
     index = store.index
     kept = [s for s in store.scan_ids if store.has_seg(s) and all(store.codes(s, t) for t in config.structures)]
     table = index[index["scan_id"].isin(kept)]
+    if config.split is not None:
+        table = table[table["participant"].isin(tested_people(config.split))]
     return table[at_known_site(table)][["scan_id", "participant", "site"]].astype(str).sort_values("scan_id")
 
 

@@ -92,8 +92,8 @@ def keep_split(root: Path, split: pd.DataFrame, *, write: bool) -> tuple[Path, s
 
 def usable_scans(store: Store, job: str, settings: dict, where: str) -> pd.Series:
     """Bool a row of ``store.index``: has the label that a task needs."""
-    if job == "segment":
-        structures = tuple(settings.get("structures", ("left_hippocampus", "right_hippocampus")))
+    if job in ("segment", "probe"):
+        structures = tuple(settings.get("structures", HIPPOCAMPI))
         usable = store.index["has_seg"] & store.index["scan_id"].map(
             lambda scan: all(store.codes(scan, s) for s in structures)
         )

@@ -43,6 +43,13 @@ def _reliability(run: Run) -> pd.DataFrame:
     return _with(rows, "discriminability", "identified")
 
 
+def _probe(run: Run) -> pd.DataFrame:
+    """Of a person's site there may be no model of another one, nor of its own: then that measure is not there."""
+    rows = run.read_table("probe")
+    rows = rows[rows["weights"] == run.provenance["first"]]
+    return _mean(_with(rows, "probe_between", "probe_within", "probe_hit_between")).dropna(axis=1, how="all")
+
+
 def _with(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
     """WHO, and a column for each of these measures."""
     return rows[WHO].assign(**{name: MEASURES[name].values(rows) for name in names})
@@ -56,4 +63,5 @@ READERS: dict[str, Callable[[Run], pd.DataFrame]] = {
     "tokens": _tokens,
     "attend": _attend,
     "reliability": _reliability,
+    "probe": _probe,
 }

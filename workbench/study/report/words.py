@@ -23,6 +23,7 @@ KINDS = {
     "tokens": "tokens compared between people",
     "attend": "attention",
     "reliability": "people scanned several times",
+    "probe": "a linear model of tokens",
 }
 
 

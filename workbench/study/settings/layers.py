@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from workbench.analysis.config import AttendConfig, ReliabilityConfig, TokensConfig
+from workbench.analysis.config import AttendConfig, ProbeConfig, ReliabilityConfig, TokensConfig
 from workbench.errors import ConfigError
 from workbench.finetune.config import ClassifyConfig, FinetuneConfig, SegmentConfig
 from workbench.pretrain.config import PretrainConfig
@@ -30,9 +30,18 @@ OURS = {
 }  # set for each cell; `encoder` of pretraining is another thing
 NOWHERE = Path("not-yet")
 FINETUNE: dict[str, type[FinetuneConfig]] = {"segment": SegmentConfig, "classify": ClassifyConfig}
-LOOK: dict[str, type[JobConfig]] = {"tokens": TokensConfig, "attend": AttendConfig, "reliability": ReliabilityConfig}
-LOOK_OURS = {"out", "store", "split", "encoder", "init", "seed", "runs", "scans", "seen"}
-NO_MAPS: dict[str, dict[str, Any]] = {"tokens": {"rgb": False, "sanity": False}, "attend": {"heads": False}}
+LOOK: dict[str, type[JobConfig]] = {
+    "tokens": TokensConfig,
+    "attend": AttendConfig,
+    "reliability": ReliabilityConfig,
+    "probe": ProbeConfig,
+}
+LOOK_OURS = {"out", "store", "split", "encoder", "init", "seed", "runs", "scans", "seen", "against"}
+NO_MAPS: dict[str, dict[str, Any]] = {
+    "tokens": {"rgb": False, "sanity": False},
+    "attend": {"heads": False},
+    "probe": {"sanity": False, "labelled": (2,)},
+}
 """What a look leaves out in a study unless it is asked for: maps that nobody looks at, and random weights beside, which
 are an arm of their own."""
 
@@ -98,6 +107,12 @@ def look_config(study: StudyConfig, task: TaskSettings, **ours: Any) -> JobConfi
     _refuse(task.settings, LOOK_OURS, task.job)
     extra = {"seen": study.transductive} if task.job == "reliability" else {}
     values = {**NO_MAPS.get(task.job, {}), **task.settings, **extra}
+    if task.job == "probe" and len(values["labelled"]) != 1:
+        raise ConfigError(
+            f"probe.labelled: {values['labelled']}",
+            cause="numbers of people would be averaged over",
+            remedy="give one number, and a task for each",
+        )
     paths = {"out": NOWHERE, "store": NOWHERE, "split": NOWHERE, "encoder": NOWHERE}
     return LOOK[task.job].build({**values, **paths, "init": "random", **ours})
 

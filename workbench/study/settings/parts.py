@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from workbench.runs import Settings
 
-LOOKS = ("tokens", "attend", "reliability")
-"""Jobs that look into an encoder: nothing is learnt in them, so shares of labels and learning rates have no place."""
+LOOKS = ("tokens", "attend", "reliability", "probe")
+"""Jobs that look into an encoder and train none of it: shares of labels and learning rates have no place in them."""
 TASKS = ("segment", "classify", *LOOKS)
 """What a task can be: the settings of one of these jobs."""
 
@@ -120,7 +120,7 @@ class DirectionSettings(Settings):
 
 class TaskSettings(Settings):
     """What is to be predicted and how it is learnt (`segment`, `classify`), or what is looked for in the encoder
-    (`tokens`, `attend`, `reliability`): the settings of one of these jobs."""
+    (`tokens`, `attend`, `reliability`, `probe`): the settings of one of these jobs."""
 
     data: str
     """Which of the study's data."""
@@ -134,6 +134,9 @@ class TaskSettings(Settings):
     """Settings of `workbench attend`: how much attention leaves the brain, and how much a region gets."""
     reliability: dict[str, Any] | None = None
     """Settings of `workbench reliability`: are people known again who were scanned several times?"""
+    probe: dict[str, Any] | None = None
+    """Settings of `workbench probe`: does a linear model of the frozen tokens find a structure, learnt from few people?
+    `labelled` is one number here, 2 unless set."""
     directions: tuple[DirectionSettings, ...] = (DirectionSettings(within=()),)
     """Directions of transfer."""
     fractions: tuple[float, ...] = (1.0,)
@@ -155,7 +158,9 @@ class TaskSettings(Settings):
         if len(given) != 1:
             raise ValueError(f"give one of {', '.join(TASKS)}; given: {', '.join(given) or 'none'}")
         if self.looks and (self.fractions != (1.0,) or self.learning_rates):
-            raise ValueError(f"{given[0]}: nothing is learnt, so fractions and learning_rates say nothing")
+            raise ValueError(
+                f"{given[0]}: no share of labels is learnt from, so fractions and learning_rates say nothing"
+            )
         if not self.directions or not self.fractions:
             raise ValueError("directions and fractions may not be empty")
         if any(not 0 < f <= 1 for f in self.fractions):
