@@ -6,7 +6,10 @@ from .interval import Interval as Interval
 from .interval import bootstrap_interval as bootstrap_interval
 from .interval import two_level_interval as two_level_interval
 from .maps import MapTest as MapTest
+from .maps import bootstrap_map as bootstrap_map
 from .maps import sign_flip_map as sign_flip_map
+from .maps import smallest_p as smallest_p
+from .maps import two_group_map as two_group_map
 from .paired import cohens_dz as cohens_dz
 from .paired import detectable_difference as detectable_difference
 from .paired import false_discovery as false_discovery
