@@ -13,6 +13,7 @@ EXTRAS = {
     "batch": "notebooks in batches",
     "slurm": "batches on Slurm",
     "n4": "N4 bias correction in `prepare --n4`",
+    "affine": "the affine registration of `group`",
     "combat": "ComBat in `shift`",
     "tensorboard": "TensorBoard's events of `pretrain`",
     "dev": "tests and lint",

@@ -161,6 +161,14 @@ _IN_ORDER = (
         found="workbench.found.looks:attend",
     ),
     Job(
+        name="group",
+        help="mean attention of groups of people in a common frame, and where two groups differ",
+        config="workbench.analysis.config:GroupConfig",
+        run="workbench.analysis.group.job:run_group",
+        plan="workbench.analysis.group.job:plan_group",
+        found="workbench.found.groups:group",
+    ),
+    Job(
         name="tokens",
         help="compare patch tokens between scans; correspondence, colours",
         config="workbench.analysis.config:TokensConfig",

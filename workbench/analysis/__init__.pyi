@@ -1,12 +1,14 @@
 from .attention.job import run_attend as run_attend
 from .config import AttendConfig as AttendConfig
 from .config import EmbedConfig as EmbedConfig
+from .config import GroupConfig as GroupConfig
 from .config import ProbeConfig as ProbeConfig
 from .config import ReliabilityConfig as ReliabilityConfig
 from .config import ShiftConfig as ShiftConfig
 from .config import TokensConfig as TokensConfig
 from .config import WhatifConfig as WhatifConfig
 from .embed.job import run_embed as run_embed
+from .group.job import run_group as run_group
 from .probe.job import run_probe as run_probe
 from .reliability.job import run_reliability as run_reliability
 from .shift.job import run_shift as run_shift

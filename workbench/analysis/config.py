@@ -217,6 +217,49 @@ class ReliabilityConfig(JobConfig):
     """Device kind."""
 
 
+class GroupConfig(SpreadConfig):
+    """Mean attention of groups of people in one common frame, where two groups differ, what each structure holds."""
+
+    job: ClassVar[str] = "group"
+
+    attend: Path
+    """Attend run whose maps are taken; people and labels are those of its store."""
+    against: Path | None = None
+    """Attend run of the same scans by other weights, to hold beside; without it the maps of random weights that the run
+    itself wrote, where it did (its `sanity`)."""
+    store: Path | None = None
+    """Prepared store, where it is no longer where the attend run says."""
+    by: tuple[str, ...] = ("site",)
+    """Columns that make groups: site, sex, diagnosis, scanner, any of the cohort's that names groups."""
+    groups: tuple[str, ...] = ()
+    """Which groups of the one column, the first minus the second; empty takes all, and the largest are compared."""
+    within: str = ""
+    """Column whose levels are compared alone, such as site for two diagnoses: its own differences are taken out, and
+    people are exchanged within a level only."""
+    frame: Literal["box", "affine"] = "box"
+    """How brains are laid over each other: `box` stretches the box around each brain to the mean one along the world's
+    axes; `affine` registers each to a template by twelve numbers (needs SimpleITK)."""
+    template: Path | None = None
+    """With `affine`: a brain without skull to register to, such as the brain of MNI152; without one, the cohort's own
+    mean brain in the box."""
+    spacing: float = Field(4.0, ge=1.0, le=16.0)
+    """Edge of the frame's voxels in mm; tokens are larger in any case."""
+    head: str = "mean"
+    """Head whose maps are taken: mean, or its number (there are no maps of single heads of random weights)."""
+    structures: tuple[str, ...] = ()
+    """Structures whose share is told; empty takes all that the labels name."""
+    level: float = Field(0.05, gt=0, lt=0.5)
+    """Corrected p below which a place counts as found."""
+    permutations: int = Field(2000, ge=99)
+    """Labellings that are tried; fewer where there are no more."""
+    draws: int = Field(1000, ge=100)
+    """Resamples of the intervals of maps."""
+    smallest_group: int = Field(5, ge=2)
+    """Smaller groups have a mean and neither interval nor test: not estimable."""
+    seed: int = Field(0, ge=0)
+    """Seed of permutations and resamples."""
+
+
 Change = Literal["gamma", "bias", "noise", "blur", "thick_slices", "ghosting", "rotation"]
 
 
