@@ -9,7 +9,7 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from workbench.model.config import EncoderConfig, triple
 from workbench.pretrain.objectives.settings import ObjectiveSettings
-from workbench.runs import JobConfig, Settings
+from workbench.runs import LATER, JobConfig, Settings
 from workbench.runs.slurm import SlurmSettings
 from workbench.volumes.volume import Triple
 
@@ -93,6 +93,9 @@ class PretrainConfig(JobConfig):
     later tests on these people are refused."""
     encoder: EncoderConfig = EncoderConfig()
     """The encoder's architecture."""
+    start_from: Path | None = Field(None, json_schema_extra=LATER)
+    """Encoder (run, folder, or a name such as volta-tiny) whose weights training begins with, in place of random ones.
+    Its architecture and preparation must be the same; whoever it has seen counts as seen by what comes out."""
     objective: SerializeAsAny[ObjectiveSettings] = Field(
         default_factory=lambda: ObjectiveSettings.variants()["volta"]()
     )

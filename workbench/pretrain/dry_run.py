@@ -20,6 +20,7 @@ from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, on_device
 from workbench.pretrain.objectives.base import Batch, Objective, StepInfo
 from workbench.pretrain.optimiser import adamw
+from workbench.pretrain.start import require_start
 from workbench.pretrain.train import step_flops, training_scans
 
 MEASURED = 3  # steps, after one that warms up
@@ -38,12 +39,13 @@ class Cost:
 def plan_pretrain(config: PretrainConfig) -> str:
     """People, scans, steps, tokens, parameters, operations, time and memory in a few lines."""
     store = open_store(config.store)
+    require_start(config, store)
     scans, participants = training_scans(store, None if config.split is None else load_sides(config.split))
     steps = max(1, math.ceil(config.epochs * len(scans) / config.batch_size))
     head = [
         f"{len(scans)} scans of {len(participants)} people at {store.spacing:g} mm"
         f"{' (simulated)' if store.simulated else ''}",
-        config.objective.describe(),
+        config.objective.describe() + (f", begun from {config.start_from}" if config.start_from else ""),
     ]
     if len(scans) < config.batch_size:
         return "\n".join(["", *head, f"refused: fewer scans than one batch of {config.batch_size}"])

@@ -38,6 +38,7 @@ from workbench.pretrain.devices import launch, shared_run, threads_of
 from workbench.pretrain.objectives.base import Objective, StepInfo
 from workbench.pretrain.optimiser import adamw, rates
 from workbench.pretrain.probe import Probe
+from workbench.pretrain.start import begin_with, require_start, with_its_past
 from workbench.pretrain.watch import Watch, say
 from workbench.runs import Run, finished, start_run, stop_on_request
 
@@ -53,6 +54,7 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
     store = open_store(config.store)
     split = None if config.split is None else load_sides(config.split)
     inputs = {"store": store.content, "split": "none" if split is None else split_fingerprint(split)}
+    inputs |= require_start(config, store)
     if not overwrite and (done := finished(config, inputs)):
         return done
     if config.executor == "slurm":
@@ -116,6 +118,7 @@ class Trainer:
         self.step, self.sharded = 0, fabric.world_size > 1 and config.strategy == "fsdp"
         torch.manual_seed(config.seed)
         self.objective = config.objective.build(config.encoder)
+        begin_with(self.objective, config)
         for module in self.objective.modules():
             if isinstance(module, Encoder):
                 module.recompute = config.activation_checkpointing
@@ -343,7 +346,7 @@ class Trainer:
                 self.store.simulated,
                 prepare=self.store.settings,
             )
-            save_encoder(self.run.path / "model", weights, card)
+            save_encoder(self.run.path / "model", weights, with_its_past(card, c))
         self.fabric.barrier()
 
     def tell(self, text: str) -> None:
