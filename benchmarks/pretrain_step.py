@@ -2,15 +2,17 @@
 
     python -m benchmarks.pretrain_step [--quick]
 
-The tiny encoder (192/12/3) on two views of 96³ at patch 16 of two scans a step, VolTA by prototypes (heads of 8192),
-all cores; once in float32 and once with both sides under bf16 autocast (a processor without AVX512-BF16 or AMX is slow
-at that).
+The tiny encoder (192/12/3) on two views of 96³ at patch 16 of two scans a step, all cores: VolTA as it is by default
+(tokens by contrast in the same and the other view, CLS that says where its view lies) and by prototypes (heads of
+8192); each in float32 and with both sides under bf16 autocast (a processor without AVX512-BF16 or AMX is slow at that).
 Ours: views from a prepared store on disk (`MicroBatches`, `on_device`), the VolTA objective, AdamW, EMA. MONAI: views
 from a `CacheDataset` in memory, MONAI's ViT for student and teacher, the losses as in the papers, AdamW, EMA; the
-projection head and the masks are ours there too. Simulated brain boxes at 1 mm of about 140 x 170 x 140 voxels.
+heads, the masks and the loss of the contrast are ours there too. Simulated brain boxes at 1 mm of about
+140 x 170 x 140 voxels.
 
 Both take turns, so that other work on the machine slows both alike. The last line on stdout is one JSON object;
-``ours`` and ``peer`` are seconds a step (the median) of the precision with the smaller ``ratio``; 1.5 is the goal.
+``ours`` and ``peer`` are seconds a step (the median) by contrast in the precision with the smaller ``ratio``; 2 is the
+goal, of prototypes 1.5.
 ``data_*`` and ``model_*`` are the parts: reading and views, and forward and backward.
 """
 
@@ -31,7 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.monai_views import cached_views
-from benchmarks.monai_volta import PeerVolta
+from benchmarks.monai_volta import PeerContrast, PeerVolta
 from benchmarks.synthetic import synthetic_store
 from workbench.engine.device import arithmetic
 from workbench.engine.streams import Purpose, stream
@@ -46,6 +48,10 @@ from workbench.pretrain.optimiser import adamw
 CPU = torch.device("cpu")
 SCANS, BATCH, STEPS = 8, 2, 1000
 RATE, CLIP, TAU, EMA = 1e-5, 3.0, 0.04, 0.9995
+OBJECTIVES = {
+    "contrast": VoltaSettings(),
+    "prototypes": VoltaSettings(alignment_cls="prototypes", alignment_patch="prototypes", weight_cross=0),
+}
 Step = Callable[[int], tuple[float, float, float]]  # seconds of the data, of forward and backward, of the whole
 
 
@@ -62,22 +68,24 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measure(folder: Path, steps: int) -> dict[str, Any]:
-    config = PretrainConfig(
-        out=folder / "no_run",
-        store=folder / "store",
-        batch_size=BATCH,
-        seed=1,
-        encoder=EncoderConfig(preset="tiny", registers=0),
-        objective=VoltaSettings(alignment_cls="prototypes", alignment_patch="prototypes", weight_cross=0),
-    )  # MONAI's ViT has no registers
     store = synthetic_store(folder / "store", SCANS, SCANS)
-    batches = MicroBatches(store, np.arange(SCANS, dtype=np.int32), config, size=BATCH)
     volumes = [store.read(i) for i in range(SCANS)]
-    by_precision = {
-        name: in_turns(our_step(config, batches, precision), peer_step(config, volumes, precision), steps, precision)
-        for name, precision in (("float32", "32-true"), ("bf16", "bf16-mixed"))
-    }
-    worst = min(by_precision.values(), key=lambda result: result["ratio"])
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, settings in OBJECTIVES.items():
+        config = PretrainConfig(
+            out=folder / "no_run",
+            store=folder / "store",
+            batch_size=BATCH,
+            seed=1,
+            encoder=EncoderConfig(preset="tiny", registers=0),  # MONAI's ViT has no registers
+            objective=settings,
+        )
+        batches = MicroBatches(store, np.arange(SCANS, dtype=np.int32), config, size=BATCH)
+        found[name] = {}
+        for kind, precision in (("float32", "32-true"), ("bf16", "bf16-mixed")):
+            ours, peer = our_step(config, batches, precision), peer_step(config, volumes, precision)
+            found[name][kind] = in_turns(ours, peer, steps, f"{name}, {precision}")
+    worst = min(found["contrast"].values(), key=lambda result: result["ratio"])
     return {
         "name": "pretrain_step",
         "ours": worst["ours"],
@@ -85,8 +93,8 @@ def measure(folder: Path, steps: int) -> dict[str, Any]:
         "ratio": worst["ratio"],
         "unit": f"s a step of {BATCH} scans",
         "n": steps,
-        "goal": 1.5,
-        **by_precision,
+        "goal": 2,
+        **found,
     }
 
 
@@ -138,7 +146,8 @@ def peer_step(config: PretrainConfig, volumes: list[np.ndarray], precision: str)
     settings = config.objective
     assert isinstance(settings, VoltaSettings)
     size, patch = config.encoder.size_xyz, config.encoder.patch_xyz
-    model, dataset = PeerVolta(config.encoder, settings), cached_views(volumes, size[0], config.views)
+    kind = PeerContrast if settings.alignment_patch == "contrast" else PeerVolta
+    model, dataset = kind(config.encoder, settings), cached_views(volumes, size[0], config.views)
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=RATE)
 
     def data(n: int) -> tuple[Tensor, Tensor, Tensor]:
