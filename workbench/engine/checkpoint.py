@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 KEEP = 2  # the newest, and the one before it in case the newest is damaged later
 
@@ -41,7 +44,13 @@ def snapshot(objective: nn.Module, optimiser: torch.optim.Optimizer) -> State:
 def whole(value: Tensor) -> Tensor:
     """A tensor on the CPU; of a sharded one, all of it."""
     value = value.detach()
-    return (value.full_tensor() if isinstance(value, DTensor) else value).cpu().contiguous()
+    return (value.full_tensor() if _is_shard(value) else value).cpu().contiguous()
+
+
+def _is_shard(value: Tensor) -> TypeGuard[DTensor]:
+    """Where nothing was sharded its module, which is slow to import, was never needed."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(value, module.DTensor)
 
 
 def save_checkpoint(folder: Path, step: int, state: State, facts: dict[str, Any]) -> Path:
@@ -107,7 +116,9 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, flat: dict[str, Tensor])
     for name, value in flat.items():
         number, key = name.split(".", 1)
         parameter = parameters[int(number)]
-        if isinstance(parameter, DTensor) and value.shape == parameter.shape:
+        if _is_shard(parameter) and value.shape == parameter.shape:
+            from torch.distributed.tensor import distribute_tensor
+
             value = distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
         state.setdefault(int(number), {})[key] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from monai.losses import DiceLoss
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -72,6 +71,8 @@ def train(
     model: nn.Module, store: Store, table: pd.DataFrame, config: SegmentConfig, run: Run, device: str, crop: Triple
 ) -> None:
     """DiceCE on crops of the training people."""
+    from monai.losses import DiceLoss  # MONAI takes seconds to import: not where a run is done, or refused
+
     crops = Crops(store, sorted(table.loc[table["split"] == "train", "scan_id"]), config, crop)
     dice_loss = DiceLoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
     weights = torch.tensor([1.0] + [config.structure_weight] * len(config.structures), device=device)

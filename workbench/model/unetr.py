@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from monai.networks.blocks import UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock
 from torch import Tensor, nn
 
 from workbench.errors import ConfigError
@@ -21,6 +20,8 @@ class Unetr(nn.Module):
     """
 
     def __init__(self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True) -> None:
+        from monai.networks.blocks import UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock  # seconds to import
+
         super().__init__()
         p, q, r = encoder.config.patch_xyz
         levels = p.bit_length() - 1
@@ -98,6 +99,8 @@ class PyramidUnetr(nn.Module):
     """
 
     def __init__(self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True) -> None:
+        from monai.networks.blocks import UnetrBasicBlock, UnetrUpBlock
+
         super().__init__()
         self.encoder = encoder
         levels = encoder.config.pyramid
