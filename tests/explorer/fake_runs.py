@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench.runs import JobConfig, Run, start_run
 from workbench.testing import MARKER_MM, phantom, phantom_labels
-from workbench.volumes import Grid, Volume, write_volume
+from workbench.volumes import Grid, Volume, read_grid, read_volume, write_volume
 
 STRUCTURES = ("left_hippocampus", "right_hippocampus")
 ORIENTATIONS = ("RAS", "LAS", "PSR")
@@ -29,6 +29,15 @@ class FakeEmbed(JobConfig):
 
 class FakeAttend(FakeEmbed):
     job: ClassVar[str] = "attend"
+
+
+class FakeTokens(FakeEmbed):
+    job: ClassVar[str] = "tokens"
+
+
+class FakeShift(JobConfig):
+    job: ClassVar[str] = "shift"
+    embed: Path
 
 
 class FakeSegment(FakeEmbed):
@@ -69,6 +78,61 @@ def write_fake_runs(root: Path, *, n: int = 12, heads: int = 2, simulated: bool 
             run.write_table("attention_random", _random_attention(run, index.iloc[:-1], grid_of))
     with start_run(FakeSegment(out=runs / "segment", store=store, encoder=encoder), simulated=simulated) as run:
         run.write_table("dice", _segmentations(run, index.iloc[:-1], grid_of))
+    return runs
+
+
+def write_findings(runs: Path) -> Path:
+    """Beside those of :func:`write_fake_runs`: ``shift`` (the site is named in 83 % of people), ``tokens`` (a map of
+    where else, of every scan), and ``embed-b``, in which North and South lie the other way round."""
+    first = Run(runs / "embed")
+    common = {name: first.config[name] for name in ("store", "encoder")}
+    scans, people = first.read_table("scans"), 12
+    with start_run(FakeShift(out=runs / "shift", embed=runs / "embed"), simulated=True) as run:
+        known = {"measure": "site predicted (balanced accuracy)", "chance": 0.5, "people": people}
+        run.write_table(
+            "shift",
+            pd.DataFrame(
+                [
+                    {**known, "space": "full", "value": 0.83, "low": 0.73, "high": 0.93, "p": 0.0005},
+                    {**known, "space": "after ComBat", "value": 0.47, "low": 0.3, "high": 0.64, "p": 0.6},
+                ]
+            ),
+        )
+        mixed = {"space": "full", "same_site": 0.8, "low": 0.7, "high": 0.9, "if_mixed": 0.45, "people": people // 2}
+        run.write_table("mixing", pd.DataFrame([{**mixed, "site": site} for site in SITES]))
+        run.write_table("notes", pd.DataFrame({"note": ["Simulated: nothing follows from it."]}))
+    with start_run(FakeTokens(out=runs / "tokens", **common), simulated=True) as run:
+        rows = []
+        for row in scans.itertuples():
+            grid = read_grid(Path(row.path))
+            near = np.exp(-((_world(grid) + MARKER_MM) ** 2).sum(-1) / 80)
+            file = f"volumes/{row.scan_id}_desc-similarity_map.nii.gz"
+            sidecar = {"query": "voxel 0, 0, 0", "source": row.scan_id}
+            write_volume(run.path / file, Volume(near.astype(np.float32), grid.affine), sidecar=sidecar)
+            rows.append({"scan_id": row.scan_id, "kind": "similarity", "file": file})
+        run.write_table("maps", pd.DataFrame(rows))
+    with start_run(FakeEmbed(out=runs / "embed-b", init="random", **common), simulated=True) as run:
+        run.write_table("scans", scans)
+        places = first.read_table("projections")
+        run.write_table("projections", places.assign(umap_1=-places["umap_1"]))
+    return runs
+
+
+def write_second_segmentation(runs: Path) -> Path:
+    """A run ``segment-b`` beside those of :func:`write_fake_runs`: it is right to the voxel, except in scan 4, where it
+    found nothing; its scores are those of ``segment`` plus 0.05, and 0.4 less there."""
+    first = Run(runs / "segment")
+    config = first.config
+    table = first.read_table("dice")
+    low = table["scan_id"] == "fake_sub-04"
+    scans = Run(runs / "embed").read_table("scans").set_index("scan_id")
+    own = FakeSegment(out=runs / "segment-b", store=config["store"], encoder=config["encoder"], init="random")
+    with start_run(own, simulated=True) as run:
+        for row in table.drop_duplicates("scan_id").itertuples():
+            truth = read_volume(Path(scans.loc[row.scan_id, "seg_path"]), labels=True)
+            data = np.where(truth.data == 2, 1, np.where(truth.data == 1, 2, 0))
+            write_volume(run.path / row.file, Volume(data * (row.scan_id != "fake_sub-04"), truth.affine))
+        run.write_table("dice", table.assign(dice=table["dice"] + np.where(low, -0.4, 0.05)))
     return runs
 
 

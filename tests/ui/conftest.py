@@ -168,7 +168,8 @@ def at(_kept, new_page, server):
     are in no address."""
     from playwright.sync_api import TimeoutError as Late
 
-    def go(query: str = "case=fake_sub-00", *, shown: list[str]) -> ExplorerPage:
+    def go(query: str = "case=fake_sub-00", *, shown: list[str] | None) -> ExplorerPage:
+        """``shown``: of the viewer; None for pages without one."""
         if _kept["window"] is not None:
             _kept["turns"] = _kept["turns"] % 90 + 1
             page = ExplorerPage(_kept["window"].page)
@@ -179,14 +180,16 @@ def at(_kept, new_page, server):
                     f"?unknown=1&{query}&similar={10 + _kept['turns']}",
                 )
                 page.page.wait_for_function("() => !location.search.includes('unknown')")
-                page.wait_ready(shown)
+                if shown is not None:
+                    page.wait_ready(shown)
                 return page
             except Late:  # the test before left it in disorder
                 _kept["window"].page.close()
         _kept["window"] = _Window(new_page())
         _kept["window"].page.goto(f"{server}?{query}")
         page = ExplorerPage(_kept["window"].page)
-        page.wait_ready(shown)
+        if shown is not None:
+            page.wait_ready(shown)
         return page
 
     yield go

@@ -12,6 +12,17 @@ from tests.ui.explorer_page import ExplorerPage
 FIRST = ["base", "attention"]
 TABS = ("Cohort", "Scan", "Comparison", "Sites", "Check", "What if", "Your scan", "Cohort")
 
+# the figure of the page, and of which of the boxes around it a part of it sticks out
+CUT = """() => {
+  const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure" && Bokeh.index.find_one(m))
+  const own = Bokeh.index.find_one(figure).el, box = own.getBoundingClientRect(), cut = []
+  for (let e = own; e; e = e.assignedSlot ?? e.parentElement ?? e.getRootNode().host) {
+    const around = e.getBoundingClientRect(), clips = getComputedStyle(e).overflow !== "visible"
+    if (clips && (box.bottom > around.bottom + 1 || box.right > around.right + 1)) cut.push(e.className)
+  }
+  return { height: box.height, cut: cut.join(" ") }
+}"""
+
 
 @pytest.fixture(scope="module")
 def page(new_page, server):
@@ -64,6 +75,28 @@ def test_back_goes_back_within_the_explorer(page):
     page.page.go_back()
     page.wait_case(first)
     assert "explorer" in page.page.url
+
+
+def test_back_takes_the_case_under_other_runs_away_again(server, open_page):
+    page = ExplorerPage(open_page(f"{server}?view=scan&case=fake_sub-02"))
+    page.wait_ready(FIRST)
+    page.choose("This case under other runs (up to 3)", "attend-random")
+    page.page.locator(".volume-view").nth(1).and_(page.page.locator("[data-state='ready']")).wait_for()
+    page.page.wait_for_function("() => location.search.includes('runs_beside')")
+    page.page.go_back()
+    page.page.locator(".volume-view").nth(1).wait_for(state="detached")
+    page.wait_ready(FIRST)
+    assert page.case() == "fake_sub-02" and "runs_beside" not in page.page.url
+
+
+@pytest.mark.parametrize("view", ["cohort", "comparison"])
+def test_a_plot_is_whole_on_a_low_screen(server, new_page, view):
+    opened = new_page(1280, 720)
+    opened.goto(f"{server}?view={view}&part=all")
+    ExplorerPage(opened).wait_ready(FIRST)
+    cut = opened.evaluate(CUT)
+    opened.close()
+    assert cut["height"] > 140 and not cut["cut"], cut
 
 
 def test_a_lost_connection_is_told_and_a_reload_keeps_the_place(start_server, runs, new_page):

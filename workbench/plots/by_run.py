@@ -61,6 +61,8 @@ def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: s
         from workbench.plots.scatter import sort_legend
 
         sort_legend(plot, element)
+        for legend in plot.state.legend:
+            legend.update(padding=0, margin=2, label_text_font_size="11px", border_line_color=None)
 
     return points.opts(
         color="legend",
@@ -78,6 +80,7 @@ def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: s
         toolbar="above",
         title=title,
         xticks=middles,
+        labelled=["y"],
         responsive=True,
         hooks=[finish],
         backend="bokeh",

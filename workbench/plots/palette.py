@@ -27,7 +27,11 @@ CATEGORIES = (
 UNKNOWN, UNKNOWN_COLOR = "unknown", "#9AA0A6"
 
 # two ends per source: the hue says whose labels they are, the lightness which structure
-_LABEL_ENDS = {"truth": ((86, 180, 233), (0, 96, 190)), "prediction": ((240, 180, 40), (213, 70, 0))}
+_LABEL_ENDS = {
+    "truth": ((86, 180, 233), (0, 96, 190)),
+    "prediction": ((240, 180, 40), (213, 70, 0)),
+    "other": ((190, 225, 130), (70, 215, 125)),
+}
 
 
 def category_colors(values: Iterable[Any]) -> dict[str, str]:
@@ -51,6 +55,7 @@ def as_categories(values: Iterable[Any]) -> list[str]:
 
 
 def label_colors(n: int, source: str) -> list[list[int]]:
-    """``n`` RGB colours (0–255) for the structures of a ``source``: ``"truth"`` blues, ``"prediction"`` oranges."""
+    """``n`` RGB colours (0–255) for the structures of a ``source``: ``"truth"`` blues, ``"prediction"`` oranges,
+    ``"other"`` (a second prediction beside it) greens."""
     (low, high), steps = _LABEL_ENDS[source], max(n - 1, 1)
     return [[round(a + (b - a) * i / steps) for a, b in zip(low, high, strict=True)] for i in range(n)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,7 +104,11 @@ def scores_figure(table: pd.DataFrame, runs: Sequence[str], label: str, *, width
 
 
 def strips_figure(
-    strips: Sequence[tuple[str, Sequence[np.ndarray]]], columns: Sequence[str], *, width: float = PAGE
+    strips: Sequence[tuple[str, Sequence[np.ndarray]]],
+    columns: Sequence[str],
+    *,
+    legend: Mapping[str, Sequence[int]] | None = None,
+    width: float = PAGE,
 ) -> Figure:
     """Slices of n cases in rows and runs or overlays in columns, on black, one scale in mm for all.
 
@@ -112,8 +116,11 @@ def strips_figure(
         strips: For each row its name and, for each column, an RGB picture ``(height, width, 3)`` in 0 … 1 whose
             pixels are square and of the same size in mm in all of them.
         columns: Names of the columns.
+        legend: What the colours (0–255) stand for, below all of them.
         width: In inches.
     """
+    from matplotlib.patches import Patch
+
     tallest = max((p.shape[0] for _, row in strips for p in row), default=1)
     widest = max((p.shape[1] for _, row in strips for p in row), default=1)
     cell = width / max(len(columns), 1)
@@ -131,6 +138,9 @@ def strips_figure(
                 axis.set_title(columns[k], fontsize=7)
             if k == 0:
                 axis.set_ylabel(name, fontsize=6)
+    if legend:
+        shades = [Patch(color="#" + bytes(color).hex(), label=name) for name, color in legend.items()]
+        figure.legend(handles=shades, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

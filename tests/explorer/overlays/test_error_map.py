@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import ScanError
-from workbench.explorer.overlays.error_map import error_map
+from workbench.explorer.overlays.error_map import against_map, error_map
 from workbench.testing import phantom_grid, phantom_labels
 from workbench.volumes import Volume
 
@@ -42,3 +42,19 @@ def test_other_grids_are_refused():
     moved[0, 3] += 2
     with pytest.raises(ScanError, match="different grids"):
         error_map(truth, Volume(told(truth), moved), CODES)
+
+
+def test_two_runs_are_held_against_the_truth_voxel_by_voxel():
+    truth = phantom_labels(phantom_grid("LAS"))
+    first, second = told(truth), np.where(told(truth) == 1, 5, 0)  # B calls it 5, and does not know the right one
+    left = np.argwhere(truth.data == 2)
+    first[tuple(left[0])], second[tuple(left[1])], first[tuple(left[2])], second[tuple(left[2])] = 0, 0, 0, 0
+    second[0, 0, 0] = 5  # A rightly leaves it out
+    codes = [([2], 1, 5)]
+    found = against_map(truth, Volume(first, truth.affine), Volume(second, truth.affine), codes)
+    classes = found.volume.data
+    assert [classes[tuple(p)] for p in (left[0], left[1], left[2], (0, 0, 0), left[3])] == [3, 2, 4, 2, 1]
+    assert (classes > 0).sum() == len(left) + 1 and not classes[truth.data == 1].any()
+    assert found.ml == pytest.approx([0.008 * n for n in (len(left) - 3, 2, 1, 1)])
+    turned = against_map(truth, Volume(second, truth.affine), Volume(first, truth.affine), [([2], 5, 1)])
+    assert turned.ml[1:3] == found.ml[2:0:-1]

@@ -8,7 +8,7 @@ import pytest
 
 import workbench.explorer.viewer.nifti_view as component
 from workbench.explorer.overlays import KINDS, LAYERS, SLOTS, overlays
-from workbench.explorer.overlays.error_map import CLASSES
+from workbench.explorer.overlays.error_map import AGAINST, CLASSES
 from workbench.explorer.scan.chips import Chips
 from workbench.explorer.session.state import ExplorerState
 from workbench.plots import label_colors
@@ -35,8 +35,10 @@ def lab(rgb, seen_by):
 
 
 def labels():
-    named = {f"{source} {i}": c for source in ("truth", "prediction") for i, c in enumerate(label_colors(4, source))}
-    return {**named, **{f"error: {name}": color for name, color in CLASSES}}
+    named = {
+        f"{source} {i}": c for source in ("truth", "prediction", "other") for i, c in enumerate(label_colors(4, source))
+    }
+    return {**named, **{f"error: {name}": color for name, color in (*CLASSES, *AGAINST)}}
 
 
 @pytest.mark.parametrize("seen_by", list(BLIND))
@@ -56,7 +58,7 @@ def test_the_first_screen_has_one_overlay(fake_runs):
 def test_truth_is_an_outline_over_the_filled_prediction():
     kinds = {kind.key: kind for kind in KINDS}
     assert kinds["truth"].outline == "always" and kinds["prediction"].outline == "asked"
-    assert SLOTS.index("truth") > SLOTS.index("prediction")
+    assert SLOTS.index("truth") > SLOTS.index("prediction") > max(SLOTS.index("error"), SLOTS.index("against"))
     order = [("colours", "map", "labels").index(kind.draws) for kind in LAYERS]
     assert order == sorted(order)
 

@@ -126,3 +126,11 @@ def test_going_back_takes_back_what_the_address_does_not_hold(fake_runs):
     assert (state.mass, state.show_error, state.case) == (25, False, "fake_sub-00")
     assert address.write(state)[0] == before
     assert len(address.go(state, {"case": "../../etc"})) == 1
+
+
+def test_going_back_takes_what_stands_beside_the_case_away_and_leaves_the_runs_that_are_compared(fake_runs):
+    state = ExplorerState(fake_runs)
+    before, compared = query_of(state), list(state.compared)
+    state.runs_beside = ["attend-random"]
+    assert address.go(state, {name: text for name, text in before.items() if name != "compared"}) == []
+    assert state.runs_beside == [] and state.compared == compared

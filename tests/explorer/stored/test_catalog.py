@@ -6,7 +6,7 @@ from typing import ClassVar
 import pandas as pd
 import pytest
 
-from tests.explorer.fake_runs import FakeSegment
+from tests.explorer.fake_runs import FakeSegment, FakeShift
 from workbench.explorer.cohort.cohort_view import CohortView
 from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session.state import ExplorerState
@@ -47,3 +47,11 @@ def test_a_cohort_a_store_or_a_segmentation_is_enough_to_see_scans(tmp_path, sca
     CohortView(state)
     assert ScanView(state).view.base
     assert state.shown() == (["prediction"] if job == "segment" else ["truth"])
+
+
+def test_figures_of_an_embedding_that_was_named_by_a_relative_path_are_found(own_runs, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(own_runs.parent)  # where the job was started
+    with start_run(FakeShift(out=Path("runs/shift"), embed=Path("runs/embed")), simulated=True) as run:
+        run.write_table("shift", pd.DataFrame({"measure": ["x"]}))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert ExplorerState(own_runs).shift_run == "shift"

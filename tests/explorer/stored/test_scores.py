@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.explorer.fake_runs import write_second_segmentation
 from workbench.explorer.app.pages import PAGES
 from workbench.explorer.cohort import pictures
 from workbench.explorer.cohort.cohort_view import PANELS
-from workbench.explorer.cohort.table_view import TableView, safe_csv
+from workbench.explorer.cohort.table_view import TableView
+from workbench.explorer.parts.spreadsheet import safe_csv
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import scores
 from workbench.volumes import Volume, write_volume
@@ -42,6 +44,31 @@ def test_the_worst_comes_first(table):
     assert shown["difference 1"].iloc[0] == pytest.approx(-0.1)
     errors = scores.wide(table, ["a", "b"], "absolute error of age")
     assert errors["scan_id"].iloc[0] == "s4"
+
+
+def test_the_largest_difference_comes_first_whoever_is_better(table):
+    changed = table.assign(value=table["value"] - 0.3 * ((table["scan_id"] == "s2") & (table["run"] == "b")))
+    shown = scores.wide(changed, ["a", "b"], scores.MEAN, "difference")
+    assert shown["scan_id"].iloc[0] == "s2" and shown["difference 1"].iloc[0] == pytest.approx(0.2)
+    known = shown["difference 1"].dropna().abs().tolist()
+    assert known == sorted(known, reverse=True) and shown["difference 1"].isna().tolist() == [False] * 3 + [True] * 2
+
+
+def test_a_cell_is_the_mean_over_people_with_its_n(table):
+    found = scores.by_site(table, ["a", "b"]).set_index(["site", "run"])
+    assert found.loc[("North", "a"), "value"] == pytest.approx((0.6 + 0.4) / 2) and found.loc[("North", "a"), "n"] == 2
+    assert found.loc[("all sites", "b"), "n"] == 3 and list(found.index[0]) == ["all sites", "a"]
+    low, high = found.loc[("all sites", "a"), ["low", "high"]]
+    assert low < found.loc[("all sites", "a"), "value"] < high
+
+
+def test_every_stored_measure_is_told_of_every_site_and_run(own_runs):
+    write_second_segmentation(own_runs)
+    state = ExplorerState(own_runs)
+    found = scores.every_measure(state.catalog, ["segment", "segment-b"])
+    assert set(found["measure"]) == set(state.param["metric"].objects)
+    assert (found.groupby("measure").size() == 6).all()  # North, South and all of them, two runs
+    assert len(scores.every_measure(state.catalog, ["segment"], "test")) < len(found) / 2 + 1
 
 
 def test_scores_are_of_the_structure_that_is_asked_for(fake_runs):

@@ -132,7 +132,7 @@ def _template(dark: bool) -> Any:
 
 def layout(state: ExplorerState) -> pn.Column:
     """The open page on the left, the scan (viewer, facts) on the right; ``pages.PAGES`` says which pages there are."""
-    note = {"on": [state.param.case, state.param.cohort]}
+    note: dict[str, Any] = {"on": [state.param.case, state.param.cohort]}
     left = pn.Column(
         margin=0, sizing_mode="stretch_both", styles={"flex": "9 1 0", "min-width": "0", "min-height": "0"}
     )
@@ -158,7 +158,8 @@ def layout(state: ExplorerState) -> pn.Column:
     state.param.watch(turn, "view")
     footer = text(
         '<div class="footer">Research software. <b>Not for diagnosis.</b> Coordinates are world '
-        "millimetres (RAS+) of the scan itself.</div>",
+        "millimetres (RAS+) of the scan itself.&emsp;Keys: <kbd>n</kbd> <kbd>p</kbd> next and previous scan, "
+        "<kbd>o</kbd> overlays, <kbd>?</kbd> all keys</div>",
         margin=0,
         sizing_mode="stretch_width",
     )
@@ -167,7 +168,7 @@ def layout(state: ExplorerState) -> pn.Column:
         filename="explorer.html",
         label="Save page",
         button_style="outline",
-        height=24,
+        height=30,
         width=110,
         margin=(-8, 0, 0, 0),
     )

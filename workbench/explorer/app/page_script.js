@@ -3,8 +3,11 @@
 
 // in these the keys belong to the one who types
 const TYPING = "textarea, select, [contenteditable], input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button])"
-const STEPS = ["view", "case", "embed_run"] // a change of these is a step that Back takes back; a slider's is none
-const BEAT_MS = 3000, PATIENCE_MS = 12000
+// a change of these is a step that Back takes back; a slider's is none
+const STEPS = ["view", "case", "embed_run", "runs_beside", "scans_beside", "show_against"]
+const BEAT_MS = 3000, PATIENCE_MS = 12000, NAME_MS = 1000
+const ROLES = { ".tabulator-tableholder": "rowgroup", ".tabulator-table": "none", ".tabulator-footer": "rowgroup",
+                ".tabulator-footer-contents": "row", ".tabulator-paginator": "gridcell" }
 
 export function render({ model }) {
   let returning = false // what the server sends now answers a step back
@@ -57,12 +60,34 @@ export function render({ model }) {
   model.on("answered", () => { heard = Date.now(); bar?.remove(); bar = null })
   const timer = model.beats ? setInterval(beat, BEAT_MS) : null
 
+  // Bokeh gives boxes to tick and sliders no name, and Tabulator calls the whole of it a grid, its page buttons too:
+  // a screen reader needs both. Again and again, since what is drawn anew has lost them
+  const nameAll = () => {
+    document.getElementById("main")?.setAttribute("role", "main")
+    const root = globalThis.Bokeh
+    for (const model of root?.documents?.[0]?.all_models ?? []) {
+      const view = root.index.find_one(model), inside = view?.shadow_el
+      if (!inside) continue
+      inside.querySelector("input[type=checkbox]")?.setAttribute("aria-label", model.label ?? "")
+      for (const handle of inside.querySelectorAll(".noUi-handle")) handle.setAttribute("aria-label", model.title ?? "")
+      const table = inside.querySelector(".tabulator")
+      if (!table) continue
+      for (const [part, role] of Object.entries(ROLES)) table.querySelector(part)?.setAttribute("role", role)
+      for (const input of table.querySelectorAll(".tabulator-col input")) {
+        const title = input.closest(".tabulator-col").querySelector(".tabulator-col-title")?.textContent ?? ""
+        input.setAttribute("aria-label", `Filter ${title}`)
+      }
+    }
+  }
+  const naming = setInterval(nameAll, NAME_MS)
+
   document.addEventListener("keydown", pressed)
   window.addEventListener("popstate", back)
   model.on("search", address)
   model.on("remove", () => {
     document.removeEventListener("keydown", pressed)
     window.removeEventListener("popstate", back)
+    clearInterval(naming)
     if (timer !== null) clearInterval(timer)
   })
   address()

@@ -19,7 +19,7 @@ from workbench.explorer.cohort.gallery import MOST, Gallery, gallery_items
 from workbench.explorer.cohort.selection_views import sides
 from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
-from workbench.explorer.parts.style import TABLE
+from workbench.explorer.parts.tables import chooser, turn_to
 from workbench.explorer.parts.text import hint, text
 from workbench.explorer.session.state import ExplorerState
 
@@ -47,20 +47,7 @@ class CheckView(StateView):
         self._z = pd.DataFrame()
         self._order = np.arange(0)
         self._progress = text(margin=(0, 10), sizing_mode="stretch_width")
-        self.table = pn.widgets.Tabulator(
-            pd.DataFrame(),
-            disabled=True,
-            show_index=False,
-            selectable=1,
-            pagination="remote",
-            page_size=12,
-            sizing_mode="stretch_both",
-            layout="fit_data_fill",
-            margin=(0, 10),
-            theme="simple",
-            sortable=False,
-            stylesheets=[TABLE],
-        )
+        self.table = chooser(selectable=1, page_size=12, sizing_mode="stretch_both", sortable=False)
         self.table.on_click(lambda event: self._go(event.row))
         self.gallery = Gallery(state.select_case, sizing_mode="stretch_both", margin=(0, 10), visible=False)
         self._from = 0
@@ -80,15 +67,23 @@ class CheckView(StateView):
                 height=32,
                 width=104,
                 margin=(2, 4),
-                button_type={"pass": "success", "doubtful": "warning", "fail": "danger"}.get(verdict or "", "default"),
                 button_style="outline",
+                stylesheets=[f":host .bk-btn.bk-btn.bk-btn {{ color: {SHADES[verdict]}; border-color: currentColor }}"]
+                if verdict
+                else [],
             )
             button.on_click(functools.partial(self._rate, verdict))
             buttons.append(button)
         following = pn.widgets.Button(name="Next without a verdict (u)", height=32, margin=(2, 4))
         following.on_click(lambda _: self.next_open())
         export = pn.widgets.FileDownload(
-            callback=self._export, filename="ratings.tsv", label="TSV", width=80, height=32, margin=(2, 4)
+            callback=self._export,
+            filename="ratings.tsv",
+            label="TSV",
+            description="All verdicts as a table",
+            width=80,
+            height=32,
+            margin=(22, 10, 0, 0),
         )
         who = pn.widgets.TextInput.from_param(self.param.rater, width=130, margin=(2, 10))
         note = pn.widgets.TextInput.from_param(
@@ -100,12 +95,11 @@ class CheckView(StateView):
             pn.Column(
                 self._progress,
                 pn.Row(*buttons, margin=(0, 6)),
-                pn.Row(who, note, sizing_mode="stretch_width", margin=0),
+                pn.Row(who, note, export, sizing_mode="stretch_width", margin=0),
                 pn.Row(
                     following,
                     pn.widgets.Checkbox.from_param(self.param.unusual_first, **tick),
                     pn.widgets.Checkbox.from_param(self.param.sheet, **tick),
-                    export,
                     margin=(0, 6),
                 ),
                 self.table,
@@ -231,7 +225,8 @@ class CheckView(StateView):
         ids = self.state.cohort["scan_id"].astype(str).to_numpy()[self._order] if len(self.state.cohort) else []
         here = np.flatnonzero(np.asarray(ids) == self.state.case)
         if len(here):
-            self.table.param.update(selection=[int(here[0])], page=int(here[0]) // 12 + 1)
+            self.table.selection = [int(here[0])]
+            turn_to(self.table, int(here[0]) // 12 + 1)
         self.gallery.chosen = self.state.case
         if self.sheet and len(here) and not self._from <= here[0] < self._from + MOST:
             self._draw_sheet()

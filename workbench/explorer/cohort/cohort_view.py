@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 
 from workbench.explorer.cohort.scatter_view import ScatterView
+from workbench.explorer.cohort.second_view import SecondView
 from workbench.explorer.cohort.selection_views import HistogramView, NeighboursView, PicturesView
 from workbench.explorer.cohort.table_view import TableView
 from workbench.explorer.parts.cards import card, panels
@@ -25,6 +26,7 @@ PANELS: dict[str, tuple[str, Callable[[ExplorerState], Any]]] = {
     "histograms": ("By site", HistogramView),
     "neighbours": ("Neighbours", NeighboursView),
     "shift": ("Site shift", ShiftView),
+    "second": ("Second", SecondView),
 }
 
 
@@ -34,7 +36,7 @@ class CohortView(StateView):
     def __panel__(self) -> pn.viewable.Viewable:
         state = self.state
         return pn.Column(
-            card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort]),
+            card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort], least=310),
             self._finding(),
             panels(state, "panel", PANELS),
             margin=0,
@@ -45,7 +47,7 @@ class CohortView(StateView):
     def _finding(self) -> pn.Row:
         """The stored figure in a sentence, and the way to all of them."""
         state = self.state
-        more = pn.widgets.Button(name="Sites", width=70, height=26, margin=(2, 8), button_style="outline")
+        more = pn.widgets.Button(name="Sites", width=70, height=26, margin=(0, 6), button_style="outline")
 
         def go(*_: Any) -> None:
             state.view = "sites"
@@ -58,7 +60,9 @@ class CohortView(StateView):
             return ""
 
         said = text(
-            pn.bind(told, state.param.shift_run, state.param.cohort), margin=(4, 10), sizing_mode="stretch_width"
+            pn.bind(told, state.param.shift_run, state.param.cohort),
+            margin=(0, 4, 0, 10),
+            sizing_mode="stretch_width",
         )
         there = pn.bind(lambda *_: bool(told()), state.param.shift_run, state.param.cohort)
         return pn.Row(said, more, visible=there, sizing_mode="stretch_width", margin=0, stylesheets=[CARD])

@@ -30,7 +30,7 @@ class ScatterView(StateView):
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
-        self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=180, margin=0, linked_axes=False)
+        self._pane = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=150, margin=0, linked_axes=False)
         self._empty = text(sizing_mode="stretch_width")
         self._hint = hint(min_height=34)  # two lines: the plot below must not move with the text
         state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color"])
@@ -45,10 +45,10 @@ class ScatterView(StateView):
     def __panel__(self) -> pn.viewable.Viewable:
         p = self.state.param
         controls = pn.Row(
-            pn.widgets.Select.from_param(p.embed_run, sizing_mode="stretch_width", min_width=120),
-            pn.widgets.Select.from_param(p.projection, width=95),
-            pn.widgets.Select.from_param(p.color, width=130),
-            figure_button(self._figure, "scatter", pn.bind(bool, p.projection)),
+            pn.widgets.Select.from_param(p.embed_run, sizing_mode="stretch_width", min_width=110, margin=(5, 4, 5, 10)),
+            pn.widgets.Select.from_param(p.projection, width=95, margin=(5, 4)),
+            pn.widgets.Select.from_param(p.color, width=125, margin=(5, 4)),
+            figure_button(self._figure, "scatter", pn.bind(bool, p.projection), width=80),
             sizing_mode="stretch_width",
             margin=0,
         )

@@ -12,8 +12,9 @@ import pandas as pd
 import panel as pn
 
 from workbench.columns import column
+from workbench.explorer.parts.spreadsheet import safe_csv
 from workbench.explorer.parts.state_view import MARKS, StateView
-from workbench.explorer.parts.style import TABLE
+from workbench.explorer.parts.tables import chooser, turn_to
 from workbench.explorer.parts.text import hint
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import readable_columns
@@ -31,20 +32,7 @@ class TableView(StateView):
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
-        self.table = pn.widgets.Tabulator(
-            pd.DataFrame(),
-            disabled=True,
-            show_index=False,
-            selectable=1,
-            pagination="remote",
-            page_size=PAGE,
-            sizing_mode="stretch_width",
-            height=258,
-            layout="fit_data_fill",
-            margin=(0, 10),
-            theme="simple",
-            stylesheets=[TABLE],
-        )
+        self.table = chooser(selectable=1, page_size=PAGE, sizing_mode="stretch_both", min_height=120)
         self.table.on_click(self._clicked)
         self._hint = hint()
         small: dict[str, Any] = {"button_style": "outline", "height": 26, "margin": (0, 4)}
@@ -57,6 +45,7 @@ class TableView(StateView):
         )
         self._whole = pd.DataFrame()  # what the table would show of the whole cohort, made once
         self.table.param.watch(lambda *_: self._tell_order(), ["sorters", "filters"])
+        state.param.watch(lambda *_: self._tell_order(), ["view"])
         state.param.watch(lambda *_: self._prepare(), ["cohort"])
         state.param.watch(lambda *_: self._fill(), ["selection", "cohort"])
         state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
@@ -67,8 +56,9 @@ class TableView(StateView):
         return pn.Column(
             pn.Row(self._hint, self._all, self._take, self._csv, sizing_mode="stretch_width", margin=0),
             self.table,
-            sizing_mode="stretch_width",
+            sizing_mode="stretch_both",
             margin=0,
+            styles={"min-height": "0"},
         )
 
     def _prepare(self) -> None:
@@ -101,22 +91,21 @@ class TableView(StateView):
         table, rows = self.table, self.state.selected_rows()
         arranged = bool(table.sorters or table.filters)
         view = table.current_view.index.to_numpy(int) if arranged and len(self._ids) else np.arange(len(self._ids))
-        self.state.set_order(rows[view] if arranged else None)
+        if self.state.view == "cohort":  # other pages have an order of their own, or keep that of the page before
+            self.state.set_order(rows[view] if arranged else None)
         self._count(len(view))
 
     def _count(self, shown: int) -> None:
         n, of = len(self._ids), len(self.state.cohort)
         filtered = f"{shown} shown by the filters of " if shown != n else ""
-        self._hint.object = f"{filtered}{n} of n = {of} scans; click one" if n else ""
+        self._hint.object = f"{filtered}{n} of n = {of} scans" if n else ""
 
     def _mark(self) -> None:
         here = [self._ids.index(self.state.case)] if self.state.case in self._ids else []
         if self.table.selection != here:
             self.table.selection = here
         if here and not self.table.sorters and not self.table.filters:
-            page = here[0] // PAGE + 1
-            if self.table.page != page:
-                self.table.page = page
+            turn_to(self.table, here[0] // PAGE + 1)
 
     def _clicked(self, event: Any) -> None:
         if 0 <= event.row < len(self._ids):
@@ -150,12 +139,3 @@ def field(place: int, column: str) -> str:
     """What the browser's table calls a column: its name if that is a plain word, else a word of ours. Between two
     states of the page a title can be missing, and the browser then shows this name, as HTML."""
     return column if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) else f"column {place}"
-
-
-def safe_csv(table: pd.DataFrame) -> str:
-    """CSV in which no text from data can act as a formula of a spreadsheet."""
-
-    def tame(value: Any) -> Any:
-        return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-    return str(table.map(tame).rename(columns=tame).to_csv(index=False))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-import pandas as pd
 import panel as pn
 
 from workbench.explorer.parts.state_view import SIMULATED, StateView
-from workbench.explorer.parts.style import TABLE
+from workbench.explorer.parts.tables import chooser
 from workbench.explorer.parts.text import hint
 from workbench.explorer.session.state import ExplorerState
 
@@ -20,19 +19,7 @@ class BatchView(StateView):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
         self._hint = hint()
-        self.table = pn.widgets.Tabulator(
-            pd.DataFrame(),
-            disabled=True,
-            show_index=False,
-            pagination="remote",
-            page_size=5,
-            height=215,
-            sizing_mode="stretch_width",
-            layout="fit_data_fill",
-            margin=(0, 10),
-            theme="simple",
-            stylesheets=[TABLE],
-        )
+        self.table = chooser(page_size=5, height=215, sizing_mode="stretch_width")
         state.param.watch(lambda *_: self._fill(), "batch_run")
         self._fill()
 

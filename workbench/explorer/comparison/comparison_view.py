@@ -1,4 +1,4 @@
-"""Several fine-tuned runs on the same people."""
+"""Several fine-tuned runs on the same people; the first two are A and B."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ import panel as pn
 
 from workbench import plots
 from workbench.explorer.comparison.batch_view import BatchView
+from workbench.explorer.comparison.sites_table import SitesTable
+from workbench.explorer.comparison.strips import strips
+from workbench.explorer.overlays import KINDS
 from workbench.explorer.parts.cards import card, panels
 from workbench.explorer.parts.figures import figure_button
 from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
-from workbench.explorer.parts.style import TABLE
+from workbench.explorer.parts.tables import chooser, turn_to
 from workbench.explorer.parts.text import hint, middle, text
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import scores
+
+PAGE = 5  # cases that are seen at once
+MOST_STRIPS = 6  # cases of a figure: the first of the table
+SLICES = "For a paper: the first 6 cases under each run, as PDF, SVG and PNG, with a caption and its Python lines"
+ORDERED = {"worst": "those with the worst", "difference": "those in which the first two differ most in"}
 
 
 def metric_is_share(metric: str) -> bool:
@@ -27,56 +35,62 @@ def metric_is_share(metric: str) -> bool:
 
 
 class ComparisonView(StateView):
-    """Scores by site and run, paired differences, and the cases, the worst first; a click makes the case."""
+    """Scores by site and run, paired differences, and the cases, the worst or the most different first; a click makes
+    the case, and next and previous go through them in this order."""
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
-        self._plot = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=210, margin=0, linked_axes=False)
+        self._plot = pn.pane.HoloViews(sizing_mode="stretch_both", min_height=150, margin=0, linked_axes=False)
         self._forest = pn.pane.HoloViews(sizing_mode="stretch_width", height=150, margin=0, linked_axes=False)
         self._told = text(margin=(0, 10), sizing_mode="stretch_width")
         self._head = hint()
-        self.table = pn.widgets.Tabulator(
-            pd.DataFrame(),
-            disabled=True,
-            show_index=False,
-            selectable=1,
-            pagination="remote",
-            page_size=6,
-            sizing_mode="stretch_width",
-            height=230,
-            layout="fit_data_fill",
-            margin=(0, 10),
-            theme="simple",
-            stylesheets=[TABLE],
-        )
+        self.table = chooser(selectable=1, page_size=PAGE, sizing_mode="stretch_both", min_height=110)
         self.table.on_click(self._clicked)
         self._scores = pd.DataFrame()
         self._ids: list[str] = []
+        self._runs: list[str] = []  # those of the chosen ones that have scores
+        self._by_site = SitesTable(state, lambda: self._scores)
         state.param.watch(lambda *_: self._draw(), ["compared", "metric", "part", "cohort"])
+        state.param.watch(lambda *_: self._fill(), ["case_order"])
+        state.param.watch(lambda *_: self._tell_order(), ["view"])
         state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
         self._draw()
 
     def __panel__(self) -> pn.viewable.Viewable:
         p = self.state.param
-        side = pn.widgets.Button(name="This case under all of them", height=28, margin=(2, 10), button_style="outline")
-        side.on_click(self._side_by_side)
+        ways = []
+        for name, told, act in (
+            ("A against B", "Both outlines in one viewer, and where only one of the two is right", self._one_viewer),
+            ("Side by side", "This case under all of the chosen runs, a viewer each", self._side_by_side),
+        ):
+            button = pn.widgets.Button(name=name, description=told, height=28, margin=(4, 4), button_style="outline")
+            button.on_click(act)
+            ways.append(button)
+        small: dict[str, Any] = {"height": 28, "width": 72, "margin": (4, 4)}
+        chosen = pn.widgets.MultiSelect.from_param(
+            p.compared, name="Runs: A, B, …", size=4, sizing_mode="stretch_width", min_width=150
+        )
         controls = pn.Row(
-            pn.widgets.MultiSelect.from_param(p.compared, size=5, sizing_mode="stretch_width", min_width=160),
+            chosen,
             pn.Column(
-                pn.widgets.Select.from_param(p.metric, width=190),
-                pn.widgets.Select.from_param(p.part, width=190),
-                side,
-                margin=0,
-            ),
-            pn.Column(
-                figure_button(self._figure, "scores"),
+                pn.Row(
+                    pn.widgets.Select.from_param(p.metric, width=150, margin=(5, 4)),
+                    pn.widgets.Select.from_param(p.part, width=95, margin=(5, 4)),
+                    margin=0,
+                ),
+                pn.Row(
+                    *ways,
+                    figure_button(self._figure, "scores", **small),
+                    margin=0,
+                ),
                 margin=0,
             ),
             sizing_mode="stretch_width",
             margin=0,
         )
         below: dict[str, tuple[str, Any]] = {
-            "cases": ("Cases, worst first", lambda _: self.table),
+            "cases": ("Cases", lambda _: self._cases()),
+            "sites": ("By site", lambda _: self._by_site),
             "differences": (
                 "Paired differences",
                 lambda _: pn.Column(self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0),
@@ -84,21 +98,39 @@ class ComparisonView(StateView):
             "batch": ("Batch", BatchView),
         }
         return pn.Column(
-            card("Scores", pn.Column(controls, self._head, self._plot, sizing_mode="stretch_both", margin=0), "1 1 0"),
-            panels(self.state, "below", below, 290),
+            card(
+                "Scores",
+                pn.Column(controls, self._head, self._plot, sizing_mode="stretch_both", margin=0),
+                "1 1 0",
+                least=360,
+            ),
+            panels(self.state, "below", below, 280),
             sizing_mode="stretch_both",
             margin=0,
             styles={"gap": "8px"},
         )
 
+    def _cases(self) -> pn.Column:
+        order = pn.widgets.RadioButtonGroup.from_param(
+            self.state.param.case_order, name="", height=26, margin=(2, 10), button_style="outline"
+        )
+        drawn = pn.bind(lambda *_: bool(self._segmented()), self.state.param.compared)
+        picture = figure_button(
+            self._strips, "cases", drawn, label="Slices", height=26, width=80, margin=(2, 4), told=SLICES
+        )
+        top = pn.Row(order, picture, margin=0, sizing_mode="stretch_width")
+        return pn.Column(top, self.table, margin=0, sizing_mode="stretch_both", styles={"min-height": "0"})
+
     def _draw(self) -> None:
         with self.state.guarded():
             self._redraw()
+            self._by_site.draw()
 
     def _redraw(self) -> None:
         state = self.state
         self._plot.object = self._forest.object = None
         self._told.object, self.table.value, self._ids = "", pd.DataFrame(), []
+        self._scores, self._runs = pd.DataFrame(), []
         if not state.metric:
             self._head.object = (
                 "No run with a score a scan yet: <code>workbench segment</code> and <code>workbench "
@@ -127,18 +159,18 @@ class ComparisonView(StateView):
             self._head.object = f"None of these runs has {escape(state.metric)} of people of the {state.part} part."
             return
         self._head.object += self._left_out(runs)
-        self._scores = table
+        self._scores, self._runs = table, runs
         if metric_is_share(state.metric):
             self._plot.object = plots.interval_plot(
                 scores.shares(table, runs), name="name", label="share of people classified correctly", reference=None
             )
-            self._fill(table, runs)
+            self._fill()
             self._differences(table, runs)
             return
         points = plots.scores_by_site(table, runs, label=state.metric)
         hv.streams.Selection1D(source=points).add_subscriber(lambda index: self._pointed(index))
         self._plot.object = points
-        self._fill(table, runs)
+        self._fill()
         self._differences(table, runs)
 
     def _figure(self) -> tuple[Any, str, str]:
@@ -167,10 +199,15 @@ class ComparisonView(StateView):
         have = "has" if len(lost) == 1 else "have"
         return f" <b>Not shown: {names}</b>, which {have} no {escape(self.state.metric)} of these people."
 
-    def _fill(self, table: pd.DataFrame, runs: list[str]) -> None:
-        shown = scores.wide(table, runs, self.state.metric)
+    def _fill(self) -> None:
+        table, runs = self._scores, self._runs
+        if not len(table):
+            return
+        shown = scores.wide(table, runs, self.state.metric, self.state.case_order)
         self._ids = [str(i) for i in shown.pop("scan_id")]
-        names = {f"difference {k}": f"{runs[0]} − {run}" for k, run in enumerate(runs) if k}
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        short = {run: f"{letters[k % 26]}: {middle(run, 15)}" for k, run in enumerate(runs)}
+        names = {f"difference {k}": f"A − {letters[k % 26]}" for k in range(1, len(runs))}
         # fixed column names: what is shown above them comes from the data, and is escaped
         columns = {run: f"run {k}" for k, run in enumerate(runs)}
         titles = {
@@ -178,13 +215,20 @@ class ComparisonView(StateView):
             "site": "Site",
             "split": "Part",
             **names,
-            **{f"run {k}": run for k, run in enumerate(runs)},
+            **{f"run {k}": short[run] for k, run in enumerate(runs)},
         }
         shown = shown.rename(columns=columns).round(3).astype(object)
+        shown = shown[["participant", *names, *columns.values(), "site", "split"]]
         self.table.titles = {c: escape(titles[c]) for c in shown.columns}
         self.table.formatters = {c: {"type": "plaintext"} for c in shown.columns}
         self.table.value = shown.where(shown.notna(), None)
+        self._tell_order()
         self._mark()
+
+    def _tell_order(self) -> None:
+        """Next and previous go through the cases as they stand here."""
+        if self.state.view == "comparison":
+            self.state.set_order(self.state.rows_in_order(self._ids) if self._ids else None)
 
     def _differences(self, table: pd.DataFrame, runs: list[str]) -> None:
         if len(runs) < 2:
@@ -218,6 +262,44 @@ class ComparisonView(StateView):
             self.state.select_case(str(row["scan_id"]))
             self.state.overlay_of(str(row["run"]))
 
+    def _segmented(self) -> list[str]:
+        return [run for run in self.state.compared if run in self.state.catalog.of_job("segment")]
+
+    def _strips(self) -> tuple[Any, str, str]:
+        state, runs, ids = self.state, self._segmented(), self._ids[:MOST_STRIPS]
+        how = {"plane": state.plane, "radiological": state.radiological}
+        figure = plots.strips_figure(**strips(state.catalog, state.embed_run, ids, runs, **how))
+        side = "right" if state.radiological or state.plane == "sagittal" else "left"
+        caption = (
+            f"{len(ids)} of {len(self._ids)} scans ({state.part} part), {ORDERED[state.case_order]} {state.metric}: "
+            f"what {', '.join(runs)} gave, filled, and the truth as an outline, in one {state.plane} slice each, "
+            "where most of the truth lies; one scale in millimetres."
+            + (f" The patient's left is on the {side}." if state.plane != "sagittal" else "")
+            + (" Simulated data." if state.simulated else "")
+        )
+        code = (
+            "from workbench.explorer.comparison.strips import strips\n\n"
+            f"what = strips(Catalog.scan({str(state.runs_folder)!r}), {state.embed_run!r}, {ids!r}, {runs!r}, "
+            f"plane={state.plane!r}, radiological={state.radiological!r})\n"
+            "figure = plots.strips_figure(**what)"
+        )
+        return figure, caption, code
+
+    def _one_viewer(self, *_: Any) -> None:
+        """What A and B gave as outlines, over the places where only one of them is right."""
+        state, runs = self.state, self._segmented()
+        if len(runs) < 2:
+            state.message = "Choose two segmentation runs: the first is A, the next B."
+            return
+        state.overlay_of(runs[0])
+        off = {kind.shown_by: False for kind in KINDS}
+        state.param.update(
+            **{**off, "show_prediction": True, "show_other": True, "show_against": True},
+            other_run=runs[1],
+            outline=True,
+            runs_beside=[],
+        )
+
     def _side_by_side(self, *_: Any) -> None:
         first, *others = self.state.compared or [""]
         if first:
@@ -232,3 +314,5 @@ class ComparisonView(StateView):
         here = [self._ids.index(self.state.case)] if self.state.case in self._ids else []
         if self.table.selection != here:
             self.table.selection = here
+        if here and not self.table.sorters:
+            turn_to(self.table, here[0] // PAGE + 1)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.explorer.overlays.against import against, other
 from workbench.explorer.overlays.attention import RANDOM, attention, beside
 from workbench.explorer.overlays.kinds import Kind, Made, Overlay, Shown
 from workbench.explorer.overlays.segmentations import error, prediction, truth
@@ -75,9 +76,28 @@ KINDS = (
         controls=("segment_run", "label_opacity"),
         help="Where the prediction is correct, too much, or missed, in millilitres.",
     ),
+    Kind(
+        key="other",
+        title="Run B",
+        draws="labels",
+        look_up=other,
+        outline="always",
+        controls=("other_run", "label_opacity", "flicker"),
+        help="The segmentation of a second run, as an outline beside that of the first.",
+    ),
+    Kind(
+        key="against",
+        title="A against B",
+        draws="labels",
+        look_up=against,
+        controls=("segment_run", "other_run", "label_opacity"),
+        help="Two segmentation runs held against the truth: where only A is right, and where only B, in millilitres.",
+    ),
 )
 BY_KEY = {kind.key: kind for kind in KINDS}
-LAYERS = tuple(sorted(KINDS, key=lambda kind: ("colours", "map", "labels").index(kind.draws)))  # bottom first
+_DRAWN, _OUTLINED = ("colours", "map", "labels"), ("never", "asked", "always")
+# bottom first: no fill lies over an outline
+LAYERS = tuple(sorted(KINDS, key=lambda kind: (_DRAWN.index(kind.draws), _OUTLINED.index(kind.outline))))
 SLOTS = ("base", *(kind.key for kind in LAYERS))
 
 
@@ -100,7 +120,7 @@ def overlays(state: Any, row: dict[str, Any], runs: Shown | None = None) -> dict
 
 def chosen(state: Any) -> Shown:
     """The runs that the page's selectors name."""
-    return Shown(state.attend_run, state.segment_run)
+    return Shown(state.attend_run, state.segment_run, state.other_run)
 
 
 def for_viewer() -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ CLASSES = (
 
 @dataclass(frozen=True)
 class Errors:
-    """1 right, 2 too much, 3 missed, 4 a structure taken for another; and the volume of each in ml."""
+    """A class 1 to 4 a voxel (of ``CLASSES`` or ``AGAINST``, in their order; 0 elsewhere), and the ml of each."""
 
     volume: Volume
     ml: tuple[float, float, float, float]
@@ -39,12 +39,7 @@ def error_map(truth: Volume, prediction: Volume, codes: Sequence[Sequence[int]])
     Raises:
         ScanError: the two lie on different grids.
     """
-    if truth.data.shape != prediction.data.shape or not np.allclose(truth.affine, prediction.affine, atol=1e-3):
-        raise ScanError(
-            "true and predicted segmentation lie on different grids",
-            cause=f"{truth.data.shape} and {prediction.data.shape} voxels, or other affines",
-            remedy="run `workbench segment` again: it predicts in the scan's own space",
-        )
+    _same_grid(truth, prediction)
     true = np.zeros(truth.data.shape, np.int32)
     for i, some in enumerate(codes):
         true[np.isin(truth.data, list(some))] = i + 1
@@ -54,9 +49,59 @@ def error_map(truth: Volume, prediction: Volume, codes: Sequence[Sequence[int]])
     out[(told > 0) & (true == 0)] = 2
     out[(told == 0) & (true > 0)] = 3
     out[(told > 0) & (true > 0) & (told != true)] = 4
-    voxel = truth.grid.voxel_ml
-    a, b, c, d = (float(n) * voxel for n in np.bincount(out.ravel(), minlength=5)[1:5])
-    return Errors(Volume(out, truth.affine), (a, b, c, d))
+    return Errors(Volume(out, truth.affine), _ml(out, truth))
+
+
+def _same_grid(truth: Volume, prediction: Volume) -> None:
+    if truth.data.shape != prediction.data.shape or not np.allclose(truth.affine, prediction.affine, atol=1e-3):
+        raise ScanError(
+            "true and predicted segmentation lie on different grids",
+            cause=f"{truth.data.shape} and {prediction.data.shape} voxels, or other affines",
+            remedy="run `workbench segment` again: it predicts in the scan's own space",
+        )
+
+
+def _ml(classes: np.ndarray, truth: Volume) -> tuple[float, float, float, float]:
+    a, b, c, d = (float(n) * truth.grid.voxel_ml for n in np.bincount(classes.ravel(), minlength=5)[1:5])
+    return a, b, c, d
+
+
+AGAINST = (
+    ("both correct", (60, 110, 230)),
+    ("only A correct", (230, 97, 0)),
+    ("only B correct", (70, 215, 125)),
+    ("neither", (240, 228, 66)),
+)
+
+
+def against_map(
+    truth: Volume, first: Volume, second: Volume, codes: Sequence[tuple[Sequence[int], int, int]]
+) -> Errors:
+    """Hold two predictions against the truth, voxel by voxel, where any of the three says a structure.
+
+    Args:
+        truth: Codes as the cohort has them.
+        first: Prediction A.
+        second: Prediction B.
+        codes: Of each structure that both know: its codes in the truth, its code in A, its code in B. Every other
+            code of any of them counts as background.
+
+    Returns:
+        1 both correct, 2 only A, 3 only B, 4 neither; "only A" holds what A rightly left out too.
+
+    Raises:
+        ScanError: the three lie on different grids.
+    """
+    for other in (first, second):
+        _same_grid(truth, other)
+    true, a, b = (np.zeros(truth.data.shape, np.int32) for _ in range(3))
+    for i, (some, in_first, in_second) in enumerate(codes):
+        true[np.isin(truth.data, list(some))] = i + 1
+        a[first.data == in_first] = i + 1
+        b[second.data == in_second] = i + 1
+    said = (true > 0) | (a > 0) | (b > 0)
+    out = np.where(said, np.where(a == true, np.where(b == true, 1, 2), np.where(b == true, 3, 4)), 0).astype(np.uint8)
+    return Errors(Volume(out, truth.affine), _ml(out, truth))
 
 
 def read_errors(truth: Path, prediction: Path, codes: Sequence[Sequence[int]]) -> Errors:

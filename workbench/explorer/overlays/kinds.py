@@ -40,6 +40,8 @@ class Shown:
 
     attend_run: str | None
     segment_run: str | None
+    other_run: str | None = None
+    """A second segmentation, held against the first."""
 
 
 LookUp = Callable[[Any, dict[str, Any], Shown, bool], Overlay]

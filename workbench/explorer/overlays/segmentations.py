@@ -28,29 +28,40 @@ def truth(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
 
 def prediction(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
     """As the run gave it."""
-    path = _prediction(state, runs, str(row["scan_id"]))
-    structures = state.catalog.structures(runs.segment_run)
-    colors = label_colors(len(structures), "prediction")
-    labels = [{"code": i + 1, "name": name.replace("_", " "), "color": colors[i]} for i, name in enumerate(structures)]
+    path = predicted(state, runs.segment_run, str(row["scan_id"]))
+    labels = structure_labels(state, runs.segment_run, "prediction")
+    beside = runs.other_run and (state.show_other or state.show_against)
     return Overlay(
         path if on else None,
-        {"opacity": state.label_opacity, "title": "Predicted", "labels": labels or None},
-        "" if path else _no_prediction(runs),
+        {
+            "opacity": state.label_opacity,
+            "title": f"A: {runs.segment_run}" if beside else "Predicted",
+            "labels": labels or None,
+        },
+        "" if path else no_prediction(runs),
     )
 
 
 def error(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
     """The two compared voxel by voxel."""
-    truth, predicted = files.truth_file(row), _prediction(state, runs, str(row["scan_id"]))
+    truth, found = files.truth_file(row), predicted(state, runs.segment_run, str(row["scan_id"]))
     structures = state.catalog.structures(runs.segment_run)
-    return _error(state, row, truth, predicted, structures, on)
+    return _error(state, row, truth, found, structures, on)
 
 
-def _prediction(state: Any, runs: Shown, scan_id: str) -> Path | None:
-    return attempt(state, files.prediction_file, runs.segment_run, scan_id) if runs.segment_run else None
+def predicted(state: Any, run: str | None, scan_id: str) -> Path | None:
+    """The label map that a run gave of a scan, or None."""
+    return attempt(state, files.prediction_file, run, scan_id) if run else None
 
 
-def _no_prediction(runs: Shown) -> str:
+def structure_labels(state: Any, run: str | None, source: str) -> list[dict[str, Any]]:
+    """The codes of a run's label maps with their names and the colours of ``source``."""
+    structures = state.catalog.structures(run)
+    colors = label_colors(len(structures), source)
+    return [{"code": i + 1, "name": name.replace("_", " "), "color": colors[i]} for i, name in enumerate(structures)]
+
+
+def no_prediction(runs: Shown) -> str:
     return (
         "This run did not segment this scan."
         if runs.segment_run

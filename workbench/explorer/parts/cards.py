@@ -20,6 +20,7 @@ def card(
     note: Callable[[], str] | None = None,
     on: Sequence[Any] = (),
     beside: Any = None,
+    least: int = 0,
 ) -> pn.Column:
     """A box with a heading.
 
@@ -30,6 +31,7 @@ def card(
         note: Gives escaped HTML that stands behind the title; asked again when one of ``on`` changes.
         on: Parameters.
         beside: On the right of the heading.
+        least: Pixels of height that it keeps on a low screen, at the cost of :func:`panels` below it.
     """
 
     def heading(*_: Any) -> str:
@@ -44,7 +46,7 @@ def card(
         sizing_mode="stretch_both",
         margin=0,
         stylesheets=[style.CARD],
-        styles={"flex": flex, "min-width": "0", "min-height": "0", "overflow": "hidden"},
+        styles={"flex": flex, "min-width": "0", "min-height": f"{least}px", "overflow": "hidden"},
     )
 
 
@@ -54,7 +56,8 @@ def panels(
     choice: Mapping[str, tuple[str, Callable[[ExplorerState], Any]]],
     height: int = 338,
 ) -> pn.Column:
-    """A row of buttons and the panel that ``state``'s ``parameter`` names; each is made when it is first opened."""
+    """A row of buttons and the panel that ``state``'s ``parameter`` names; each is made when it is first opened.
+    ``height`` is what it takes where there is room for it."""
     buttons: Any = pn.widgets.RadioButtonGroup(
         options={title: key for key, (title, _) in choice.items()},
         value=getattr(state, parameter),
@@ -63,7 +66,7 @@ def panels(
         margin=(2, 10),
     )
     buttons.link(state, value=parameter, bidirectional=True)
-    stack = pn.Column(margin=0, sizing_mode="stretch_both")
+    stack = pn.Column(margin=0, sizing_mode="stretch_both", styles={"min-height": "0"})
     made: dict[str, Any] = {}
 
     def turn(*_: Any) -> None:
@@ -82,5 +85,5 @@ def panels(
         sizing_mode="stretch_both",
         margin=0,
         stylesheets=[style.CARD],
-        styles={"flex": f"0 0 {height}px", "min-width": "0", "min-height": "0", "overflow": "hidden"},
+        styles={"flex": f"0 1 {height}px", "min-width": "0", "min-height": "0", "overflow": "hidden"},
     )

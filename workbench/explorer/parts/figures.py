@@ -17,13 +17,27 @@ from workbench.explorer.stored.catalog import Catalog
 """
 
 
-def figure_button(make: Callable[[], tuple[Any, str, str]], stem: str, visible: Any = True) -> pn.widgets.FileDownload:
+TOLD = "For a paper: PDF, SVG and PNG of 300 dpi, with a caption and the Python lines that make it again"
+
+
+def figure_button(
+    make: Callable[[], tuple[Any, str, str]],
+    stem: str,
+    visible: Any = True,
+    *,
+    label: str = "Figure",
+    told: str = TOLD,
+    **look: Any,
+) -> pn.widgets.FileDownload:
     """A zip of PDF, SVG, PNG, caption and Python lines.
 
     Args:
         make: Gives figure, caption, and the lines that bind ``figure`` again (after those of ``HEAD``).
         stem: Of the files' names.
         visible: Or a bound function that tells whether there is something to draw.
+        label: On the button.
+        told: When the mouse rests on it.
+        look: Size and margin, where they differ.
     """
 
     def work() -> io.BytesIO:
@@ -34,12 +48,10 @@ def figure_button(make: Callable[[], tuple[Any, str, str]], stem: str, visible: 
     return pn.widgets.FileDownload(
         callback=work,
         filename=f"{stem}.zip",
-        label="Figure",
-        description="For a paper: PDF, SVG and PNG of 300 dpi, with a caption and the Python lines that make it again",
+        label=label,
+        description=told,
         button_style="outline",
-        width=90,
-        height=32,
-        margin=(22, 4, 0, 4),
         align="start",
         visible=visible,
+        **{"width": 90, "height": 32, "margin": (22, 4, 0, 4), **look},
     )

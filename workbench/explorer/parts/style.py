@@ -14,7 +14,7 @@ HTML = """
 h2 { font-size: 14px; font-weight: 600; margin: 2px 0; color: var(--ink); }
 h2 small { font-weight: 400; color: var(--quiet); margin-left: 8px; font-size: 12px; }
 .hint, :host(.hint) { color: var(--quiet); font-size: 12px; }
-code { background: var(--shade); padding: 0 3px; border-radius: 3px; font-size: 12px; }
+code { color: inherit; background: var(--shade); padding: 0 3px; border-radius: 3px; font-size: 12px; }
 .simulated { background: #ffb703; color: #1f2d3d; font-weight: 700; font-size: 11px; letter-spacing: .04em;
              padding: 2px 8px; border-radius: 10px; white-space: nowrap; }
 .message { background: #fff1f0; border: 1px solid #d4380d; border-radius: 6px; padding: 6px 10px; white-space: pre-wrap;
@@ -31,6 +31,7 @@ table.dice th { text-align: left; font-weight: 500; padding: 2px 16px 2px 0; ver
 table.dice td { padding: 2px 16px 2px 0; } table.dice thead th { border-bottom: 1px solid var(--line); }
 table.dice small { color: var(--quiet); }
 .footer { color: var(--quiet); font-size: 12px; text-align: center; }
+kbd { border: 1px solid var(--line); border-radius: 3px; padding: 0 4px; font: 11px system-ui, sans-serif; }
 .summary { color: #fff; font-size: 13px; }
 """
 
@@ -40,7 +41,11 @@ TABLE = """
 .tabulator-row .tabulator-cell { padding: 2px 6px; height: 25px; }
 .tabulator-row { min-height: 25px; cursor: pointer; }
 :host .tabulator.tabulator .tabulator-footer { background: transparent; padding: 0; border: none; }
-.tabulator .tabulator-footer .tabulator-page { padding: 1px 8px; }
+:host .tabulator.tabulator .tabulator-footer .tabulator-footer-contents { padding: 2px 0 0; }
+:host .tabulator.tabulator .tabulator-footer .tabulator-page.tabulator-page {
+  padding: 0 8px; font-size: 12px; line-height: 22px; }
+:host .tabulator.tabulator .tabulator-header-filter input {
+  height: 24px; min-height: 0; padding: 1px 5px; font-size: 12px; }
 """
 
 # the label of a control whose place says what it is: read out, and not seen

@@ -1,7 +1,7 @@
 // Switches of the overlays, as one component: a button each, pressed while its overlay is shown.
 const STYLE = `
   .chips { display: flex; flex-wrap: wrap; gap: 4px; padding: 2px 0; align-items: center; }
-  .chips button { font: 12.5px system-ui, sans-serif; border: 1px solid var(--line, #c3cbd4); border-radius: 13px; padding: 3px 11px; cursor: pointer;
+  .chips button { font: 12px system-ui, sans-serif; border: 1px solid var(--line, #c3cbd4); border-radius: 13px; padding: 2px 9px; cursor: pointer;
                   background: var(--paper, #fff); color: var(--ink, #1f2d3d); white-space: nowrap; }
   .chips button:hover { background: var(--shade, #eef1f5); }
   .chips button[aria-pressed=true] { background: #1f4e79; border-color: #1f4e79; color: #fff; font-weight: 600; }

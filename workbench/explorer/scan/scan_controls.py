@@ -22,6 +22,7 @@ NAMES = {
     "similar": "Most similar … % of the brain",
     "tokens_run": "Run of the tokens",
     "segment_run": "Run of the segmentation",
+    "other_run": "Run B",
     "label_opacity": "Opacity of segmentations",
 }
 WHOLE = ("mass", "similar")  # sliders of whole numbers

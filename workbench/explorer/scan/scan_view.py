@@ -53,6 +53,7 @@ class ScanView(StateView):
         self.view.param.watch(self._read_ahead, "shown")
         state.param.watch(self._changed, ["case", "cohort", *_LOOKS], precedence=SCAN)
         state.param.watch(self._only_errors, "show_error")
+        state.param.watch(self._only_against, "show_against")
         state.param.watch(lambda *_: self._open_side(), "side")
         self._open_side()
         self._update()
@@ -64,9 +65,9 @@ class ScanView(StateView):
 
     def __panel__(self) -> pn.viewable.Viewable:
         p = self.state.param
-        view = pn.widgets.Select.from_param(p.layout, width=130, height=28, margin=(0, 4), stylesheets=[HIDDEN_LABEL])
+        view = pn.widgets.Select.from_param(p.layout, width=118, height=28, margin=(0, 4), stylesheets=[HIDDEN_LABEL])
         sides = [
-            pn.widgets.Button(name=title, height=28, width=82, margin=(0, 4), button_style="outline", description=told)
+            pn.widgets.Button(name=title, height=28, width=78, margin=(0, 3), button_style="outline", description=told)
             for title, told in (
                 ("Settings", "How overlays look, scans and runs beside"),
                 ("Facts", "What is known of it"),
@@ -190,7 +191,11 @@ class ScanView(StateView):
 
     def _only_errors(self, event: Any) -> None:
         if event.new:  # three fills over each other are read by nobody
-            self.state.param.update(show_truth=False, show_prediction=False)
+            self.state.param.update(show_truth=False, show_prediction=False, show_against=False)
+
+    def _only_against(self, event: Any) -> None:
+        if event.new:  # what both runs gave, as outlines over it
+            self.state.param.update(show_truth=False, show_error=False, outline=True)
 
     # the window, by the mouse ---------------------------------------------------------------------------------
 
@@ -271,11 +276,13 @@ def _names(shown: layers.Shown) -> str:
 
 
 def _pair(state: ExplorerState) -> list[str]:
-    """What flickers: attention and what it is held against, else truth and prediction."""
+    """What flickers: attention and what it is held against, else two predictions, else truth and prediction."""
     if not state.flicker:
         return []
     if state.show_attention and state.show_beside:
         return ["attention", "beside"]
+    if state.show_prediction and state.show_other:
+        return ["prediction", "other"]
     return ["truth", "prediction"] if state.show_truth and state.show_prediction else []
 
 

@@ -65,7 +65,11 @@ def go(state: ExplorerState, query: Mapping[str, str]) -> list[str]:
     with param.parameterized.batch_call_watchers(state):
         for name in held(state):
             asked = state.param[name]
-            plain = not isinstance(asked, param.Selector) or asked.default in (asked.objects or [])
+            plain = (
+                name not in FIRST
+                if isinstance(asked, param.ListSelector)
+                else not isinstance(asked, param.Selector) or asked.default in (asked.objects or [])
+            )
             if name not in query and plain and name != "case" and getattr(state, name) != asked.default:
                 setattr(state, name, asked.default)
         return read(state, query)

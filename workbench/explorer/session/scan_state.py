@@ -21,6 +21,7 @@ class ScanState(param.Parameterized):
     attend_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Attention run")
     head: Any = param.Selector(default="mean", objects=["mean"], label="Head")
     segment_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Segmentation run")
+    other_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Run B")
     tokens_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Tokens run")
     beside: Any = param.Selector(
         default=RANDOM,

@@ -36,17 +36,23 @@ class ExplorerState(ScanState):
 
     panel: Any = param.Selector(
         default="table",
-        objects=["table", "pictures", "histograms", "neighbours", "shift"],
+        objects=["table", "pictures", "histograms", "neighbours", "shift", "second"],
         doc="What is open below the scatter.",
     )
     histogram_of: Any = param.Selector(default=None, objects=[], allow_None=True, label="Column")
     plane: Any = param.Selector(default="axial", objects=["axial", "coronal", "sagittal"], label="Plane")
+    other_embed: Any = param.Selector(default=None, objects=[], allow_None=True, label="Second embedding")
     shift_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Shift run")
     compared: Any = param.ListSelector(default=[], objects=[], label="Runs")
     metric: Any = param.Selector(default=None, objects=[], allow_None=True, label="Score")
     part: Any = param.Selector(default="test", objects=["test", "validation", "train", "all"], label="People of")
     below: Any = param.Selector(
-        default="cases", objects=["cases", "differences", "batch"], doc="What is open below the scores."
+        default="cases", objects=["cases", "sites", "differences", "batch"], doc="What is open below the scores."
+    )
+    case_order: Any = param.Selector(
+        default="worst",
+        label="Cases",
+        objects={"Worst of A first": "worst", "Largest difference first": "difference"},
     )
     batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
 
@@ -86,6 +92,7 @@ class ExplorerState(ScanState):
             with self.guarded():
                 self.catalog = Catalog.scan(self.runs_folder)
         self._offer("segment_run", self.catalog.of_job("segment"))  # first: the first case is a scored one
+        self._offer_other()
         self._offer("embed_run", self.catalog.with_scans())
         self._offer("batch_run", self.catalog.of_job("batch"))
         self._offer_compared()
@@ -127,6 +134,8 @@ class ExplorerState(ScanState):
                     raise
                 finally:
                     self._offer("attend_run", self.catalog.attend_runs_for(self.embed_run))
+                    others = [run for run in self.catalog.of_job("embed") if run != self.embed_run]
+                    self._offer("other_embed", others)
                     self._offer("shift_run", self.catalog.shift_runs_for(self.embed_run))
         known = set(cohort["scan_id"]) if len(cohort) else set()
         columns = _colours(cohort)
@@ -140,6 +149,10 @@ class ExplorerState(ScanState):
             self._offer("histogram_of", sorted(columns, key=lambda c: (c != "age", c)))
             self.selection = [scan_id for scan_id in self.selection if scan_id in known]
             self.case = self.case if self.case in known else _first_case(cohort)
+
+    @param.depends("segment_run", watch=True)
+    def _offer_other(self) -> None:
+        self._offer("other_run", [run for run in self.catalog.of_job("segment") if run != self.segment_run])
 
     @param.depends("attend_run", watch=True)
     def _load_heads(self) -> None:
@@ -189,6 +202,11 @@ class ExplorerState(ScanState):
         self._order = None if rows is None else (self._turn(), np.asarray(rows, np.int64))
         self.param.trigger("place")
 
+    def rows_in_order(self, scan_ids: list[str]) -> np.ndarray:
+        """Positions in the cohort of these ids, as they stand; those that it does not hold are left out."""
+        found = self._index.get_indexer(pd.Index(np.asarray(scan_ids, object)))
+        return np.asarray(found[found >= 0], np.int64)
+
     def _turn(self) -> int:
         return hash((id(self.cohort), id(self.selection)))
 
@@ -224,8 +242,7 @@ class ExplorerState(ScanState):
 
     def _rows_of(self, scan_ids: list[str]) -> np.ndarray:
         # among 100,000 ids pandas' own `isin` takes 0.2 s, for each view that asks
-        found = self._index.get_indexer(pd.Index(np.asarray(scan_ids, object)))
-        return np.sort(found[found >= 0])
+        return np.sort(self.rows_in_order(scan_ids))
 
     # the case ------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from workbench.columns import PROJECTIONS
 from workbench.errors import WorkbenchError
 from workbench.explorer.stored.places import without_places
 from workbench.runs import Run, find_runs, read_yaml
+from workbench.runs.folder import from_there
 from workbench.runs.tables import read_parquet
 
 MERGED_KEPT = 4  # merged cohorts that are kept for all sessions
@@ -76,7 +77,8 @@ class Catalog:
     def encoder(self, name: str) -> str:
         """The encoder that the run's configuration asks for, as a comparable string."""
         config = self.config(name)
-        return f"{Path(str(config.get('encoder', ''))).resolve()} {config.get('init', 'pretrained')}"
+        path = from_there(str(config.get("encoder", "")), self.run(name).path)
+        return f"{path.resolve()} {config.get('init', 'pretrained')}"
 
     def encoder_name(self, name: str) -> str:
         """The same for a reader."""
@@ -103,14 +105,16 @@ class Catalog:
         """Runs of `shift` on this embedding; those of others would be figures of another picture."""
         embedded = self.run(embed_run).path.resolve()
         return [
-            name for name in self.of_job("shift") if Path(str(self.config(name).get("embed", ""))).resolve() == embedded
+            name
+            for name in self.of_job("shift")
+            if from_there(str(self.config(name).get("embed", "")), self.run(name).path).resolve() == embedded
         ]
 
     def store(self, embed_run: str) -> Path:
         """Folder of the prepared store that the embedding was made from; it may be on another machine."""
         if self.config(embed_run).get("job") == "prepare":
             return self.run(embed_run).path
-        return Path(str(self.config(embed_run).get("store", "")))
+        return from_there(str(self.config(embed_run).get("store", "")), self.run(embed_run).path)
 
     def with_scans(self) -> list[str]:
         """Runs whose scans can be looked at: embeddings; without one stores, then cohorts, then segmentations."""

@@ -110,15 +110,25 @@ def better(metric: str) -> int:
     return -1 if best is not None and best.better == "lower" else 1
 
 
-def wide(table: pd.DataFrame, runs: list[str], metric: str) -> pd.DataFrame:
-    """One row a scan, a column a run, and the difference of the second to the first where there are two; the worst of
-    the first run comes first."""
+def wide(table: pd.DataFrame, runs: list[str], metric: str, order: str = "worst") -> pd.DataFrame:
+    """One row a scan, a column a run, and the differences of the first to each further one.
+
+    Args:
+        table: From :func:`scores`.
+        runs: The first is A, the second B.
+        metric: What was asked for, which says which way is better.
+        order: ``"worst"`` of A comes first, or the largest ``"difference"`` of A and B, whoever is better; scans that
+            only one of the two has come last.
+    """
     runs = [run for run in runs if (table["run"] == run).any()]
     facts = table.drop_duplicates("scan_id").set_index("scan_id")[["participant", "site", "split"]]
     values = table.pivot(index="scan_id", columns="run", values="value")[runs] if runs else pd.DataFrame()
     out = facts.join(values).reset_index()
     for k, run in enumerate(runs[1:], start=1):
         out[f"difference {k}"] = out[runs[0]] - out[run]
+    if order == "difference" and len(runs) > 1:
+        largest = out["difference 1"].abs().sort_values(ascending=False, kind="stable", na_position="last")
+        return out.loc[largest.index].reset_index(drop=True)
     return out.sort_values(runs[0], ascending=better(metric) > 0, ignore_index=True) if runs else out
 
 
@@ -136,17 +146,40 @@ def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
 
 
 def shares(table: pd.DataFrame, runs: list[str]) -> pd.DataFrame:
-    """Share of right answers of each run, by site: name, value, low, high (95 % bootstrap over people), n."""
+    """Share of right answers of each run, by site: name, and the columns of :func:`by_site`."""
+    found = by_site(table, runs)
+    return found.assign(name=[f"{r.site}, {r.run} (n = {r.n})" for r in found.itertuples()])
+
+
+def by_site(table: pd.DataFrame, runs: list[str]) -> pd.DataFrame:
+    """Mean over people of each run at each site, and of all: site, run, value, low, high (95 % bootstrap over people,
+    each person with the mean of their scans; see ``workbench.stats``), n (people)."""
     rows = []
     for site in ["all sites", *sorted(set(table["site"]) - {UNKNOWN})]:
         for run in runs:
             part = table[(table["run"] == run) & ((table["site"] == site) | (site == "all sites"))]
-            if len(part):
-                person = part.groupby("participant")["value"].mean()
+            person = part[part["value"].notna()].groupby("participant")["value"].mean()
+            if len(person):
                 found = _interval(tuple(person.tolist()))
-                name = f"{site}, {run} (n = {found.n})"
-                rows.append({"name": name, "value": found.estimate, "low": found.low, "high": found.high, "n": found.n})
-    return pd.DataFrame(rows)
+                rows.append([site, run, found.estimate, found.low, found.high, found.n])
+    return pd.DataFrame(rows, columns=["site", "run", "value", "low", "high", "n"])
+
+
+def every_measure(catalog: Catalog, runs: list[str], part: str = "all") -> pd.DataFrame:
+    """:func:`by_site` of all that these runs can be compared by, with a column ``measure`` before it.
+
+    Args:
+        catalog: Of the runs.
+        runs: To compare; each measure is told of those that have it.
+        part: Of the people: ``"test"``, ``"validation"``, ``"train"`` or ``"all"``.
+    """
+    tables = []
+    for metric in metrics_of(catalog, runs):
+        table = scores(catalog, runs, metric)
+        found = by_site(table if part == "all" else table[table["split"] == part], runs)
+        found.insert(0, "measure", metric)
+        tables.append(found)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _difference(part: pd.DataFrame, first: str, other: str) -> Interval:

@@ -1,0 +1,85 @@
+"""Sites in rows, runs in columns: the mean over people, its interval, and how many people."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import pandas as pd
+import panel as pn
+
+from workbench.explorer.parts.spreadsheet import safe_csv
+from workbench.explorer.parts.state_view import StateView
+from workbench.explorer.parts.text import hint, text
+from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored import scores
+
+
+class SitesTable(StateView):
+    """Of the chosen score on screen; of every stored one in a file."""
+
+    def __init__(self, state: ExplorerState, chosen: Callable[[], pd.DataFrame], **params: Any) -> None:
+        """``chosen`` gives the scores that the page shows."""
+        super().__init__(state, **params)
+        self._chosen = chosen
+        self._table = text(margin=(0, 10), sizing_mode="stretch_width")
+        self._said = hint("95 % bootstrap intervals over people; with fewer than 10 people they are too narrow.")
+        state.param.watch(lambda *_: self.draw(), ["below"])
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        every = pn.widgets.FileDownload(
+            callback=self._every,
+            filename="scores-by-site.csv",
+            label="Every measure (CSV)",
+            description="All stored measures of these runs, by site, with intervals and n",
+            button_style="outline",
+            height=28,
+            width=165,
+            margin=(0, 10),
+        )
+        return pn.Column(
+            pn.Row(self._said, every, sizing_mode="stretch_width", margin=0),
+            pn.Column(self._table, scroll="both", sizing_mode="stretch_both", margin=0),
+            sizing_mode="stretch_both",
+            margin=0,
+        )
+
+    def draw(self) -> None:
+        """Only while it is open: a bootstrap for each cell takes its time."""
+        if self.state.below == "sites":
+            with self.state.guarded():
+                table = self._chosen()
+                self._table.object = sites_html(table, self.state.compared, self.state.metric) if len(table) else ""
+
+    def _every(self) -> io.BytesIO:
+        state = self.state
+        table = scores.every_measure(state.catalog, state.compared, state.part)
+        table["people_of"] = state.part
+        if state.simulated:
+            table["simulated"] = True
+        return io.BytesIO(safe_csv(table).encode())
+
+
+def sites_html(table: pd.DataFrame, runs: list[str], metric: str) -> str:
+    """One score as a table; names from data are escaped."""
+    found = scores.by_site(table, runs)
+    runs = [run for run in runs if (found["run"] == run).any()]
+    cells = {(r.site, r.run): r for r in found.itertuples()}
+    head = "".join(f"<th>{escape(run)}</th>" for run in runs)
+    lines = []
+    for site in dict.fromkeys(found["site"]):
+        line = "".join(f"<td>{_cell(cells.get((site, run)))}</td>" for run in runs)
+        lines.append(f"<tr><th>{escape(site)}</th>{line}</tr>")
+    return (
+        f"<table class='dice'><thead><tr><th>{escape(metric)}</th>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def _cell(row: Any) -> str:
+    if row is None:
+        return "–"
+    interval = f" [{row.low:.3f}, {row.high:.3f}]" if pd.notna(row.low) and pd.notna(row.high) else ""
+    return f"{row.value:.3f}{interval} <small>n = {row.n}</small>"
