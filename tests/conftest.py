@@ -33,11 +33,13 @@ CHROMIUM_ARGS = [
 
 # what `make test FAST=1` leaves out: whatever needs a study that was prepared and pretrained, or a browser, and these
 LONG_FIXTURES = {"study", "browser"}
-LONG_FILES = (
+LONG = (
     "analysis/embed/",
+    "analysis/reliability/test_travelling.py",
     "analysis/test_real_geometry.py",
     "batch/test_batch.py",
     "batch/test_notebook.py",
+    "batch/test_slurm_job.py",
     "engine/test_contrast.py",
     "explorer/test_live.py",
     "finetune/test_segment.py",
@@ -45,20 +47,25 @@ LONG_FILES = (
     "notebooks/test_quickstart.py",
     "notebooks/test_tour.py",
     "predict/",
+    "prepare/test_prepare.py::test_kill_9",
     "prepare/test_real.py",
     "pretrain/test_",
+    "runs/test_parts.py",
     "simulate/",
     "slurm/",
     "study/test_job.py",
+    "study/test_looks.py",
+    "test_docs.py",
     "test_readme.py",
+    "test_wheel.py",
     "ui/",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        file = item.path.relative_to(Path(__file__).parent).as_posix()
-        if LONG_FIXTURES & set(getattr(item, "fixturenames", ())) or file.startswith(LONG_FILES):
+        place = item.path.relative_to(Path(__file__).parent).as_posix() + "::" + item.name
+        if LONG_FIXTURES & set(getattr(item, "fixturenames", ())) or place.startswith(LONG):
             item.add_marker("long")
 
 
