@@ -35,7 +35,7 @@ from workbench.explorer.app.page import build
 
 build(Path(r"{place}").read_text()).servable()
 """
-SLOTS = 8  # further folders that one server shows
+SLOTS = 12  # further folders that one server shows
 
 
 @pytest.fixture(scope="session")

@@ -35,14 +35,22 @@ def group(run: Run) -> Found:
     for _, row in same[same["weights"] != own].iterrows():
         beside.append(f"{row['weights']}: {_short(row)}")
     others = mine[(mine["group"] != first["group"]) | (mine["other"] != first["other"]) | (mine["by"] != first["by"])]
-    beside += [_told(run, row) for _, row in others.iterrows()]
-    beside += [f"{row['group']}, {row['other']}: {row['words']}" for _, row in confounds.iterrows()]
-    return Found(_told(run, first), tuple(beside), tuple(machine))
+    beside += [pair_sentence(run, row) for _, row in others.iterrows()]
+    beside += [
+        str(row["words"])
+        if row["kind"] == "wholly"
+        else f"{row['group']}, {row['other']}: {row['words']}"  # it names both
+        for _, row in confounds.iterrows()
+    ]
+    return Found(pair_sentence(run, first), tuple(beside), tuple(machine))
 
 
-def _told(run: Run, row: pd.Series) -> str:
-    who = f"{row['group']} − {row['other']} ({row['by']})"
-    n = f"n = {int(row['people'])} and {int(row['people_other'])} people"
+def pair_sentence(run: Run, row: pd.Series, *, turned: bool = False) -> str:
+    """What may be said of a row of ``differences``, with its place, interval and n; ``turned``: of its second group
+    minus the first."""
+    groups, people = ["group", "other"][:: -1 if turned else 1], ["people", "people_other"][:: -1 if turned else 1]
+    who = "{} − {} ({})".format(*(row[g] for g in groups), row["by"])
+    n = "n = {} and {} people".format(*(int(row[p]) for p in people))
     if not row["estimable"]:
         return f"attention of {who}: not estimable, {row['why']}"
     places = _same(run.read_table("places"), row)
@@ -50,9 +58,11 @@ def _told(run: Run, row: pd.Series) -> str:
     if not len(places):
         return f"attention of {who}: no difference shown at any place ({_short(row)}), {n}"
     top = places.iloc[0]
-    peak = Interval(
-        float(top["difference"]), float(top["low"]), float(top["high"]), int(row["people"] + row["people_other"])
-    )
+    low, high = float(top["low"]), float(top["high"])
+    value, ends = float(top["difference"]), (low, high)
+    if turned:
+        value, ends = -value, (-high, -low)
+    peak = Interval(value, *ends, int(row["people"] + row["people_other"]))
     at = f"x {top['x']:.0f}, y {top['y']:.0f}, z {top['z']:.0f} mm ({top['side']})".replace("-", "−")
     return (
         f"attention of {who} differs in {_short(row)}; "
@@ -67,9 +77,13 @@ def _short(row: pd.Series) -> str:
         return f"not estimable, {row['why']}"
     p = row["p_smallest"]
     return (
-        f"{row['found_ml']:,.0f} of {row['brain_ml']:,.0f} ml, smallest corrected p "
+        f"{_ml(row['found_ml'])} of {row['brain_ml']:,.0f} ml, smallest corrected p "
         f"{'is not known' if pd.isna(p) else '< 0.001' if p < 0.001 else f'= {p:.3f}'}"
     )
+
+
+def _ml(value: float) -> str:
+    return f"{value:,.0f}" if value == 0 or value >= 10 else f"{value:.2g}"
 
 
 def _of_one(run: Run, own: str) -> Found:

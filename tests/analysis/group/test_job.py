@@ -133,7 +133,7 @@ def test_the_sentence_has_the_place_its_interval_and_n(found):
     told = found_by(found)
     assert told.words.startswith("attention of A − B (site) differs in ") and "(left): −" in told.words
     assert told.words.endswith("], where it is largest, n = 10 and 10 people") or "n = 10 and 10 people" in told.words
-    assert any(line.startswith("random: 0 of") for line in told.beside)
+    assert any(line.startswith("random: 0 of ") for line in told.beside)
     assert any("no difference shown at any place" in line for line in told.beside)
     assert any("no sex holds both" in line for line in told.beside)
 

@@ -48,7 +48,8 @@ def run_group(config: GroupConfig, *, overwrite: bool = False) -> Run:
         frame, template = _frame(plan, run, notes)
         facts = {"frame": plan.frame_words, "simulated": plan.store.simulated}
         warp = Warp(config, plan.store, plan.sources, frame, template, run.path, facts)
-        over_scans(run, plan.scans, warp.scan, ["scans", "shares"], config, desc="to the common frame")
+        if "scans" not in run.tables():  # a run that was stopped after them goes on from there
+            over_scans(run, plan.scans, warp.scan, ["scans", "shares"], config, desc="to the common frame")
         done_scans = run.read_table("scans")
         if "set_aside" in run.tables():
             notes.append(f"{counted(len(run.read_table('set_aside')), 'scan')} set aside: see set_aside")

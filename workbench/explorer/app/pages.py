@@ -9,6 +9,7 @@ from typing import Any
 from workbench.explorer.check.check_view import CheckView
 from workbench.explorer.cohort.cohort_view import CohortView
 from workbench.explorer.comparison.comparison_view import ComparisonView
+from workbench.explorer.group.group_view import GroupView
 from workbench.explorer.own.own_view import OwnView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.sites.sites_view import SitesView
@@ -38,6 +39,7 @@ PAGES = (
     Page("scan", "Scan", None),
     Page("comparison", "Comparison", ComparisonView),
     Page("sites", "Sites", SitesView, beside_scan=False),
+    Page("group", "Group", GroupView, beside_scan=False),
     Page("check", "Check", CheckView),
     Page("what-if", "What if", WhatIfView, beside_scan=False),
     Page("own", "Your scan", OwnView, beside_scan=False),

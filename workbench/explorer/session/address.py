@@ -15,7 +15,18 @@ import param
 from workbench.explorer.session.state import ExplorerState
 
 # these change what the others may be, so they are set first and in this order; the scan comes last
-FIRST = ("embed_run", "segment_run", "attend_run", "projection", "color", "head", "compared", "metric")
+FIRST = (
+    "embed_run",
+    "segment_run",
+    "attend_run",
+    "projection",
+    "color",
+    "head",
+    "compared",
+    "metric",
+    "group_run",
+    "group_by",
+)
 LAST = ("selection", "case")
 FEW = 12  # ids are written out up to here; longer selections are a bitmap over the cohort's rows
 LONGEST = 6000  # characters of a selection: servers and chat programs cut addresses at about 8000

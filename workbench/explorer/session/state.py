@@ -14,6 +14,7 @@ import param
 
 from workbench.columns import PROJECTIONS, column
 from workbench.errors import WorkbenchError
+from workbench.explorer.session.group_state import GroupState
 from workbench.explorer.session.scan_state import ScanState
 from workbench.explorer.stored import files
 from workbench.explorer.stored.catalog import Catalog
@@ -26,7 +27,7 @@ MOST_COMPARED = 4  # runs that are compared until somebody chooses
 log = logging.getLogger(__name__)
 
 
-class ExplorerState(ScanState):
+class ExplorerState(GroupState, ScanState):
     """Which runs are looked at, which scans are selected, which one is the case, and what is laid over it."""
 
     view: Any = param.Selector(default="cohort", objects=["cohort"], doc="Which page is open; pages.PAGES names them.")
@@ -96,6 +97,7 @@ class ExplorerState(ScanState):
         self._offer("embed_run", self.catalog.with_scans())
         self._offer("batch_run", self.catalog.of_job("batch"))
         self._offer_compared()
+        self.offer_groups()
         self._load_embedding()
         self.offer_overlays(*(self.catalog.of_job(job) for job in ("attend", "tokens", "whatif")))
         self.param["runs_beside"].objects = [

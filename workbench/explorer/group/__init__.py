@@ -1,0 +1,1 @@
+"""Groups of people on their mean brain: mean attention, differences, shares by structure."""
