@@ -140,7 +140,7 @@ def strips_figure(
                 axis.set_ylabel(name, fontsize=6)
     if legend:
         shades = [Patch(color="#" + bytes(color).hex(), label=name) for name, color in legend.items()]
-        figure.legend(handles=shades, loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(handles=shades, loc="outside lower center", ncols=2, frameon=False, fontsize=7)
     return figure
 
 

@@ -5,7 +5,7 @@
 const TYPING = "textarea, select, [contenteditable], input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button])"
 // a change of these is a step that Back takes back; a slider's is none
 const STEPS = ["view", "case", "embed_run", "runs_beside", "scans_beside", "show_against"]
-const BEAT_MS = 3000, PATIENCE_MS = 12000, NAME_MS = 1000
+const BEAT_MS = 3000, PATIENCE_MS = 12000, MEND_MS = 1000
 const ROLES = { ".tabulator-tableholder": "rowgroup", ".tabulator-table": "none", ".tabulator-footer": "rowgroup",
                 ".tabulator-footer-contents": "row", ".tabulator-paginator": "gridcell" }
 
@@ -62,7 +62,7 @@ export function render({ model }) {
 
   // Bokeh gives boxes to tick and sliders no name, and Tabulator calls the whole of it a grid, its page buttons too:
   // a screen reader needs both. Again and again, since what is drawn anew has lost them
-  const nameAll = () => {
+  const mendAll = () => {
     document.getElementById("main")?.setAttribute("role", "main")
     const root = globalThis.Bokeh
     for (const model of root?.documents?.[0]?.all_models ?? []) {
@@ -70,8 +70,13 @@ export function render({ model }) {
       if (!inside) continue
       inside.querySelector("input[type=checkbox]")?.setAttribute("aria-label", model.label ?? "")
       for (const handle of inside.querySelectorAll(".noUi-handle")) handle.setAttribute("aria-label", model.title ?? "")
+      for (const [way, more] of [["up", "higher"], ["down", "lower"]])
+        inside.querySelector(`.bk-spin-btn-${way}`)?.setAttribute("aria-label", `${model.title}: ${more}`)
       const table = inside.querySelector(".tabulator")
       if (!table) continue
+      // of a table that begins with another page than the first, Panel 1.9 draws the rows under a pager that says 1
+      const told = table.querySelector(".tabulator-page.active")?.textContent
+      if (told && told !== String(model.page)) view.setMaxPage?.()
       for (const [part, role] of Object.entries(ROLES)) table.querySelector(part)?.setAttribute("role", role)
       for (const input of table.querySelectorAll(".tabulator-col input")) {
         const title = input.closest(".tabulator-col").querySelector(".tabulator-col-title")?.textContent ?? ""
@@ -79,7 +84,7 @@ export function render({ model }) {
       }
     }
   }
-  const naming = setInterval(nameAll, NAME_MS)
+  const mending = setInterval(mendAll, MEND_MS)
 
   document.addEventListener("keydown", pressed)
   window.addEventListener("popstate", back)
@@ -87,7 +92,7 @@ export function render({ model }) {
   model.on("remove", () => {
     document.removeEventListener("keydown", pressed)
     window.removeEventListener("popstate", back)
-    clearInterval(naming)
+    clearInterval(mending)
     if (timer !== null) clearInterval(timer)
   })
   address()

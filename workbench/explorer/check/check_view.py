@@ -19,12 +19,12 @@ from workbench.explorer.cohort.gallery import MOST, Gallery, gallery_items
 from workbench.explorer.cohort.selection_views import sides
 from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
-from workbench.explorer.parts.tables import chooser, turn_to
+from workbench.explorer.parts.tables import chooser, head
 from workbench.explorer.parts.text import hint, text
 from workbench.explorer.session.state import ExplorerState
 
 KEYS = {"1": "pass", "2": "doubtful", "3": "fail", "0": None}
-SHADES = {"pass": "#2a7f4f", "doubtful": "#b26a00", "fail": "#a8071a"}
+SHADES = {"pass": "#2a7f4f", "doubtful": "#8f5400", "fail": "#a8071a"}
 NAMES = {"snr": "SNR", "spacing": "Voxel (mm)", "brain": "Brain (ml)", "distance": "From its site"}
 NOTE = (
     "Unusual: the largest |z| of a scan within its own site (median and MAD; none in a site of fewer than 4). A z "
@@ -209,14 +209,8 @@ class CheckView(StateView):
             if name in self._table and name in self._z:
                 values, z = (t[name].to_numpy(float)[self._order] for t in (self._table, self._z))
                 shown[name] = [_with_z(v, k) for v, k in zip(values, z, strict=True)]
-        self.table.titles = {
-            "participant": "Participant",
-            "site": "Site",
-            "verdict": "Verdict",
-            "unusual": "z",
-            **NAMES,
-        }
-        self.table.formatters = {c: {"type": "plaintext"} for c in shown}
+        titles = {"participant": "Participant", "site": "Site", "verdict": "Verdict", "unusual": "z", **NAMES}
+        head(self.table, {c: titles[c] for c in shown})
         self.table.value = shown.reset_index(drop=True)
         self._mark()
         self._draw_sheet()
@@ -225,8 +219,7 @@ class CheckView(StateView):
         ids = self.state.cohort["scan_id"].astype(str).to_numpy()[self._order] if len(self.state.cohort) else []
         here = np.flatnonzero(np.asarray(ids) == self.state.case)
         if len(here):
-            self.table.selection = [int(here[0])]
-            turn_to(self.table, int(here[0]) // 12 + 1)
+            self.table.param.update(selection=[int(here[0])], page=int(here[0]) // 12 + 1)
         self.gallery.chosen = self.state.case
         if self.sheet and len(here) and not self._from <= here[0] < self._from + MOST:
             self._draw_sheet()

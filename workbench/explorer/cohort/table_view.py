@@ -14,7 +14,7 @@ import panel as pn
 from workbench.columns import column
 from workbench.explorer.parts.spreadsheet import safe_csv
 from workbench.explorer.parts.state_view import MARKS, StateView
-from workbench.explorer.parts.tables import chooser, turn_to
+from workbench.explorer.parts.tables import chooser, head
 from workbench.explorer.parts.text import hint
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import readable_columns
@@ -66,8 +66,7 @@ class TableView(StateView):
         columns, self._whole = _shown(cohort)
         fields = {c: field(i, c) for i, c in enumerate(columns)}
         # titles are set as HTML in the browser: escaped here; cells are shown as text by the table itself
-        self.table.titles = {fields[c]: escape(column(c).heading) for c in columns}
-        self.table.formatters = {fields[c]: {"type": "plaintext"} for c in columns}
+        head(self.table, {fields[c]: escape(column(c).heading) for c in columns})
         self.table.header_filters = {
             fields[c]: {"type": "number", "func": ">=", "placeholder": "≥"}
             if pd.api.types.is_numeric_dtype(cohort[c]) and not pd.api.types.is_bool_dtype(cohort[c])
@@ -105,7 +104,7 @@ class TableView(StateView):
         if self.table.selection != here:
             self.table.selection = here
         if here and not self.table.sorters and not self.table.filters:
-            turn_to(self.table, here[0] // PAGE + 1)
+            self.table.page = here[0] // PAGE + 1
 
     def _clicked(self, event: Any) -> None:
         if 0 <= event.row < len(self._ids):

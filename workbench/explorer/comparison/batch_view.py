@@ -8,7 +8,7 @@ from typing import Any
 import panel as pn
 
 from workbench.explorer.parts.state_view import SIMULATED, StateView
-from workbench.explorer.parts.tables import chooser
+from workbench.explorer.parts.tables import chooser, head
 from workbench.explorer.parts.text import hint
 from workbench.explorer.session.state import ExplorerState
 
@@ -42,8 +42,7 @@ class BatchView(StateView):
         with state.guarded():
             table = state.catalog.table(state.batch_run, "runs")
             shown = table.rename(columns={c: f"column {i}" for i, c in enumerate(table.columns)}).astype(object)
-            self.table.titles = {f"column {i}": escape(str(c)) for i, c in enumerate(table.columns)}
-            self.table.formatters = {c: {"type": "plaintext"} for c in shown.columns}
+            head(self.table, {f"column {i}": escape(str(c)) for i, c in enumerate(table.columns)})
             self.table.value = shown.where(shown.notna(), None)
             simulated = "simulated" in table and bool(table["simulated"].fillna(False).any())
             counts = table["state"].value_counts() if "state" in table else {}

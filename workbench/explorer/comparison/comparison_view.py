@@ -17,7 +17,7 @@ from workbench.explorer.overlays import KINDS
 from workbench.explorer.parts.cards import card, panels
 from workbench.explorer.parts.figures import figure_button
 from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
-from workbench.explorer.parts.tables import chooser, turn_to
+from workbench.explorer.parts.tables import chooser, head
 from workbench.explorer.parts.text import hint, middle, text
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
@@ -219,8 +219,7 @@ class ComparisonView(StateView):
         }
         shown = shown.rename(columns=columns).round(3).astype(object)
         shown = shown[["participant", *names, *columns.values(), "site", "split"]]
-        self.table.titles = {c: escape(titles[c]) for c in shown.columns}
-        self.table.formatters = {c: {"type": "plaintext"} for c in shown.columns}
+        head(self.table, {c: escape(titles[c]) for c in shown.columns})
         self.table.value = shown.where(shown.notna(), None)
         self._tell_order()
         self._mark()
@@ -315,4 +314,4 @@ class ComparisonView(StateView):
         if self.table.selection != here:
             self.table.selection = here
         if here and not self.table.sorters:
-            turn_to(self.table, here[0] // PAGE + 1)
+            self.table.page = here[0] // PAGE + 1

@@ -11,10 +11,7 @@ from workbench.explorer.parts.style import TABLE
 
 
 def chooser(**params: Any) -> pn.widgets.Tabulator:
-    """A table that is read, sorted and paged on the server; a click chooses a row, nothing is edited.
-
-    Without Tabulator's own keys: they are for cells that are edited, and keep the Tab key inside the table.
-    """
+    """A table that is read, sorted and paged on the server; a click chooses a row, nothing is edited."""
     how: dict[str, Any] = {
         "disabled": True,
         "show_index": False,
@@ -23,20 +20,13 @@ def chooser(**params: Any) -> pn.widgets.Tabulator:
         "margin": (0, 10),
         "theme": "simple",
         "stylesheets": [TABLE],
-        "configuration": {"keybindings": False},
     }
     return pn.widgets.Tabulator(pd.DataFrame(), **{**how, **params})
 
 
-def turn_to(table: pn.widgets.Tabulator, page: int) -> None:
-    """Open a page of it. Of a table that is not drawn yet only later: Panel 1.9 would draw the rows of that page under
-    a pager that says 1."""
-    document = pn.state.curdoc
-    if table._models or document is None or document.session_context is None:
-        if table.page != page:
-            table.page = page
-    elif page != 1:
-        document.add_timeout_callback(lambda: turn_to(table, page), SETTLE_MS)
-
-
-SETTLE_MS = 1500
+def head(table: pn.widgets.Tabulator, titles: dict[str, str]) -> None:
+    """Its columns: titles, which are set as HTML and must be escaped; cells as plain text, and without an editor: each
+    cell that has one is a stop of the Tab key, also where nothing may be edited."""
+    table.param.update(
+        titles=titles, formatters={c: {"type": "plaintext"} for c in titles}, editors=dict.fromkeys(titles)
+    )

@@ -75,7 +75,7 @@ class ScanView(StateView):
         ]
         for button, key in zip(sides, ("settings", "facts"), strict=True):
             button.on_click(functools.partial(self._turn_side, key))
-        top = pn.Row(self.chips, view, *sides, sizing_mode="stretch_width", margin=0)
+        top = pn.Row(self.chips, view, *sides, sizing_mode="stretch_width", margin=0, min_height=34)
         middle = pn.Row(self._row, self._side, sizing_mode="stretch_both", margin=0, styles={"min-height": "0"})
         return pn.Column(top, middle, self._legend, sizing_mode="stretch_both", margin=0, styles={"min-height": "0"})
 

@@ -60,6 +60,9 @@ export function together(lists) {
 export function render({ model }) {
   const root = element("div", "legend common"), style = document.createElement("style"), told = new Map()
   style.textContent = STYLE
+  root.tabIndex = 0 // it scrolls
+  root.setAttribute("role", "group")
+  root.setAttribute("aria-label", "Legend")
   const draw = () => root.replaceChildren(style, ...together([...told.values()]).map(drawn))
   const hear = ({ detail }) => {
     if (detail.group !== model.group) return

@@ -42,9 +42,9 @@ const shared = (globalThis.__niftiViewPlaces ??= new Map()) // group -> world mm
 export function render({ model, el }) {
   const root = document.createElement("div")
   root.className = "volume-view"
-  root.innerHTML = `<style>${STYLE}</style><div class="stage"><canvas class="planes" tabindex="0" role="img"></canvas><div class="note"></div>`
+  root.innerHTML = `<style>${STYLE}</style><div class="stage"><canvas class="planes" tabindex="0" role="img" aria-label="No scan yet"></canvas><div class="note"></div>`
     + `<div class="caption"></div><button class="save" type="button" title="Save this picture as PNG, with its scan and legend">PNG</button></div>`
-    + `<div class="readout"></div><div class="legend"></div>`
+    + `<div class="readout"></div><div class="legend" tabindex="0" role="group" aria-label="Legend"></div>`
   const [canvas, note, readout, legend, caption, save] =
     ["canvas.planes", ".note", ".readout", ".legend", ".caption", ".save"].map((s) => root.querySelector(s))
 
@@ -462,7 +462,7 @@ export function render({ model, el }) {
     legend.classList.toggle("elsewhere", !model.legend)
     legend.replaceChildren(...(model.legend ? told.map(drawn) : []))
     tellLegend()
-    canvas.setAttribute("aria-label", wanted.length ? `Planes of ${model.scan || "the scan"}; arrow keys and wheel move the crosshair` : model.empty)
+    canvas.setAttribute("aria-label", wanted.length ? `Planes of ${model.scan || "the scan"}; arrow keys and wheel move the crosshair` : model.empty || "No scan yet")
   }
 
   function tellLegend({ detail } = {}) {
