@@ -18,7 +18,7 @@ class Column:
     name: str
     title: str
     """For people, without the unit."""
-    by: Literal["source", "cohort", "check", "prepare", "split", "embed", "explorer", "data set"]
+    by: Literal["source", "cohort", "check", "channels", "prepare", "split", "embed", "explorer", "data set"]
     """Who writes it. A name that a job writes is reserved: a data set's own column of that name is kept as
     ``<name>_given``."""
     type: Literal["text", "number", "truth", "file", "list"] = "text"
@@ -76,6 +76,10 @@ _IN_ORDER = (
     _machine("seg_fingerprint", "Fingerprint of the segmentation", "check", optional=True),
     _machine("mask_fingerprint", "Fingerprint of the mask", "check", optional=True),
     _machine("seg_lacks", "Structures that the segmentation lacks", "check", optional=True),
+    _machine("channels", "Contrasts", "channels"),
+    Column(name="channels_missing", title="Missing contrasts", by="channels"),
+    _machine("channel_paths", "Files of the further contrasts", "channels", "file"),
+    _machine("channel_fingerprints", "Fingerprints of the further contrasts", "channels"),
     *(_machine(f"p{axis}", f"Prepared voxels along {axis}", "prepare", "number") for axis in "xyz"),
     _machine("affine", "Affine of the prepared box", "prepare", "list"),
     _machine("source_shape", "Shape in the file", "prepare", "list"),

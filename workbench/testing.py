@@ -105,6 +105,7 @@ def write_bids(
     masks: bool = False,
     simulated: bool = False,
     seed: int = 0,
+    contrasts: Sequence[str] = ("T1w",),
     **grid: Any,
 ) -> Path:
     """Write a tiny BIDS dataset and return its root.
@@ -121,6 +122,7 @@ def write_bids(
         masks: ``derivatives/masks/…_desc-brain_mask.nii.gz``.
         simulated: Mark the dataset as simulated.
         seed: Of the noise.
+        contrasts: Suffixes of each session's scans, on one grid. In all but T1w dark and bright are exchanged.
         grid: ``spacing``, ``shape``, ``oblique`` of ``phantom``.
     """
     root = Path(root)
@@ -136,7 +138,9 @@ def write_bids(
             folder = Path(name, session, "anat")
             stem = "_".join(part for part in (name, session) if part)
             scan = phantom(axcodes[i % len(axcodes)], noise=5, seed=1000 * seed + 10 * i + number, **grid)
-            write_volume(root / folder / f"{stem}_T1w.nii.gz", scan)
+            for suffix in contrasts:
+                shown = scan if suffix == "T1w" else other_contrast(scan, suffix)
+                write_volume(root / folder / f"{stem}_{suffix}.nii.gz", shown)
             if segmentations:
                 manual = root / "derivatives" / "manual"
                 write_volume(manual / folder / f"{stem}_dseg.nii.gz", phantom_labels(scan.grid))
@@ -146,6 +150,12 @@ def write_bids(
                 write_volume(root / "derivatives" / "masks" / folder / f"{stem}_desc-brain_mask.nii.gz", brain)
     (root / "participants.tsv").write_text("\n".join(rows) + "\n")
     return root
+
+
+def other_contrast(scan: Volume, suffix: str) -> Volume:
+    """The phantom with dark and bright exchanged, another slope for each suffix; 0 stays 0."""
+    slope = 0.4 + 0.1 * (sum(map(ord, suffix)) % 5)
+    return Volume(np.where(scan.data > 0, 500 - slope * scan.data, 0).astype(np.float32), scan.affine)
 
 
 def _world(grid: Grid) -> np.ndarray:

@@ -102,9 +102,12 @@ def test_the_fingerprint_is_of_what_changes_voxels_and_of_nothing_else() -> None
         {"mask": "head"},
         {"n4": True},
         {"clip_percentile": 99.0},
+        {"contrasts": ("T1w", "FLAIR")},
     ]
     prints = {preparation_fingerprint(base.model_copy(update=c)) for c in [{}, *changes]}
-    assert len(prints) == 6
+    assert len(prints) == 7
+    t1w_alone = base.model_copy(update={"contrasts": ("T1w",)})  # said or not said: what stores of before have
+    assert preparation_fingerprint(t1w_alone) == preparation_fingerprint(base)
     for same in ({"out": Path("c")}, {"cohort": Path("c")}, {"workers": 7}, {"margin": 9.0}):
         assert preparation_fingerprint(base.model_copy(update=same)) == preparation_fingerprint(base)
     kept = {name for name, field in PrepareConfig.model_fields.items() if not field.exclude}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -14,10 +15,12 @@ from tqdm.auto import tqdm
 from workbench.cohort.check import Checked, Task, check
 from workbench.cohort.cohort import OPTIONAL
 from workbench.cohort.config import CohortConfig
+from workbench.cohort.contrasts import USUAL
 from workbench.cohort.gather import gather
 from workbench.cohort.identity import Same, settle
 from workbench.cohort.labels import canonical_structure
 from workbench.cohort.layouts.layout import Options
+from workbench.cohort.match import few
 from workbench.cohort.page import write_page
 from workbench.cohort.seen import tell_checked
 from workbench.cohort.source import Candidate, Remark, Source, plain
@@ -29,8 +32,11 @@ from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_proces
 
 COLUMNS = written_by("cohort")
 CHECKED = written_by("check")
+CHANNELS = written_by("channels")  # only where another contrast than T1w, or several, were asked for
 SET_ASIDE = ["path", "dataset", "participant", "kind", "cause", "remedy"]
-PLACES = [name for name in COLUMNS if column(name).type == "file"]  # where files lie is no property of the cohort
+PLACES = [
+    name for name in (*COLUMNS, *CHANNELS) if column(name).type == "file"
+]  # where files lie is no property of the cohort
 LABELS = ["dataset", "code", "name", "structure", "scans"]
 
 Listed = tuple[Source, Candidate]
@@ -51,7 +57,8 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
         WorkbenchError: a source cannot be read at all, no scan can be used, or (``strict``) something was guessed.
     """
     # before the folder is made: what is wrong with the sources must not hold the place of the run that comes after
-    sources = gather(config.sources, Options(segmentations=config.segmentations))
+    first, *others = config.contrast
+    sources = gather(config.sources, Options(segmentations=config.segmentations, contrast=first), tuple(others))
     people = True if config.same_people else False if config.different_people else None
     across = settle(sources, Same(people=people, sites=config.same_sites, by_dataset=config.sites == "dataset"))
     if config.strict:
@@ -59,8 +66,8 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
     with start_run(config, overwrite=overwrite) as run:
         listed = [(source, candidate) for source in sources for candidate in source.candidates]
         checked = _check_all([candidate for _, candidate in listed], config, run.path / "volumes")
-        kept = _usable(listed, checked)
-        table = _table([_row(candidate, found, scan_id) for _, candidate, found, scan_id in kept])
+        kept = _usable(listed, checked, config)
+        table = _table([_row(candidate, found, scan_id, config.contrast) for _, candidate, found, scan_id in kept])
         labels = pd.DataFrame(_labels(sources), columns=LABELS).astype({"code": int, "scans": int})
         across += tell_checked(kept, table, labels)
         set_aside = pd.DataFrame([row for source in sources for row in source.set_aside], columns=SET_ASIDE, dtype=str)
@@ -141,9 +148,10 @@ def _killed(item: Numbered) -> tuple[int, Checked]:
 Kept = tuple[Source, Candidate, Checked, str]
 
 
-def _usable(listed: list[Listed], checked: list[Checked]) -> list[Kept]:
+def _usable(listed: list[Listed], checked: list[Checked], config: CohortConfig) -> list[Kept]:
     """The scans that can be used, each with its id; everything else goes to its source's ``set_aside``."""
     kept: list[Kept] = []
+    lacking: dict[int, dict[str, list[str]]] = {}
     ids: set[str] = set()
     contents: dict[str, str] = {}
     for (source, candidate), found in zip(listed, checked, strict=True):
@@ -159,9 +167,26 @@ def _usable(listed: list[Listed], checked: list[Checked]) -> list[Kept]:
                 remedy="remove one: under two names a person could land on two sides of a split",
             )
             continue
+        if missing := [name for name in config.contrast[1:] if name not in found.channels]:
+            if config.missing_channel == "drop":
+                source.refuse(
+                    candidate.path,
+                    f"its session has no {' and no '.join(missing)} that can be used",
+                    "--missing_channel zero keeps it, with zeros in their place",
+                    participant_id=candidate.participant_id,
+                )
+                continue
+            for name in missing:
+                lacking.setdefault(id(source), {}).setdefault(name, []).append(candidate.participant_id)
         scan_id = _scan_id(candidate, ids)
         contents[found.fingerprint] = scan_id
         kept.append((source, candidate, found, scan_id))
+    for source in {id(source): source for source, _ in listed}.values():
+        for name, people in lacking.get(id(source), {}).items():
+            source.note(
+                f"{len(people)} scans of {len(set(people))} people have no {name}, zeros stand in its place: "
+                + few(list(dict.fromkeys(people)), 8)
+            )
     return kept
 
 
@@ -179,8 +204,17 @@ def _scan_id(candidate: Candidate, ids: set[str]) -> str:
     return scan_id
 
 
-def _row(candidate: Candidate, found: Checked, scan_id: str) -> dict[str, Any]:
+def _row(candidate: Candidate, found: Checked, scan_id: str, contrasts: tuple[str, ...]) -> dict[str, Any]:
     assert found.grid is not None
+    several: dict[str, Any] = {}
+    if contrasts != USUAL:
+        files = [str(candidate.channels[name]) if name in found.channels else None for name in contrasts[1:]]
+        several = {
+            "channels": "+".join(contrasts),
+            "channels_missing": "+".join(name for name in contrasts[1:] if name not in found.channels),
+            "channel_paths": json.dumps(files),
+            "channel_fingerprints": json.dumps([found.channels.get(name) for name in contrasts[1:]]),
+        }
     (x, y, z), (sx, sy, sz) = found.grid.shape, found.grid.spacing
     return {
         "scan_id": scan_id,
@@ -202,13 +236,16 @@ def _row(candidate: Candidate, found: Checked, scan_id: str) -> dict[str, Any]:
         "fingerprint": found.fingerprint,
         "seg_fingerprint": found.seg_fingerprint,
         "mask_fingerprint": found.mask_fingerprint,
+        **several,
     }
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Known columns first, the data sets' own between; a column of numbers becomes numeric, any other stays text."""
-    own = list(dict.fromkeys(key for row in rows for key in row if key not in COLUMNS and key not in CHECKED))
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *own, *CHECKED])
+    ours = [*COLUMNS, *CHECKED, *CHANNELS]
+    own = list(dict.fromkeys(key for row in rows for key in row if key not in ours))
+    several = CHANNELS if rows and "channels" in rows[0] else []
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *own, *CHECKED, *several])
     for name in own:
         values = table[name].dropna().astype(str)
         # "007" is a name, not a number

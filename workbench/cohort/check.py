@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.cohort.aligned import require_aligned
 from workbench.cohort.place import merged, on_grid
 from workbench.cohort.source import Candidate, Part
 from workbench.errors import ScanError
@@ -26,6 +27,7 @@ class Task:
     Attributes:
         path, seg_path, seg_parts, mask_path, mask_named: As of the ``Candidate``.
         stem: Where a segmentation or mask is written that had to be put together or turned: ``<stem>_dseg.nii.gz``.
+        channels: Further contrasts and their files.
         resample: Whether labels on another grid are put on the scan's by nearest neighbour; else they are refused.
     """
 
@@ -36,19 +38,23 @@ class Task:
     mask_named: bool = True
     stem: Path | None = None
     resample: bool = False
+    channels: tuple[tuple[str, Path], ...] = ()
 
     @classmethod
     def of(cls, candidate: Candidate, stem: Path, resample: bool) -> Task:
         c = candidate
-        return cls(c.path, c.seg_path, tuple(c.seg_parts), c.mask_path, c.mask_named, stem, resample)
+        return cls(
+            c.path, c.seg_path, tuple(c.seg_parts), c.mask_path, c.mask_named, stem, resample, tuple(c.channels.items())
+        )
 
 
 @dataclass
 class Checked:
     """What reading showed. ``grid`` is None where the scan itself cannot be used.
 
-    ``problems`` holds (kind, file, cause, remedy) with kind "scan", "segmentation" or "mask"; a segmentation or a
-    mask with a problem has no fingerprint. ``seg_path`` and ``mask_path`` lie on the scan's grid: the file that was
+    ``problems`` holds (kind, file, cause, remedy) with kind "scan", "segmentation", "mask" or "contrast"; a
+    segmentation or a mask with a problem has no fingerprint, ``channels`` (contrast → fingerprint) no contrast with
+    one. ``seg_path`` and ``mask_path`` lie on the scan's grid: the file that was
     given, or one that was written. ``codes`` ``(n, 2)`` holds each code and its voxels, ``moved`` says which of
     "segmentation" and "mask" were "turned" (another storage order) or "resampled", ``picture`` is the
     ``coarse_thumbnail`` as float16.
@@ -64,6 +70,7 @@ class Checked:
     moved: dict[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     picture: bytes = b""
+    channels: dict[str, str] = field(default_factory=dict)
     problems: list[tuple[str, str, str, str]] = field(default_factory=list)
 
 
@@ -82,6 +89,16 @@ def check(task: Task) -> Checked:
         checked.grid = None
         _add(checked, "scan", task.path, error)
         return checked
+    for contrast, path in task.channels:
+        try:
+            other = read_volume(path)
+            require_aligned(path, contrast, scan, other)
+            checked.channels[contrast] = _own_content(path, contrast, checked)
+        except MemoryError:
+            raise
+        except Exception as error:
+            _add(checked, "contrast", path, error)
+    del scan
     for kind, parts in (("segmentation", _seg_parts(task)), ("mask", _mask_parts(task))):
         if parts:
             try:
@@ -91,6 +108,17 @@ def check(task: Task) -> Checked:
             except Exception as error:
                 _add(checked, kind, parts[0].path, error)
     return checked
+
+
+def _own_content(path: Path, contrast: str, checked: Checked) -> str:
+    digest = digest_file(path)
+    if digest in (checked.fingerprint, *checked.channels.values()):
+        raise ScanError(
+            f"{path}: is no {contrast} of its own",
+            cause="its content is that of another contrast of the session",
+            remedy="copy the right file",
+        )
+    return digest
 
 
 def _seg_parts(task: Task) -> tuple[Part, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench.cohort.contrasts import USUAL
 from workbench.columns import COLUMNS
 from workbench.errors import WorkbenchError
 from workbench.html import facts_table
@@ -41,6 +42,11 @@ class Cohort:
     simulated: bool
     path: Path
     notes: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """Of every scan, in the order of its channels."""
+        return tuple(str(self.table["channels"].iloc[0]).split("+")) if "channels" in self.table else USUAL
 
     def _repr_html_(self) -> str:
         """For a notebook's cell: how much of what came in can be used, and whose it is, by site."""

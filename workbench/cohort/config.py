@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from workbench.runs import JobConfig
+from workbench.cohort.contrasts import USUAL, asked_for
+from workbench.runs import LATER, JobConfig
 
 
 class CohortConfig(JobConfig):
@@ -23,6 +24,15 @@ class CohortConfig(JobConfig):
     variant in it, such as ``fmriprep/desc-aseg``. Unset: the variant whose table names the hippocampi, then one whose
     table names anything, then the first folder by name. The others are named in the report. One variant a data set,
     so that label codes mean one thing."""
+
+    contrast: tuple[str, ...] = Field(USUAL, json_schema_extra=LATER)
+    """Contrasts of the scans: T1w, T1c (after a contrast agent), T2w, FLAIR, PDw, UNIT1 … or another suffix of BIDS.
+    Several are the channels of one scan: they are found by person and session, must show the same head in the
+    same place, and are resampled onto the first, which also gives labels and brain mask."""
+
+    missing_channel: Literal["drop", "zero"] = Field("drop", json_schema_extra=LATER)
+    """A session that lacks one of several contrasts. `drop`: it is set aside. `zero`: zeros stand in its place, which
+    no loss asks to be rebuilt; the first contrast may not lack. Who lacks what is said in either case."""
 
     resample_labels: bool = False
     """Put segmentations and masks that lie on another grid than their scan onto it, by nearest neighbour; they are set
@@ -48,6 +58,11 @@ class CohortConfig(JobConfig):
 
     workers: int = Field(0, ge=0, le=256, exclude=True)
     """Processes that check scans at the same time; 0 = as many as there are CPUs."""
+
+    @field_validator("contrast")
+    @classmethod
+    def _by_their_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return asked_for(value)
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from workbench.cohort.channels import add_channels, require_readable
 from workbench.cohort.demographics import standardise
 from workbench.cohort.layouts import bids, near, openmind
 from workbench.cohort.layouts.layout import Options
@@ -14,8 +15,13 @@ from workbench.cohort.source import DESCRIPTION, Source, absolute, plain, read_j
 from workbench.errors import ConfigError, WorkbenchError
 
 
-def gather(paths: list[Path], options: Options | None = None) -> list[Source]:
+def gather(paths: list[Path], options: Options | None = None, further: tuple[str, ...] = ()) -> list[Source]:
     """Read every source by its layout, and give its people the columns of a cohort.
+
+    Args:
+        paths: Folders and tables.
+        options: What the user asks for.
+        further: Contrasts to be found beside that of ``options``.
 
     Raises:
         WorkbenchError: a source does not exist, is of no known layout, or holds no scan.
@@ -40,9 +46,9 @@ def gather(paths: list[Path], options: Options | None = None) -> list[Source]:
         source
         for path in paths
         for source in (
-            _read_many(path, {one: names[one] for one in roots[path]}, options)
+            _read_many(path, {one: names[one] for one in roots[path]}, options, further)
             if roots[path]
-            else [read_source(path, names[path], options)]
+            else [read_source(path, names[path], options, further)]
         )
     ]
 
@@ -60,20 +66,23 @@ def dataset_names(paths: list[Path]) -> list[str]:
     raise ConfigError("two sources have the same name", cause=", ".join(map(str, paths)), remedy="rename one of them")
 
 
-def read_source(path: Path, name: str, options: Options | None = None) -> Source:
+def read_source(path: Path, name: str, options: Options | None = None, further: tuple[str, ...] = ()) -> Source:
     """One source, read by its layout, with the columns of a cohort."""
-    source = _read(path, name, options)
+    source = _read(path, name, options, further)
     standardise(source)
     return source
 
 
-def _read(path: Path, name: str, options: Options | None) -> Source:
+def _read(path: Path, name: str, options: Options | None, further: tuple[str, ...]) -> Source:
     if not path.exists():
         raise WorkbenchError(f"{path}: no such folder or table", cause="nothing is there", remedy="check the path")
     layout = layout_of(path)
     if layout is None:
         raise near.refuse(path, LAYOUTS)
-    source = layout.read(path, name, options or Options())
+    options = options or Options()
+    require_readable(layout, path, (options.contrast, *further))
+    source = layout.read(path, name, options)
+    add_channels(source, layout, path, options, further)
     source.root = path if path.is_dir() else None
     unread: dict[Path, str] = {}
     read_json(path / DESCRIPTION, unread)
@@ -81,19 +90,19 @@ def _read(path: Path, name: str, options: Options | None) -> Source:
         source.guess(f"{DESCRIPTION} cannot be read ({cause}): the scans are taken as real ones, not simulated")
     if not source.candidates and not source.set_aside:
         raise WorkbenchError(
-            f"{path}: no T1w scan found",
+            f"{path}: no {options.contrast} scan found",
             cause="; ".join(source.notes) or f"it looks like {layout.name}: {layout.known_by}",
             remedy="give the folder that holds the scans, or list them in a CSV",
         )
     return source
 
 
-def _read_many(root: Path, names: dict[Path, str], options: Options | None) -> list[Source]:
+def _read_many(root: Path, names: dict[Path, str], options: Options | None, further: tuple[str, ...]) -> list[Source]:
     """The data sets in ``root``; one that holds no scan says so and does not stop the others."""
     sources, errors = [], []
     for path, name in names.items():
         try:
-            sources.append(_read(path, name, options))
+            sources.append(_read(path, name, options, further))
         except WorkbenchError as error:
             errors.append(error)
             sources.append(Source(name))

@@ -84,7 +84,7 @@ def _tell_structures(
     everywhere = {structure_of[code] for code in scans if code in structure_of}
     lacking: Counter[str] = Counter()
     column = table.columns.get_loc("seg_lacks")
-    for i in with_labels:
+    for i in [] if source.absent_is_none else with_labels:
         lacks = sorted(everywhere - {structure_of[code] for code in held[i] if code in structure_of})
         lacking.update(lacks)
         table.iat[places[i], column] = ";".join(lacks)

@@ -53,6 +53,7 @@ class Candidate:
     mask_named: bool = True  # whether it is said to be of the brain; else its volume must be a brain's
     values: dict[str, Any] = field(default_factory=dict)  # further columns as written; missing ones left out
     simulated: bool = False
+    channels: dict[str, Path] = field(default_factory=dict)  # further contrasts of the same session
     person_of: str = ""  # the data set after which the person is named, where it is another than ``dataset``
 
     @property
@@ -86,6 +87,9 @@ class Source:
     described: dict[str, Any] = field(default_factory=dict)  # of its columns, as in BIDS' participants.json
     columns: list[str] = field(default_factory=list)  # of its tables, also those in which no value stands
     root: Path | None = None  # where it lies, if it is a folder
+    absent_is_none: bool = (
+        False  # a structure that a segmentation does not hold is not there, as a tumour's part may be
+    )
 
     def refuse(
         self, path: Path | str, cause: str, remedy: str, *, participant_id: str = "", kind: str = "scan"

@@ -103,7 +103,7 @@ def monai_weights(encoder: AnyEncoder, card: EncoderCard) -> tuple[dict[str, Any
     lacks = {"is no ViT": not isinstance(config, EncoderConfig | VitShape), "has registers": config.registers > 0}
     if isinstance(config, EncoderConfig):
         lacks["has rotary positions"] = config.positions == "rotary"
-        hidden, channels, cls, bias, eps = 4 * config.width, 1, True, config.qkv_bias, 1e-6
+        hidden, channels, cls, bias, eps = 4 * config.width, config.channels, True, config.qkv_bias, 1e-6
     elif isinstance(config, VitShape):
         lacks |= {
             "has rotary positions": config.rotary,

@@ -91,7 +91,14 @@ def run_import(config: ImportConfig, *, overwrite: bool = False) -> Run:
 def preparation(config: ImportConfig, form: Format) -> PrepareConfig:
     """How the scans that it is given are prepared: as those of a store, or as set."""
     if config.store is not None:
-        settings = open_store(config.store).settings
+        store = open_store(config.store)
+        if store.channels > 1:
+            raise ConfigError(
+                f"{config.store}: has {'+'.join(store.contrasts)}",
+                cause="an encoder made elsewhere is given one contrast, in each of the channels that it takes",
+                remedy="prepare one contrast of the cohort (prepare --contrasts T1w) and import it for that store",
+            )
+        settings = store.settings
     else:
         settings = {
             "spacing": config.spacing or form.spacing or USUAL_SPACING,

@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     PROBE_SCANS = 10
     CONTRAST = 11
     TISSUES = 12
+    CHANNELS = 13
     FOLDS = 20
     LABELS = 21
     LOOKS = 30  # analysis: places, references, people drawn to be looked at

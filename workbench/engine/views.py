@@ -90,6 +90,13 @@ def make_views(
     return views if params is None else change_intensities(views, params)
 
 
+def by_channel(views: Tensor, channels: int) -> Tensor:
+    """Views ``(channels · V, 1, …)``, all of a channel after all of the one before → ``(V, channels, …)``."""
+    if channels == 1:
+        return views
+    return views.unflatten(0, (channels, -1)).squeeze(2).transpose(0, 1).contiguous()
+
+
 def box_corner(params: ViewParams, into_box: np.ndarray) -> np.ndarray:
     """The first voxel of the box that was read, in the scan: by as much the two matrices differ."""
     return params.matrix[:, 3] - into_box[:, 3]

@@ -7,9 +7,17 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from workbench.finetune.shared_config import TRAINING, FinetuneConfig
+from workbench.runs import LATER
 from workbench.volumes.volume import Triple
 
 __all__ = ["ClassifyConfig", "FinetuneConfig", "SegmentConfig"]
+
+# of BraTS (Menze et al., IEEE TMI 2015; Baid et al., arXiv 2107.02314), by the names of the years until and since 2023
+_CORE = ("necrotic_tumor_core", "non_enhancing_tumor_core", "enhancing_tumor")
+REGIONS = {
+    "whole_tumor": (*_CORE, "peritumoral_edema", "surrounding_flair_hyperintensity"),
+    "tumor_core": _CORE,
+}
 
 # what each network of `segment` and each mode of `classify` would ignore
 SEGMENT_UNREAD = {
@@ -42,6 +50,9 @@ class SegmentConfig(FinetuneConfig):
     `swin_unetr`: MONAI's 3D U-Net and SwinUNETR from scratch, with the same crops, loss and steps."""
     structures: tuple[str, ...] = ("left_hippocampus", "right_hippocampus")
     """Structures by canonical name, as in the cohort's labels; they become codes 1, 2, … of the output."""
+    regions: tuple[str, ...] = Field((), json_schema_extra=LATER)
+    """Regions that are scored too, each a union of structures: `whole_tumor` and `tumor_core` of BraTS (its third,
+    `enhancing_tumor`, is a structure)."""
     steps: int = Field(400, ge=1)
     """Optimiser steps."""
     features: int = Field(16, ge=4, le=128)
@@ -84,6 +95,15 @@ class SegmentConfig(FinetuneConfig):
     @property
     def frozen(self) -> bool:
         return self.freeze or self.network == "token_probe"
+
+    @model_validator(mode="after")
+    def _check_regions(self) -> SegmentConfig:
+        for name in self.regions:
+            if name not in REGIONS:
+                raise ValueError(f"regions: there is no {name!r}; there are {', '.join(REGIONS)}")
+            if not set(REGIONS[name]) & set(self.structures):
+                raise ValueError(f"regions: {name} holds none of the structures; it is of {', '.join(REGIONS[name])}")
+        return self
 
     @model_validator(mode="after")
     def _check_network(self) -> SegmentConfig:

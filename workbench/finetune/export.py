@@ -18,6 +18,7 @@ from workbench.finetune.shared_config import FinetuneConfig
 from workbench.finetune.targets import Target
 from workbench.model.export import EncoderCard
 from workbench.model.foreign.config import AnyConfig
+from workbench.prepare.fingerprint import contrasts_in
 from workbench.prepare.store import Store
 from workbench.runs import Settings, replacing
 from workbench.volumes.volume import Triple
@@ -48,6 +49,11 @@ class ModelCard(Settings):
     """Of the fine-tuning."""
     simulated: bool
     """Whether any of the scans was simulated."""
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """What a scan has of channels, in order."""
+        return contrasts_in(self.prepare)
 
 
 class SegmenterCard(ModelCard):
@@ -230,7 +236,7 @@ def _card_text(card: SegmenterCard | ClassifierCard, numbers: int) -> str:
     encoder = "none" if card.encoder is None else f"{card.encoder.name}, {card.init} weights ({card.objective})"
     return f"""# VolTA {card.kind}
 
-Fine-tuned on T1w brain MRI by the VolTA workbench. Not for diagnosis.
+Fine-tuned on {"+".join(card.contrasts)} brain MRI by the VolTA workbench. Not for diagnosis.
 
 | | |
 |---|---|

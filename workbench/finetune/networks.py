@@ -61,8 +61,9 @@ class NetworkShape(Protocol):
     def seed(self) -> int: ...
 
 
-def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple) -> nn.Module:
-    """The network that ``config`` names, with new weights drawn from its seed except for the encoder's.
+def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple, channels: int = 1) -> nn.Module:
+    """The network that ``config`` names, with new weights drawn from its seed except for the encoder's; ``channels``
+    are the contrasts of a scan.
 
     Raises:
         ConfigError: the crop does not suit the network.
@@ -84,7 +85,7 @@ def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple
                     remedy=f"set --crop {2 * step}",
                 )
         decoder = PyramidUnetr if pyramid else Unetr
-        return decoder(encoder, classes, features=config.features, input_skip=config.input_skip)
+        return decoder(encoder, classes, features=config.features, input_skip=config.input_skip, channels=channels)
     if config.network == "swin_unetr":
         from monai.networks.nets import SwinUNETR
 
@@ -95,7 +96,7 @@ def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple
                 cause="its deepest level would be one voxel, which has no variance to normalise by",
                 remedy="set --crop 64",
             )
-        return FromScratch(SwinUNETR(1, classes, feature_size=config.features), classes)
+        return FromScratch(SwinUNETR(channels, classes, feature_size=config.features), classes)
     from monai.networks.nets import UNet
 
     # four halvings, or as many as come out even and leave two voxels along each axis
@@ -104,8 +105,8 @@ def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple
         raise ConfigError(
             f"crop {'x'.join(map(str, crop))} cannot be halved for the U-Net", remedy="set --crop to multiples of 16"
         )
-    channels = [config.features * 2**level for level in range(levels + 1)]
-    return FromScratch(UNet(3, 1, classes, channels, [2] * levels, num_res_units=2), classes)
+    widths = [config.features * 2**level for level in range(levels + 1)]
+    return FromScratch(UNet(3, channels, classes, widths, [2] * levels, num_res_units=2), classes)
 
 
 def crop_of(config: SegmentConfig, encoder: AnyEncoder | None) -> Triple:

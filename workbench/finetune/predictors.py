@@ -18,6 +18,7 @@ from workbench.finetune.segment_data import class_map, to_classes
 from workbench.finetune.targets import Target
 from workbench.model.contract import AnyEncoder
 from workbench.model.encode import encode_scans
+from workbench.prepare.one import Scans
 from workbench.prepare.store import Store
 from workbench.volumes import read_volume
 
@@ -44,7 +45,7 @@ def features_of(
         return table[["brain_ml"]].to_numpy(float)
     if mode == "structure_volume":
         return structure_volumes(store, table, config.structures)
-    return np.stack([small_picture(store.read(s)) for s in tqdm(scans, desc="intensities", unit="scan")])
+    return np.stack([small_pictures(store, s) for s in tqdm(scans, desc="intensities", unit="scan")])
 
 
 def structure_volumes(store: Store, table: pd.DataFrame, structures: tuple[str, ...]) -> np.ndarray:
@@ -57,6 +58,11 @@ def structure_volumes(store: Store, table: pd.DataFrame, structures: tuple[str, 
         counts = np.bincount(classes.ravel(), minlength=len(structures) + 1)[1:]
         out[i] = counts * labels.grid.voxel_ml
     return out
+
+
+def small_pictures(store: Scans, scan: str) -> np.ndarray:
+    """`small_picture` of each contrast, one after the other."""
+    return np.concatenate([small_picture(channel) for channel in store.read_channels(scan)])
 
 
 def small_picture(scan: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from workbench.cohort.splits import load_sides
 from workbench.engine.device import arithmetic, check_convolutions, pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.assignment import assign, facts_of, inputs_of, open_parts
-from workbench.finetune.config import SegmentConfig
+from workbench.finetune.config import REGIONS, SegmentConfig
 from workbench.finetune.curve import DiceCurve
 from workbench.finetune.export import FOLDER, save_model, segmenter_card
 from workbench.finetune.loop import fit
@@ -49,7 +50,7 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
     device = pick_device(config.accelerator)
     check_convolutions(device, config.precision)
     crop = crop_of(config, encoder)
-    model = build_network(config, encoder, crop)
+    model = build_network(config, encoder, crop, store.channels)
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts_of(config, store, table, card)) as run:
         # convolutions are faster with channels last; on a CPU about a third of a step
         model.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -130,8 +131,11 @@ def segment_and_score(
         labels = read_volume(scan.seg_path, labels=True).data
         own = to_classes(labels, class_map(store, scan.scan_id, config.structures))
     rows: list[dict[str, object]] = []
-    for name, code in names.items():
-        scores = no_scores() if own is None else structure_scores(volume.data == code, own == code, volume.affine)
+    parts = {name: [code] for name, code in names.items()}
+    parts |= {region: [names[name] for name in REGIONS[region] if name in names] for region in config.regions}
+    for name, of in parts.items():
+        found = np.isin(volume.data, of)
+        scores = no_scores() if own is None else structure_scores(found, np.isin(own, of), volume.affine)
         rows.append(
             {
                 "scan_id": scan.scan_id,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import ViewParams, crop_by_grid, make_views, pad_together
+from workbench.engine.views import ViewParams, by_channel, crop_by_grid, make_views, pad_together
 from workbench.finetune.config import SegmentConfig
 from workbench.prepare.store import Store
 from workbench.volumes.volume import Triple
@@ -46,20 +49,27 @@ class Crops:
         return found.astype(np.int16)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images ``(B, 1, X, Y, Z)`` float32 and classes ``(B, 1, X, Y, Z)`` int64 of optimiser step ``step``."""
-        images, labels, matrices, params = [], [], [], []
+        """Images ``(B, C, X, Y, Z)`` float32 and classes ``(B, 1, X, Y, Z)`` int64 of optimiser step ``step``."""
+        channels = self.store.channels
+        images: list[list[Tensor]] = [[] for _ in range(channels)]
+        params: list[list[ViewParams]] = [[] for _ in range(channels)]
+        labels, matrices = [], []
         for n in range(step * self.config.batch_size, (step + 1) * self.config.batch_size):
             rng = stream(self.config.seed, Purpose.CROPS, n)
             scan = self.scans[int(rng.integers(len(self.scans)))]
             view = self._draw(rng, scan)
             low, high, matrix = view.box_inside(self.crop, self.store.shape(scan))
-            images.append(torch.from_numpy(self.store.read(scan, low, high)))
+            for channel in range(channels):
+                images[channel].append(torch.from_numpy(self.store.read(scan, low, high, channel=channel)))
+                further = stream(self.config.seed, Purpose.CROPS, n, channel) if channel else None
+                params[channel].append(view if further is None else replace(view, **self._intensities(further)))
             seg = to_classes(self.store.read_seg(scan, low, high), self.tables[scan])
             labels.append(torch.from_numpy(seg.astype(np.uint8)))
             matrices.append(matrix)
-            params.append(view)
         where, cpu = np.stack(matrices), torch.device("cpu")
-        image = make_views(images, where, params, self.crop, cpu)
+        boxes = [box for every in images for box in every]
+        drawn = [one for every in params for one in every]
+        image = by_channel(make_views(boxes, np.concatenate([where] * channels), drawn, self.crop, cpu), channels)
         label = crop_by_grid(pad_together(labels, cpu), torch.from_numpy(where), self.crop, mode="nearest")
         return image, label.round().long()
 
@@ -76,11 +86,14 @@ class Crops:
         linear = Rotation.from_euler("xyz", rng.uniform(-1, 1, 3) * c.rotation, degrees=True).as_matrix() * zoom
         offset = centre - linear @ ((crop - 1) / 2)
         # no flip: it would make the left hippocampus a right one
-        return ViewParams(
-            np.concatenate([linear, offset[:, None]], axis=1),
-            gamma=rng.uniform(-0.3, 0.3) * c.intensity,
-            bias=rng.uniform(-1, 1, 10) * 0.05 * c.intensity,
-            noise=rng.uniform(0, 0.1) * c.intensity,
-            blur=0.0,
-            seed=int(rng.integers(2**62)),
-        )
+        return ViewParams(np.concatenate([linear, offset[:, None]], axis=1), blur=0.0, **self._intensities(rng))
+
+    def _intensities(self, rng: np.random.Generator) -> dict[str, Any]:
+        """What changes the intensities, of each contrast by itself."""
+        strength = self.config.intensity
+        return {
+            "gamma": rng.uniform(-0.3, 0.3) * strength,
+            "bias": rng.uniform(-1, 1, 10) * 0.05 * strength,
+            "noise": rng.uniform(0, 0.1) * strength,
+            "seed": int(rng.integers(2**62)),
+        }

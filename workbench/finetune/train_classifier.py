@@ -38,7 +38,7 @@ class ClassifierShape(Protocol):
     def cnn_features(self) -> int: ...
 
 
-def build_classifier(encoder: AnyEncoder | None, outputs: int, config: ClassifierShape) -> nn.Module:
+def build_classifier(encoder: AnyEncoder | None, outputs: int, config: ClassifierShape, channels: int = 1) -> nn.Module:
     """The encoder with a linear layer, or a small MONAI DenseNet. It normalises each scan by itself (all channels
     together), since a step accumulates single scans; MONAI's ResNet would not take that setting in all its layers."""
     torch.manual_seed(config.seed)
@@ -49,7 +49,7 @@ def build_classifier(encoder: AnyEncoder | None, outputs: int, config: Classifie
 
     return DenseNet(
         3,
-        1,
+        channels,
         outputs,
         init_features=config.cnn_features,
         growth_rate=config.cnn_features,
@@ -75,7 +75,7 @@ def train_network(
     if config.mode == "cnn":
         check_convolutions(device, config.precision)
     outputs = 1 if target.regression else len(target.classes)
-    model = build_classifier(encoder if config.mode == "full" else None, outputs, config).to(device)
+    model = build_classifier(encoder if config.mode == "full" else None, outputs, config, store.channels).to(device)
     rows = np.flatnonzero(table["split"] == "train")
     steps = max(1, config.epochs * len(rows) // config.batch_size)
     mean, spread = (target.values[rows].mean(), target.values[rows].std()) if target.regression else (0.0, 1.0)

@@ -19,7 +19,9 @@ def probabilities(
     model: nn.Module, store: Store, scan: str, *, crop: Triple, overlap: float, device: str, precision: str = "32-true"
 ) -> np.ndarray:
     """Class probabilities ``(classes, X, Y, Z)`` on the prepared grid, float32, by overlapping windows of ``crop``."""
-    logits = window_logits(model, store.read(scan), crop=crop, overlap=overlap, device=device, precision=precision)
+    logits = window_logits(
+        model, store.read_channels(scan), crop=crop, overlap=overlap, device=device, precision=precision
+    )
     return logits.softmax(0).cpu().numpy()
 
 
@@ -27,11 +29,11 @@ def probabilities(
 def window_logits(
     model: nn.Module, scan: np.ndarray, *, crop: Triple, overlap: float, device: str, precision: str = "32-true"
 ) -> torch.Tensor:
-    """Logits ``(classes, X, Y, Z)`` of a prepared scan ``(X, Y, Z)``, float32, on ``device``."""
+    """Logits ``(classes, X, Y, Z)`` of a prepared scan ``(C, X, Y, Z)``, float32, on ``device``."""
     from monai.inferers import sliding_window_inference
 
     model.eval()
-    image = torch.from_numpy(scan.astype(np.float32))[None, None].to(device)
+    image = torch.from_numpy(scan.astype(np.float32))[None].to(device)
     with arithmetic(device, precision):
         logits = sliding_window_inference(image, crop, 2, lambda x: model(x).float(), overlap=overlap, mode="gaussian")
     assert isinstance(logits, torch.Tensor)

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from workbench.runs import Settings
+from workbench.cohort.contrasts import MAX_CHANNELS
+from workbench.runs import LATER, Settings
 from workbench.volumes.volume import Triple
 
 # width, depth, heads; small and base are the ViT-S and ViT-B of DINO, micro is for a machine without a GPU
@@ -47,6 +48,8 @@ class EncoderConfig(Settings):
     """Initial value of the per-channel residual scale; 0 leaves it out."""
     drop_path: float = Field(0.1, ge=0, lt=1)
     """Largest probability of skipping a residual branch in training, rising linearly with depth."""
+    channels: int = Field(1, ge=1, le=MAX_CHANNELS, json_schema_extra=LATER)
+    """Contrasts of a scan that its stem takes. A pretraining sets it to those of its store."""
 
     @model_validator(mode="after")
     def _check_grid(self) -> EncoderConfig:

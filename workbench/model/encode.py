@@ -15,7 +15,7 @@ from workbench.model.box import encoder_folder, facts
 from workbench.model.contract import AnyEncoder, pooled_words
 from workbench.model.export import WEIGHTS, EncoderCard, Init, load_encoder
 from workbench.prepare.one import Scans
-from workbench.prepare.store import Store, open_store
+from workbench.prepare.store import Corner, Store, open_store
 from workbench.runs import digest_file, digest_text
 from workbench.volumes.volume import Triple
 
@@ -28,6 +28,7 @@ def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple
     """
     opened = open_store(store)
     loaded, card = load_encoder(encoder, init=init, seed=seed)
+    opened.require_contrasts(card.contrasts, str(encoder))
     opened.require_fingerprint(card.preparation, str(encoder))
     for told in (pooled_words(card.config), card.seen_words if card.people_unknown else None):
         if told:
@@ -58,9 +59,13 @@ def padded_box(shape: Triple, patch: Triple) -> tuple[np.ndarray, np.ndarray]:
 
 
 def whole_scan(store: Scans, scan: str, patch: Triple) -> torch.Tensor:
-    """The whole prepared scan as ``(1, 1, X, Y, Z)`` float32, padded with background to multiples of the patch."""
-    low, high = padded_box(store.shape(scan), patch)
-    return torch.from_numpy(store.read(scan, low, high).astype(np.float32))[None, None]
+    """The whole prepared scan as ``(1, C, X, Y, Z)`` float32, padded with background to multiples of the patch."""
+    return box_of_scan(store, scan, *padded_box(store.shape(scan), patch))
+
+
+def box_of_scan(store: Scans, scan: str, low: Corner | None = None, high: Corner | None = None) -> torch.Tensor:
+    """The box ``[low, high)`` of a prepared scan as a model takes it, ``(1, C, X, Y, Z)`` float32."""
+    return torch.from_numpy(store.read_channels(scan, low, high).astype(np.float32))[None]
 
 
 @torch.inference_mode()

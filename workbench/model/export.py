@@ -22,7 +22,9 @@ from workbench.model.config import EncoderConfig
 from workbench.model.contract import AnyEncoder, pooled_words
 from workbench.model.foreign.config import AnyConfig, Foreign
 from workbench.model.vit import Encoder
+from workbench.prepare.fingerprint import contrasts_in
 from workbench.runs import read_json, replacing
+from workbench.runs.config import without_later
 
 WEIGHTS, CONFIG, CARD = "encoder.safetensors", "config.json", "README.md"
 Init = Literal["pretrained", "random"]
@@ -76,6 +78,11 @@ class EncoderCard:
         return self.init == "pretrained" and self.origin is not None and not self.origin.people_known
 
     @property
+    def contrasts(self) -> tuple[str, ...]:
+        """What a scan has of channels, in order."""
+        return contrasts_in(self.prepare)
+
+    @property
     def seen_words(self) -> str:
         """Whom it has seen."""
         if self.people_unknown:
@@ -92,7 +99,7 @@ class EncoderCard:
                 "objective": self.objective,
                 **({"optimiser steps": made} if self.origin is None else {"licence": self.origin.licence}),
                 "has seen": self.seen_words,
-                "input": f"prepared at {self.spacing:g} mm, preparation {self.preparation}",
+                "input": f"{'+'.join(self.contrasts)} prepared at {self.spacing:g} mm, preparation {self.preparation}",
             },
             simulated=self.simulated,
         )
@@ -104,6 +111,7 @@ def architecture_words(config: AnyConfig) -> str:
         return (
             f"{config.preset}: width {config.width}, {config.depth} blocks, {config.heads} heads, "
             f"patch {config.patch}, crop {config.image_size}, {config.registers} registers"
+            + (f", {config.channels} channels" if config.channels > 1 else "")
         )
     p, q, r = config.patch_xyz
     parts = [f"{config.name}: width {config.width}"]
@@ -122,7 +130,7 @@ def save_encoder(folder: Path, weights: dict[str, Tensor], card: EncoderCard) ->
     folder.mkdir(parents=True, exist_ok=True)
     facts: dict[str, Any] = {
         **card.__dict__,
-        "config": card.config.model_dump(mode="json"),
+        "config": without_later(card.config.model_dump(mode="json"), type(card.config)),
         "origin": None if card.origin is None else dataclasses.asdict(card.origin),
         "participants": list(card.participants),
         "scans": list(card.scans),
@@ -265,7 +273,8 @@ def _card_text(card: EncoderCard, parameters: int) -> str:
     kind = "**simulated** scans" if card.simulated else "scans"
     return f"""# VolTA encoder
 
-A 3D vision transformer pretrained without labels on T1w brain MRI by the VolTA workbench. Not for diagnosis.
+A 3D vision transformer pretrained without labels on {"+".join(card.contrasts)} brain MRI by the VolTA workbench.
+Not for diagnosis.
 
 | | |
 |---|---|

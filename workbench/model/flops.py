@@ -24,7 +24,7 @@ def encoder_flops(config: EncoderConfig, patches: int | None = None, *, seen: in
     """
     patches = math.prod(config.grid_xyz) if patches is None else patches
     tokens = 1 + config.registers + (patches if seen is None else seen)
-    embed = 2.0 * patches * math.prod(config.patch_xyz) * config.width
+    embed = 2.0 * patches * config.channels * math.prod(config.patch_xyz) * config.width
     return embed + blocks_flops(config.width, config.depth, tokens)
 
 

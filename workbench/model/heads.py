@@ -84,13 +84,18 @@ class ReconstructionHead(nn.Module):
     """Patch tokens → their voxels: two Linear-GELU, then a transposed convolution with kernel = stride = patch. Patches
     do not overlap, so that convolution is one matrix product a token, and only the wanted tokens have to be rebuilt."""
 
-    def __init__(self, width: int, patch_xyz: Triple) -> None:
+    def __init__(self, width: int, patch_xyz: Triple, channels: int = 1) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width), nn.GELU())
-        self.unpatch = nn.ConvTranspose3d(width, 1, kernel_size=patch_xyz, stride=patch_xyz)
+        self.unpatch = nn.ConvTranspose3d(width, channels, kernel_size=patch_xyz, stride=patch_xyz)
 
     def forward(self, tokens_MD: Tensor) -> Tensor:
-        """``(M, D)`` → ``(M, p, q, r)``."""
+        """``(M, D)`` → ``(M, p, q, r)``, with ``c`` channels ``(M, c, p, q, r)``."""
+        if self.unpatch.out_channels > 1:
+            weight_Dcpqr, bias_c = self.unpatch.weight, self.unpatch.bias
+            assert bias_c is not None
+            rebuilt = (self.mlp(tokens_MD) @ weight_Dcpqr.flatten(1)).unflatten(1, weight_Dcpqr.shape[1:])
+            return rebuilt + bias_c.view(-1, 1, 1, 1)
         weight_Dpqr, bias = self.unpatch.weight[:, 0], self.unpatch.bias
         assert bias is not None
         voxels = self.mlp(tokens_MD) @ weight_Dpqr.flatten(1)

@@ -19,7 +19,9 @@ class Unetr(nn.Module):
     from the voxels straight into the last level, so that nothing can be solved without the encoder.
     """
 
-    def __init__(self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True) -> None:
+    def __init__(
+        self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True, channels: int = 1
+    ) -> None:
         from monai.networks.blocks import UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock  # seconds to import
 
         super().__init__()
@@ -64,7 +66,9 @@ class Unetr(nn.Module):
         self.skip0: nn.Module | None
         self.up0: nn.Module
         if input_skip:
-            self.skip0 = UnetrBasicBlock(3, 1, features, kernel_size=3, stride=1, norm_name="instance", res_block=True)
+            self.skip0 = UnetrBasicBlock(
+                3, channels, features, kernel_size=3, stride=1, norm_name="instance", res_block=True
+            )
             self.up0 = UnetrUpBlock(
                 3, features * 2, features, kernel_size=3, upsample_kernel_size=2, norm_name="instance", res_block=True
             )
@@ -98,7 +102,9 @@ class PyramidUnetr(nn.Module):
     the encoder.
     """
 
-    def __init__(self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True) -> None:
+    def __init__(
+        self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True, channels: int = 1
+    ) -> None:
         from monai.networks.blocks import UnetrBasicBlock, UnetrUpBlock
 
         super().__init__()
@@ -120,7 +126,7 @@ class PyramidUnetr(nn.Module):
 
         self.skips = nn.ModuleList(block(of, to) for (_, of), to in zip(levels, widths, strict=True))
         self.ups = nn.ModuleList(up(widths[n + 1], widths[n]) for n in range(len(levels) - 1))
-        self.skip0 = block(1, features) if input_skip else None
+        self.skip0 = block(channels, features) if input_skip else None
         self.up0: nn.Module | None = None
         last = widths[0]
         if levels[0][0] == 2:

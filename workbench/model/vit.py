@@ -1,7 +1,7 @@
 """The encoder: a 3D vision transformer with fused attention; `model.attention` reads its attention out.
 
 Shape suffixes: B volumes, N all tokens (1 CLS + R registers + P patches), D width, H heads, C channels of a head,
-XYZ voxels, xyz patch grid.
+XYZ voxels, xyz patch grid. A volume of several contrasts has them in the place of the 1 in B1XYZ.
 """
 
 from __future__ import annotations
@@ -109,20 +109,25 @@ class Block(nn.Module):
 
 
 def by_patch(volume_B1XYZ: Tensor, patch: Triple) -> Tensor:
-    """A volume seen as its patches ``(B, x, y, z, p, q, r)``; a view, nothing is copied.
+    """A volume seen as its patches ``(B, x, y, z, p, q, r)``, with ``c`` channels ``(B, x, y, z, c, p, q, r)``; a
+    view, nothing is copied.
 
     Raises:
         ValueError: an edge is not a multiple of the patch.
     """
     p, q, r = patch
-    b, _, nx, ny, nz = volume_B1XYZ.shape
+    b, channels, nx, ny, nz = volume_B1XYZ.shape
     if nx % p or ny % q or nz % r:
         raise ValueError(f"volume {nx}x{ny}x{nz} is not a multiple of patch {p}x{q}x{r}; pad it first")
+    if channels > 1:
+        split = volume_B1XYZ.reshape(b, channels, nx // p, p, ny // q, q, nz // r, r)
+        return split.permute(0, 2, 4, 6, 1, 3, 5, 7)
     return volume_B1XYZ.reshape(b, nx // p, p, ny // q, q, nz // r, r).permute(0, 1, 3, 5, 2, 4, 6)
 
 
 def cubes(volume_B1XYZ: Tensor, patch: Triple) -> tuple[Tensor, Triple]:
-    """Volume → the voxels of each patch ``(B, P, p·q·r)`` and the patch grid; raises as `by_patch` does."""
+    """Volume → the voxels of each patch ``(B, P, p·q·r)``, of one channel after the other, and the patch grid; raises
+    as `by_patch` does."""
     split_Bxyzpqr = by_patch(volume_B1XYZ, patch)
     x, y, z = split_Bxyzpqr.shape[1:4]
     return split_Bxyzpqr.flatten(4).flatten(1, 3), (x, y, z)
@@ -138,7 +143,7 @@ class Encoder(AnyEncoder):
         super().__init__()
         self.config = config
         d, (p, q, r) = config.width, config.patch_xyz
-        self.embed = nn.Linear(p * q * r, d)
+        self.embed = nn.Linear(config.channels * p * q * r, d)
         self.cls = nn.Parameter(torch.zeros(1, 1, d))
         self.registers = nn.Parameter(torch.zeros(1, config.registers, d))
         self.cls_position = nn.Parameter(torch.zeros(1, 1, d))
@@ -171,8 +176,10 @@ class Encoder(AnyEncoder):
         """Volume → tokens with positions ``(B, N, D)`` and the patch grid.
 
         Raises:
-            ValueError: an edge is not a multiple of the patch.
+            ValueError: an edge is not a multiple of the patch, or the volume has other channels.
         """
+        if volume_B1XYZ.shape[1] != self.config.channels:
+            raise ValueError(f"a volume of {volume_B1XYZ.shape[1]} channels for an encoder of {self.config.channels}")
         voxels_BPv, (x, y, z) = cubes(volume_B1XYZ, self.config.patch_xyz)
         b = len(voxels_BPv)
         patches_BPD = self.embed(voxels_BPv)

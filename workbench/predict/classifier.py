@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.export import ClassifierCard
-from workbench.finetune.predictors import small_picture, votes_of
+from workbench.finetune.predictors import small_pictures, votes_of
 from workbench.finetune.train_classifier import build_classifier, output_of, padding_of
 from workbench.html import facts_table
 from workbench.model.contract import AnyEncoder
@@ -65,7 +65,7 @@ class ScanClassifier:
         encoder = fresh_architecture(card.encoder)
         if card.mode in ("full", "cnn"):
             outputs = 1 if card.task == "regression" else len(card.classes)
-            self.network = build_classifier(encoder, outputs, card).to(device).eval()
+            self.network = build_classifier(encoder, outputs, card, len(card.contrasts)).to(device).eval()
             load_weights(self.network, weights, who)
         else:
             self.encoder = frozen.eval().to(device) if frozen is not None else None
@@ -143,7 +143,7 @@ class ScanClassifier:
         if self.card.mode == "brain_volume":
             return np.array([float(ready.facts["brain_ml"])])
         if self.card.mode == "pca":
-            return small_picture(ready.read())
+            return small_pictures(ready, ready.name)
         assert self.encoder is not None and self.card.encoder is not None
         tokens = self.encoder(whole_scan(ready, ready.name, self.card.encoder.patch_xyz).to(self.device))
         both = torch.cat([tokens.cls_BD[0].float(), tokens.patches_BPD[0].float().mean(0)])

@@ -14,7 +14,7 @@ from torch import Tensor
 from workbench.errors import ScanError
 from workbench.model.attention import BlockChoice, look
 from workbench.model.contract import AnyEncoder
-from workbench.model.encode import padded_box
+from workbench.model.encode import box_of_scan, padded_box
 from workbench.predict.query import Query, per_patch, token_weights
 from workbench.prepare.one import Scans
 from workbench.volumes.volume import Triple
@@ -89,7 +89,7 @@ def scan_maps(encoder: AnyEncoder, store: Scans, scan: str, query: Query, readin
         weights, held = token_weights(query, store, scan, low, high, patch, config.registers)
         if not held:
             continue
-        volume = torch.from_numpy(store.read(scan, low, high).astype(np.float32))[None, None]
+        volume = box_of_scan(store, scan, low, high)
         inside = per_patch(volume[0, 0].numpy() != 0, patch) / np.prod(patch)
         if not inside.any():
             continue  # a window of background alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
-from workbench.prepare.fingerprint import preparation_fingerprint
+from workbench.prepare.fingerprint import contrasts_in, preparation_fingerprint
 from workbench.prepare.one import PreparedScan, prepare_one, settings_of
 from workbench.prepare.restore import to_source_space
 from workbench.prepare.store import Store, open_store
@@ -53,6 +54,7 @@ class Preparation:
         """
         if store is not None:
             opened = open_store(folder_of(store))
+            opened.require_contrasts(contrasts_in(settings) if settings else opened.contrasts, who)
             opened.require_fingerprint(fingerprint, who)
             settings = opened.settings
         settings = settings_of(fingerprint, spacing) if settings is None else settings
@@ -98,7 +100,29 @@ class Preparation:
                 remedy="give one: mask=",
             )
         brain = None if mask is None else as_volume(mask)
-        return prepare_one(as_volume(scan), settings, self.fingerprint, name=name_of(scan), mask=brain)
+        first, *others = self._by_contrast(scan)
+        assert first is not None
+        further = [None if one is None else as_volume(one) for one in others]
+        name = name_of(scan)
+        return prepare_one(as_volume(first), settings, self.fingerprint, name=name, mask=brain, further=further)
+
+    def _by_contrast(self, scan: Given) -> list[Given | None]:
+        """What is given of each contrast that the model takes, in order; None: zeros, where somebody says None.
+
+        Raises:
+            ConfigError: other contrasts than these.
+        """
+        wanted = contrasts_in(self.settings)
+        given = dict(scan) if isinstance(scan, Mapping) else {wanted[0]: scan} if len(wanted) == 1 else {}
+        if set(given) != set(wanted) or given[wanted[0]] is None:
+            has = "+".join(given) if isinstance(scan, Mapping) else "one scan"
+            asked = ", ".join(f"'{name}': ..." for name in wanted)
+            raise ConfigError(
+                f"{name_of(scan)}: the model takes {'+'.join(wanted)}",
+                cause=f"it was given {has}",
+                remedy=f"give {{{asked}}}; None for a further contrast that was not scanned",
+            )
+        return [given[name] for name in wanted]
 
 
 def folder_of(place: str | os.PathLike[str] | Run) -> Path:

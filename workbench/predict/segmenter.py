@@ -34,7 +34,7 @@ class ScanSegmenter:
     ) -> None:
         self.card, self.device, self.preparation = card, device, preparation
         self.codes = {name: code for code, name in enumerate(card.structures, start=1)}
-        self.model = build_network(card, fresh_architecture(card.encoder), card.crop)
+        self.model = build_network(card, fresh_architecture(card.encoder), card.crop, len(card.contrasts))
         load_weights(self.model, weights, who)
         on_device(self.model, device)
 
@@ -112,7 +112,7 @@ class ScanSegmenter:
         return self.card.structures
 
     def classes(self, scan: np.ndarray) -> np.ndarray:
-        """Code of each voxel of a prepared array ``(X, Y, Z)``."""
+        """Code of each voxel of a prepared array ``(C, X, Y, Z)``."""
         return self._cut(self._logits(scan).argmax(0).cpu().numpy())
 
     def _cut(self, classes: np.ndarray) -> np.ndarray:
@@ -120,7 +120,7 @@ class ScanSegmenter:
         return keep_largest(classes, len(self.card.structures)) if self.card.largest_component else classes
 
     def _probabilities(self, ready: PreparedScan) -> np.ndarray:
-        found: np.ndarray = self._logits(ready.read()).softmax(0).cpu().numpy()
+        found: np.ndarray = self._logits(ready.read_channels()).softmax(0).cpu().numpy()
         return found
 
     def _logits(self, scan: np.ndarray) -> Tensor:

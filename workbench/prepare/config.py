@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from workbench.cohort.contrasts import MAX_CHANNELS
+from workbench.runs import LATER
 from workbench.runs.spread import SpreadConfig
 
 MaskChoice = Literal["auto", "given", "nonzero", "head"]
@@ -42,6 +44,10 @@ class PrepareConfig(SpreadConfig):
     clip_percentile: float = Field(default=99.9, gt=90.0, le=100.0)
     """Intensities in the brain above this percentile, or below 100 minus it, are clipped before the z-score; 100 clips
     nothing."""
+
+    contrasts: tuple[str, ...] = Field(default=(), max_length=MAX_CHANNELS, json_schema_extra=LATER)
+    """Of the contrasts of a cohort (`cohort --contrast T1w FLAIR`) those that become the channels, in this order;
+    unset, all of them. The first gives the grid and the brain mask."""
 
     # left out of config.yaml and of the comparison with a run that is there: it changes no voxel, and the remedy for
     # a worker that ran out of memory is to continue the same run with fewer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from workbench.volumes.regrid import regrid
 
 ORDERS = {"linear": 1, "cubic": 3}
 MAX_VOXELS = 512**3  # of a prepared scan: 256 MiB as float16
+SEEN = 0.5  # of the brain must lie in the field of view of a further contrast
 MIN_BRAIN = 512  # voxels: fewer carry neither percentiles nor a picture
 TINY = np.float16(2.0**-14)  # stands for an exact 0 in the brain, so that `scan != 0` is the brain mask
 
@@ -32,8 +34,23 @@ class Conformed:
     facts: dict[str, object]
     """mask, brain_voxels, brain_ml, mean, std, clip, seg_kept: for the sidecar."""
 
+    further: tuple[np.ndarray, ...] = ()
+    """Of several contrasts those after ``scan``, on its grid: float16 like it, all 0 where a person has none."""
 
-def conform(scan: Volume, config: PrepareConfig, *, seg: Volume | None = None, mask: Volume | None = None) -> Conformed:
+    @property
+    def voxels(self) -> np.ndarray:
+        """What the store keeps: ``(X, Y, Z)``, with several contrasts ``(C, X, Y, Z)``."""
+        return np.stack([self.scan.data, *self.further]) if self.further else self.scan.data
+
+
+def conform(
+    scan: Volume,
+    config: PrepareConfig,
+    *,
+    seg: Volume | None = None,
+    mask: Volume | None = None,
+    further: Sequence[Volume | None] = (),
+) -> Conformed:
     """Bring one scan onto the grid and the intensity scale that ``config`` asks for.
 
     Args:
@@ -41,6 +58,8 @@ def conform(scan: Volume, config: PrepareConfig, *, seg: Volume | None = None, m
         config: The settings.
         seg: Label codes, on a grid of their own in the same world.
         mask: Brain mask, likewise.
+        further: Other contrasts of the same session, likewise: resampled onto the grid of ``scan``, each with
+            intensities of its own. None: this person has it not.
 
     Raises:
         ScanError: nothing sensible can be made of this scan.
@@ -55,10 +74,7 @@ def conform(scan: Volume, config: PrepareConfig, *, seg: Volume | None = None, m
             cause=f"{voxels} voxels of {config.spacing:g} mm (mask: {KINDS[kind]})",
             remedy="look at the scan and its mask; use a smaller --spacing",
         )
-    image = regrid(scan, grid, order=ORDERS[config.interpolation])
-    if config.n4:
-        image = correct_bias(image, brain)
-    values, facts = normalise(image.data, brain, config.clip_percentile)
+    values, facts = _intensities(scan, grid, brain, config)
     facts |= {
         "mask": kind,
         "mask_said": KINDS[kind],
@@ -68,7 +84,37 @@ def conform(scan: Volume, config: PrepareConfig, *, seg: Volume | None = None, m
     labels = None
     if seg is not None:
         labels, facts["seg_kept"] = conform_labels(seg, grid)
-    return Conformed(Volume(values, grid.affine), labels, facts)
+    channels = [None if other is None else _further(other, grid, brain, config) for other in further]
+    if further:
+        facts["channels"] = [{} if one is None else one[1] for one in channels]
+    empty = np.zeros(grid.shape, np.float16)
+    others = tuple(empty if one is None else one[0] for one in channels)
+    return Conformed(Volume(values, grid.affine), labels, facts, others)
+
+
+def _intensities(
+    scan: Volume, grid: Grid, brain: np.ndarray, config: PrepareConfig
+) -> tuple[np.ndarray, dict[str, object]]:
+    image = regrid(scan, grid, order=ORDERS[config.interpolation])
+    if config.n4:
+        image = correct_bias(image, brain)
+    return normalise(image.data, brain, config.clip_percentile)
+
+
+def _further(
+    scan: Volume, grid: Grid, brain: np.ndarray, config: PrepareConfig
+) -> tuple[np.ndarray, dict[str, object]]:
+    """A further contrast where its field of view reaches; 0 where it does not, though the brain is there."""
+    seen = brain & (regrid(Volume(np.ones(scan.data.shape, np.uint8), scan.affine), grid, order=0).data > 0)
+    share = float(seen.sum() / brain.sum())
+    if share < SEEN:
+        raise ScanError(
+            "a further contrast does not show the brain",
+            cause=f"its field of view holds {share:.0%} of the brain of the first one",
+            remedy="is it of another part of the body? else look at the affines of the two",
+        )
+    values, facts = _intensities(scan, grid, seen, config)
+    return values, {**facts, "seen": round(share, 4)}
 
 
 def brain_grid(source: Grid, brain: Volume, config: PrepareConfig) -> Grid:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from workbench.cohort.contrasts import USUAL
 from workbench.errors import ScanError
 from workbench.prepare.config import PrepareConfig
 from workbench.runs import digest_file
@@ -31,7 +32,13 @@ def voxel_settings(config: PrepareConfig) -> dict[str, Any]:
         "mask": config.mask,
         "n4": config.n4,
         "clip_percentile": config.clip_percentile,
+        **({"contrasts": list(config.contrasts)} if config.contrasts not in ((), USUAL) else {}),
     }
+
+
+def contrasts_in(settings: dict[str, Any] | None) -> tuple[str, ...]:
+    """The channels that ``scan_settings`` tell of; T1w where they say nothing."""
+    return tuple((settings or {}).get("contrasts") or USUAL)
 
 
 def preparation_fingerprint(config: PrepareConfig) -> str:

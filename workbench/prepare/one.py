@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,7 +25,10 @@ class Scans(Protocol):
     def source_grid(self, scan: str) -> Grid: ...
     def has_seg(self, scan: str) -> bool: ...
     def codes(self, scan: str, structure: str) -> list[int]: ...
-    def read(self, scan: str, low: Corner | None = None, high: Corner | None = None) -> np.ndarray: ...
+    def read(
+        self, scan: str, low: Corner | None = None, high: Corner | None = None, *, channel: int = 0
+    ) -> np.ndarray: ...
+    def read_channels(self, scan: str, low: Corner | None = None, high: Corner | None = None) -> np.ndarray: ...
     def read_seg(self, scan: str, low: Corner | None = None, high: Corner | None = None) -> np.ndarray: ...
     def read_brain(self, scan: str, low: Corner | None = None, high: Corner | None = None) -> np.ndarray: ...
 
@@ -43,6 +47,8 @@ class PreparedScan:
     """Of the settings it was prepared with."""
     facts: dict[str, Any]
     """mask_said (what was taken for the brain), brain_ml and others; see ``Conformed``."""
+    further: tuple[np.ndarray, ...] = ()
+    """Of several contrasts those after ``scan``."""
 
     @property
     def mask(self) -> str:
@@ -64,9 +70,15 @@ class PreparedScan:
     def codes(self, scan: str, structure: str) -> list[int]:
         return []
 
-    def read(self, scan: str = "", low: Corner | None = None, high: Corner | None = None) -> np.ndarray:
-        """z-scores of the crop ``[low, high)``, or of the whole scan; what is outside is 0."""
-        return crop(self.scan.data, low, high)
+    def read(
+        self, scan: str = "", low: Corner | None = None, high: Corner | None = None, *, channel: int = 0
+    ) -> np.ndarray:
+        """z-scores of the crop ``[low, high)``, or of the whole scan, in one contrast; what is outside is 0."""
+        return crop((self.scan.data, *self.further)[channel], low, high)
+
+    def read_channels(self, scan: str = "", low: Corner | None = None, high: Corner | None = None) -> np.ndarray:
+        """`read` of every contrast, ``(C, *(high - low))``."""
+        return np.stack([crop(data, low, high) for data in (self.scan.data, *self.further)])
 
     def read_seg(self, scan: str = "", low: Corner | None = None, high: Corner | None = None) -> np.ndarray:
         raise ScanError(
@@ -80,7 +92,13 @@ class PreparedScan:
 
 
 def prepare_one(
-    scan: Volume, settings: dict[str, Any], fingerprint: str, *, name: str, mask: Volume | None = None
+    scan: Volume,
+    settings: dict[str, Any],
+    fingerprint: str,
+    *,
+    name: str,
+    mask: Volume | None = None,
+    further: Sequence[Volume | None] = (),
 ) -> PreparedScan:
     """Prepare one scan as ``run_prepare`` would.
 
@@ -90,13 +108,14 @@ def prepare_one(
         fingerprint: Of what it is prepared for.
         name: For messages.
         mask: Brain mask on a grid of its own; needed where the settings say ``mask: given``.
+        further: The contrasts after the first, where the settings name several.
 
     Raises:
         ScanError: nothing sensible can be made of the scan.
     """
     config = PrepareConfig.build({"out": ".", "cohort": ".", **settings})
-    done = conform(scan, config, mask=mask)
-    return PreparedScan(name, done.scan, scan.grid, fingerprint, done.facts)
+    done = conform(scan, config, mask=mask, further=further)
+    return PreparedScan(name, done.scan, scan.grid, fingerprint, done.facts, done.further)
 
 
 def settings_of(fingerprint: str, spacing: float) -> dict[str, Any]:

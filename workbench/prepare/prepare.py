@@ -8,7 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from workbench.cohort.contrasts import USUAL
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.extras import require
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.fingerprint import preparation_fingerprint, settings_key
 from workbench.prepare.mask import KINDS
-from workbench.prepare.scan import Outcome, ScanFiles, files_complete, prepare_scan, read_sidecar, safe_id
+from workbench.prepare.scan import CHANNEL, Outcome, ScanFiles, files_complete, prepare_scan, read_sidecar, safe_id
 from workbench.runs import Run, start_run
 from workbench.runs.parts import Parts, Rows
 from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
@@ -56,6 +57,7 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
     if config.n4:
         require("SimpleITK", extra="n4", instead="leave --n4 out")
     cohort = _load(config)
+    config = with_contrasts(config, cohort)
     # no early return for a finished run: the source files may have changed since
     with start_run(
         config,
@@ -66,7 +68,7 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
     ) as run:
         folder = run.path / "scans"
         folder.mkdir(exist_ok=True)
-        sources = _sources(cohort.table)
+        sources = _sources(cohort.table, config.contrasts)
         if config.executor == "here" and shard() is None:
             _clear_partials(run.path)
             outcomes = _prepare_all(config, sources, folder)
@@ -87,9 +89,10 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
 def plan_prepare(config: PrepareConfig) -> str:
     """What ``run_prepare`` would do, in a few lines, without doing it (``--dry-run``)."""
     cohort = _load(config)
+    config = with_contrasts(config, cohort)
     table, folder, settings = cohort.table, config.out / "scans", settings_key(config)
     done, voxels, done_bytes = 0, 0.0, 0
-    for source, row in zip(_sources(table), table.itertuples(), strict=True):
+    for source, row in zip(_sources(table, config.contrasts), table.itertuples(), strict=True):
         sidecar = read_sidecar(folder, source.scan_id)
         if sidecar and sidecar["settings"] == settings and files_complete(folder, sidecar):
             done += 1
@@ -98,7 +101,7 @@ def plan_prepare(config: PrepareConfig) -> str:
         view = np.sort(np.array([row.x, row.y, row.z]) * np.array([row.sx, row.sy, row.sz], dtype=float))
         room = np.sort(np.array(BRAIN_BOX_MM)) + 2 * config.margin
         box = view if config.mask == "head" else np.minimum(view, room)
-        voxels += float(np.prod(box / config.spacing)) * (2 if source.seg_path else 1)
+        voxels += float(np.prod(box / config.spacing)) * (2 if source.seg_path else 1 + len(source.channels))
     megabytes = (2 * voxels + done_bytes) / 1e6
     size = f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
     return "\n".join(
@@ -143,7 +146,26 @@ def _load(config: PrepareConfig) -> Cohort:
     return cohort
 
 
-def _sources(table: pd.DataFrame) -> list[ScanFiles]:
+def with_contrasts(config: PrepareConfig, cohort: Cohort) -> PrepareConfig:
+    """The settings with the channels that the store will have.
+
+    Raises:
+        ConfigError: a contrast is asked for that the cohort has not.
+    """
+    if unknown := [name for name in config.contrasts if name not in cohort.contrasts]:
+        raise ConfigError(
+            f"contrasts: the cohort has no {' and no '.join(unknown)}",
+            cause=f"it was made with --contrast {' '.join(cohort.contrasts)}",
+            remedy="make the cohort with --contrast and all that are wanted, or choose of these",
+        )
+    if len(set(config.contrasts)) < len(config.contrasts):
+        raise ConfigError("contrasts: one is given twice", cause=" ".join(config.contrasts), remedy="name each once")
+    chosen = config.contrasts or cohort.contrasts
+    # what was there before there were contrasts keeps its settings to the letter
+    return config if chosen == USUAL and not config.contrasts else config.model_copy(update={"contrasts": chosen})
+
+
+def _sources(table: pd.DataFrame, contrasts: tuple[str, ...] = ()) -> list[ScanFiles]:
     def text(value: Any) -> str | None:
         return value if isinstance(value, str) and value else None
 
@@ -154,7 +176,26 @@ def _sources(table: pd.DataFrame) -> list[ScanFiles]:
     known = zip(*(map(text, column(name)) for name in kinds.values()), strict=True)
     found = [{kind: digest for kind, digest in zip(kinds, row, strict=True) if digest} for row in known]
     files = (column(name) for name in ("scan_id", "path", "seg_path", "mask_path"))
-    return [ScanFiles(i, p, text(s), text(m), f) for i, p, s, m, f in zip(*files, found, strict=True)]
+    sources = [ScanFiles(i, p, text(s), text(m), fingerprints=f) for i, p, s, m, f in zip(*files, found, strict=True)]
+    if "channels" not in table:
+        return sources
+    rows = zip(sources, *(table[name] for name in ("channels", "channel_paths", "channel_fingerprints")), strict=True)
+    return [_with_channels(one, names, paths, digests, contrasts) for one, names, paths, digests in rows]
+
+
+def _with_channels(source: ScanFiles, names: str, paths: str, digests: str, contrasts: tuple[str, ...]) -> ScanFiles:
+    """The files of the contrasts that are asked for; the first of them takes the place of the scan's own."""
+    first, *others = names.split("+")
+    path = {first: source.path, **dict(zip(others, json.loads(paths), strict=True))}
+    digest = {first: source.fingerprints.get("image"), **dict(zip(others, json.loads(digests), strict=True))}
+    own = {kind: value for kind, value in source.fingerprints.items() if kind != "image"}
+    known = {"image": digest[contrasts[0]], **{f"{CHANNEL}{name}": digest[name] for name in contrasts[1:]}}
+    return replace(
+        source,
+        path=path[contrasts[0]] or "",
+        channels=tuple((name, path[name]) for name in contrasts[1:]),
+        fingerprints=own | {kind: value for kind, value in known.items() if value},
+    )
 
 
 def _workers(config: PrepareConfig) -> int:
@@ -224,6 +265,11 @@ def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:
         "brain_ml": [float(s["brain_ml"]) for s in sidecars],
         "key": [s["key"] for s in sidecars],
     }
+    if "channels" in usable:  # of the cohort's contrasts perhaps only some were asked for
+        named = run.config.get("contrasts") or [*cohort.contrasts]
+        usable = usable.assign(
+            channels="+".join(named), channels_missing=["+".join(s.get("missing", [])) for s in sidecars]
+        )
     usable = usable.rename(columns={c: f"cohort_{c}" for c in added})  # should somebody's participants.tsv have a "key"
     run.write_table("index", pd.concat([usable, pd.DataFrame(added)], axis=1))
     run.write_table("labels", cohort.labels)

@@ -23,6 +23,8 @@ from workbench.runs import replacing
 from workbench.volumes import Grid, read_volume
 from workbench.volumes.thumbnail import encode, thumbnail
 
+CHANNEL = "channel "
+
 
 @dataclass(frozen=True)
 class ScanFiles:
@@ -32,8 +34,16 @@ class ScanFiles:
     path: str
     seg_path: str | None = None
     mask_path: str | None = None
+    channels: tuple[tuple[str, str | None], ...] = ()
+    """Further contrasts and their files; None where this person has none."""
     fingerprints: dict[str, str] = field(default_factory=dict)
-    """Of image, seg and mask, as the cohort found them; what it does not say is not compared."""
+    """Of image, seg, mask and each further contrast (``channel FLAIR``), as the cohort found them; what it does not say
+    is not compared."""
+
+    def file(self, kind: str) -> str:
+        """Of one of the fingerprints."""
+        own = {"image": self.path, "seg": self.seg_path, "mask": self.mask_path}
+        return str(own[kind] if kind in own else dict(self.channels)[kind.removeprefix(CHANNEL)])
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,12 @@ def prepare_scan(source: ScanFiles, config: PrepareConfig, folder: Path) -> Outc
         MemoryError: there is too little memory for it, at least beside the scans of other workers.
     """
     try:
+        if not source.path:
+            raise ScanError(
+                f"has no {config.contrasts[0]}",
+                cause="it gives the grid and the mask of the others",
+                remedy="name a contrast first that everybody has",
+            )
         digests = _digests(source, config)
         _require_unchanged(source, digests)
         key = scan_key(config, digests)
@@ -87,6 +103,7 @@ def prepare_scan(source: ScanFiles, config: PrepareConfig, folder: Path) -> Outc
             config,
             seg=read_volume(source.seg_path, labels=True) if source.seg_path else None,
             mask=read_volume(source.mask_path) if "mask" in digests and source.mask_path else None,
+            further=[None if path is None else read_volume(path) for _, path in source.channels],
         )
     except ScanError as error:
         return Outcome(source.scan_id, cause=_cause(error), remedy=error.remedy)
@@ -106,6 +123,7 @@ def prepare_scan(source: ScanFiles, config: PrepareConfig, folder: Path) -> Outc
         "sources": digests,
         "thumbnail": encode(thumbnail(done.scan.data)),
         **_geometry(done, scan.grid),
+        **({"missing": [name for name, path in source.channels if path is None]} if source.channels else {}),
         **done.facts,
     }
     try:
@@ -141,18 +159,17 @@ def _digests(source: ScanFiles, config: PrepareConfig) -> dict[str, str]:
         digests["seg"] = file_digest(source.seg_path)
     if source.mask_path and config.mask in ("auto", "given"):
         digests["mask"] = file_digest(source.mask_path)
-    return digests
+    return digests | {f"{CHANNEL}{name}": file_digest(path) for name, path in source.channels if path}
 
 
 def _require_unchanged(source: ScanFiles, digests: dict[str, str]) -> None:
     """A file of other content than the cohort's may be another person's: its fingerprint, by which a scan that was
     learnt from is known again, would be another image's."""
-    paths = {"image": source.path, "seg": source.seg_path, "mask": source.mask_path}
     for kind, digest in digests.items():
         if source.fingerprints.get(kind, digest) != digest:
-            read_volume(str(paths[kind]), labels=kind == "seg")  # one that was damaged since has a better cause
+            read_volume(source.file(kind), labels=kind == "seg")  # one that was damaged since has a better cause
             raise ScanError(
-                f"{paths[kind]}: changed since the cohort was made",
+                f"{source.file(kind)}: changed since the cohort was made",
                 cause="its content is not the one that `workbench cohort` checked and knows it by",
                 remedy="run `workbench cohort` again with --overwrite (and what follows it), or bring the file back",
             )
@@ -172,7 +189,7 @@ def _geometry(done: Conformed, source: Grid) -> dict[str, Any]:
 
 def _write(folder: Path, scan_id: str, done: Conformed, sidecar: dict[str, Any]) -> dict[str, Any]:
     sidecar_file(folder, scan_id).unlink(missing_ok=True)
-    files = {scan_file(folder, scan_id): done.scan.data}
+    files = {scan_file(folder, scan_id): done.voxels}
     if done.seg is not None:
         files[seg_file(folder, scan_id)] = done.seg.data
     else:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from workbench.cohort.contrasts import USUAL
 from workbench.columns import UNKNOWN
 from workbench.errors import WorkbenchError
 from workbench.prepare.config import PrepareConfig
@@ -24,6 +25,7 @@ from workbench.runs import Run, digest_text
 from workbench.runs.tables import column_names, read_arrow, read_parquet
 from workbench.volumes import Grid
 
+LAZY = ("index", "labels", "_codes", "_lacks", "_missing", "settings")  # read when asked for, not sent along
 REMEDY = "run the same `workbench prepare` again; it makes only what is missing"
 Corner = Sequence[int] | np.ndarray
 
@@ -48,6 +50,7 @@ class Store:
         self.fingerprint = str(facts["preparation"])
         self.cohort_fingerprint = str(facts["cohort_fingerprint"])
         self.simulated = run.simulated
+        self.contrasts = tuple(config.get("contrasts") or USUAL)
         self._folder = path / "scans"
         needed = ["scan_id", "px", "py", "pz", "affine", "has_seg", "dataset"]
         table = read_arrow(self._index_file, needed, remedy=REMEDY)
@@ -66,7 +69,12 @@ class Store:
         return len(self._ids)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("index", "labels", "_codes", "_lacks", "settings")}
+        return {k: v for k, v in self.__dict__.items() if k not in LAZY}
+
+    @property
+    def channels(self) -> int:
+        """Contrasts of a scan."""
+        return len(self.contrasts)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -147,6 +155,19 @@ class Store:
         x, y, z = (int(n) for n in row["source_shape"])
         return Grid((x, y, z), np.array(row["source_affine"], dtype=float).reshape(4, 4))
 
+    def present(self, scan: str | int) -> np.ndarray:
+        """Which of ``contrasts`` the scan has, bool ``(C,)``; what it has not is 0 everywhere."""
+        missing = self._missing.get(self.position(scan), ())
+        return np.array([name not in missing for name in self.contrasts])
+
+    @cached_property
+    def _missing(self) -> dict[int, tuple[str, ...]]:
+        """By row, the contrasts that a scan has not."""
+        if self.channels == 1:
+            return {}
+        column = read_arrow(self._index_file, ["channels_missing"], remedy=REMEDY)["channels_missing"].to_pylist()
+        return {i: tuple(text.split("+")) for i, text in enumerate(column) if text}
+
     def codes(self, scan: str | int, structure: str) -> list[int]:
         """Label codes of a canonical structure ("left_hippocampus") in the scan's dataset; empty if it has none, or if
         the scan's own segmentation lacks it: there it is not background but not known."""
@@ -189,18 +210,26 @@ class Store:
 
     # voxels ---------------------------------------------------------------------------------------------------
 
-    def read(self, scan: str | int, low: Corner | None = None, high: Corner | None = None) -> np.ndarray:
-        """z-scored intensities of the crop ``[low, high)``, or of the whole scan.
+    def read(
+        self, scan: str | int, low: Corner | None = None, high: Corner | None = None, *, channel: int = 0
+    ) -> np.ndarray:
+        """z-scored intensities of the crop ``[low, high)``, or of the whole scan, in one contrast.
 
         Args:
             scan: Which.
             low, high: Corners in voxels of the prepared grid. They may lie outside it: what is outside is 0.
+            channel: Number of the contrast.
 
         Returns:
-            float16 ``high - low``, an array of its own. 0 outside the brain, and nowhere else.
+            float16 ``high - low``, an array of its own. 0 outside the brain, and nowhere else (of a further contrast
+            also where its field of view does not reach, and everywhere where the scan has it not).
         """
         i = self.position(scan)
-        return self._crop(scan_file(self._folder, self._ids[i].decode()), np.float16, i, low, high)
+        return self._crop(scan_file(self._folder, self._ids[i].decode()), np.float16, i, low, high, channel)
+
+    def read_channels(self, scan: str | int, low: Corner | None = None, high: Corner | None = None) -> np.ndarray:
+        """`read` of every contrast, ``(C, *(high - low))``: what a model is given."""
+        return np.stack([self.read(scan, low, high, channel=channel) for channel in range(self.channels)])
 
     def read_seg(self, scan: str | int, low: Corner | None = None, high: Corner | None = None) -> np.ndarray:
         """Label codes of the crop ``[low, high)`` as int16, 0 outside the scan; see ``codes`` for what they mean."""
@@ -217,17 +246,19 @@ class Store:
         """The brain mask that the scan was prepared with, bool."""
         return self.read(scan, low, high) != 0
 
-    def _crop(self, path: Path, dtype: type, i: int, low: Corner | None, high: Corner | None) -> np.ndarray:
+    def _crop(
+        self, path: Path, dtype: type, i: int, low: Corner | None, high: Corner | None, channel: int | None = None
+    ) -> np.ndarray:
         shape = self._shapes[i].astype(int)
+        many = (self.channels,) if channel is not None and self.channels > 1 else ()
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise self._damaged(path, str(error)) from error
-        if array.shape != tuple(shape) or array.dtype != dtype:
-            raise self._damaged(
-                path, f"it is {array.dtype} {array.shape}, the index says {np.dtype(dtype)} {tuple(shape.tolist())}"
-            )
-        return crop(array, low, high)
+        wanted = (*many, *shape.tolist())
+        if array.shape != wanted or array.dtype != dtype:
+            raise self._damaged(path, f"it is {array.dtype} {array.shape}, the index says {np.dtype(dtype)} {wanted}")
+        return crop(array[channel] if many else array, low, high)
 
     def _damaged(self, path: Path, cause: str) -> WorkbenchError:
         return WorkbenchError(
@@ -237,6 +268,15 @@ class Store:
         )
 
     # what belongs together ------------------------------------------------------------------------------------
+
+    def require_contrasts(self, contrasts: Sequence[str], who: str) -> None:
+        """Refuse to go on if ``who`` (for example an encoder's path) takes other channels than the store has."""
+        if tuple(contrasts) != self.contrasts:
+            raise WorkbenchError(
+                f"{who}: takes other contrasts than {self.path} has",
+                cause=f"it takes {'+'.join(contrasts)}, the store has {'+'.join(self.contrasts)}",
+                remedy="prepare those (cohort --contrast, prepare --contrasts), or make it again on this store",
+            )
 
     def require_fingerprint(self, fingerprint: str, who: str) -> None:
         """Refuse to go on if ``who`` (for example an encoder's path) is bound to scans prepared otherwise."""

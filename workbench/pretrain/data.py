@@ -19,10 +19,10 @@ from torch.utils.data import DataLoader, Dataset
 from workbench.engine.bend import Placement
 from workbench.engine.contrast import draw_curve, draw_tissues, remap
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import ViewParams, make_views
+from workbench.engine.views import ViewParams, by_channel, make_views
 from workbench.prepare.store import Store
 from workbench.pretrain.config import PretrainConfig
-from workbench.pretrain.draw_views import draw_view
+from workbench.pretrain.draw_views import draw_intensities, draw_view
 from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
 from workbench.pretrain.objectives.base import VIEWS, Batch
 from workbench.runs.pool import end_with_parent
@@ -32,7 +32,8 @@ from workbench.volumes.volume import Triple
 @dataclass
 class Crops:
     """Views of one size, drawn and read but not resampled: V·B boxes ``(X, Y, Z)`` float16, view-major, and the
-    matrices ``(V·B, 3, 4)`` from a view's voxels to its box's."""
+    matrices ``(V·B, 3, 4)`` from a view's voxels to its box's. With C ``channels``, boxes, matrices, ``params`` and
+    ``curves`` are C times as many: all of a channel after all of the one before."""
 
     boxes: list[Tensor]
     matrices: np.ndarray
@@ -40,6 +41,7 @@ class Crops:
     params: list[ViewParams]
     drops: Tensor  # (V·B, depth, 2), the uniform numbers drop path goes by
     curves: Tensor | None  # (V·B, knots), the contrast the student sees, where it has its own
+    channels: int = 1
 
 
 @dataclass
@@ -49,8 +51,9 @@ class RawBatch:
     scans: list[str]
     views: Crops
     masks: Tensor
-    fill_seeds: list[int]  # one a view
+    fill_seeds: list[int]  # one a view (and channel)
     local: Crops | None
+    present: Tensor | None = None  # (B, C), the contrasts that a scan has, where there are several
 
     def pin_memory(self) -> RawBatch:
         """Called by the loader where there is a GPU: copies from pinned memory overlap with computing."""
@@ -88,6 +91,7 @@ class MicroBatches(Dataset[RawBatch]):
         # scans are positions in the store (int32): names of 100,000 scans would cost each process 8 MB
         self.store, self.scans, self.config = store, scans, config
         self.size, self.rank, self.ranks = size, rank, ranks
+        self.channels = config.encoder.channels
         self._mapped: dict[int, bool] = {}
 
     def __getitem__(self, index: int) -> RawBatch:
@@ -104,7 +108,10 @@ class MicroBatches(Dataset[RawBatch]):
             for place in places
         ]
         fills = [
-            int(stream(seed, Purpose.FILL, place, view).integers(2**62)) for view in range(VIEWS) for place in places
+            int(stream(seed, Purpose.FILL, place, view, *channel).integers(2**62))
+            for channel in [(), *((c,) for c in range(1, self.channels))]  # the first as where there is no other
+            for view in range(VIEWS)
+            for place in places
         ]
         local = None
         if c.views.local_crops:
@@ -117,6 +124,7 @@ class MicroBatches(Dataset[RawBatch]):
             torch.from_numpy(np.stack(masks)),
             fills,
             local,
+            torch.from_numpy(np.stack([self.store.present(scan) for scan in chosen])) if self.channels > 1 else None,
         )
 
     def mapped(self, scan: int) -> bool:
@@ -132,67 +140,102 @@ class MicroBatches(Dataset[RawBatch]):
     def _read(
         self, purpose: Purpose, views: int, places: range, chosen: list[int], size: Triple, scale: tuple[float, float]
     ) -> Crops:
-        params, matrices, shapes, reads, drops, curves = [], [], [], [], [], []
-        contrast = self.config.views.contrast
-        for view in range(views):
-            for place, scan in zip(places, chosen, strict=True):
-                shape = self.store.shape(scan)
-                drawn = draw_view(stream(self.config.seed, purpose, place, view), self.config.views, shape, size, scale)
-                rng = stream(self.config.seed, Purpose.TISSUES, int(purpose), place, view)
-                if self.config.views.drawn_contrast > rng.random() and self.mapped(scan):
-                    box, matrix = drawn_box(rng, self.store, scan, drawn, size)
-                else:
-                    box, matrix = read_box(self.store, scan, drawn, size)
-                params.append(drawn)
-                reads.append(torch.from_numpy(box))
-                matrices.append(matrix)
-                shapes.append(shape)
-                rng = stream(self.config.seed, Purpose.DROPS, int(purpose), place, view)
-                drops.append(rng.random((self.config.encoder.depth, 2), dtype=np.float32))
-                if contrast:
-                    rng = stream(self.config.seed, Purpose.CONTRAST, int(purpose), place, view)
-                    curves.append(draw_curve(rng, contrast))
+        c = self.config.views
+        every = [(view, place, scan) for view in range(views) for place, scan in zip(places, chosen, strict=True)]
+        params: list[list[ViewParams]] = [[] for _ in range(self.channels)]
+        reads: list[list[Tensor]] = [[] for _ in range(self.channels)]
+        curves: list[np.ndarray] = []
+        matrices, shapes, drops = [], [], []
+        for view, place, scan in every:
+            shape = self.store.shape(scan)
+            drawn = draw_view(self._stream(purpose, place, view, 0), c, shape, size, scale)
+            rng = stream(self.config.seed, Purpose.TISSUES, int(purpose), place, view)
+            if c.drawn_contrast > rng.random() and self.mapped(scan):
+                boxes, matrix = drawn_boxes(rng, self.store, scan, drawn, size, self.channels)
+            else:
+                boxes, matrix = read_boxes(self.store, scan, drawn, size, self.channels)
+            for channel, box in enumerate(boxes):
+                reads[channel].append(torch.from_numpy(box))
+                further = self._stream(purpose, place, view, channel) if channel else None
+                params[channel].append(drawn if further is None else draw_intensities(further, c, drawn))
+            matrices.append(matrix)
+            shapes.append(shape)
+            rng = stream(self.config.seed, Purpose.DROPS, int(purpose), place, view)
+            drops.append(rng.random((self.config.encoder.depth, 2), dtype=np.float32))
+        if c.contrast:
+            for number in range(self.channels):
+                which = (number,) if number else ()  # the first as where there is no other
+                for view, place, _ in every:
+                    rng = stream(self.config.seed, Purpose.CONTRAST, int(purpose), place, view, *which)
+                    curves.append(draw_curve(rng, c.contrast))
         return Crops(
-            reads,
-            np.stack(matrices),
+            [box for one in reads for box in one],
+            np.stack(matrices * self.channels),
             np.array(shapes),
-            params,
+            [drawn for one in params for drawn in one],
             torch.from_numpy(np.stack(drops)),
             torch.from_numpy(np.stack(curves)) if curves else None,
+            self.channels,
         )
 
+    def _stream(self, purpose: Purpose, place: int, view: int, channel: int) -> np.random.Generator:
+        """Where a view lies is the first channel's draw; the others have streams of their own."""
+        if channel == 0:
+            return stream(self.config.seed, purpose, place, view)
+        return stream(self.config.seed, Purpose.CHANNELS, int(purpose), place, view, channel)
 
-def read_box(store: Store, scan: int, view: ViewParams, size: Triple) -> tuple[np.ndarray, np.ndarray]:
-    """The voxels that a view touches, and the matrix from the view's voxels to theirs."""
+
+def read_boxes(
+    store: Store, scan: int, view: ViewParams, size: Triple, channels: int = 1
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """The voxels that a view touches in each channel, and the matrix from the view's voxels to theirs."""
     low, high, matrix = view.box_inside(size, store.shape(scan))
-    return store.read(scan, low, high), matrix
+    return [store.read(scan, low, high, channel=channel) for channel in range(channels)], matrix
 
 
 MAPPED = 0.5  # of the brain: a map of one structure is no map of an anatomy
 
 
-def drawn_box(
-    rng: np.random.Generator, store: Store, scan: int, view: ViewParams, size: Triple
-) -> tuple[np.ndarray, np.ndarray]:
-    """`read_box` with intensities drawn from the scan's label map; half of the time with what is outside the brain."""
+def drawn_boxes(
+    rng: np.random.Generator, store: Store, scan: int, view: ViewParams, size: Triple, channels: int = 1
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """`read_boxes` with intensities drawn from the scan's label map, anew for each contrast that the scan has; half of
+    the time with what is outside the brain."""
     low, high, matrix = view.box_inside(size, store.shape(scan))
     labels, brain = store.read_seg(scan, low, high), store.read_brain(scan, low, high)
     if rng.random() < 0.5:
         labels[~brain] = 0
-    return draw_tissues(rng, labels, store.tissues(scan), brain).astype(np.float16), matrix
+    drawn = [
+        draw_tissues(rng, labels, store.tissues(scan), brain).astype(np.float16)
+        if channel == 0 or store.present(scan)[channel]
+        else np.zeros(labels.shape, np.float16)
+        for channel in range(channels)
+    ]
+    return drawn, matrix
 
 
 def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Batch:
     """Resample and change the views, mask them, all on the device."""
     crop = config.encoder.size_xyz
-    views = raw.views
+    views, channels = raw.views, raw.views.channels
     clean = make_views(views.boxes, views.matrices, views.params, crop, device)
     masks = to_voxels(raw.masks.to(device, non_blocking=True), crop)  # (2·B, 1, X, Y, Z)
     seen = clean if views.curves is None else remap(clean, views.curves)
-    corrupted = corrupt(seen, masks, config.mask.fill, raw.fill_seeds) if config.mask_ratio else seen
+    if config.mask_ratio:
+        seeds = np.array(raw.fill_seeds).reshape(channels, -1).tolist()
+        pairs = zip(seen.chunk(channels), seeds, strict=True)
+        parts = [corrupt(one, masks, config.mask.fill, drawn) for one, drawn in pairs]
+        corrupted = parts[0] if channels == 1 else torch.cat(parts)
+    else:
+        corrupted = seen
+    clean, corrupted = by_channel(clean, channels), by_channel(corrupted, channels)
     clean, corrupted, masks = (t.unflatten(0, (VIEWS, -1)) for t in (clean, corrupted, masks))
+    present = None
+    if raw.present is not None:
+        present = raw.present.to(device).expand(VIEWS, -1, -1)
+        corrupted = corrupted * present[..., None, None, None]  # what a scan has not is not replaced by noise
     drops = raw.views.drops.to(device).unflatten(0, (VIEWS, -1))
-    batch = Batch(clean, corrupted, masks, drops, placement=placement(raw.views, VIEWS, device))
+    batch = Batch(clean, corrupted, masks, drops, placement=placement(raw.views, VIEWS, device), present=present)
     if raw.local is None:
         return batch
     crops = (config.views.local_crops, -1)
@@ -203,7 +246,7 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
         local = remap(local, raw.local.curves)
     return replace(
         batch,
-        local=local.unflatten(0, crops),
+        local=by_channel(local, channels).unflatten(0, crops),
         local_drops=raw.local.drops.to(device).unflatten(0, crops),
         local_placement=placement(raw.local, config.views.local_crops, device),
     )
@@ -215,9 +258,10 @@ def placement(crops: Crops, views: int, device: torch.device) -> Placement:
     def together(arrays: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(arrays).astype(np.float32)).to(device).unflatten(0, (views, -1))
 
-    bends = [p.bend for p in crops.params if p.bend]
+    params = crops.params[: len(crops.shapes)]  # of the first channel: the others lie where it does
+    bends = [p.bend for p in params if p.bend]
     return Placement(
-        together([p.matrix for p in crops.params]),
+        together([p.matrix for p in params]),
         together(list(crops.shapes)),
         together([b.knots for b in bends]) if bends else None,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -46,6 +48,18 @@ def draw_view(
         seed=int(rng.integers(2**62)),
         bend=draw_bend(rng, settings.bend, shape) if settings.bend else None,  # last: without it all else is as before
         kept=kept,
+    )
+
+
+def draw_intensities(rng: np.random.Generator, settings: ViewSettings, view: ViewParams) -> ViewParams:
+    """The same place seen in a further contrast: what changes its intensities is drawn for it alone."""
+    return replace(
+        view,
+        gamma=rng.uniform(-1, 1) * settings.gamma,
+        bias=rng.uniform(-1, 1, 10) * settings.bias / 4,
+        noise=rng.uniform(0, settings.noise),
+        blur=rng.uniform(0, settings.blur) if rng.random() < 0.5 else 0.0,
+        seed=int(rng.integers(2**62)),
     )
 
 

@@ -21,7 +21,7 @@ from workbench.pretrain.data import MicroBatches, on_device
 from workbench.pretrain.objectives.base import Batch, Objective, StepInfo
 from workbench.pretrain.optimiser import adamw
 from workbench.pretrain.start import require_start
-from workbench.pretrain.train import step_flops, training_scans
+from workbench.pretrain.train import fitted, step_flops, training_scans
 
 MEASURED = 3  # steps, after one that warms up
 HEADROOM = 0.9  # of the memory that is there
@@ -39,6 +39,7 @@ class Cost:
 def plan_pretrain(config: PretrainConfig) -> str:
     """People, scans, steps, tokens, parameters, operations, time and memory in a few lines."""
     store = open_store(config.store)
+    config = fitted(config, store)
     require_start(config, store)
     scans, participants = training_scans(store, None if config.split is None else load_sides(config.split))
     steps = max(1, math.ceil(config.epochs * len(scans) / config.batch_size))

@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import make_views
+from workbench.engine.views import by_channel, make_views
 from workbench.errors import ConfigError
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
 from workbench.pretrain.config import PretrainConfig
-from workbench.pretrain.data import read_box
+from workbench.pretrain.data import read_boxes
 from workbench.pretrain.draw_views import whole_view
 
 NEIGHBOURS = 10
@@ -65,21 +65,21 @@ class Probe:
     def _embed(self, encoder: Encoder, device: torch.device) -> np.ndarray:
         trained = encoder.training
         encoder.eval()
-        rows = []
+        rows, channels = [], encoder.config.channels
         positions = self.table.index.to_numpy()
         for start in range(0, len(positions), CHUNK):
             read = [
-                read_box(self.store, int(i), whole_view(self.store.shape(int(i)), self.size), self.size)
+                read_boxes(self.store, int(i), whole_view(self.store.shape(int(i)), self.size), self.size, channels)
                 for i in positions[start : start + CHUNK]
             ]
             views = make_views(
-                [torch.from_numpy(box) for box, _ in read],
-                np.stack([matrix for _, matrix in read]),
+                [torch.from_numpy(boxes[channel]) for channel in range(channels) for boxes, _ in read],
+                np.stack([matrix for _, matrix in read] * channels),
                 None,
                 self.size,
                 device,
             )
-            rows.append(encoder(views).cls_BD.float().cpu().numpy())
+            rows.append(encoder(by_channel(views, channels)).cls_BD.float().cpu().numpy())
         encoder.train(trained)
         return np.concatenate(rows)
 

@@ -32,6 +32,7 @@ def require_start(config: PretrainConfig, store: Store) -> dict[str, str]:
             cause="pretraining trains the workbench's own architecture",
             remedy="start from one of `workbench encoders` or from a pretraining run",
         )
+    store.require_contrasts(card.contrasts, str(config.start_from))
     free = NO_WEIGHTS | ({"image_size"} if config.encoder.positions == "rotary" else set())
     theirs, ours = card.config.model_dump(mode="json"), config.encoder.model_dump(mode="json")
     if other := [name for name in theirs if name not in free and theirs[name] != ours[name]]:

@@ -27,7 +27,7 @@ from workbench.engine.checkpoint import (
 )
 from workbench.engine.device import arithmetic, memory_gb, peak_flops
 from workbench.engine.ranks import total
-from workbench.errors import WorkbenchError
+from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.export import EncoderCard, save_encoder
 from workbench.model.vit import Block, Encoder
 from workbench.prepare.store import Store, open_store
@@ -52,6 +52,7 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
         KeyboardInterrupt: after the state has been saved; the same command continues.
     """
     store = open_store(config.store)
+    config = fitted(config, store)
     split = None if config.split is None else load_sides(config.split)
     inputs = {"store": store.content, "split": "none" if split is None else split_fingerprint(split)}
     inputs |= require_start(config, store)
@@ -85,6 +86,22 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
             trainer.train()
             trainer.export(participants)
     return run
+
+
+def fitted(config: PretrainConfig, store: Store) -> PretrainConfig:
+    """The settings with an encoder of as many channels as the store's scans have.
+
+    Raises:
+        ConfigError: the settings say another number.
+    """
+    if config.encoder.channels == store.channels:
+        return config
+    if config.encoder.channels > 1:
+        raise ConfigError(
+            f"encoder.channels: {config.encoder.channels}, but {config.store} has {'+'.join(store.contrasts)}",
+            remedy="leave the setting out: it follows the store",
+        )
+    return config.model_copy(update={"encoder": config.encoder.model_copy(update={"channels": store.channels})})
 
 
 def training_scans(store: Store, split: pd.DataFrame | None) -> tuple[np.ndarray, list[str]]:

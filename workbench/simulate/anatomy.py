@@ -20,6 +20,8 @@ from workbench.volumes import Grid
 
 CODES = {"Left-Lateral-Ventricle": 4, "Left-Hippocampus": 17, "Right-Lateral-Ventricle": 43, "Right-Hippocampus": 53}
 
+TUMOUR_CODES = {"Necrotic-Tumor-Core": 201, "Enhancing-Tumor": 202, "Peritumoral-Edema": 203}
+
 # the random warp: (standard deviation of the displacement, mm; correlation length, mm)
 WARPS = ((3.0, 26.0), (1.1, 8.0))
 WARP_STEP = 5.0  # mm between the nodes of the displacement field
@@ -38,15 +40,17 @@ class Look:
     labels: np.ndarray
     brain: np.ndarray
     outside: np.ndarray
+    tumour: np.ndarray | None = None  # codes of TUMOUR_CODES, 0 elsewhere
 
 
 class Anatomy:
     """The anatomy of one person. ``centre`` is the middle of the brain in world mm.
 
-    ``session``: where it is not empty, the head lies in the scanner as it lay that day.
+    ``session``: where it is not empty, the head lies in the scanner as it lay that day. ``tumour``: whether there is
+    one.
     """
 
-    def __init__(self, person: Person, atlas: Atlas, session: str = "") -> None:
+    def __init__(self, person: Person, atlas: Atlas, session: str = "", *, tumour: bool = False) -> None:
         self.person, self.atlas = person, atlas
         rng = person.rng("anatomy")
         scale = (person.icv_ml / atlas.brain_ml) ** (1 / 3)
@@ -64,6 +68,7 @@ class Anatomy:
         self._level_ventricle = 0.0
         self._fit_size()
         self._fit_levels()
+        self._tumour = Tumour.draw(person.rng("tumour"), atlas) if tumour else None
 
     @property
     def centre(self) -> np.ndarray:
@@ -87,7 +92,11 @@ class Anatomy:
         gm, wm = np.zeros(len(world), np.float32), np.zeros(len(world), np.float32)
         labels = np.zeros(len(world), np.uint8)
         gm[brain], wm[brain], labels[brain] = self._tissue(mni[distance < 0])
-        return Look(gm, wm, 1 - gm - wm, labels, brain, outside)
+        if self._tumour is None:
+            return Look(gm, wm, 1 - gm - wm, labels, brain, outside)
+        tumour = np.zeros(len(world), np.uint8)
+        tumour[brain] = self._tumour.codes(mni[distance < 0])
+        return Look(gm, wm, 1 - gm - wm, np.where(tumour > 0, tumour, labels), brain, outside, tumour)
 
     def _near(self, world: np.ndarray) -> np.ndarray:
         """Indices of the points that the warp could take into the template's grid; most of a scan is air."""
@@ -159,6 +168,33 @@ class Anatomy:
     def _to_world(self, mni: np.ndarray) -> np.ndarray:
         """The way back without the warp: good to a few mm."""
         return (mni * self._stretch) @ self._turn.T + self._shift
+
+
+@dataclass(frozen=True)
+class Tumour:
+    """Shells about a place in the white matter, in template mm: ``radius (3,)`` is where necrotic core, enhancing rim
+    and oedema end, on average over directions; ``waves (n, 3)`` and ``phases (n,)`` make the surface uneven."""
+
+    centre: np.ndarray
+    radius: np.ndarray
+    waves: np.ndarray
+    phases: np.ndarray
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, atlas: Atlas) -> Tumour:
+        deep = np.argwhere((atlas.wm[::4, ::4, ::4] > 0.7) & (atlas.ventricle[::4, ::4, ::4] > 6)) * 4
+        centre = atlas.grid.to_world(deep[int(rng.integers(len(deep)))])
+        core = rng.uniform(6.0, 11.0)
+        radius = core * np.cumprod([1.0, rng.uniform(1.3, 1.6), rng.uniform(1.3, 1.7)])
+        return cls(centre, radius, rng.normal(0, 0.12, (4, 3)), rng.uniform(0, 2 * np.pi, 4))
+
+    def codes(self, mni: np.ndarray) -> np.ndarray:
+        """Code of each template point ``(N, 3)``, 0 outside."""
+        away = mni - self.centre
+        uneven = 1 + 0.12 * np.sin(away @ self.waves.T + self.phases).sum(axis=1)
+        ends = np.linalg.norm(away, axis=1)[:, None] < self.radius * uneven[:, None]
+        shell = np.where(ends.any(axis=1), ends.argmax(axis=1), len(TUMOUR_CODES))
+        return np.array([*TUMOUR_CODES.values(), 0], np.uint8)[shell]
 
 
 def grid_points(grid: Grid) -> np.ndarray:

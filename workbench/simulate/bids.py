@@ -11,7 +11,7 @@ import pandas as pd
 import workbench
 from workbench.runs import replacing
 from workbench.simulate import design as effect
-from workbench.simulate.anatomy import CODES
+from workbench.simulate.anatomy import CODES, TUMOUR_CODES
 from workbench.simulate.config import SimulateConfig
 from workbench.simulate.design import Person, Visit, visits_of
 from workbench.simulate.sites import Site, site_by_name
@@ -55,7 +55,11 @@ def write_dataset_files(config: SimulateConfig, people: list[Person]) -> None:
         if config.age_matched
         else " Age and diagnosis are confounded: CN covers the ages 20-85, AD 55-85."
     )
+    if config.tumours:
+        design += " Everybody has a simulated tumour, wherever and however large, whatever the person."
     scans = "a T1w scan at every site" if config.travelling else "one T1w scan"
+    if config.contrasts[1:]:
+        scans += f", and on the same grid {', '.join(config.contrasts[1:])}, each"
     if config.followups:
         scans += f", again {config.followups} times {config.years_between:g} years apart"
     _text(
@@ -86,7 +90,8 @@ def write_dataset_files(config: SimulateConfig, people: list[Person]) -> None:
             folder = out / str(name)
             folder.mkdir(exist_ok=True)
             _table(folder / f"{name}_sessions.tsv", mine[["session_id", *changing]])
-    _table(derived / "dseg.tsv", pd.DataFrame({"index": CODES.values(), "name": CODES.keys()}))
+    codes = CODES | (TUMOUR_CODES if config.tumours else {})
+    _table(derived / "dseg.tsv", pd.DataFrame({"index": codes.values(), "name": codes.keys()}))
     planted = ("icv_ml", "left_hippocampus_mm3", "right_hippocampus_mm3", "ventricles_ml", "thinning_mm")
     _table(
         derived / "morphometry.tsv",

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from workbench.runs import LATER, JobConfig
 
+Contrast = Literal["T1w", "T1c", "T2w", "FLAIR"]
+
 
 class SimulateConfig(JobConfig):
     """Write a simulated multi-site T1w cohort as a BIDS dataset, with exact hippocampus and ventricle labels.
@@ -56,6 +58,14 @@ class SimulateConfig(JobConfig):
     years_between: float = Field(2.0, gt=0, le=20, json_schema_extra=LATER)
     """Years from one follow-up to the next."""
 
+    contrasts: tuple[Contrast, ...] = Field(("T1w",), json_schema_extra=LATER)
+    """Scans of each session, of the same head on the same grid: T1w, and of T1c (after a contrast agent, written
+    `ce-simulated_T1w`), T2w and FLAIR those that are named. The first is T1w."""
+
+    tumours: bool = Field(False, json_schema_extra=LATER)
+    """Everybody has a tumour in the white matter: a necrotic core, an enhancing rim and oedema around it, labelled as
+    BraTS labels them. Its place and size have nothing to do with sex, age, diagnosis or site."""
+
     workers: int = Field(0, ge=0, le=256, exclude=True)
     """Processes that work side by side; 0 takes one per available CPU, 1 works in this process."""
 
@@ -63,4 +73,6 @@ class SimulateConfig(JobConfig):
     def _every_site_has_someone(self) -> Self:
         if self.participants < self.sites:
             raise ValueError(f"{self.sites} sites need at least {self.sites} participants, not {self.participants}")
+        if self.contrasts[:1] != ("T1w",) or len(set(self.contrasts)) < len(self.contrasts):
+            raise ValueError(f"contrasts: T1w first, and each once, not {' '.join(self.contrasts)}")
         return self

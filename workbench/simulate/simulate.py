@@ -18,13 +18,22 @@ from tqdm.auto import tqdm
 
 from workbench.runs import Run, finished, replacing, start_run
 from workbench.runs.pool import available_cpus, in_processes
-from workbench.simulate.anatomy import HEAD_LAYERS, Anatomy, Look, grid_points
+from workbench.simulate.anatomy import HEAD_LAYERS, TUMOUR_CODES, Anatomy, Look, grid_points
 from workbench.simulate.atlas import load_atlas
 from workbench.simulate.bids import NOTICE, t1w_sidecar, write_dataset_files
-from workbench.simulate.config import SimulateConfig
+from workbench.simulate.config import Contrast, SimulateConfig
 from workbench.simulate.design import Person, Visit, design, visits_of
 from workbench.simulate.sites import Site, acquire, site_by_name
 from workbench.volumes import Volume, write_volume
+
+# signal of CSF, grey and white matter where it is not the site's; of necrotic core, enhancing rim and oedema
+TISSUE: dict[Contrast, tuple[float, float, float]] = {"T2w": (1.0, 0.62, 0.45), "FLAIR": (0.15, 0.66, 0.52)}
+TUMOUR: dict[Contrast, tuple[float, float, float]] = {
+    "T1w": (0.35, 0.60, 0.62),
+    "T1c": (0.35, 1.30, 0.62),
+    "T2w": (0.95, 0.70, 0.85),
+    "FLAIR": (0.45, 0.80, 0.95),
+}
 
 
 def run_simulate(config: SimulateConfig, *, overwrite: bool = False) -> Run:
@@ -54,7 +63,7 @@ def simulate_visit(visit: Visit, config: SimulateConfig) -> str:
     """Write the scan and labels of one participant and session, the T1w last. Returns the participant's id."""
     person = visit.person
     site = site_by_name(person.site)
-    anatomy = Anatomy(person, load_atlas(), visit.session)
+    anatomy = Anatomy(person, load_atlas(), visit.session, tumour=config.tumours)
     rng = person.rng(f"scan {visit.session}".strip())
     # the technician centres the slices on the head, roughly
     grid = site.grid(config.spacing, anatomy.centre + rng.normal(0, 2.0, 3))
@@ -83,10 +92,16 @@ def simulate_visit(visit: Visit, config: SimulateConfig) -> str:
             Volume(brain.astype(np.uint8), grid.affine),
             sidecar={**source, "Type": "Brain"},
         )
+    sidecar = t1w_sidecar(person, site, config)
+    for contrast in config.contrasts[1:]:
+        own = person.rng(f"scan {visit.session} {contrast}")
+        shown = signal(look, site, own, head=config.head, contrast=contrast).reshape(grid.shape)
+        other = acquire(shown, brain, grid, site, config.spacing, head=config.head, rng=own)
+        write_volume(scan_path(config, visit, contrast), Volume(other, grid.affine), sidecar=sidecar)
     t1w = t1w_path(config, visit)
     t1w.parent.mkdir(parents=True, exist_ok=True)
     with replacing(t1w.with_name(t1w.name.replace(".nii.gz", ".json"))) as path:
-        path.write_text(json.dumps(t1w_sidecar(person, site, config), indent=2) + "\n")
+        path.write_text(json.dumps(sidecar, indent=2) + "\n")
     write_volume(t1w, Volume(image, grid.affine))
     return person.participant_id
 
@@ -100,15 +115,23 @@ def t1w_path(config: SimulateConfig, who: Visit | Person) -> Path:
     return config.out / f"{(who if isinstance(who, Visit) else Visit(who)).stem}_T1w.nii.gz"
 
 
-def signal(look: Look, site: Site, rng: np.random.Generator, *, head: bool) -> np.ndarray:
+def scan_path(config: SimulateConfig, visit: Visit, contrast: Contrast) -> Path:
+    suffix = "ce-simulated_T1w" if contrast == "T1c" else contrast
+    return config.out / f"{visit.stem}_{suffix}.nii.gz"
+
+
+def signal(look: Look, site: Site, rng: np.random.Generator, *, head: bool, contrast: Contrast = "T1w") -> np.ndarray:
     """Noise-free signal ``(N,)`` of an anatomy at a site; white matter is about 1.
 
     Outside the brain lies CSF without end, so that the blur at the border of a stripped brain mixes brain with CSF as
     it would in a head; or, with ``head``, CSF, a dark skull, a bright scalp and air.
     """
-    contrast = np.exp(rng.normal(0, 0.015, 3))
-    csf = site.csf * contrast[0]
-    image = csf * look.csf + site.gm * contrast[1] * look.gm + site.wm * contrast[2] * look.wm
+    tissue = TISSUE.get(contrast, (site.csf, site.gm, site.wm))
+    csf, gm, wm = tissue * np.exp(rng.normal(0, 0.015, 3))
+    image = csf * look.csf + gm * look.gm + wm * look.wm
+    if look.tumour is not None:
+        for code, value in zip(TUMOUR_CODES.values(), TUMOUR[contrast], strict=True):
+            image = np.where(look.tumour == code, value, image)
     if head:
         fluid, skull, scalp = HEAD_LAYERS
         image = np.where(look.outside > fluid, 0.12 * site.wm, image)

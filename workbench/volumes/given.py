@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -14,8 +16,9 @@ from workbench.volumes.header import MAX_AXIS, MAX_VOXELS
 from workbench.volumes.read import read_volume
 from workbench.volumes.volume import Grid, Volume
 
-Given = str | os.PathLike[str] | SpatialImage | tuple[np.ndarray, np.ndarray] | Volume
-"""What counts as a scan: the path of a NIfTI file, a nibabel image, ``(array, affine)``, or a ``Volume``."""
+Given = str | os.PathLike[str] | SpatialImage | tuple[np.ndarray, np.ndarray] | Volume | Mapping[str, Any]
+"""What counts as a scan: the path of a NIfTI file, a nibabel image, ``(array, affine)``, or a ``Volume``; for a model
+of several contrasts these by contrast, ``{"T1w": …, "FLAIR": …}``."""
 
 
 def as_volume(scan: Given) -> Volume:
@@ -46,6 +49,8 @@ def as_volume(scan: Given) -> Volume:
 
 def name_of(scan: Given) -> str:
     """A name for messages and files: of the file where there is one."""
+    if isinstance(scan, Mapping):
+        return next((name_of(one) for one in scan.values() if one is not None), "scan")
     path = scan if isinstance(scan, str | os.PathLike) else getattr(scan, "get_filename", lambda: None)()
     return stem(path) if path else "scan"
 

@@ -16,7 +16,7 @@ from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import AnyEncoder
-from workbench.model.encode import fingerprints, open_matching, padded_box
+from workbench.model.encode import box_of_scan, fingerprints, open_matching, padded_box
 from workbench.predict.query import per_patch, region_mask
 from workbench.predict.reference import Reference, load_reference
 from workbench.prepare.store import Store
@@ -101,7 +101,7 @@ def embed_scan(encoder: AnyEncoder, store: Store, scan: str, regions: tuple[str,
     None where the labels do not have it."""
     patch = encoder.config.patch_xyz
     low, high = padded_box(store.shape(scan), patch)
-    volume = torch.from_numpy(store.read(scan, low, high).astype(np.float32))[None, None]
+    volume = box_of_scan(store, scan, low, high)
     tokens = encoder(volume.to(next(encoder.parameters()).device))
     patches_PD = tokens.patches_BPD[0].float()
     row: dict[str, Any] = {

@@ -27,6 +27,8 @@ class Scene:
     volume: np.ndarray
     masks: dict[str, np.ndarray]
     spacing: float
+    further: tuple[np.ndarray, ...] = ()
+    """Of several contrasts those after ``volume``, of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class TokenSet:
 def scene_of(store: Store, scan: str, structures: tuple[str, ...]) -> Scene:
     """The scan as it was prepared, with those of the structures that its labels have."""
     there = [s for s in structures if store.codes(scan, s)]
-    return Scene(store.read(scan).astype(np.float32), {s: region_mask(store, scan, s) for s in there}, store.spacing)
+    first, *others = store.read_channels(scan).astype(np.float32)
+    return Scene(first, {s: region_mask(store, scan, s) for s in there}, store.spacing, tuple(others))
 
 
 def disturbed(scene: Scene, rng: np.random.Generator, degrees: float) -> Scene:
@@ -81,7 +84,8 @@ def disturbed(scene: Scene, rng: np.random.Generator, degrees: float) -> Scene:
         return crop_by_grid(box, matrix, size, mode=mode)[0, 0].numpy()
 
     masks = {name: cut(mask, "nearest") > 0.5 for name, mask in scene.masks.items()}
-    return Scene(cut(scene.volume, "bilinear"), masks, scene.spacing)
+    others = tuple(cut(volume, "bilinear") for volume in scene.further)
+    return Scene(cut(scene.volume, "bilinear"), masks, scene.spacing, others)
 
 
 @torch.no_grad()
@@ -92,7 +96,8 @@ def token_set(encoder: AnyEncoder, scene: Scene, block: int, shifts: int) -> Tok
     parts = []
     for low, high in boxes(scene.volume.shape, patch, patch, Reading(shifts=shifts)):
         volume = _box(scene.volume, low, high)
-        unit_PD, grid = patch_tokens(encoder, torch.from_numpy(volume)[None, None], block)
+        channels = np.stack([volume, *(_box(other, low, high) for other in scene.further)])
+        unit_PD, grid = patch_tokens(encoder, torch.from_numpy(channels)[None], block)
         places = np.stack(np.unravel_index(np.arange(len(unit_PD)), grid), axis=-1)
         centres = (places + 0.5) * patch - 0.5 + low
         counts = {name: per_patch(_box(mask, low, high), patch) for name, mask in scene.masks.items()}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from workbench.analysis.config import WhatifConfig
-from workbench.analysis.whatif.changes import change_scan
+from workbench.analysis.whatif.changes import change_channels
 from workbench.analysis.whatif.models import Scorer
 from workbench.analysis.whatif.tables import MEASURES
 from workbench.engine.streams import Purpose, stream
@@ -38,7 +38,7 @@ class Asked:
         self.clip, self.segmenter, self.scorer = clip, segmenter, scorer
 
     def rows(self, scan: str) -> list[dict[str, Any]]:
-        image = self.store.read(scan).astype(np.float32)
+        image = self.store.read_channels(scan).astype(np.float32)
         labels = self.store.read_seg(scan) if self.segmenter is not None and self.store.has_seg(scan) else None
         seed = int(stream(self.config.seed, Purpose.LOOKS, 8, self.store.position(scan)).integers(2**31))
         base: dict[str, Any] | None = None
@@ -48,7 +48,7 @@ class Asked:
                 if strength == 0 and base is not None:
                     now = base  # nothing is changed: the same for all
                 else:
-                    changed = change_scan(image, labels, change, strength, seed=seed, clip_percentile=self.clip)
+                    changed = change_channels(image, labels, change, strength, seed=seed, clip_percentile=self.clip)
                     now = self.ask(scan, changed.scan, changed.labels)
                 base = base or now
                 rows.append(
@@ -63,11 +63,11 @@ class Asked:
 
     @torch.no_grad()
     def ask(self, scan: str, values: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
-        """Vectors, attention, segmentation and score of one array on the scan's prepared grid."""
+        """Vectors, attention, segmentation and score of one array ``(C, X, Y, Z)`` on the scan's prepared grid."""
         encoder, shape = self.encoder, self.store.shape(scan)
         low, high = padded_box(shape, encoder.config.patch_xyz)
-        padded = np.pad(values.astype(np.float32), [(-a, b - n) for a, b, n in zip(low, high, shape, strict=True)])
-        volume = torch.from_numpy(padded)[None, None]
+        room = [(-a, b - n) for a, b, n in zip(low, high, shape, strict=True)]
+        volume = torch.from_numpy(np.pad(values.astype(np.float32), [(0, 0), *room]))[None]
         on_device = volume.to(next(encoder.parameters()).device)
         attention: np.ndarray | None = None
         if encoder.config.heads:

@@ -53,6 +53,21 @@ def change_scan(
     return Changed(values, brain, labels)
 
 
+def change_channels(
+    scan: np.ndarray, labels: np.ndarray | None, change: Change, strength: float, *, seed: int, clip_percentile: float
+) -> Changed:
+    """`change_scan` of each contrast of a scan ``(C, X, Y, Z)``; a rotation turns all alike, and bias field and noise
+    are each contrast's own. What the scan has not stays 0."""
+    first = change_scan(scan[0], labels, change, strength, seed=seed, clip_percentile=clip_percentile)
+    others = [
+        change_scan(one, None, change, strength, seed=seed + number, clip_percentile=clip_percentile).scan
+        if one.any()
+        else one
+        for number, one in enumerate(scan[1:], start=1)
+    ]
+    return Changed(np.stack([first.scan, *others]), first.brain, first.labels)
+
+
 def _image_change(image: np.ndarray, brain: np.ndarray, change: Change, strength: float, seed: int) -> np.ndarray:
     if change == "blur":
         return _within_brain(lambda x: gaussian(x, BLUR * strength), image, brain)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from workbench.cohort.contrasts import CONTRASTED
 from workbench.cohort.headers import NAMES, find
-from workbench.cohort.layouts.bids_names import SUFFIX, find_scans
+from workbench.cohort.layouts.bids_names import find_scans, suffix_of
 from workbench.cohort.layouts.bids_tables import fill_values
 from workbench.cohort.layouts.derivatives import COPIES, OWN_SPACE, attach_derivatives
 from workbench.cohort.layouts.layout import Layout, Options
@@ -18,7 +19,7 @@ from workbench.errors import WorkbenchError
 
 
 def read_bids(root: Path, dataset: str, options: Options | None = None) -> Source:
-    """List the T1w scans below ``root``, with or without a session level; nothing is opened but small text files.
+    """List the scans of a contrast below ``root``, with or without a session level; only small text files are opened.
 
     ``participants.tsv`` and ``sub-*_sessions.tsv`` give the columns (a session's own value wins), the scan's
     ``.json`` the scanner where the tables are silent, ``derivatives/*`` (and ``root``, if it is a derivative itself)
@@ -30,22 +31,25 @@ def read_bids(root: Path, dataset: str, options: Options | None = None) -> Sourc
         options: What the user asks for.
 
     Raises:
-        WorkbenchError: there is no T1w at all.
+        WorkbenchError: there is no scan of the contrast at all.
     """
     source = Source(dataset, root=root)
-    found = find_scans(root, source)
+    contrast = options.contrast if options else "T1w"
+    suffix = suffix_of(contrast)
+    found = find_scans(root, source, contrast)
     if not found:
         near = [f"{Path(row['path']).relative_to(root)}: {row['cause']}" for row in source.set_aside]
         raise WorkbenchError(
-            f"{root}: no T1w scan found",
+            f"{root}: no {contrast} scan found",
             remedy="name the files as BIDS does, or list them in a CSV",
-            cause="looked for sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]" + (f"; there are {few(near, 3)}" if near else ""),
+            cause=f"looked for sub-*/[ses-*/]anat/sub-*_{'ce-*_' * (contrast == CONTRASTED)}{suffix}.nii[.gz]"
+            + (f"; there are {few(near, 3)}" if near else ""),
         )
     simulated = is_simulated(root)
     candidates = [c for path in found if (c := _candidate(path, root, source, simulated)) is not None]
     source.candidates = _own_space(_once(candidates, source), source)
     fill_values(root, source)
-    sidecars = Sidecars(root, SUFFIX)
+    sidecars = Sidecars(root, suffix)
     for candidate in source.candidates:
         if not find(candidate.values, NAMES["scanner"]) and (scanner := scanner_of(sidecars.of(candidate.path))):
             candidate.values["scanner"] = scanner
@@ -134,4 +138,4 @@ def _recognises(path: Path) -> bool:
     return path.is_dir() and any(folder.is_dir() for folder in path.glob("sub-*"))
 
 
-LAYOUT = Layout("BIDS", "a folder with sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]", _recognises, read_bids)
+LAYOUT = Layout("BIDS", "a folder with sub-*/[ses-*/]anat/sub-*_T1w.nii[.gz]", _recognises, read_bids, contrasts=True)

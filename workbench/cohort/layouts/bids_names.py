@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench.cohort.contrasts import CONTRASTED
 from workbench.cohort.match import few
 from workbench.cohort.source import IMAGE_ENDINGS, Source, entities_of, stem_of
 
@@ -37,15 +38,17 @@ def images_below(folder: Path, depth: int = DEPTH, *, anatomical: bool = True) -
             yield Path(entry.path)
 
 
-def find_scans(root: Path, source: Source) -> list[Path]:
-    """The T1w scans below ``root``; of each person without one it is said why, and so of files that nearly are one."""
+def find_scans(root: Path, source: Source, contrast: str = "T1w") -> list[Path]:
+    """The scans of a contrast below ``root``; of each person without one it is said why, and so of files that nearly
+    are one."""
+    suffix = suffix_of(contrast)
     found: list[Path] = []
     for folder in sorted(path for path in root.glob("sub-*") if path.is_dir()):
         others: Counter[str] = Counter()
         near: list[tuple[Path, str, str]] = []
         mine: list[Path] = []
         for path in images_below(folder):
-            if (problem := why_not(path, root)) is None:
+            if (problem := why_not(path, root, contrast)) is None:
                 mine.append(path)
             elif problem[0]:
                 near.append((path, *problem))
@@ -58,71 +61,95 @@ def find_scans(root: Path, source: Source) -> list[Path]:
             there = f"it has only {few([f'{name} ({n})' for name, n in others.most_common()])}" if others else ""
             source.refuse(
                 folder,
-                f"no {SUFFIX} scan{': ' + there if there else ' in this folder'}",
-                f"add {folder.name}/[ses-*/]anat/{folder.name}_{SUFFIX}.nii.gz, or leave it so",
+                f"no {contrast} scan{': ' + there if there else ' in this folder'}",
+                f"add {folder.name}/[ses-*/]anat/{folder.name}_{suffix}.nii.gz, or leave it so",
                 participant_id=folder.name,
                 kind="person",
             )
-    _misplaced(root, source)
+    _misplaced(root, source, suffix)
+    if contrast == "T1w":
+        return _without_agent(found, source)
     return found
 
 
-def why_not(path: Path, root: Path) -> tuple[str, str] | None:
-    """None for a T1w scan with a BIDS name in its place; else cause and remedy, which are empty for another kind of
-    image (T2w, a mask)."""
+def suffix_of(contrast: str) -> str:
+    """What the names of its files end in."""
+    return SUFFIX if contrast == CONTRASTED else contrast
+
+
+def _without_agent(found: list[Path], source: Source) -> list[Path]:
+    """Of a session with T1w before and after a contrast agent (``ce-``) the ones before; the others are said."""
+    before = {path.parent for path in found if "ce" not in entities_of(path)}
+    after = [path for path in found if "ce" in entities_of(path) and path.parent in before]
+    if after:
+        source.unused(
+            f"{len(after)} T1w after a contrast agent (ce-) are not taken beside those without: "
+            f"{few([path.name for path in after], 3)}; --contrast {CONTRASTED} takes them"
+        )
+    return [path for path in found if path not in set(after)]
+
+
+def why_not(path: Path, root: Path, contrast: str = "T1w") -> tuple[str, str] | None:
+    """None for a scan of the contrast with a BIDS name in its place; else cause and remedy, which are empty for another
+    kind of image (T2w, a mask)."""
     stem, folders = stem_of(path), path.relative_to(root).parts[:-1]
     suffix, person = _suffix(path), folders[0]
-    if suffix == SUFFIX and path.name.lower().endswith(IMAGE_ENDINGS):
+    wanted = suffix_of(contrast)
+    if contrast == CONTRASTED and "ce" not in entities_of(path):
+        return "", ""
+    if suffix == wanted and path.name.lower().endswith(IMAGE_ENDINGS):
         if not path.name.startswith("sub-"):
-            return "its name does not begin with sub-", f"rename it to {person}_{SUFFIX}.nii.gz"
+            return "its name does not begin with sub-", f"rename it to {person}_{wanted}.nii.gz"
         if folders[-1] != "anat":
             where = "/".join(folders[1:]) or "the person's own folder"
             return f"it lies in {where}, not in anat", f"move it to {person}/[ses-*/]anat"
         if len(folders) > 3 or (len(folders) == 3 and not folders[1].startswith("ses-")):
             return f"it lies too deep: {'/'.join(folders)}", f"move it to {person}/[ses-*/]anat"
         return None
-    if suffix == SUFFIX:
+    if suffix == wanted:
         ending = "".join(path.suffixes[-2:])
         return f"files ending in {ending} are not read", "convert it to .nii.gz, for example with mri_convert"
-    if suffix == "UNIT1":
+    if suffix == "UNIT1" and contrast == "T1w":
         return (
             "it is an MP2RAGE image (UNIT1), not a T1w",
-            f"if it is to be taken as one: link or copy it as {stem[: -len('UNIT1')]}{SUFFIX}.nii.gz",
+            f"if it is to be taken as one: link or copy it as {stem[: -len('UNIT1')]}{wanted}.nii.gz",
         )
     if path.name.lower().endswith(IMAGE_ENDINGS) and not path.name.endswith(IMAGE_ENDINGS):
         return "its ending is in capitals", "rename it to end in .nii.gz or .nii"
-    if re.search(rf"{SUFFIX}\.(nii|gz)", stem, re.IGNORECASE):
+    if re.search(rf"{wanted}\.(nii|gz)", stem, re.IGNORECASE):
         return "its name ends twice", f"rename it to {stem.split('.')[0]}.nii.gz"
-    if suffix.lower() == SUFFIX.lower():
-        return f"BIDS writes {SUFFIX}, its name has {suffix}", f"rename it to {stem[: -len(suffix)]}{SUFFIX}.nii.gz"
-    if SUFFIX in stem.split("_") and not any(word in stem for word in ("mask", "seg", "label", "probseg")):
-        extra = stem.split(f"_{SUFFIX}_", 1)[1]
+    if suffix.lower() == wanted.lower():
+        return f"BIDS writes {wanted}, its name has {suffix}", f"rename it to {stem[: -len(suffix)]}{wanted}.nii.gz"
+    if wanted in stem.split("_") and not any(word in stem for word in ("mask", "seg", "label", "probseg")):
+        extra = stem.split(f"_{wanted}_", 1)[1]
         tag = re.sub(r"[^A-Za-z0-9]", "", extra)
         return (
-            f"its name goes on after {SUFFIX}: {extra}",
-            f"rename it to {stem.split(f'_{SUFFIX}_')[0]}_rec-{tag}_{SUFFIX}.nii.gz",
+            f"its name goes on after {wanted}: {extra}",
+            f"rename it to {stem.split(f'_{wanted}_')[0]}_rec-{tag}_{wanted}.nii.gz",
         )
     if folders[-1:] != ("anat",) and len(folders) > 3:
         return "", ""
-    if re.fullmatch(r"(?i)(t1|mprage|mp-?rage|spgr|t1-?weighted|t1mprage|anat|anatomy|brain)", suffix):
-        return f"its name does not say {SUFFIX} but {suffix}", f"rename it to {person}_[ses-*_]{SUFFIX}.nii.gz"
+    if contrast == "T1w" and re.fullmatch(
+        r"(?i)(t1|mprage|mp-?rage|spgr|t1-?weighted|t1mprage|anat|anatomy|brain)", suffix
+    ):
+        return f"its name does not say {wanted} but {suffix}", f"rename it to {person}_[ses-*_]{wanted}.nii.gz"
     return "", ""
 
 
-def _misplaced(root: Path, source: Source) -> None:
-    """T1w scans whose person's folder is not called ``sub-…``, or that lie in none."""
+def _misplaced(root: Path, source: Source, suffix: str) -> None:
+    """Scans whose person's folder is not called ``sub-…``, or that lie in none."""
     for path in sorted(root.iterdir()):
         if path.name in NO_PEOPLE or path.name.startswith(".") or (path.name.startswith("sub-") and path.is_dir()):
             continue
         if path.is_dir():
             for scan in [
-                p for fits in ("anat/*", "ses-*/anat/*", "*") for p in sorted(path.glob(f"{fits}_{SUFFIX}.nii*"))
+                p for fits in ("anat/*", "ses-*/anat/*", "*") for p in sorted(path.glob(f"{fits}_{suffix}.nii*"))
             ]:
                 person = entities_of(scan).get("sub", path.name)
                 source.refuse(
                     scan, f"its folder is called {path.name}, not sub-{person}", f"rename the folder to sub-{person}"
                 )
-        elif path.name.endswith(tuple(f"_{SUFFIX}{end}" for end in IMAGE_ENDINGS)):
+        elif path.name.endswith(tuple(f"_{suffix}{end}" for end in IMAGE_ENDINGS)):
             source.refuse(path, "it lies in no person's folder", "move it to sub-*/anat")
 
 

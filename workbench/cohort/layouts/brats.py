@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from workbench.cohort.contrasts import contrast_of
 from workbench.cohort.layouts import look
 from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.source import Candidate, Source, absolute, is_simulated
@@ -19,7 +20,6 @@ NEW = re.compile(
     r"(?P<contrast>t1n|t1c|t2w|t2f|seg|gtv)\.nii(\.gz)?$",
     re.IGNORECASE,
 )
-NATIVE = {"t1", "t1n"}
 LABELS = {"seg", "gtv"}
 # of the challenge's papers; 4 was enhancing tumour until 2021, 3 since 2023, when 4 (2024) became the resection cavity
 UNTIL_2021 = [(1, "Necrotic tumor core"), (2, "Peritumoral edema"), (4, "Enhancing tumor")]
@@ -32,12 +32,12 @@ SINCE_2023 = [
 
 
 def read_brats(root: Path, dataset: str, options: Options | None = None) -> Source:
-    """List the native T1w scan of every case, with its tumour labels.
+    """List the native T1w scan of every case, or another contrast, with its tumour labels.
 
     From 2023 on a name says who it is: ``BraTS-GLI-00005-100`` and ``-101`` are one person at two times. Before, a
     case counts as a person. 2018 to 2020 name the place a case came from, in the name or in ``name_mapping.csv``.
     """
-    source = Source(dataset)
+    source, contrast = Source(dataset, absent_is_none=True), options.contrast if options else "T1w"
     cases: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
     matches: dict[tuple[str, str], re.Match[str]] = {}
     for path in look.files(root, 4):
@@ -49,7 +49,7 @@ def read_brats(root: Path, dataset: str, options: Options | None = None) -> Sour
     old_codes = new_codes = False
     for where, contrasts in sorted(cases.items()):
         match = matches[where]
-        scan = next((contrasts[name] for name in sorted(NATIVE & set(contrasts))), None)
+        scan = next((contrasts[name] for name in sorted(contrasts) if contrast_of(name) == contrast), None)
         if scan is None:
             without.append(match["case"])
             continue
@@ -71,13 +71,14 @@ def read_brats(root: Path, dataset: str, options: Options | None = None) -> Sour
                 simulated=simulated,
             )
         )
-    _tell(source, without, old_codes, new_codes)
+    if without:
+        said = "native T1w" if contrast == "T1w" else contrast
+        source.unused(f"{len(without)} cases have no {said} and are not taken: {look.few(without)}")
+    _tell(source, old_codes, new_codes)
     return source
 
 
-def _tell(source: Source, without: list[str], old_codes: bool, new_codes: bool) -> None:
-    if without:
-        source.unused(f"{len(without)} cases have no native T1w and are not taken: {look.few(without)}")
+def _tell(source: Source, old_codes: bool, new_codes: bool) -> None:
     if old_codes and new_codes:
         source.note(
             "codes of the tumour changed between 2021 and 2023: labels are left out; give each year as a source"
@@ -115,5 +116,9 @@ def _recognises(path: Path) -> bool:
 
 
 LAYOUT = Layout(
-    "BraTS", "BraTS-GLI-00005-100-t1n.nii.gz or BraTS20_Training_001_t1.nii, a folder a case", _recognises, read_brats
+    "BraTS",
+    "BraTS-GLI-00005-100-t1n.nii.gz or BraTS20_Training_001_t1.nii, a folder a case",
+    _recognises,
+    read_brats,
+    contrasts=True,
 )

@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from workbench.cohort import headers
+from workbench.cohort.contrasts import columns_of
 from workbench.cohort.labels import read_label_table
 from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.sheets import is_sheet
@@ -19,7 +20,8 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
 
     Columns, in any case: ``path`` and ``participant`` (required, or one of the usual names for them: ``subject_id``,
     ``PTID`` …, see ``headers``), ``session``, ``site``, ``scanner``, ``sex``, ``age``, ``seg_path``, ``mask_path``,
-    ``simulated``; any other column is kept as a label. Relative paths start at the table's folder. Names of label
+    ``simulated``; any other column is kept as a label. Of several contrasts each has a column, ``path_FLAIR`` or
+    ``flair_path`` or ``FLAIR``; the first may be ``path``. Relative paths start at the table's folder. Names of label
     codes: ``dseg.tsv`` (or ``<table>_dseg.tsv``) beside the table.
 
     Ids that differ only in leading zeros, ``.0`` or case are one person, and the report says so.
@@ -32,7 +34,7 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
     columns = {
         known: headers.find(present, names)
         for known, names in {
-            "path": headers.PATH,
+            "path": _path_columns(options or Options()),
             "participant": headers.PERSON,
             "session": headers.SESSION,
             "seg_path": headers.SEGMENTATION,
@@ -92,6 +94,14 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
     return source
 
 
+def _path_columns(options: Options) -> tuple[str, ...]:
+    """Spellings of the column with the files of a contrast, best first."""
+    own = columns_of(options.contrast)
+    if options.contrast == "T1w" and options.first:
+        return (*headers.PATH, *own)
+    return (*own, *(name for name in headers.PATH if name not in columns_of("T1w"))) if options.first else own
+
+
 def _same_people(given: list[str], source: Source) -> dict[str, str]:
     """The spelling to use for each id: "001", "1" and "1.0" are one person, and so are "a7" and "A7"."""
     spellings: dict[str, list[str]] = defaultdict(list)
@@ -116,4 +126,6 @@ def _recognises(path: Path) -> bool:
     return (path.suffix in (".csv", ".tsv") or is_sheet(path)) and path.is_file()
 
 
-LAYOUT = Layout("table", "a .csv, .tsv, .xlsx or .xls with the columns path and participant", _recognises, read_csv)
+LAYOUT = Layout(
+    "table", "a .csv, .tsv, .xlsx or .xls with the columns path and participant", _recognises, read_csv, contrasts=True
+)

@@ -6,22 +6,24 @@ import re
 from pathlib import Path
 from typing import Any
 
+from workbench.cohort.contrasts import contrast_of
 from workbench.cohort.layouts import look
 from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.source import Candidate, Source, absolute, is_simulated, stem_of
 
-SCAN = re.compile(r"t1(w|n)?(?:_(?P<number>\d+))?\.nii(\.gz)?$", re.IGNORECASE)
+SCAN = re.compile(r"(?P<contrast>[a-z0-9]+)(?:_(?P<number>\d+))?\.nii(\.gz)?$", re.IGNORECASE)
 PERSON, SESSION = re.compile(r"sub_(\w+)$"), re.compile(r"ses_(\w+)$")
 COLUMNS = ("sex", "age", "handedness", "group")
 SCANNER = ("Manufacturer", "ManufacturersModelName")
 
 
 def read_fomo(root: Path, dataset: str, options: Options | None = None) -> Source:
-    """List the T1w scans; people by the data set that they came from and their number in it.
+    """List the scans of a contrast; people by the data set that they came from and their number in it.
 
     The site is the data set a scan came from (``PT001_OASIS1``), where the folders say it: nothing finer is published.
     """
     source, simulated = Source(dataset), is_simulated(root)
+    contrast = options.contrast if options else "T1w"
     people = look.by_key(_rows(root, source, "participants.tsv"), lambda row: _key(row, "participant_id", "session_id"))
     scanners = look.by_key(
         _rows(root, source, "mri_info.tsv"), lambda row: _key(row, "participant_id", "session_id", "filename")
@@ -31,7 +33,7 @@ def read_fomo(root: Path, dataset: str, options: Options | None = None) -> Sourc
         parts = path.relative_to(root).parts[:-1]
         if len(parts) < 2 or not (PERSON.match(parts[-2]) and SESSION.match(parts[-1])) or ".nii" not in path.name:
             continue
-        if not (match := SCAN.match(path.name)):
+        if not (match := SCAN.match(path.name)) or contrast_of(match["contrast"]) != contrast:
             other.append(stem_of(path))
             continue
         origin = parts[-3] if len(parts) > 2 else ""
@@ -54,7 +56,7 @@ def read_fomo(root: Path, dataset: str, options: Options | None = None) -> Sourc
                 simulated=simulated,
             )
         )
-    if other:
+    if other and (options is None or options.first):
         source.unused(f"scans of another contrast are not taken: {look.counted(other)}")
     if source.candidates:
         source.note(
@@ -88,4 +90,4 @@ def _recognises(path: Path) -> bool:
     return any(SESSION.match(session.name) for folder in people for session in look.folders(folder)[:5])
 
 
-LAYOUT = Layout("FOMO60K", "[PT001_OASIS1/]sub_1/ses_1/t1.nii.gz", _recognises, read_fomo)
+LAYOUT = Layout("FOMO60K", "[PT001_OASIS1/]sub_1/ses_1/t1.nii.gz", _recognises, read_fomo, contrasts=True)

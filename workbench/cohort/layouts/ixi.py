@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from workbench.cohort.contrasts import contrast_of
 from workbench.cohort.layouts import look
 from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.source import Candidate, Source, absolute, is_simulated
@@ -13,13 +14,13 @@ from workbench.cohort.source import Candidate, Source, absolute, is_simulated
 NAME = re.compile(
     r"(?P<person>IXI\d{3})-(?P<site>[A-Za-z]+)-(?P<number>\d+)-(?P<contrast>[A-Za-z0-9]+?)(-\d+)?\.nii(\.gz)?$"
 )
-SCAN = re.compile(r"IXI\d{3}-[A-Za-z]+-\d+-T1\.nii(\.gz)?$")
+SCAN = re.compile(r"IXI\d{3}-[A-Za-z]+-\d+-(T1|T2|PD|MRA)\.nii(\.gz)?$")
 # of the three hospitals, as the data set's page describes them
 SCANNERS = {"HH": "Philips Intera 3T", "Guys": "Philips Gyroscan Intera 1.5T", "IOP": "GE 1.5T"}
 
 
 def read_ixi(root: Path, dataset: str, options: Options | None = None) -> Source:
-    """List the T1w scans of an IXI download; the site is in the name, sex and age in ``IXI.xls``.
+    """List the scans of a contrast of an IXI download; the site is in the name, sex and age in ``IXI.xls``.
 
     The spreadsheet is looked for in ``root``, beside it and one folder down. Where two of its rows are about one
     person, what they agree on is taken.
@@ -27,9 +28,9 @@ def read_ixi(root: Path, dataset: str, options: Options | None = None) -> Source
     source = Source(dataset)
     found = [(path, match) for path in look.files(root, 2) if (match := NAME.match(path.name))]
     people = _people(root, source)
-    simulated = is_simulated(root)
+    simulated, contrast = is_simulated(root), options.contrast if options else "T1w"
     for path, match in found:
-        if match["contrast"] != "T1":
+        if contrast_of(match["contrast"]) != contrast:
             continue
         values: dict[str, Any] = dict(people.get(match["person"], {}))
         values |= {"site": match["site"]}
@@ -38,7 +39,8 @@ def read_ixi(root: Path, dataset: str, options: Options | None = None) -> Source
         source.candidates.append(
             Candidate(dataset, match["person"], absolute(path), values=values, simulated=simulated)
         )
-    if others := [match["contrast"] for _, match in found if match["contrast"] != "T1"]:
+    others = [match["contrast"] for _, match in found if contrast_of(match["contrast"]) != contrast]
+    if others and (options is None or options.first):
         source.unused(f"scans of another contrast are not taken: {look.counted(others)}")
     scanned = {candidate.participant_id for candidate in source.candidates}
     if people and (unknown := scanned - set(people)):
@@ -77,4 +79,4 @@ def _recognises(path: Path) -> bool:
     return path.is_dir() and look.any_file(path, SCAN, 1)
 
 
-LAYOUT = Layout("IXI", "IXI012-HH-1211-T1.nii.gz, in the folder or one below", _recognises, read_ixi)
+LAYOUT = Layout("IXI", "IXI012-HH-1211-T1.nii.gz, in the folder or one below", _recognises, read_ixi, contrasts=True)

@@ -16,9 +16,13 @@ class Options:
     Attributes:
         segmentations: The derivative (folder below ``derivatives/``) whose segmentations are taken; None: the reader's
             own choice, which it tells in a note.
+        contrast: Of the scans that are listed, by its name in ``contrasts``.
+        first: Whether it is the first of those that are wanted, whose scan and labels the others follow.
     """
 
     segmentations: str | None = None
+    contrast: str = "T1w"
+    first: bool = True
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,11 @@ class Layout:
         recognises: Whether a path (a folder or a file) is of this layout; looks at names and small text files only.
         read: Lists the scans, as written: ``values`` hold the data set's own columns, ``Source.described`` what it says
             of them. ``gather`` makes the columns of the cohort of them, once for all layouts.
+        contrasts: Whether ``read`` finds other contrasts than T1w.
     """
 
     name: str
     known_by: str
     recognises: Callable[[Path], bool]
     read: Callable[[Path, str, Options], Source]
+    contrasts: bool = False

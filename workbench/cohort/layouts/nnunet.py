@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from workbench.cohort.contrasts import contrast_of
 from workbench.cohort.layouts import look
 from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.source import IMAGE_ENDINGS, Candidate, Source, absolute, read_json, whole
@@ -14,25 +15,24 @@ from workbench.errors import WorkbenchError
 from workbench.runs import texts
 
 CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?$")
-T1W = {"t1", "t1w", "t1n", "t1weighted", "t1wmri", "mrt1", "mrit1", "t1mri", "t1native", "mprage", "t1mprage"}
 OTHER = re.compile(r"t2|flair|t1c|t1ce|t1gd|t1post|pd|dwi|adc|swi|bold|pet|^ct$", re.IGNORECASE)
 SIDES = ("Tr", "Ts")
 
 
 def read_nnunet(root: Path, dataset: str, options: Options | None = None) -> Source:
-    """List the T1w channel of every case, training (with labels) and test (with labels where ``labelsTs`` is there).
+    """List one channel of every case (T1w, or another contrast): training with labels, test with those of ``labelsTs``.
 
-    Which channel is T1w is said by ``channel_names`` (version 2) or ``modality`` (version 1). Whose a case is, is not
+    Which channel is which is said by ``channel_names`` (version 2) or ``modality`` (version 1). Whose a case is, is not
     known, so **each case counts as a person**: two cases of one person may land on two sides of a split.
 
     Raises:
-        WorkbenchError: ``dataset.json`` cannot be read, or no channel is T1w.
+        WorkbenchError: ``dataset.json`` cannot be read, or no channel is of the contrast.
     """
     path = root / "dataset.json"
     listing = _listing(path)
     source = Source(dataset)
     source.labels = _labels(listing, source)
-    channel = _channel(listing, path, source)
+    channel = _channel(listing, path, source, options or Options())
     found: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
     other: list[str] = []
     for side in SIDES:
@@ -78,23 +78,26 @@ def _listing(path: Path) -> dict[str, Any]:
         raise WorkbenchError(error.what, cause=error.cause, remedy="unpack the data set again") from error
 
 
-def _channel(listing: dict[str, Any], path: Path, source: Source) -> str:
-    """The number (``0000``) of the channel that is T1w; one that is alone and says no contrast is taken for it."""
+def _channel(listing: dict[str, Any], path: Path, source: Source, options: Options) -> str:
+    """The number (``0000``) of the channel of a contrast; one that is alone and names none is taken for the first."""
+    contrast = options.contrast
     given = listing.get("channel_names") or listing.get("modality") or {}
     names = {str(key): str(name) for key, name in given.items()} if isinstance(given, dict) else {}
-    native = [key for key, name in names.items() if re.sub(r"[^a-z0-9]", "", name.lower()) in T1W]
+    native = [key for key, name in names.items() if contrast_of(name) == contrast]
     if len(native) == 1 and (number := whole(native[0])) is not None:
-        if len(names) > 1:
+        if len(names) > 1 and options.first:
             source.note(f"of its channels ({', '.join(names.values())}) only {names[native[0]]} is taken")
         return f"{number:04d}"
-    if len(names) <= 1 and not any(OTHER.search(name) for name in names.values()):
+    if len(names) <= 1 and options.first and not any(OTHER.search(name) for name in names.values()):
         told = next(iter(names.values()), "nothing")
-        source.guess(f"dataset.json calls its only channel {told!r}, which names no contrast: it is taken for T1w")
+        source.guess(
+            f"dataset.json calls its only channel {told!r}, which names no contrast: it is taken for {contrast}"
+        )
         return "0000"
     raise WorkbenchError(
-        f"{path}: no channel is T1w",
+        f"{path}: no channel is {contrast}",
         cause=f"its channels are: {', '.join(f'{key} {name}' for key, name in names.items())}",
-        remedy="name the T1w channel 'T1w' in channel_names, or list the scans you mean in a CSV",
+        remedy=f"name the {contrast} channel '{contrast}' in channel_names, or list the scans you mean in a CSV",
     )
 
 
@@ -130,4 +133,4 @@ def _recognises(path: Path) -> bool:
     return any(CHANNEL.match(file.name) and not (path / "labelsTr" / file.name).exists() for file in first)
 
 
-LAYOUT = Layout("nnU-Net raw", "dataset.json and imagesTr/…_0000.nii.gz", _recognises, read_nnunet)
+LAYOUT = Layout("nnU-Net raw", "dataset.json and imagesTr/…_0000.nii.gz", _recognises, read_nnunet, contrasts=True)

@@ -112,7 +112,7 @@ def overlays(state: Any, row: dict[str, Any], runs: Shown | None = None) -> dict
     from workbench.explorer.stored import files
 
     runs = runs or chosen(state)
-    out = {"base": Overlay(files.scan_file(row), {"title": "Intensity"})}
+    out = {"base": Overlay(files.scan_file(row, getattr(state, "contrast", None)), {"title": "Intensity"})}
     for kind in LAYERS:
         out[kind.key] = kind.look_up(state, row, runs, bool(getattr(state, kind.shown_by)))
     return out

@@ -47,6 +47,9 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
         switches = [kind.shown_by for kind in KINDS if name in kind.controls]
         return pn.bind(lambda *on: any(on), *(p[switch] for switch in switches))
 
+    def several(_: Any) -> bool:
+        return len(p.contrast.objects) > 1
+
     parts: list[Any] = []
     for kind in KINDS:
         for name in kind.controls:
@@ -63,6 +66,7 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
     return pn.Column(
         *parts,
         live,
+        pn.Column(of("contrast", pn.widgets.Select), visible=pn.bind(several, p.cohort), margin=0, **FULL),
         of("radiological", pn.widgets.Checkbox, margin=(6, 10)),
         of("whole", pn.widgets.Checkbox, margin=(0, 10, 6, 10)),
         of("every_voxel", pn.widgets.Checkbox, margin=(0, 10, 6, 10), visible=slow),

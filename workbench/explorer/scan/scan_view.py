@@ -134,7 +134,7 @@ class ScanView(StateView):
             if state.show_attention and state.attend_run
             else None
         )
-        return [path for path in (files.scan_file(row), truth, shown, attention) if path is not None]
+        return [path for path in (files.scan_file(row, state.contrast), truth, shown, attention) if path is not None]
 
     def _make_panes(self, n: int) -> None:
         if n == len(self._panes):

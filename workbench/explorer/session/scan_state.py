@@ -39,6 +39,14 @@ class ScanState(param.Parameterized):
     label_opacity = param.Number(default=0.7, bounds=(0, 1), step=0.05, label="Opacity")
     outline = param.Boolean(default=False, label="Predictions as outlines too")
     flicker = param.Boolean(default=False, label="Flicker between the two")
+    contrast: Any = param.Selector(
+        default=None,
+        objects=[None],
+        allow_None=True,
+        label="Contrast",
+        doc="""
+        Of several contrasts of a scan the one that is shown; the encoder is given all of them.""",
+    )
     radiological = param.Boolean(default=True, label="Radiological convention")
     every_voxel = param.Boolean(
         default=False,

@@ -147,6 +147,7 @@ class ExplorerState(GroupState, ScanState):
                 "projection",
                 [name for name, pair in PROJECTIONS.items() if not len(cohort) or set(pair) <= set(cohort)],
             )
+            self._offer("contrast", files.contrasts_of(cohort))
             self._offer("color", sorted(columns, key=lambda c: (c != "site", c)))
             self._offer("histogram_of", sorted(columns, key=lambda c: (c != "age", c)))
             self.selection = [scan_id for scan_id in self.selection if scan_id in known]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gzip
+import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,8 +48,22 @@ def case_row(cohort: pd.DataFrame, scan_id: str) -> dict[str, Any]:
     return {str(k): v for k, v in rows.iloc[0].to_dict().items()}
 
 
-def scan_file(row: dict[str, Any]) -> Path:
-    path = row.get("path")
+def contrasts_of(cohort: pd.DataFrame) -> list[str]:
+    """Of the scans of a cohort, in order; empty where it says nothing of them."""
+    return str(cohort["channels"].iloc[0]).split("+") if len(cohort) and "channels" in cohort else []
+
+
+def scan_file(row: dict[str, Any], contrast: str | None = None) -> Path:
+    """The file of a scan, in the contrast that is asked for where it has several."""
+    path, names = row.get("path"), str(row.get("channels", "")).split("+")
+    if contrast in names[1:]:
+        path = dict(zip(names[1:], json.loads(str(row["channel_paths"])), strict=True))[contrast]
+        if not path:
+            raise WorkbenchError(
+                f"{str(row['scan_id'])[:80]}: has no {contrast}",
+                cause="zeros stand in its place for the encoder",
+                remedy=f"choose {names[0]}",
+            )
     if path is None or pd.isna(path) or not path:
         raise WorkbenchError(
             f"{str(row['scan_id'])[:80]}: no file to show",

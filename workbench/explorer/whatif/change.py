@@ -50,12 +50,12 @@ def change(
     same = whatif_run if whatif_run and catalog.encoder(whatif_run) == catalog.encoder(embed_run) else None
     opened, encoder, _ = open_encoder(catalog, embed_run)
     asked = _asked(catalog.run(embed_run).path, catalog.run(same).path if same else None, opened, encoder)
-    from workbench.analysis.whatif.changes import change_scan
+    from workbench.analysis.whatif.changes import change_channels
     from workbench.engine.streams import Purpose, stream
 
     step(0.25, "Encoding the unchanged scan …")
     store = asked.store
-    image = store.read(scan).astype(np.float32)
+    image = store.read_channels(scan).astype(np.float32)
     segmented = asked.segmenter is not None and store.has_seg(scan)
     labels = store.read_seg(scan) if segmented else None
     base = _base(asked, scan)
@@ -64,13 +64,13 @@ def change(
     now, order = image, sorted((k for k, v in strengths.items() if v > 0), key=lambda k: k == "rotation")
     for i, name in enumerate(order):
         step(0.5 + 0.2 * i / len(order), f"Changing it: {name.replace('_', ' ')} …")
-        done = change_scan(now, labels, name, strengths[name], seed=seed, clip_percentile=asked.clip)  # type: ignore[arg-type]
+        done = change_channels(now, labels, name, strengths[name], seed=seed, clip_percentile=asked.clip)  # type: ignore[arg-type]
         now, labels = done.scan.astype(np.float32), done.labels
     step(0.7, "Encoding the changed scan …" if asked.segmenter is None else "Encoding and segmenting it …")
     after = asked.ask(scan, now, labels)
     measures = asked.compare(base, after, moved_head="rotation" in order)
     return Changed(
-        _shown(image, store.grid(scan).affine), _shown(now, store.grid(scan).affine), measures, base.get("score")
+        _shown(image[0], store.grid(scan).affine), _shown(now[0], store.grid(scan).affine), measures, base.get("score")
     )
 
 
@@ -111,10 +111,10 @@ def _asked(embed: Path, whatif: Path | None, store: Any, encoder: Any) -> Any:
 @functools.lru_cache(maxsize=2)
 def _base(asked: Any, scan: str) -> dict[str, Any]:
     """What the encoder says of the unchanged scan, normalised again as every changed one is."""
-    from workbench.analysis.whatif.changes import change_scan
+    from workbench.analysis.whatif.changes import change_channels
 
     labels = asked.store.read_seg(scan) if asked.segmenter is not None and asked.store.has_seg(scan) else None
-    image = asked.store.read(scan).astype(np.float32)
-    same = change_scan(image, labels, "gamma", 0.0, seed=0, clip_percentile=asked.clip)
+    image = asked.store.read_channels(scan).astype(np.float32)
+    same = change_channels(image, labels, "gamma", 0.0, seed=0, clip_percentile=asked.clip)
     found: dict[str, Any] = asked.ask(scan, same.scan, same.labels)
     return found

@@ -28,7 +28,9 @@ class StepInfo:
 
 @dataclass(frozen=True)
 class Batch:
-    """Two views of B scans: clean, corrupted, and the voxels that were replaced; each ``(2, B, 1, X, Y, Z)``.
+    """Two views of B scans: clean, corrupted, and the voxels that were replaced; each ``(2, B, 1, X, Y, Z)``. The first
+    two have a channel a contrast in place of the 1, where scans have several; ``present (2, B, C)`` then says which of
+    them a scan has.
 
     ``placement`` and ``local_placement`` say where views and crops lie in their scans.
     ``local`` are small crops ``(L, B, 1, x, y, z)`` where they are asked for. ``drops`` and ``local_drops`` are the
@@ -44,6 +46,15 @@ class Batch:
     local: Tensor | None = None
     local_drops: Tensor | None = None
     local_placement: Placement | None = None
+    present: Tensor | None = None
+
+
+def there(batch: Batch) -> Tensor:
+    """Which contrast each view has, ``(2 · B, C)`` bool."""
+    if batch.present is not None:
+        return batch.present.flatten(0, 1)
+    views, scans, channels = batch.clean.shape[:3]
+    return torch.ones(views * scans, channels, dtype=torch.bool, device=batch.clean.device)
 
 
 @dataclass

@@ -36,7 +36,7 @@ def example_batch(
     cells = torch.zeros(math.prod(grid), device=device)
     cells[: round(masked * len(cells))] = 1
     masks = torch.nn.functional.interpolate(cells.view(1, 1, *grid), size=size) > 0
-    clean = torch.rand(VIEWS, SCANS, 1, *size, device=device)
+    clean = torch.rand(VIEWS, SCANS, config.channels, *size, device=device)
     matrices = torch.eye(3, 4, device=device).expand(VIEWS, SCANS, 3, 4)
     shapes = torch.tensor(size, dtype=torch.float32, device=device).expand(VIEWS, SCANS, 3)
     crops, tokens = local
@@ -50,7 +50,7 @@ def example_batch(
         masks.expand(VIEWS, SCANS, 1, *size),
         torch.full((VIEWS, SCANS, config.depth, 2), 0.5, device=device),
         Placement(matrices, shapes),
-        local=torch.rand(crops, SCANS, 1, *small, device=device) if crops else None,
+        local=torch.rand(crops, SCANS, config.channels, *small, device=device) if crops else None,
         local_drops=torch.full((crops, SCANS, config.depth, 2), 0.5, device=device) if crops else None,
         local_placement=Placement(
             torch.eye(3, 4, device=device).expand(crops, SCANS, 3, 4), shapes[:1].expand(crops, SCANS, 3)

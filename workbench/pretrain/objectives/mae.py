@@ -11,15 +11,16 @@ from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from workbench.engine import ranks
 from workbench.errors import ConfigError
 from workbench.model.config import EncoderConfig
+from workbench.model.contract import Tokens
 from workbench.model.flops import blocks_flops, encoder_flops, mlp_flops
 from workbench.model.vit import Block, Encoder, cubes
 from workbench.pretrain.masking import to_tokens
-from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Objective, StepInfo
+from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Objective, StepInfo, there
 from workbench.pretrain.objectives.settings import ObjectiveSettings
 from workbench.pretrain.objectives.terms import spread
 
@@ -52,7 +53,7 @@ class Mae(Objective):
     def __init__(self, encoder: EncoderConfig, settings: MaeSettings) -> None:
         super().__init__()
         self.settings, self.patch_xyz = settings, encoder.patch_xyz
-        width, voxels = settings.decoder_width, math.prod(encoder.patch_xyz)
+        width, voxels = settings.decoder_width, encoder.channels * math.prod(encoder.patch_xyz)
         self.encoder = Encoder(encoder)
         self.enter = nn.Linear(encoder.width, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -85,12 +86,30 @@ class Mae(Objective):
         rebuilt_BPv = self.rebuild(self.norm(x[:, 1:])).float()
 
         target_BPv = cubes(clean, self.patch_xyz)[0]
+        if clean.shape[1] > 1:
+            return self._by_channel(batch, rebuilt_BPv, target_BPv, masked_BP, tokens, now)
         if self.settings.normalise:
             centred = target_BPv - target_BPv.mean(dim=-1, keepdim=True)
             # background patches are constant: without the floor their rounding would be blown up
             target_BPv = centred / (target_BPv.var(dim=-1, keepdim=True) + 1e-2).sqrt()
         error_BP = (rebuilt_BPv - target_BPv).square().mean(dim=-1)
         loss = ranks.share((error_BP * masked_BP).sum(), masked_BP.sum())
+        monitors = spread(ranks.gather(tokens.cls_BD.detach())) if now.monitored else {}
+        return Losses(loss, {"reconstruction": loss}, monitors, {"reconstruction": 1.0}, tokens.all_BND)
+
+    def _by_channel(
+        self, batch: Batch, rebuilt_BPv: Tensor, target_BPv: Tensor, masked_BP: Tensor, tokens: Tokens, now: StepInfo
+    ) -> Losses:
+        """The same where a scan has several contrasts: each is normalised by itself, and those that are not there have
+        no error."""
+        has_BC = there(batch)
+        target_BPCv, rebuilt_BPCv = (t.unflatten(-1, (has_BC.shape[1], -1)) for t in (target_BPv, rebuilt_BPv))
+        if self.settings.normalise:
+            centred = target_BPCv - target_BPCv.mean(dim=-1, keepdim=True)
+            target_BPCv = centred / (target_BPCv.var(dim=-1, keepdim=True) + 1e-2).sqrt()
+        counted_BPC = masked_BP.unsqueeze(-1) & has_BC.unsqueeze(1)
+        error_BPC = (rebuilt_BPCv - target_BPCv).square().mean(dim=-1)
+        loss = ranks.share((error_BPC * counted_BPC).sum(), counted_BPC.sum())
         monitors = spread(ranks.gather(tokens.cls_BD.detach())) if now.monitored else {}
         return Losses(loss, {"reconstruction": loss}, monitors, {"reconstruction": 1.0}, tokens.all_BND)
 
@@ -104,6 +123,6 @@ class Mae(Objective):
         decoder = (
             mlp_flops(seen + 1, config.width, s.decoder_width)
             + blocks_flops(s.decoder_width, s.decoder_depth, patches + 1)
-            + mlp_flops(patches, s.decoder_width, math.prod(config.patch_xyz))
+            + mlp_flops(patches, s.decoder_width, config.channels * math.prod(config.patch_xyz))
         )
         return VIEWS * 3 * (encoder_flops(config, seen=seen) + decoder)

@@ -22,7 +22,7 @@ from workbench.model.flops import encoder_flops, mlp_flops
 from workbench.model.heads import ContrastHead, ProjectionHead, ReconstructionHead, mlp
 from workbench.model.vit import Encoder, by_patch
 from workbench.pretrain.masking import to_tokens, touched_tokens
-from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Objective, StepInfo
+from workbench.pretrain.objectives.base import VIEWS, Batch, Losses, Objective, StepInfo, there
 from workbench.pretrain.objectives.summary import Pooled, Queue, nearest_own, told_apart, variance_covariance
 from workbench.pretrain.objectives.terms import agreement, cross_entropy, koleo, sinkhorn, spread, teacher_probabilities
 from workbench.pretrain.objectives.tokens import (
@@ -91,7 +91,9 @@ class Volta(Objective):
             self.teacher = Branch(encoder, settings).requires_grad_(False)
             self.teacher.load_state_dict(self.student.state_dict())
         self.reconstruct = (
-            ReconstructionHead(encoder.width, encoder.patch_xyz) if settings.weight_reconstruction else None
+            ReconstructionHead(encoder.width, encoder.patch_xyz, encoder.channels)
+            if settings.weight_reconstruction
+            else None
         )
         s = settings
         pooled, placed = (s.weight_cls > 0 and s.alignment_cls == kind for kind in ("pooled", "place"))
@@ -112,7 +114,7 @@ class Volta(Objective):
         student = self.student(corrupted, None if batch.drops is None else batch.drops.flatten(0, 1), chosen)
         teacher = self._teach(clean, chosen)
         tokens, teacher_tau = student.tokens, self._teacher_temperature(now)
-        brain = brain_tokens(clean, self.patch_xyz, s.brain_share)
+        brain = brain_tokens(clean[:, :1], self.patch_xyz, s.brain_share)  # the mask of a scan is that of its first
 
         terms: dict[str, Tensor] = {}
         monitors = spread(ranks.gather(tokens.cls_BD.detach())) if now.monitored else {}
@@ -134,6 +136,10 @@ class Volta(Objective):
             error = rebuilt_Mpqr - by_patch(clean, self.patch_xyz)[touched_Bxyz]
             error = error.abs() if s.reconstruction == "l1" else error.square()
             masked_Mpqr = by_patch(masks, self.patch_xyz)[touched_Bxyz]
+            if clean.shape[1] > 1:  # a mask is that of every contrast, and nothing is to be rebuilt of one that is not
+                has_BC = there(batch)
+                rows_M = touched_Bxyz.nonzero()[:, 0]
+                masked_Mpqr = masked_Mpqr.unsqueeze(1) & has_BC[rows_M, :, None, None, None]
             terms["reconstruction"] = ranks.share(error.where(masked_Mpqr, 0).sum(), masked_Mpqr.sum())
         if s.weight_koleo > 0:
             each = [koleo(ranks.gather(view)) for view in tokens.cls_BD.unflatten(0, (VIEWS, -1))]
@@ -288,9 +294,9 @@ class Volta(Objective):
             views = (len(brain), -1)
             at = self._elsewhere(batch, grid)
             counted = brain & inside(at, grid)
-            there = sample_map(self._exchanged(target.unflatten(0, views)), at, grid)[counted]
+            elsewhere = sample_map(self._exchanged(target.unflatten(0, views)), at, grid)[counted]
             logits = student.patch_MK.unflatten(0, views)[counted]
-            each = cross_entropy(there, logits, s.student_temperature)
+            each = cross_entropy(elsewhere, logits, s.student_temperature)
             terms["cross"] = ranks.share(each.sum(), counted.sum())
         return terms, monitors
 
@@ -384,7 +390,9 @@ class Volta(Objective):
         patch = head(patches * (1.0 if every else masked), s.prototypes("patch")) if s.prototypes("patch") else 0.0
         patch += contrast(patches, s.contrast_width) if self.student.token_contrast else 0.0
         rebuilt = (
-            masked * mlp_flops(patches, width, width, width, math.prod(config.patch_xyz)) if self.reconstruct else 0.0
+            masked * mlp_flops(patches, width, width, width, config.channels * math.prod(config.patch_xyz))
+            if self.reconstruct
+            else 0.0
         )
         student_only = rebuilt + (contrast(1, width) if self.predict else 0.0)
         student_only += contrast(1, PLACE) if self.place else 0.0
