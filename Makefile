@@ -105,7 +105,7 @@ encoder: setup
 	@echo "put it into the package: $(PY) -m workbench.model.box $(ENCODER)/runs/volta-tiny volta-tiny"
 
 bench: setup
-	@for name in startup simulate prepare loader pretrain_step learning settings gpu_pretrain growth attention projections batch compare explorer scale; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
+	@for name in startup simulate prepare loader pretrain_step learning settings gpu_pretrain growth attention projections batch compare explorer scale cohort; do $(PY) -m benchmarks.$$name --quick || exit $$?; done
 
 # under 20 minutes; without a GPU it says so and does nothing
 gpu: setup

@@ -12,6 +12,7 @@ EXTRAS = {
     "notebooks": "JupyterLab and the notebooks",
     "batch": "notebooks in batches",
     "slurm": "batches on Slurm",
+    "brain": "deepbet, which finds the brain in a whole head,",
     "n4": "N4 bias correction in `prepare --n4`",
     "affine": "the affine registration of `group`",
     "combat": "ComBat in `shift`",

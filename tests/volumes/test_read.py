@@ -165,8 +165,8 @@ def rgb(folder: Path) -> Path:
 
 
 def other_format(folder: Path) -> Path:
-    (folder / "scan.mnc").write_bytes(b"CDF\1" * 100)
-    return folder / "scan.mnc"
+    (folder / "scan.nrrd").write_bytes(b"NRRD" * 100)
+    return folder / "scan.nrrd"
 
 
 CAUSES: list[tuple[Callable[[Path], Path], str]] = [

@@ -12,7 +12,7 @@ from workbench.cohort.place import merged, on_grid
 from workbench.cohort.source import Candidate, Part
 from workbench.errors import ScanError
 from workbench.runs import digest_file
-from workbench.volumes import Grid, Volume, read_remarks, read_volume, write_volume
+from workbench.volumes import Grid, Volume, read_scan, read_volume, write_volume
 from workbench.volumes.thumbnail import coarse_thumbnail
 
 BRAIN_ML = (250.0, 2500.0)
@@ -78,8 +78,7 @@ def check(task: Task) -> Checked:
     """Check a scan and its labels. Raises for want of memory alone: one bad file must not end a cohort."""
     checked = Checked()
     try:
-        scan = read_volume(task.path)
-        checked.remarks = read_remarks(task.path)
+        scan, checked.remarks = read_scan(task.path)
         checked.fingerprint = digest_file(task.path)
         checked.picture = coarse_thumbnail(scan).astype(np.float16).tobytes()
         checked.grid = scan.grid

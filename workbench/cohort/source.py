@@ -18,7 +18,7 @@ from workbench.runs import texts
 MAX_COLUMNS = 50_000  # UK Biobank has some 30,000; a row costs its names again
 DESCRIPTION = "dataset_description.json"
 MISSING = {"", "n/a", "na", "nan"}
-IMAGE_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".img")  # of a pair .img and .hdr, the .img
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".mnc", ".img")  # of a pair .img and .hdr, the .img
 
 
 @dataclass(frozen=True)

@@ -112,8 +112,8 @@ class ScanSegmenter:
         return self.card.structures
 
     def classes(self, scan: np.ndarray) -> np.ndarray:
-        """Code of each voxel of a prepared array ``(C, X, Y, Z)``."""
-        return self._cut(self._logits(scan).argmax(0).cpu().numpy())
+        """Code of each voxel of a prepared array ``(C, X, Y, Z)``; one of a single contrast may be ``(X, Y, Z)``."""
+        return self._cut(self._logits(scan if scan.ndim == 4 else scan[None]).argmax(0).cpu().numpy())
 
     def _cut(self, classes: np.ndarray) -> np.ndarray:
         """Stray pieces taken away, where the run did so."""

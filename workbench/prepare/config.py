@@ -11,7 +11,7 @@ from workbench.cohort.contrasts import MAX_CHANNELS
 from workbench.runs import LATER
 from workbench.runs.spread import SpreadConfig
 
-MaskChoice = Literal["auto", "given", "nonzero", "head"]
+MaskChoice = Literal["auto", "given", "nonzero", "deepbet", "head"]
 Interpolation = Literal["linear", "cubic"]
 
 
@@ -35,8 +35,9 @@ class PrepareConfig(SpreadConfig):
 
     mask: MaskChoice = "auto"
     """Where the brain is. given: the cohort's mask file. nonzero: whatever differs from the constant background of a
-    skull-stripped scan. head: Otsu threshold, skull included. auto: the mask file if there is one, else nonzero if
-    the scan is skull-stripped, else head; which one it was stands in each sidecar and in the summary."""
+    skull-stripped scan. deepbet: the brain that a network finds in a whole head (`volta-workbench[brain]`). head: Otsu
+    threshold, skull included. auto: the mask file if there is one, else nonzero if the scan is skull-stripped, else
+    deepbet where it is installed, else head; which one it was stands in each sidecar and in the summary."""
 
     n4: bool = False
     """Correct the bias field with N4 (SimpleITK) inside the mask, at a working resolution of about 4 mm."""

@@ -7,13 +7,16 @@ from scipy import ndimage
 
 from workbench.errors import ScanError
 from workbench.prepare.config import MaskChoice
+from workbench.prepare.deepbet import brain_of_head, is_installed
 from workbench.volumes import Volume
 
 # what the sidecars and the summary say
 KINDS = {
     "given": "given (the cohort's mask file)",
     "nonzero": "nonzero (skull-stripped scan: all but its constant background)",
+    "deepbet": "deepbet (the brain found in a whole head)",
     "head": "head (no brain mask given; skull included)",
+    "no_brain": "head (deepbet finds no brain in it; skull included)",
     "whole": "whole (field of view too small for a brain: all of it counts)",
 }
 
@@ -48,6 +51,8 @@ def find_mask(scan: Volume, choice: MaskChoice, given: Volume | None) -> tuple[V
         return _checked(Volume(given.data > 0 if whole else given.data >= 0.5, given.affine), "given")
     if choice == "nonzero":
         return _checked(Volume(not_background(scan.data), scan.affine), "nonzero")
+    if choice == "deepbet":
+        return _checked(brain_of_head(scan), "deepbet")
     if choice == "head":
         return _checked(Volume(otsu_head(scan.data), scan.affine), "head")
     if _constant_background(scan.data):
@@ -57,7 +62,13 @@ def find_mask(scan: Volume, choice: MaskChoice, given: Volume | None) -> tuple[V
             return _checked(Volume(brain, scan.affine), "nonzero")
     if _millilitres(scan.data.size, scan) < SMALLEST_VIEW:
         return Volume(np.ones(scan.data.shape, bool), scan.affine), "whole"
-    return _checked(Volume(otsu_head(scan.data), scan.affine), "head")
+    kind = "head"
+    if is_installed():
+        try:
+            return _checked(brain_of_head(scan), "deepbet")
+        except ScanError:
+            kind = "no_brain"
+    return _checked(Volume(otsu_head(scan.data), scan.affine), kind)
 
 
 def not_background(data: np.ndarray) -> np.ndarray:

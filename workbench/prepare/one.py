@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
 from workbench.errors import ConfigError, ScanError
-from workbench.prepare.config import PrepareConfig
+from workbench.prepare.config import MaskChoice, PrepareConfig
 from workbench.prepare.conform import conform
 from workbench.prepare.fingerprint import preparation_fingerprint, scan_settings
 from workbench.prepare.store import Corner, crop
@@ -127,7 +127,7 @@ def settings_of(fingerprint: str, spacing: float) -> dict[str, Any]:
     """
     usual = PrepareConfig.build({"out": ".", "cohort": ".", "spacing": spacing})
     for interpolation in ("linear", "cubic"):
-        for mask in ("auto", "given", "nonzero", "head"):
+        for mask in get_args(MaskChoice):
             for n4 in (False, True):
                 config = usual.model_copy(update={"interpolation": interpolation, "mask": mask, "n4": n4})
                 if preparation_fingerprint(config) == fingerprint:

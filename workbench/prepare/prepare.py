@@ -56,6 +56,8 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
     """
     if config.n4:
         require("SimpleITK", extra="n4", instead="leave --n4 out")
+    if config.mask == "deepbet":
+        require("deepbet", extra="brain", instead="use --mask head")
     cohort = _load(config)
     config = with_contrasts(config, cohort)
     # no early return for a finished run: the source files may have changed since

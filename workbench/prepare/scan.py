@@ -18,6 +18,7 @@ import numpy as np
 from workbench.errors import ScanError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.conform import Conformed, conform
+from workbench.prepare.deepbet import VERSION, is_installed
 from workbench.prepare.fingerprint import file_digest, preparation_fingerprint, scan_key, settings_key
 from workbench.runs import replacing
 from workbench.volumes import Grid, read_volume
@@ -93,9 +94,8 @@ def prepare_scan(source: ScanFiles, config: PrepareConfig, folder: Path) -> Outc
             )
         digests = _digests(source, config)
         _require_unchanged(source, digests)
-        key = scan_key(config, digests)
         sidecar = read_sidecar(folder, source.scan_id)
-        if sidecar and sidecar["key"] == key and files_complete(folder, sidecar):
+        if sidecar and _up_to_date(sidecar, config, digests) and files_complete(folder, sidecar):
             return Outcome(source.scan_id, sidecar, kept=True)
         scan = read_volume(source.path)
         done = conform(
@@ -116,7 +116,7 @@ def prepare_scan(source: ScanFiles, config: PrepareConfig, folder: Path) -> Outc
             remedy="please report it: a scan should never end like this",
         )
     sidecar = {
-        "key": key,
+        "key": _key(config, digests, str(done.facts["mask"])),
         "settings": settings_key(config),
         "preparation": preparation_fingerprint(config),
         "scan_id": source.scan_id,
@@ -134,6 +134,19 @@ def prepare_scan(source: ScanFiles, config: PrepareConfig, folder: Path) -> Outc
             cause=error.strerror or str(error),
             remedy="make room, or choose another disk; run it again, what is done is kept",
         ) from error
+
+
+def _key(config: PrepareConfig, digests: dict[str, str], mask: str) -> str:
+    """Where `auto` took what depends on what is installed, the key says so."""
+    chosen = config.mask == "auto" and mask in ("deepbet", "no_brain")
+    return scan_key(config, digests | ({"mask by": VERSION} if chosen else {}))
+
+
+def _up_to_date(sidecar: dict[str, Any], config: PrepareConfig, digests: dict[str, str]) -> bool:
+    """A whole head that was taken as it is, for want of deepbet, is made again where that was installed since."""
+    mask = str(sidecar.get("mask", ""))
+    better = config.mask == "auto" and mask == "head" and is_installed()
+    return bool(sidecar["key"] == _key(config, digests, mask)) and not better
 
 
 def read_sidecar(folder: Path, scan_id: str) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """A scan on disk ↔ an array with an affine."""
 
-from workbench.volumes.read import read_grid, read_remarks, read_volume
+from workbench.volumes.read import read_grid, read_remarks, read_scan, read_volume
 from workbench.volumes.resample import canonical, resample, spaced_grid
 from workbench.volumes.volume import Grid, Volume
 from workbench.volumes.write import write_volume
@@ -11,6 +11,7 @@ __all__ = [
     "canonical",
     "read_grid",
     "read_remarks",
+    "read_scan",
     "read_volume",
     "resample",
     "spaced_grid",

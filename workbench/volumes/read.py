@@ -15,6 +15,7 @@ from nibabel.arrayproxy import ArrayProxy
 from workbench.errors import ScanError
 from workbench.volumes.header import START, Header, parse_header
 from workbench.volumes.mgh import parse_mgh
+from workbench.volumes.minc import minc_values, open_minc
 from workbench.volumes.volume import Grid, Volume
 
 SLAB = 4 * 1024**2  # bytes of voxels taken at a time, so that a scan costs no more than its array
@@ -26,19 +27,20 @@ def read_grid(path: str | Path) -> Grid:
     Raises:
         ScanError: not a NIfTI file, 4D, too large, or with a missing or singular affine.
     """
-    return _read_header(Path(path)).grid
+    path = Path(path)
+    return open_minc(_existing(path))[1] if _is_minc(path) else _read_header(path).grid
 
 
 def read_remarks(path: str | Path) -> tuple[str, ...]:
     """What is worth saying of where a scan's header puts it: units that were converted, forms that are apart."""
-    return _read_header(Path(path)).remarks
+    return () if _is_minc(Path(path)) else _read_header(Path(path)).remarks
 
 
 def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
     """Read one 3D scan.
 
     Args:
-        path: A ``.nii``, ``.nii.gz``, ``.mgz`` or ``.mgh`` file, or the ``.img`` of a NIfTI pair.
+        path: A ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or ``.mnc`` file, or the ``.img`` of a NIfTI pair.
         labels: Read as integer labels (int32) in place of intensities (float32). An image must hold at least
             two values and be finite; a label map may be empty but must hold whole numbers.
 
@@ -49,9 +51,26 @@ def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
         ScanError: with the file, the cause and a remedy, for anything that cannot be used as it is.
     """
     path = Path(path)
+    if _is_minc(path):
+        image, grid = open_minc(_existing(path))
+        values = minc_values(path, image)
+        data = np.empty(grid.shape, np.int32 if labels else np.float32, order="F")
+        bad = int(values.size - np.isfinite(values).sum())
+        data[...] = _whole(path, values) if labels and not bad else 0 if labels else values
+        return _usable(path, data, grid, bad, labels=labels)
     header = _read_header(path)
     with _unpacked(path) as stream:
         return read_stream(path, stream, header, labels=labels)
+
+
+def read_scan(path: str | Path) -> tuple[Volume, tuple[str, ...]]:
+    """``read_volume`` and ``read_remarks`` at the cost of one of them."""
+    path = Path(path)
+    if _is_minc(path):
+        return read_volume(path), ()
+    header = _read_header(path)
+    with _unpacked(path) as stream:
+        return read_stream(path, stream, header), header.remarks
 
 
 class Stream(Protocol):
@@ -79,6 +98,10 @@ def read_stream(name: object, stream: Stream, header: Header, *, labels: bool = 
         raise _truncated(name, error) from error
     except (OSError, ValueError) as error:
         raise _header_mismatch(name, str(error).splitlines()[0]) from error
+    return _usable(name, data, header.grid, bad, labels=labels)
+
+
+def _usable(name: object, data: np.ndarray, grid: Grid, bad: int, *, labels: bool) -> Volume:
     if bad:
         raise ScanError(
             f"{name}: the scan holds NaN or infinite values",
@@ -91,7 +114,11 @@ def read_stream(name: object, stream: Stream, header: Header, *, labels: bool = 
             cause=f"every voxel is {data.min():g}",
             remedy="convert it again from the source",
         )
-    return Volume(data, header.grid.affine)
+    return Volume(data, grid.affine)
+
+
+def _is_minc(path: Path) -> bool:
+    return path.name.lower().endswith(".mnc")
 
 
 def _slabs(name: object, stream: Stream, header: Header, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
@@ -134,22 +161,12 @@ def _whole(name: object, values: np.ndarray) -> np.ndarray:
 
 
 def _read_header(path: Path) -> Header:
-    if path.is_symlink() and not path.exists():
-        raise ScanError(
-            f"{path}: no such file",
-            cause="it is a link to a file that is not there",
-            remedy="fetch its content (`datalad get` or `git annex get`), or repair the link",
-        )
-    if not path.is_file():
-        raise ScanError(f"{path}: no such file", cause="nothing is there", remedy="check the path and its spelling")
-    size = path.stat().st_size
-    if size == 0:
-        raise ScanError(f"{path}: the file is empty", cause="0 bytes", remedy="copy or convert it again")
+    size = _existing(path).stat().st_size
     name = path.name.lower()
     if not name.endswith((".nii", ".nii.gz", ".mgz", ".mgh", ".img")):
         raise ScanError(
             f"{path}: not a NIfTI file",
-            cause="its name ends in none of .nii, .nii.gz, .img (with .hdr), .mgz, .mgh",
+            cause="its name ends in none of .nii, .nii.gz, .img (with .hdr), .mgz, .mgh, .mnc",
             remedy="convert it to .nii.gz, for example with mri_convert or dcm2niix",
         )
     if name.endswith(".img"):
@@ -173,6 +190,21 @@ def _read_header(path: Path) -> Header:
     if not _compressed(path) and size != header.bytes_needed:  # a compressed one is caught while it is read
         raise _mismatch(path, header, str(size))
     return header
+
+
+def _existing(path: Path) -> Path:
+    """The path, if there is a file with something in it."""
+    if path.is_symlink() and not path.exists():
+        raise ScanError(
+            f"{path}: no such file",
+            cause="it is a link to a file that is not there",
+            remedy="fetch its content (`datalad get` or `git annex get`), or repair the link",
+        )
+    if not path.is_file():
+        raise ScanError(f"{path}: no such file", cause="nothing is there", remedy="check the path and its spelling")
+    if path.stat().st_size == 0:
+        raise ScanError(f"{path}: the file is empty", cause="0 bytes", remedy="copy or convert it again")
+    return path
 
 
 def _read_pair(path: Path, size: int) -> Header:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class Grid:
     @property
     def axcodes(self) -> str:
         """Nearest anatomical directions of the three axes, for example ``"RAS"`` or ``"PSR"``."""
-        return "".join(nib.aff2axcodes(self.affine))
+        return _axcodes(np.ascontiguousarray(self.affine, dtype=np.float64).tobytes())
 
     def to_world(self, ijk: np.ndarray) -> np.ndarray:
         """Voxel indices ``(..., 3)`` → RAS+ world millimetres ``(..., 3)``."""
@@ -46,6 +47,12 @@ class Grid:
         """RAS+ world millimetres ``(..., 3)`` → fractional voxel indices ``(..., 3)``."""
         inverse = np.linalg.inv(self.affine)
         return np.asarray(xyz) @ inverse[:3, :3].T + inverse[:3, 3]
+
+
+@functools.lru_cache(maxsize=256)
+def _axcodes(affine: bytes) -> str:
+    """A cohort asks it several times a scan, and it takes a decomposition; most scans share few affines."""
+    return "".join(nib.aff2axcodes(np.frombuffer(affine).reshape(4, 4)))
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ def test_a_decision_flips_where_it_was_planted_and_stays_where_nothing_changes(r
             self.start = mean if self.start is None else self.start
             return 0.9 - 0.7 * (mean - self.start)
 
-    monkeypatch.setattr("workbench.analysis.whatif.asked.change_scan", raised)
+    monkeypatch.setattr("workbench.analysis.whatif.changes.change_scan", raised)
     monkeypatch.setattr("workbench.analysis.whatif.job.Scorer", Known)
     scan = open_store(common["store"]).scan_ids[0]
     run = run_whatif(

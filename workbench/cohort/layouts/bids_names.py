@@ -18,7 +18,7 @@ OTHER_MODALITIES = {
     "figures", "log", "xfm",
 }  # fmt: skip
 NO_PEOPLE = {"derivatives", "sourcedata", "code", "stimuli", "phenotype", "logs", "rawdata", "figures", "tpl"}
-FURTHER_ENDINGS = (".mnc", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".nii.bz2", ".nii.xz", ".nii.zst")
+FURTHER_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".nii.bz2", ".nii.xz", ".nii.zst")
 DEPTH = 6
 
 

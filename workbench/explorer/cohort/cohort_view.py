@@ -8,6 +8,7 @@ from typing import Any
 
 import panel as pn
 
+from workbench.explorer.cohort.notes_view import NotesView
 from workbench.explorer.cohort.scatter_view import ScatterView
 from workbench.explorer.cohort.second_view import SecondView
 from workbench.explorer.cohort.selection_views import HistogramView, NeighboursView, PicturesView
@@ -27,6 +28,7 @@ PANELS: dict[str, tuple[str, Callable[[ExplorerState], Any]]] = {
     "neighbours": ("Neighbours", NeighboursView),
     "shift": ("Site shift", ShiftView),
     "second": ("Second", SecondView),
+    "report": ("Report", NotesView),
 }
 
 
