@@ -10,9 +10,18 @@ import pandas as pd
 import yaml
 
 from tests.explorer.fake_runs import STRUCTURES, write_fake_runs
+from tests.explorer.group.made import write_group_run
 
-KEPT = {"path", "seg_path", "mask_path", "file", "head"}  # where files are: they must be found for the page to be full
-TYPED = {"split"}  # words that the page asks for
+KEPT = {
+    "path",
+    "seg_path",
+    "mask_path",
+    "file",
+    "head",
+    "what",
+    "other",
+}  # where files are: they must be found for the page to be full
+TYPED = {"split", "kind"}  # words that the page asks for
 
 
 def evil(where: str) -> str:
@@ -24,6 +33,7 @@ def write_hostile_runs(root: Path, n: int = 4) -> Path:
     """The runs of ``write_fake_runs`` with markup as scan ids, people, sites, columns, structures, names of runs,
     settings and reasons; beside them a failed run and a damaged one whose files say markup."""
     runs = write_fake_runs(root, n=n)
+    write_group_run(runs / "group", attend=runs / "attend")
     for path in runs.glob("*/results/*.parquet"):
         table = pd.read_parquet(path)
         for column in table:
@@ -33,7 +43,7 @@ def write_hostile_runs(root: Path, n: int = 4) -> Path:
         table.to_parquet(path)
     for path in runs.glob("*/config.yaml"):
         config = yaml.safe_load(path.read_text())
-        config["encoder"] = f"{config['encoder']}-{evil('encoder')}"
+        config["encoder"] = f"{config.get('encoder')}-{evil('encoder')}"
         if "structures" in config:
             config["structures"] = [s + evil("structure") for s in STRUCTURES]
         path.write_text(yaml.safe_dump(config))
@@ -51,7 +61,15 @@ def write_hostile_runs(root: Path, n: int = 4) -> Path:
     return runs
 
 
-KEYS = {"scan_id", "participant", "site", "structure"}  # by which tables are joined: one text in all of them
+KEYS = {
+    "scan_id",
+    "participant",
+    "site",
+    "structure",
+    "by",
+    "group",
+    "weights",
+}  # by which tables are joined: one text in all of them
 
 
 class _Elements(HTMLParser):

@@ -51,6 +51,8 @@ def test_no_page_takes_text_from_data_as_markup(hostile: Path, view: str) -> Non
     state = opened(hostile, view)
     assert evil("site") in str(state.cohort["site"].iloc[0]) and len(state.cohort) == 4  # it has reached the page
     state.message = evil("a message")
+    if view == "group":  # it has reached this page, too
+        assert evil("group") in state.group_a and evil("weights") in state.group_weights
     root = pn.Column(layout(state), SummaryView(state)).get_root()
     shown = [html for model in root.references() for html in as_html(model)]
     assert len(shown) > 3
