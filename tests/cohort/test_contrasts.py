@@ -192,3 +192,18 @@ def test_nobody_has_the_contrast(tmp_path):
     write_bids(tmp_path / "data", people=1)
     with pytest.raises(WorkbenchError, match="no FLAIR scan found"):
         gather([tmp_path / "data"], Options(contrast="FLAIR"))
+
+
+def test_a_tumour_without_one_of_its_parts_is_labelled_all_the_same(cohort_of, tmp_path):
+    """In BraTS a part that is not there is not there; elsewhere a structure that a map lacks is not known."""
+    for number, codes in (("00001", (1, 2, 3)), ("00002", (1, 2))):
+        folder = tmp_path / "data" / f"BraTS-GLI-{number}-100"
+        scan = phantom(noise=5, seed=int(number))
+        seg = np.zeros(scan.data.shape, np.uint8)
+        for code in codes:
+            seg[10 + code, 12:15, 10:13] = code
+        write_volume(folder / f"{folder.name}-t1n.nii.gz", scan)
+        write_volume(folder / f"{folder.name}-t2f.nii.gz", other_contrast(scan, "FLAIR"))
+        write_volume(folder / f"{folder.name}-seg.nii.gz", Volume(seg, scan.affine))
+    table = cohort_of(contrast=("T1w", "FLAIR")).table
+    assert len(table) == 2 and table["seg_lacks"].fillna("").tolist() == ["", ""]
