@@ -68,7 +68,8 @@ def alike_pairs(
             four nothing is found.
         first, second: Rows to compare with each other.
         alike: Correlation from which a pair is given.
-        rows: So many of ``second`` at a time: 1,000 × 10,000 correlations are 40 MB.
+        rows: So many of ``second`` at a time, and twice as many of ``first``: 2,000 pictures are 14 MB, as often as
+            they are centred and divided.
 
     Yields:
         A row of ``first``, a row of ``second``, their correlation.
@@ -83,8 +84,8 @@ def alike_pairs(
 
     for start in range(0, len(second), rows):
         these = centred(second[start : start + rows])
-        for begin in range(0, len(first), 10 * rows):
-            those = first[begin : begin + 10 * rows]
+        for begin in range(0, len(first), 2 * rows):
+            those = first[begin : begin + 2 * rows]
             table = these @ centred(those).T
             for i, j in np.argwhere(table >= alike):
                 yield int(those[j]), int(second[start + i]), float(table[i, j])
