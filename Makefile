@@ -9,8 +9,8 @@ CONSTRAINTS := $(if $(shell command -v nvidia-smi),,-c constraints-cpu.txt)
 DEMO ?= demo
 SERVE ?= 1
 PORT ?= 5006
-PARTICIPANTS ?= 72
-EPOCHS ?= 16
+PARTICIPANTS ?= 60
+EPOCHS ?= 8
 STEPS ?= 240
 
 # progress bars redraw themselves on a terminal; in a log a line every ten seconds is enough
@@ -51,17 +51,18 @@ demo: setup
 	$(WB) simulate --out $(DEMO)/simulated --participants $(PARTICIPANTS)
 	$(WB) cohort   --out $(DEMO)/runs/cohort --sources $(DEMO)/simulated
 	$(WB) split    --out $(DEMO)/runs/split --cohort $(DEMO)/runs/cohort --stratify site diagnosis sex
-	$(WB) prepare  --out $(DEMO)/runs/store --cohort $(DEMO)/runs/cohort --spacing 2.5
+	$(WB) prepare  --out $(DEMO)/runs/store --cohort $(DEMO)/runs/cohort --spacing 2
 	$(WB) pretrain --out $(DEMO)/runs/pretrain --store $(DEMO)/runs/store --split $(DEMO)/runs/split \
-	    --preset cpu --epochs $(EPOCHS)
+	    --preset cpu --start_from volta-tiny --epochs $(EPOCHS)
 	for init in pretrained random; do \
 	  $(WB) segment  --out $(DEMO)/runs/hippocampus-$$init --init $$init $(DOWNSTREAM) --steps $(STEPS) \
-	      --features 8 --learning_rate 3e-3 && \
+	      --features 8 --learning_rate 3e-3 --freeze true && \
 	  $(WB) classify --out $(DEMO)/runs/diagnosis-$$init --init $$init $(DOWNSTREAM) --target diagnosis && \
 	  $(WB) embed    --out $(DEMO)/runs/embed-$$init --init $$init $(LOOK) && \
 	  $(WB) attend   --out $(DEMO)/runs/attend-$$init --init $$init $(LOOK) || exit $$?; \
 	done
 	$(WB) tokens   --out $(DEMO)/runs/tokens $(LOOK) --rgb false
+	$(WB) probe    --out $(DEMO)/runs/probe $(LOOK) --labelled 2
 	@$(WB) runs $(DEMO)/runs
 	@echo; $(WB) runs $(DEMO)/runs --by-site
 	@if [ "$(SERVE)" = 1 ]; then $(WB) explore $(DEMO)/runs --port $(PORT); \

@@ -45,6 +45,7 @@ def test_every_job_of_the_demo_is_done_and_marked_simulated(demo):
         "embed",
         "attend",
         "tokens",
+        "probe",
     }
     assert all(run.ok and run.simulated for run in runs.values())
 
