@@ -12,6 +12,7 @@ import workbench as wb
 from workbench.dock.exporting import example
 from workbench.errors import ConfigError
 from workbench.model import EncoderCard, EncoderConfig, fresh_encoder, load_encoder, save_encoder
+from workbench.model.foreign.conv import ResEncShape
 
 
 @pytest.fixture
@@ -72,3 +73,65 @@ def test_what_is_to_be_shared_needs_a_licence_and_says_whom_it_has_seen(own, tmp
     text = (run.path / "shared" / "README.md").read_text()
     assert text.startswith("---\nlicense: other") and "1 people" in text and "Not for diagnosis" in text
     assert load_encoder(run.path / "shared")[1].participants == ("a/1",)
+
+
+def test_monais_unetr_takes_an_imported_vit_out_again_and_has_the_same_features(tmp_path):
+    """In by `import`, out by `export`, into another UNETR: its ViT and its answer are those of the first."""
+    from monai.networks.nets import UNETR
+    from safetensors.torch import load_file
+
+    def unetr(seed):
+        torch.manual_seed(seed)
+        return UNETR(1, 2, 16, feature_size=4, hidden_size=24, mlp_dim=32, num_heads=2).eval()
+
+    first, second = unetr(0), unetr(1)
+    torch.save(first.state_dict(), tmp_path / "unetr.pt")
+    imported = wb.import_(out=tmp_path / "in", weights=tmp_path / "unetr.pt", format="monai_vit", heads=2, spacing=1.0)
+    run = wb.export(out=tmp_path / "out", encoder=imported.path, to="monai_vit")
+    weights = load_file(run.path / "monai_vit.safetensors")
+    known = second.load_state_dict({f"vit.{name}": value for name, value in weights.items()}, strict=False)
+    assert not [name for name in known.missing_keys if name.startswith("vit.")] and not known.unexpected_keys
+    volume = example((16, 16, 16))
+    with torch.no_grad():
+        (tokens, hidden), (wanted, states) = second.vit(volume), first.vit(volume)
+        for found, right in zip((tokens, *hidden), (wanted, *states), strict=True):
+            torch.testing.assert_close(found, right, atol=1e-4, rtol=1e-4)
+        rest = {name: value for name, value in first.state_dict().items() if not name.startswith("vit.")}
+        second.load_state_dict(rest, strict=False)
+        torch.testing.assert_close(second(volume), first(volume), atol=1e-4, rtol=1e-4)
+
+
+def test_nnunet_finds_every_tensor_it_asks_for_and_ours_come_back(tmp_path):
+    """Of a residual encoder; what asks for them is, by hand, nnU-Net's own network (docs/formats.md)."""
+    torch.manual_seed(0)
+    shape = ResEncShape(format="x", title="small", widths=(4, 8, 8), blocks=(1, 2, 1), image_size=16)
+    encoder = shape.build()
+    card = EncoderCard(shape, "abc", 1.0, (), (), "mae", 3, 0, False)
+    save_encoder(tmp_path / "model", encoder.state_dict(), card)
+    run = wb.export(out=tmp_path / "out", encoder=tmp_path / "model", to="nnunet")
+    weights = torch.load(run.path / "checkpoint_pretrained.pth", weights_only=True)["network_weights"]
+    assert torch.equal(weights["encoder.stem.convs.0.conv.weight"], encoder.stem.conv.weight)
+    twice = [name for name in weights if name.startswith("encoder.")]
+    assert all(torch.equal(weights[name], weights[f"decoder.{name}"]) for name in twice)
+    assert torch.equal(
+        weights["decoder.stages.1.convs.0.conv.bias"], weights["decoder.stages.1.convs.0.all_modules.0.bias"]
+    )
+    assert not [name for name in weights if "seg_layers" in name]
+    plans = json.loads((run.path / "plans-architecture.json").read_text())["arch_kwargs"]
+    assert plans["features_per_stage"] == [4, 8, 8] and plans["strides"] == [[1, 1, 1], [2, 2, 2], [2, 2, 2]]
+    back = wb.import_(
+        out=tmp_path / "back",
+        weights=run.path / "checkpoint_pretrained.pth",
+        format="nnssl_resenc",
+        inside="network_weights.encoder",
+    )
+    volume = example((16, 16, 16))
+    with torch.no_grad():
+        again = load_encoder(back.path)[0].levels(volume)
+        for found, right in zip(again, encoder.eval().levels(volume), strict=True):
+            torch.testing.assert_close(found, right)
+
+
+def test_only_a_residual_encoder_goes_into_nnunet(own, tmp_path):
+    with pytest.raises(ConfigError, match="cannot hold this encoder"):
+        wb.export(out=tmp_path / "out", encoder=own(), to="nnunet")

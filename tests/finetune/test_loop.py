@@ -3,6 +3,7 @@ import itertools
 import pytest
 import torch
 
+from workbench.errors import ConfigError
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.loop import _set_rates, fit, parameter_groups
 from workbench.model.classifier import Classifier
@@ -28,7 +29,7 @@ def config(out, **changes):
     )
 
 
-def trained(out, steps=6, fail_at=None, **changes):
+def trained(out, steps=6, fail_at=None, frozen=None, **changes):
     """Weights after some steps on noise, whether or not a failure on the way made it start again."""
     c = config(out, **changes)
 
@@ -38,9 +39,10 @@ def trained(out, steps=6, fail_at=None, **changes):
         model, seconds = Classifier(encoder, 2), []
 
         def backward(step):
-            frozen = c.freeze or step < c.freeze_steps  # no gradients to pay for, and no drop path
-            assert encoder.training != frozen
-            assert all(p.requires_grad != frozen for p in encoder.parameters())
+            # no gradients to pay for, and no drop path
+            still = c.freeze or step < (c.freeze_steps if frozen is None else frozen)
+            assert encoder.training != still
+            assert all(p.requires_grad != still for p in encoder.parameters())
             if fail is not None and step == fail:
                 raise RuntimeError("the power went")
             volume = torch.randn(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(step))
@@ -92,6 +94,23 @@ def test_an_unfrozen_encoder_rises_to_its_rate(tmp_path):
         ratios.append(inside.pop() / rate if rate else 1.0)
     assert ratios[:20] == [0.0] * 20 and ratios[20] == pytest.approx(0.1) and ratios[29:] == [1.0] * 71
     assert ratios[19:30] == sorted(ratios[19:30])
+
+
+def test_warm_up_trains_the_head_then_everything_with_a_rise_each_and_goes_down_to_nothing(tmp_path):
+    c = config(tmp_path / "c", schedule="warm_up", warm_up=0.25)
+    optimiser = torch.optim.AdamW(parameter_groups(Classifier(fresh_encoder(TINY, 0), 2), None, c), lr=0.0)
+    rates = [_set_rates(optimiser, step, 40, c) for step in range(40)]
+    assert rates[:10] == rates[10:20] == sorted(rates[:10]) and rates[9] == rates[20] == c.learning_rate
+    assert rates[20:] == sorted(rates[20:], reverse=True) and 0 < rates[-1] < 0.1 * c.learning_rate
+    assert rates[30] == pytest.approx(c.learning_rate * 0.5**0.9)
+    still, _ = trained(tmp_path / "still", steps=2, frozen=1, schedule="warm_up", warm_up=0.4)
+    assert moved(still, "encoder.") > 0 and moved(still, "linear.") > 0
+    for wrong, said in (
+        ({"warm_up": 0.2}, "only with schedule"),
+        ({"schedule": "warm_up", "freeze_steps": 2}, "by itself"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            config(tmp_path, **wrong)
 
 
 def test_layer_decay_lowers_the_rate_block_by_block(tmp_path):

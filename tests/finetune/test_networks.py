@@ -6,9 +6,11 @@ from workbench.engine.checkpoint import latest_checkpoint
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.networks import TokenProbe, build_network, crop_of
-from workbench.finetune.segment import run_segment
+from workbench.finetune.nnunet import NnunetIntensities, draw_nnunet
+from workbench.finetune.segment import run_segment, supervised
 from workbench.finetune.segment_data import Crops
 from workbench.finetune.windows import probabilities
+from workbench.measures.structures import dice
 from workbench.model import load_encoder
 from workbench.prepare import open_store
 
@@ -144,6 +146,9 @@ def test_without_input_skip_there_is_no_path_from_the_voxels(study):
         ({"encoder": None}, "encoder: needed"),
         ({"freeze": True, "freeze_steps": 3}, "neither freeze_steps"),
         ({"validation_scans": 3}, "only with validate_every"),
+        ({"network": "primus", "deep_supervision": True}, "deep_supervision: not read by network primus"),
+        ({"network": "resenc_unet", "init": "random", "crop": 16, "freeze": True}, "freeze: not read"),
+        ({"augmentation": "nnunet", "zoom": 0.2}, "zoom: augmentation nnunet has its own"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(study, changes, said):
@@ -166,10 +171,10 @@ def test_the_crop_is_the_encoders_unless_it_is_set_and_must_suit(study):
             build_network(changed, encoder, crop_of(changed, encoder))
 
 
-@pytest.mark.parametrize("network", ["unetr", "unet", "token_probe"])
+@pytest.mark.parametrize("network", ["unetr", "primus", "unet", "resenc_unet", "token_probe"])
 def test_every_network_starts_near_background(study, network):
     """Or one arm would need its first steps to get there, and another not."""
-    extra = {"network": network} | ({"init": "random", "crop": 16} if network == "unet" else {})
+    extra = {"network": network} | ({"init": "random", "crop": 16} if "unet" in network and network != "unetr" else {})
     c = SegmentConfig.build(
         {"out": "unused", "store": study.store, "split": study.split, "encoder": study.encoder_run, **extra}
     )
@@ -177,6 +182,63 @@ def test_every_network_starts_near_background(study, network):
     with torch.no_grad():
         p = model(torch.randn(2, 1, 16, 16, 16)).softmax(1).mean(dim=(0, 2, 3, 4))
     assert 0.01 < float(p[1]) < 0.15 and 0.01 < float(p[2]) < 0.15
+
+
+@pytest.mark.parametrize(("network", "coarser"), [("unetr", 2), ("resenc_unet", 1), ("primus", 0)])
+def test_deep_supervision_answers_at_coarser_levels_in_training_alone_and_all_of_a_network_is_trained(
+    study, network, coarser
+):
+    encoder = load_encoder(study.encoder_run)[0] if network != "resenc_unet" else None
+    extra = {"init": "random"} if encoder is None else {}
+    c = config(study, network=network, features=4, crop=16, deep_supervision=coarser > 0, **extra)
+    model, volume = build_network(c, encoder, (16, 16, 16)), torch.randn(1, 1, 16, 16, 16)
+    answers = model.train()(volume)
+    answers = answers if isinstance(answers, list) else [answers]
+    assert [tuple(one.shape[1:]) for one in answers] == [(3, *(16 // 2**n,) * 3) for n in range(coarser + 1)]
+    label = torch.zeros(1, 1, 16, 16, 16, dtype=torch.long)
+    label[..., 4:8] = 2
+    supervised(lambda logits, truth: torch.nn.functional.cross_entropy(logits, truth[:, 0]), answers, label).backward()
+    assert not [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+    with torch.no_grad():
+        assert model.eval()(volume).shape == (1, 3, 16, 16, 16)
+
+
+def test_the_loss_of_several_answers_is_their_mean_by_halving_weights():
+    label = torch.arange(8**3).reshape(1, 1, 8, 8, 8)
+    answers = [torch.full((1, 1, n, n, n), float(n)) for n in (8, 4, 2)]
+    seen = []
+
+    def loss_at(logits, truth):
+        seen.append(truth)
+        return logits.mean()
+
+    assert float(supervised(loss_at, answers, label)) == pytest.approx((8 * 4 + 4 * 2 + 2) / 7)
+    assert (seen[1] == label[..., ::2, ::2, ::2]).all() and seen[2].shape == (1, 1, 2, 2, 2)
+    assert float(supervised(loss_at, answers[0], label)) == 8
+
+
+@pytest.mark.parametrize("network", ["primus", "resenc_unet"])
+def test_a_new_network_learns_one_phantom(study, network):
+    encoder = load_encoder(study.encoder_run)[0] if network == "primus" else None
+    extra = {} if encoder is not None else {"init": "random"}
+    c = config(study, network=network, features=8, crop=16, structures=["left_hippocampus"], **extra)
+    model = build_network(c, encoder, (16, 16, 16)).train()
+    label = torch.zeros(1, 1, 16, 16, 16, dtype=torch.long)
+    label[..., 4:10, 3:9, 5:11] = 1
+    volume = label + 0.1 * torch.randn(label.shape, generator=torch.Generator().manual_seed(0))
+    steps, rate = (40, 5e-3) if encoder is None else (60, 1e-3)
+    optimiser, losses = torch.optim.AdamW(model.parameters(), lr=rate), []
+    for _ in range(steps):
+        loss = torch.nn.functional.cross_entropy(model(volume), label[:, 0], weight=torch.tensor([1.0, 5.0]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    if encoder is not None:  # slow: its first outline comes after some hundred steps
+        assert losses[-1] < 0.75 * losses[0]
+        return
+    found = model.eval()(volume).argmax(1)
+    assert dice((found == 1).numpy(), (label[:, 0] == 1).numpy()) > 0.8
 
 
 def test_new_weights_depend_on_the_seed_alone(study):
@@ -201,6 +263,24 @@ def test_a_scan_larger_than_the_crop_is_covered_by_overlapping_windows(study):
     none, half = (probabilities(Where(), store, scan, crop=(8, 8, 8), overlap=o, device="cpu") for o in (0.0, 0.5))
     assert none.shape == half.shape == (2, *store.shape(scan)) and np.allclose(half.sum(0), 1, atol=1e-5)
     assert np.abs(none - half).max() > 0.1
+
+
+def test_nnunets_augmentation_has_its_odds_and_is_drawn_from_the_seed_alone(study):
+    store = open_store(study.store)
+    one, two = (Crops(store, store.scan_ids, config(study, augmentation="nnunet"), (16, 16, 16)) for _ in range(2))
+    two.batch(1)  # what was drawn before does not matter
+    (image, label), (again, label_again) = one.batch(3), two.batch(3)
+    assert (image == again).all() and (label == label_again).all() and image.dtype == torch.float32
+    draws = [draw_nnunet(np.random.default_rng(n)) for n in range(1000)]
+    zooms, turns = np.array([zoom for zoom, _ in draws]), np.array([turn for _, turn in draws])
+    assert 0.15 < (zooms != 1).mean() < 0.25 and 0.15 < turns.any(axis=1).mean() < 0.25
+    assert zooms.min() > 0.7 and zooms.max() < 1.4 and 20 < np.abs(turns).max() <= 30
+    change, volume = NnunetIntensities(), torch.randn(1, 12, 12, 12)
+    changed = [change(volume, seed) for seed in range(60)]
+    assert all(c.shape == volume.shape and torch.isfinite(c).all() for c in changed)
+    still = np.mean([torch.equal(c, volume) for c in changed])
+    assert 0.05 < still < 0.45  # by the odds 0.21
+    assert (change(torch.zeros(1, 4, 4, 4), 1) == 0).all()
 
 
 @pytest.mark.parametrize("setting", ["rotation", "zoom", "intensity"])

@@ -7,12 +7,16 @@ from workbench.errors import WorkbenchError
 from workbench.finetune.classify import run_classify
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.predictors import (
+    apply_regression,
     choose_penalty,
     features_of,
+    fit_regression,
     neighbours,
     regression,
+    regression_arrays,
     small_picture,
     structure_volumes,
+    structures_of,
 )
 from workbench.finetune.targets import Target, changing_people, read_target
 from workbench.finetune.train_classifier import build_classifier, predict_scans, train_network
@@ -39,6 +43,7 @@ PLAIN = [
     {"mode": "brain_volume"},
     {"mode": "structure_volume"},
     {"mode": "pca", "components": 3},
+    {"mode": "untrained_cnn", "cnn_features": 4},
 ]
 
 
@@ -234,6 +239,46 @@ def test_a_wider_cnn_has_more_parameters_and_learns_a_planted_difference(tmp_pat
         optimiser.zero_grad()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_without_names_the_volumes_are_those_of_all_structures_that_everybody_has(study):
+    every = structures_of(open_store(study.store), config(mode="structure_volume", structures=[]))
+    assert {"left_hippocampus", "right_hippocampus"} <= set(every)
+    run = run_classify(config(study, study.store.parent / "volumes-of-all", mode="structure_volume", structures=[]))
+    assert run.provenance["structures_used"] == list(every)
+
+
+@pytest.mark.parametrize("mode", ["pca", "untrained_cnn", "structure_volume", "linear"])
+@pytest.mark.parametrize("task", ["classes", "regression"])
+def test_nothing_that_is_fitted_sees_a_test_person(mode, task):
+    """With other scans and other truths of the tested people the model, its penalty and its answers elsewhere are the
+    same to the last bit."""
+    rng, train = np.random.default_rng(0), np.arange(24) < 14
+    people, values = np.array([f"p{i}" for i in range(24)]), np.arange(24) % 2
+    c = config(
+        mode=mode,
+        task=task,
+        target="age" if task == "regression" else "sex",
+        **({"components": 3} if mode == "pca" else {}),
+    )
+    features, found = rng.normal(size=(24, 40)), []
+    for features_of_test, truth_of_test in ((0.0, values[~train]), (50.0, 1 - values[~train])):
+        x, y = features.copy(), values.copy()
+        x[~train] += features_of_test
+        y[~train] = truth_of_test
+        target = Target(
+            () if task == "regression" else ("a", "b"),
+            y.astype(float if task == "regression" else int),
+            np.ones(24),
+            {},
+        )
+        penalty = choose_penalty(x, target, train, people, c)
+        fitted = fit_regression(x, target, train, c, penalty)
+        found.append(
+            {**regression_arrays(fitted), "penalty": penalty, "said": apply_regression(fitted, x, target, train)[train]}
+        )
+    for name, value in found[0].items():
+        np.testing.assert_array_equal(value, found[1][name], err_msg=name)
 
 
 def test_brain_volume_is_that_of_the_store(study):

@@ -64,6 +64,7 @@ def test_a_run_of_before_models_were_exported_is_applied_from_its_checkpoint(seg
         {"mode": "pca", "components": 3, "encoder": None, "init": "random"},
         {"mode": "brain_volume", "encoder": None, "init": "random"},
         {"mode": "cnn", "epochs": 1, "cnn_features": 8, "encoder": None, "init": "random"},
+        {"mode": "untrained_cnn", "cnn_features": 4, "encoder": None, "init": "random"},
     ],
     ids=lambda c: f"{c['mode']}-{c.get('task', 'classes')}",
 )

@@ -19,10 +19,11 @@ class ExportConfig(JobConfig):
 
     encoder: Path
     """Pretraining run, imported encoder, exported model folder, or a name in the box."""
-    to: Literal["monai_vit", "torch_export", "huggingface"] = "huggingface"
+    to: Literal["monai_vit", "torch_export", "nnunet", "huggingface"] = "huggingface"
     """`monai_vit`: state dict of MONAI's ViT, also of the `vit.` in its UNETR where there is no CLS. `torch_export`: a
-    program of torch.export for volumes of one size. `huggingface`: a folder with weights, settings and a model card, to
-    be looked at and uploaded by you."""
+    program of torch.export for volumes of one size. `nnunet`: weights for `nnUNetv2_train -pretrained_weights` and the
+    architecture for its plans, of a residual encoder. `huggingface`: a folder with weights, settings and a model card,
+    to be looked at and uploaded by you."""
     size: int | Triple | None = None
     """Edges of the volumes that the program takes, in prepared voxels; unset, those of the encoder's crop."""
     licence: str = ""

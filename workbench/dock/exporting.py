@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from workbench.dock.export_config import ExportConfig
+from workbench.dock.nnunet import require_resenc, write_nnunet
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.config import EncoderConfig, triple
 from workbench.model.contract import AnyEncoder
@@ -43,11 +44,15 @@ def run_export(config: ExportConfig, *, overwrite: bool = False) -> Run:
         )
     if config.to == "monai_vit":
         made = monai_weights(encoder, card)
+    if config.to == "nnunet":
+        require_resenc(encoder)
     with start_run(config, overwrite=overwrite, inputs=inputs, simulated=card.simulated) as run:
         if config.to == "monai_vit":
             file, apart = write_monai(run.path, encoder, *made, size)
         elif config.to == "torch_export":
             file, apart = write_program(run.path, encoder, size)
+        elif config.to == "nnunet":
+            file, apart = write_nnunet(run.path, encoder, example(size))
         else:
             file, apart = write_shared(run.path, card, encoder, config.licence)
         if apart > CLOSE:

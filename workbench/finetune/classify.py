@@ -13,7 +13,7 @@ from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
 from workbench.finetune.assignment import assign, facts_of, inputs_of, open_parts
 from workbench.finetune.config import ClassifyConfig
-from workbench.finetune.export import FOLDER, as_tensors, classifier_card, save_model
+from workbench.finetune.export import DRAWN, FOLDER, as_tensors, classifier_card, save_model
 from workbench.finetune.predictors import (
     apply_regression,
     choose_penalty,
@@ -22,10 +22,11 @@ from workbench.finetune.predictors import (
     neighbour_arrays,
     neighbours,
     regression_arrays,
+    structures_of,
 )
 from workbench.finetune.scores import constant_guess, reliability_table, score_table
 from workbench.finetune.targets import Target, changing_people, read_target, with_target
-from workbench.finetune.train_classifier import predict_scans, train_network
+from workbench.finetune.train_classifier import build_classifier, predict_scans, train_network
 from workbench.model.contract import AnyEncoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
@@ -108,12 +109,14 @@ def _usable(store: Store, config: ClassifyConfig) -> tuple[pd.Series, list[str]]
             remedy="correct --classes",
         )
     if config.mode == "structure_volume":
+        wanted = structures_of(store, config)
         usable &= store.index["has_seg"] & store.index["scan_id"].map(
-            lambda scan: all(store.codes(scan, s) for s in config.structures)
+            lambda scan: bool(wanted) and all(store.codes(scan, s) for s in wanted)
         )
         if not usable.any():
+            asked = f"all of {', '.join(config.structures)}" if config.structures else "structures that all others have"
             raise WorkbenchError(
-                f"{config.store}: no scan has all of {', '.join(config.structures)}",
+                f"{config.store}: no scan has {asked}",
                 remedy="set --structures to names of the cohort's labels.parquet, or another --mode",
             )
     left_out: set[str] = set()
@@ -145,16 +148,22 @@ def _predict(
         model = train_network(encoder, store, table, target, config, run, device)
         out = predict_scans(model, encoder, store, list(table["scan_id"]), config, device)
         return probabilities(out, target, train), model.state_dict()
-    features = features_of(config.mode, encoder, store, table, config, device)
+    network = build_classifier(None, 1, config, store.channels) if config.mode == "untrained_cnn" else None
+    features = features_of(config.mode, encoder, store, table, config, device, network=network)
     people = table["participant"].to_numpy(str)
     if config.mode == "knn":
         found = neighbours(features, target, train, people, config)
         return found, as_tensors(neighbour_arrays(features, target, train))
     penalty = choose_penalty(features, target, train, people, config)
     run.note(inverse_penalty_used=penalty)
+    if config.mode == "structure_volume":
+        run.note(structures_used=list(structures_of(store, config)))
     fitted = fit_regression(features, target, train, config, penalty)
     found = apply_regression(fitted, features, target, train)
-    return found, None if config.mode == "structure_volume" else as_tensors(regression_arrays(fitted))
+    if config.mode == "structure_volume":
+        return found, None
+    drawn = {} if network is None else {DRAWN + name: value for name, value in network.state_dict().items()}
+    return found, as_tensors(regression_arrays(fitted)) | drawn
 
 
 def probabilities(out: Tensor, target: Target, train: np.ndarray) -> np.ndarray:

@@ -22,11 +22,13 @@ REGIONS = {
 # what each network of `segment` and each mode of `classify` would ignore
 SEGMENT_UNREAD = {
     "unetr": set(),
-    "unet": TRAINING | {"input_skip"},
-    "swin_unetr": TRAINING | {"input_skip"},
-    "token_probe": TRAINING | {"input_skip", "features"},
+    "primus": {"input_skip", "deep_supervision"},
+    "unet": TRAINING | {"input_skip", "deep_supervision"},
+    "resenc_unet": TRAINING | {"input_skip"},
+    "swin_unetr": TRAINING | {"input_skip", "deep_supervision"},
+    "token_probe": TRAINING | {"input_skip", "features", "deep_supervision"},
 }
-LOOP = TRAINING | {"learning_rate", "weight_decay", "batch_size", "epochs", "precision"}
+LOOP = TRAINING | {"learning_rate", "schedule", "warm_up", "weight_decay", "batch_size", "epochs", "precision"}
 OWN = {"neighbours", "inverse_penalty", "components", "structures", "cnn_features"}  # each read by some modes only
 CLASSIFY_READ = {
     "linear": {"inverse_penalty"},
@@ -34,6 +36,7 @@ CLASSIFY_READ = {
     "full": LOOP,
     "cnn": (LOOP - TRAINING) | {"cnn_features"},
     "pca": {"inverse_penalty", "components"},
+    "untrained_cnn": {"inverse_penalty", "cnn_features"},
     "brain_volume": {"inverse_penalty"},
     "structure_volume": {"inverse_penalty", "structures"},
 }
@@ -44,10 +47,11 @@ class SegmentConfig(FinetuneConfig):
 
     job: ClassVar[str] = "segment"
 
-    network: Literal["unetr", "unet", "swin_unetr", "token_probe"] = "unetr"
+    network: Literal["unetr", "primus", "unet", "resenc_unet", "swin_unetr", "token_probe"] = "unetr"
     """`unetr`: decoder on the encoder's hidden states, or on its pyramid of features where it is convolutional.
-    `token_probe`: one linear layer from each patch token to the voxels of its patch, encoder frozen. `unet` and
-    `swin_unetr`: MONAI's 3D U-Net and SwinUNETR from scratch, with the same crops, loss and steps."""
+    `primus`: the light decoder of Primus on the last tokens alone. `token_probe`: one linear layer from each patch
+    token to the voxels of its patch, encoder frozen. From scratch, with the same crops, loss and steps: `unet` (MONAI's
+    3D U-Net), `resenc_unet` (nnU-Net's with a residual encoder) and `swin_unetr` (MONAI's)."""
     structures: tuple[str, ...] = ("left_hippocampus", "right_hippocampus")
     """Structures by canonical name, as in the cohort's labels; they become codes 1, 2, … of the output."""
     regions: tuple[str, ...] = Field((), json_schema_extra=LATER)
@@ -63,10 +67,17 @@ class SegmentConfig(FinetuneConfig):
     """Edge of the training crop and of the windows in voxels, one number or one an axis; unset, the encoder's."""
     foreground: float = Field(0.67, ge=0, le=1)
     """Share of the crops that are centred on a voxel of a structure."""
+    deep_supervision: bool = False
+    """The loss also of answers at 1/2, 1/4 … of the resolution, each with half the weight of the one before (nnU-Net);
+    networks unetr and resenc_unet. What is used afterwards is the answer at full resolution."""
     structure_weight: float = Field(5.0, gt=0)
     """Weight of a structure's voxels in the cross-entropy; of the background it is 1. With 1 (nnU-Net), one of two
     mirrored structures is often lost in the first hundred steps and found again late; with 30, structures come out far
     too large (docs/finetuning.md)."""
+    augmentation: Literal["mild", "nnunet"] = "mild"
+    """`mild`: rotation, zoom and intensity as set below. `nnunet`: nnU-Net's, each at its own odds: turns up to 30°,
+    sizes from 0.7 to 1.4, noise, blur, brightness, contrast, lower resolution and gamma (MONAI's transforms); never a
+    mirror image, since sides matter."""
     rotation: float = Field(10.0, ge=0, le=45)
     """Augmentation: largest rotation, degrees."""
     zoom: float = Field(0.1, ge=0, lt=0.5)
@@ -90,7 +101,7 @@ class SegmentConfig(FinetuneConfig):
 
     @property
     def uses_encoder(self) -> bool:
-        return self.network in ("unetr", "token_probe")
+        return self.network in ("unetr", "primus", "token_probe")
 
     @property
     def frozen(self) -> bool:
@@ -108,6 +119,8 @@ class SegmentConfig(FinetuneConfig):
     @model_validator(mode="after")
     def _check_network(self) -> SegmentConfig:
         self.refuse_changed(SEGMENT_UNREAD[self.network], f"not read by network {self.network}")
+        if self.augmentation == "nnunet":
+            self.refuse_changed({"rotation", "zoom", "intensity"}, "augmentation nnunet has its own")
         if self.network == "swin_unetr" and self.features % 12:
             raise ValueError("features: must be a multiple of 12 for swin_unetr, for example 12 or 24")
         if self.encoder is None and self.crop is None:
@@ -128,10 +141,11 @@ class ClassifyConfig(FinetuneConfig):
     """`classes`: two values or more. `regression`: a number, such as age."""
     classes: tuple[str, ...] = ()
     """Of the target's values, those that are told apart, such as `CN AD`; others are left out. Empty: all."""
-    mode: Literal["linear", "knn", "full", "cnn", "brain_volume", "structure_volume", "pca"] = "linear"
+    mode: Literal["linear", "knn", "full", "cnn", "brain_volume", "structure_volume", "pca", "untrained_cnn"] = "linear"
     """`linear`: penalised regression on frozen [CLS; mean of patch tokens]. `knn`: the nearest training scans by the
     same. `full`: train the encoder too. `cnn`: a small DenseNet (MONAI) from scratch. The plain rivals: `brain_volume`,
-    `structure_volume` (from the labels, in ml) and `pca` of the intensities, each with the regression of `linear`."""
+    `structure_volume` (from the labels, in ml), `pca` of the intensities and `untrained_cnn` (what the network of `cnn`
+    says with the weights that it was drawn with), each with the regression of `linear`."""
     balance: bool = True
     """Weigh classes so that each counts the same in training, whatever its number of people. The probabilities are
     then those of evenly frequent classes, which Brier score and calibration show where classes are uneven."""
@@ -145,13 +159,18 @@ class ClassifyConfig(FinetuneConfig):
     components: int = Field(20, ge=1)
     """Principal components of `pca` (fewer where the scans give no more)."""
     structures: tuple[str, ...] = ("left_hippocampus", "right_hippocampus")
-    """Structures of `structure_volume`."""
+    """Structures of `structure_volume`; none: all that every labelled scan has."""
     cnn_features: int = Field(16, ge=4, le=64)
-    """Channels of the first layer of `cnn`, and those that each further layer adds."""
+    """Channels of the first layer of `cnn` and `untrained_cnn`, and those that each further layer adds."""
     epochs: int = Field(10, ge=1)
     """Passes over the training scans (modes `full` and `cnn`)."""
     specificity: float = Field(0.9, gt=0, lt=1)
     """The sensitivity is given at this specificity."""
+
+    @staticmethod
+    def unread(mode: str) -> set[str]:
+        """Settings that a mode does not read, and that are refused beside it."""
+        return (LOOP | OWN) - CLASSIFY_READ[mode]
 
     @property
     def uses_encoder(self) -> bool:
@@ -159,7 +178,7 @@ class ClassifyConfig(FinetuneConfig):
 
     @model_validator(mode="after")
     def _check_mode(self) -> ClassifyConfig:
-        self.refuse_changed((LOOP | OWN) - CLASSIFY_READ[self.mode], f"only for other modes than '{self.mode}'")
+        self.refuse_changed(self.unread(self.mode), f"only for other modes than '{self.mode}'")
         if self.task == "regression":
             self.refuse_changed({"balance", "classes", "max_classes", "specificity"}, "only for classes")
         if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):

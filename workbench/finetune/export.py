@@ -24,6 +24,8 @@ from workbench.runs import Settings, replacing
 from workbench.volumes.volume import Triple
 
 FOLDER, WEIGHTS, CONFIG, CARD = "model", "{kind}.safetensors", "config.json", "README.md"
+DRAWN = "drawn."
+"""Before the names of the untrained network's weights, beside those of the regression on it."""
 
 
 class ModelCard(Settings):
@@ -60,11 +62,12 @@ class SegmenterCard(ModelCard):
     """Of a segment run."""
 
     kind: Literal["segmenter"] = "segmenter"
-    network: Literal["unetr", "unet", "swin_unetr", "token_probe"]
+    network: Literal["unetr", "primus", "unet", "resenc_unet", "swin_unetr", "token_probe"]
     structures: tuple[str, ...]
     """Codes 1, 2, … of the output, in this order."""
     features: int
     input_skip: bool
+    deep_supervision: bool = False
     crop: Triple
     """Edges of the windows, voxels."""
     overlap: float
@@ -81,7 +84,7 @@ class ClassifierCard(ModelCard):
     kind: Literal["classifier"] = "classifier"
     target: str
     task: Literal["classes", "regression"]
-    mode: Literal["linear", "knn", "full", "cnn", "brain_volume", "pca"]
+    mode: Literal["linear", "knn", "full", "cnn", "brain_volume", "pca", "untrained_cnn"]
     classes: tuple[str, ...]
     """In the order of the probabilities; empty for a number."""
     mean: float = 0.0
@@ -119,6 +122,7 @@ def segmenter_card(
         structures=config.structures,
         features=config.features,
         input_skip=config.input_skip,
+        deep_supervision=config.deep_supervision,
         crop=crop,
         overlap=config.overlap,
         largest_component=config.largest_component,

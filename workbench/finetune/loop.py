@@ -1,4 +1,4 @@
-"""The one loop of fine-tuning: AdamW, warm-up and cosine, clipping, checkpoints, resume, a stop between two steps."""
+"""The one loop of fine-tuning: AdamW, a schedule, clipping, checkpoints, resume, a stop between two steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workbench.engine.checkpoint import (
     save_checkpoint,
     snapshot,
 )
-from workbench.engine.schedules import warmup_cosine
+from workbench.engine.schedules import twice_risen, warmup_cosine
 from workbench.engine.streams import step_seed
 from workbench.errors import WorkbenchError
 from workbench.finetune.shared_config import FinetuneConfig
@@ -73,7 +73,7 @@ def fit(
             began = time.monotonic()
             torch.manual_seed(step_seed(config.seed, step))  # drop path draws alike after a resume
             model.train()
-            if encoder is not None and (config.frozen or step < config.freeze_steps):
+            if encoder is not None and (config.frozen or step < frozen_steps(config, steps)):
                 encoder.requires_grad_(False).eval()
             elif encoder is not None:
                 encoder.requires_grad_(True)
@@ -133,9 +133,24 @@ def parameter_groups(model: nn.Module, encoder: AnyEncoder | None, config: Finet
     return list(groups.values())
 
 
+def rise_steps(config: FinetuneConfig, steps: int) -> int:
+    """Steps of each rise of the schedule ``warm_up``."""
+    return max(round(config.warm_up * steps), 1)
+
+
+def frozen_steps(config: FinetuneConfig, steps: int) -> int:
+    """Steps at the start in which the encoder stays as it is."""
+    return rise_steps(config, steps) if config.schedule == "warm_up" else config.freeze_steps
+
+
 def _set_rates(optimiser: torch.optim.Optimizer, step: int, steps: int, config: FinetuneConfig) -> float:
     """The rate of this step, returned and set in every group. An encoder that has just been unfrozen rises to it as
     everything did at the start: AdamW knows nothing of its gradients yet, and its first steps are the largest."""
+    if config.schedule == "warm_up":
+        rate = twice_risen(step, steps, rise_steps(config, steps), config.learning_rate)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        return rate
     warmup = max(steps // 10, 1)
     rate = warmup_cosine(step, steps, warmup, config.learning_rate, 0.0)
     thawed = min(1.0, (step - config.freeze_steps + 1) / warmup) if config.freeze_steps else 1.0

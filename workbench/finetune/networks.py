@@ -1,7 +1,10 @@
-"""What is trained to segment: the UNETR on an encoder, a linear read-out of its tokens, and MONAI's from scratch."""
+"""What is trained to segment: decoders on an encoder, a linear read-out of its tokens, and networks from scratch."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -10,7 +13,8 @@ from torch import Tensor, nn
 from workbench.errors import ConfigError
 from workbench.finetune.config import SegmentConfig
 from workbench.model.config import triple
-from workbench.model.contract import AnyEncoder
+from workbench.model.contract import AnyEncoder, Shape
+from workbench.model.decoders import PatchDecoder, ResEncUnet, resenc_shape
 from workbench.model.unetr import PRIOR_LOGIT, PyramidUnetr, Unetr
 from workbench.volumes.volume import Triple
 
@@ -58,7 +62,13 @@ class NetworkShape(Protocol):
     @property
     def input_skip(self) -> bool: ...
     @property
+    def deep_supervision(self) -> bool: ...
+    @property
     def seed(self) -> int: ...
+
+
+ON_ENCODER = ("unetr", "primus", "token_probe")
+"""Networks that sit on an encoder; the others begin from scratch."""
 
 
 def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple, channels: int = 1) -> nn.Module:
@@ -70,32 +80,31 @@ def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple
     """
     torch.manual_seed(config.seed)  # the rest starts alike whatever the encoder
     classes = len(config.structures) + 1
-    if config.network in ("unetr", "token_probe"):
+    need = crops_taken(config.network, None if encoder is None else encoder.config)
+    if why := need.refusal(crop):
+        raise ConfigError(
+            f"crop {'x'.join(map(str, crop))} does not suit this network",
+            cause=why,
+            remedy=f"set --crop {crop_word(common_crop([need], [crop]))}, or use another network",
+        )
+    if config.network in ON_ENCODER:
         assert encoder is not None
-        _check_multiple(crop, encoder.config.patch_xyz, "the encoder's patch")
         if config.network == "token_probe":
             return TokenProbe(encoder, classes)
-        if pyramid := encoder.config.pyramid:
-            step = pyramid[-1][0]
-            _check_multiple(crop, (step, step, step), "the coarsest stride of the encoder")
-            if crop == (step, step, step):
-                raise ConfigError(
-                    f"crop {step}x{step}x{step} is too small for {encoder.config.name}",
-                    cause="its deepest level would be one voxel, which has no variance to normalise by",
-                    remedy=f"set --crop {2 * step}",
-                )
-        decoder = PyramidUnetr if pyramid else Unetr
-        return decoder(encoder, classes, features=config.features, input_skip=config.input_skip, channels=channels)
+        if config.network == "primus":
+            return PatchDecoder(encoder, classes, features=config.features)
+        decoder = PyramidUnetr if encoder.config.pyramid else Unetr
+        return decoder(
+            encoder,
+            classes,
+            features=config.features,
+            input_skip=config.input_skip,
+            channels=channels,
+            deep=config.deep_supervision,
+        )
     if config.network == "swin_unetr":
         from monai.networks.nets import SwinUNETR
 
-        _check_multiple(crop, (32, 32, 32), "which SwinUNETR halves five times")
-        if crop == (32, 32, 32):
-            raise ConfigError(
-                "crop 32x32x32 is too small for SwinUNETR",
-                cause="its deepest level would be one voxel, which has no variance to normalise by",
-                remedy="set --crop 64",
-            )
         return FromScratch(SwinUNETR(channels, classes, feature_size=config.features), classes)
     from monai.networks.nets import UNet
 
@@ -105,6 +114,8 @@ def build_network(config: NetworkShape, encoder: AnyEncoder | None, crop: Triple
         raise ConfigError(
             f"crop {'x'.join(map(str, crop))} cannot be halved for the U-Net", remedy="set --crop to multiples of 16"
         )
+    if config.network == "resenc_unet":
+        return ResEncUnet(classes, resenc_shape(config.features, levels, channels), deep=config.deep_supervision)
     widths = [config.features * 2**level for level in range(levels + 1)]
     return FromScratch(UNet(3, channels, classes, widths, [2] * levels, num_res_units=2), classes)
 
@@ -117,13 +128,54 @@ def crop_of(config: SegmentConfig, encoder: AnyEncoder | None) -> Triple:
     return encoder.config.size_xyz
 
 
-def _check_multiple(crop: Triple, step: Triple, why: str) -> None:
-    if any(edge < s or edge % s for edge, s in zip(crop, step, strict=True)):
-        raise ConfigError(
-            f"crop {'x'.join(map(str, crop))} does not suit this network",
-            cause=f"its edges must be multiples of {'x'.join(map(str, step))}, {why}",
-            remedy="set --crop, or use another network",
-        )
+@dataclass(frozen=True)
+class Taken:
+    """Crops that a network takes: multiples of ``step``, and where the deepest level is normalised, more than one."""
+
+    step: Triple
+    why: str
+    deep: bool = False
+
+    def refusal(self, crop: Triple) -> str:
+        """Why it does not take a crop; "" where it does."""
+        if any(edge < s or edge % s for edge, s in zip(crop, self.step, strict=True)):
+            return f"its edges must be multiples of {'x'.join(map(str, self.step))}, {self.why}"
+        if self.deep and crop == self.step:
+            return "its deepest level would be one voxel, which has no variance to normalise by"
+        return ""
+
+    @property
+    def least(self) -> Triple:
+        a, b, c = (n * (2 if self.deep else 1) for n in self.step)
+        return a, b, c
+
+
+def crops_taken(network: str, shape: Shape | None) -> Taken:
+    """What a network, with the encoder of a shape where it has one, asks of a crop."""
+    if network in ON_ENCODER:
+        assert shape is not None
+        if network == "unetr" and shape.pyramid:
+            step = shape.pyramid[-1][0]
+            return Taken((step, step, step), f"the coarsest stride of {shape.name}", deep=True)
+        return Taken(shape.patch_xyz, f"the patch of {shape.name}")
+    if network == "swin_unetr":
+        return Taken((32, 32, 32), "which SwinUNETR halves five times", deep=True)
+    return Taken((2, 2, 2), "which a U-Net halves once or more", deep=True)
+
+
+def common_crop(taken: Sequence[Taken], wanted: Sequence[Triple]) -> Triple:
+    """The smallest crop that all of these take, and that is not smaller than those ``wanted``."""
+    edges = []
+    for axis in range(3):
+        step = math.lcm(*(one.step[axis] for one in taken))
+        least = max([one.least[axis] for one in taken] + [size[axis] for size in wanted])
+        edges.append(-(-least // step) * step)
+    return edges[0], edges[1], edges[2]
+
+
+def crop_word(crop: Triple) -> str:
+    """As a setting is written: one number where the edges are alike."""
+    return str(crop[0]) if len(set(crop)) == 1 else " ".join(map(str, crop))
 
 
 def _prior(classes: int) -> Tensor:

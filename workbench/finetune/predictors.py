@@ -9,13 +9,15 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 from tqdm.auto import tqdm
 
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.segment_data import class_map, to_classes
-from workbench.finetune.targets import Target
+from workbench.finetune.targets import Target, with_target
+from workbench.finetune.train_classifier import predict_scans
 from workbench.model.contract import AnyEncoder
 from workbench.model.encode import encode_scans
 from workbench.prepare.one import Scans
@@ -29,10 +31,20 @@ TEMPERATURE = 0.07  # of neighbours' votes (DINO)
 
 
 def features_of(
-    mode: str, encoder: AnyEncoder | None, store: Store, table: pd.DataFrame, config: ClassifyConfig, device: str
+    mode: str,
+    encoder: AnyEncoder | None,
+    store: Store,
+    table: pd.DataFrame,
+    config: ClassifyConfig,
+    device: str,
+    *,
+    network: nn.Module | None = None,
 ) -> np.ndarray:
-    """What the regression sees of each scan ``(scans, features)``."""
+    """What the regression sees of each scan ``(scans, features)``, of that scan alone; ``network`` is that of
+    ``untrained_cnn``."""
     scans = list(table["scan_id"])
+    if network is not None:
+        return predict_scans(network.to(device), None, store, scans, config, device).numpy()
     if mode in ("linear", "knn"):
         assert encoder is not None
         return np.stack(
@@ -44,8 +56,17 @@ def features_of(
     if mode == "brain_volume":
         return table[["brain_ml"]].to_numpy(float)
     if mode == "structure_volume":
-        return structure_volumes(store, table, config.structures)
+        return structure_volumes(store, table, structures_of(store, config))
     return np.stack([small_pictures(store, s) for s in tqdm(scans, desc="intensities", unit="scan")])
+
+
+def structures_of(store: Store, config: ClassifyConfig) -> tuple[str, ...]:
+    """Those whose volumes are measured: as set, or all that every labelled scan with a target has."""
+    if config.structures:
+        return config.structures
+    rows = store.index[store.index["has_seg"] & with_target(store.index, config.target, config.classes)]
+    known = sorted(set(store.labels["structure"])) if len(rows) else []
+    return tuple(name for name in known if all(store.codes(scan, name) for scan in rows["scan_id"]))
 
 
 def structure_volumes(store: Store, table: pd.DataFrame, structures: tuple[str, ...]) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from workbench.cohort.splits import load_sides
@@ -78,12 +79,15 @@ def train(
     dice_loss = DiceLoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
     weights = torch.tensor([1.0] + [config.structure_weight] * len(config.structures), device=device)
 
+    def loss_at(logits: Tensor, label: Tensor) -> Tensor:
+        entropy = torch.nn.functional.cross_entropy(logits, label[:, 0], weight=weights)
+        return dice_loss(logits, label) + entropy
+
     def backward(step: int) -> float:
         image, label = crops.batch(step)
         with arithmetic(device, config.precision):
             logits = model(image.to(device))
-        logits, label = logits.float(), label.to(device)
-        loss = dice_loss(logits, label) + torch.nn.functional.cross_entropy(logits, label[:, 0], weight=weights)
+        loss = supervised(loss_at, logits, label.to(device))
         loss.backward()
         return float(loss.detach())
 
@@ -99,6 +103,21 @@ def train(
         run,
         after=None if curve is None else lambda step, seconds: curve(model, step, seconds),
     )
+
+
+def supervised(
+    loss_at: Callable[[Tensor, Tensor], Tensor], answers: Tensor | Sequence[Tensor], label_B1XYZ: Tensor
+) -> Tensor:
+    """The loss of an answer, or the mean over those at several resolutions, each with half the weight of the finer one
+    before it; labels of a coarser one are those of its voxels' first corners."""
+    if isinstance(answers, Tensor):
+        return loss_at(answers.float(), label_B1XYZ)
+    shares = [0.5**level for level in range(len(answers))]
+    total = torch.zeros((), device=label_B1XYZ.device)
+    for share, answer in zip(shares, answers, strict=True):
+        x, y, z = (n // m for n, m in zip(label_B1XYZ.shape[2:], answer.shape[2:], strict=True))
+        total = total + share / sum(shares) * loss_at(answer.float(), label_B1XYZ[:, :, ::x, ::y, ::z])
+    return total
 
 
 def segment_and_score(

@@ -13,6 +13,7 @@ from torch import Tensor
 from workbench.engine.streams import Purpose, stream
 from workbench.engine.views import ViewParams, by_channel, crop_by_grid, make_views, pad_together
 from workbench.finetune.config import SegmentConfig
+from workbench.finetune.nnunet import NnunetIntensities, draw_nnunet
 from workbench.prepare.store import Store
 from workbench.volumes.volume import Triple
 
@@ -40,6 +41,7 @@ class Crops:
     def __init__(self, store: Store, scans: list[str], config: SegmentConfig, crop: Triple) -> None:
         self.store, self.scans, self.config, self.crop = store, scans, config, crop
         self.tables = {scan: class_map(store, scan, config.structures) for scan in scans}
+        self.augment = NnunetIntensities() if config.augmentation == "nnunet" else None
         self.places = {scan: self._foreground(scan) for scan in scans}
 
     def _foreground(self, scan: str) -> np.ndarray:
@@ -70,6 +72,9 @@ class Crops:
         boxes = [box for every in images for box in every]
         drawn = [one for every in params for one in every]
         image = by_channel(make_views(boxes, np.concatenate([where] * channels), drawn, self.crop, cpu), channels)
+        if self.augment is not None:
+            seeds = [view.seed for view in params[0]]  # of a scan, the same for all its contrasts
+            image = torch.stack([self.augment(one, seed) for one, seed in zip(image, seeds, strict=True)])
         label = crop_by_grid(pad_together(labels, cpu), torch.from_numpy(where), self.crop, mode="nearest")
         return image, label.round().long()
 
@@ -82,15 +87,17 @@ class Crops:
         else:
             centre = (shape - 1) / 2 + rng.uniform(-1, 1, 3) * slack
         centre = np.clip(centre, (shape - 1) / 2 - slack, (shape - 1) / 2 + slack)
-        zoom = 1 + rng.uniform(-1, 1) * c.zoom
-        linear = Rotation.from_euler("xyz", rng.uniform(-1, 1, 3) * c.rotation, degrees=True).as_matrix() * zoom
+        zoom, turns = 1 + rng.uniform(-1, 1) * c.zoom, rng.uniform(-1, 1, 3) * c.rotation
+        if self.augment is not None:
+            zoom, turns = draw_nnunet(rng)
+        linear = Rotation.from_euler("xyz", turns, degrees=True).as_matrix() * zoom
         offset = centre - linear @ ((crop - 1) / 2)
         # no flip: it would make the left hippocampus a right one
         return ViewParams(np.concatenate([linear, offset[:, None]], axis=1), blur=0.0, **self._intensities(rng))
 
     def _intensities(self, rng: np.random.Generator) -> dict[str, Any]:
         """What changes the intensities, of each contrast by itself."""
-        strength = self.config.intensity
+        strength = self.config.intensity if self.augment is None else 0.0
         return {
             "gamma": rng.uniform(-0.3, 0.3) * strength,
             "bias": rng.uniform(-1, 1, 10) * 0.05 * strength,

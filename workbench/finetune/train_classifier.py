@@ -39,15 +39,16 @@ class ClassifierShape(Protocol):
 
 
 def build_classifier(encoder: AnyEncoder | None, outputs: int, config: ClassifierShape, channels: int = 1) -> nn.Module:
-    """The encoder with a linear layer, or a small MONAI DenseNet. It normalises each scan by itself (all channels
-    together), since a step accumulates single scans; MONAI's ResNet would not take that setting in all its layers."""
+    """The encoder with a linear layer, or a small MONAI DenseNet (without its last layer where it stays untrained). It
+    normalises each scan by itself (all channels together), since a step accumulates single scans; MONAI's ResNet would
+    not take that setting in all its layers."""
     torch.manual_seed(config.seed)
     if config.mode == "full":
         assert encoder is not None
         return Classifier(encoder, outputs)
     from monai.networks.nets import DenseNet
 
-    return DenseNet(
+    network = DenseNet(
         3,
         channels,
         outputs,
@@ -56,6 +57,9 @@ def build_classifier(encoder: AnyEncoder | None, outputs: int, config: Classifie
         block_config=CNN_BLOCKS,
         norm=("group", {"num_groups": 1}),
     )
+    if config.mode == "untrained_cnn":  # what the regression is given: its features, averaged over the scan
+        network.class_layers.out = nn.Identity()
+    return network.eval() if config.mode == "untrained_cnn" else network
 
 
 def train_network(

@@ -11,16 +11,41 @@ from workbench.model.contract import AnyEncoder
 PRIOR_LOGIT = -3.0  # about 5 % of each structure in the first output
 
 
+def start_near_background(head: nn.Conv3d, classes: int) -> None:
+    """Structures are rare: start near background (the prior of RetinaNet, arXiv 1708.02002, 3.3). From even odds the
+    first steps drive all structures to zero, and of two mirrored ones the second comes back late."""
+    assert head.bias is not None
+    with torch.no_grad():
+        head.weight.mul_(0.3)
+        head.bias.copy_(torch.tensor([0.0] + [PRIOR_LOGIT] * (classes - 1)))
+
+
+def _heads(widths: list[int], classes: int) -> nn.ModuleList:
+    """A head for each of the coarser levels that deep supervision asks, finest first."""
+    heads = [nn.Conv3d(width, classes, kernel_size=1) for width in widths]
+    for head in heads:
+        start_near_background(head, classes)
+    return nn.ModuleList(heads)
+
+
 class Unetr(nn.Module):
     """Encoder + decoder → logits ``(B, classes, X, Y, Z)``.
 
     With patch 2ⁿ there are n levels: level l at 1/2ˡ of the resolution has ``features · 2ˡ`` channels and takes the
     hidden state of an evenly spaced block (3, 6, 9 of 12 for patch 16). ``input_skip=False`` leaves out the path
-    from the voxels straight into the last level, so that nothing can be solved without the encoder.
+    from the voxels straight into the last level, so that nothing can be solved without the encoder. With ``deep`` and
+    in training the levels at 1/2 and 1/4 of the resolution answer too, finest first.
     """
 
     def __init__(
-        self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True, channels: int = 1
+        self,
+        encoder: AnyEncoder,
+        classes: int,
+        *,
+        features: int = 16,
+        input_skip: bool = True,
+        channels: int = 1,
+        deep: bool = False,
     ) -> None:
         from monai.networks.blocks import UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock  # seconds to import
 
@@ -79,19 +104,18 @@ class Unetr(nn.Module):
                 UnetrBasicBlock(3, features, features, kernel_size=3, stride=1, norm_name="instance", res_block=True),
             )
         self.out = nn.Conv3d(features, classes, kernel_size=1)
-        # Structures are rare: start near background (the prior of RetinaNet, arXiv 1708.02002, 3.3). From even odds the
-        # first steps drive all structures to zero, and of two mirrored ones the second comes back late.
-        with torch.no_grad():
-            self.out.weight.mul_(0.3)
-            self.out.bias.copy_(torch.tensor([0.0] + [PRIOR_LOGIT] * (classes - 1)))  # type: ignore[union-attr]
+        start_near_background(self.out, classes)
+        self.deep = _heads([features * 2**level for level in (1, 2) if level < levels], classes) if deep else None
 
-    def forward(self, volume_B1XYZ: Tensor) -> Tensor:
+    def forward(self, volume_B1XYZ: Tensor) -> Tensor | list[Tensor]:
         tokens = self.encoder(volume_B1XYZ, hidden=self.taps)
         x = tokens.patch_map()  # (B, D, x, y, z)
+        levels: list[Tensor] = []  # finest first
         for tap, skip, up in zip(reversed(self.taps), reversed(self.skips), reversed(self.ups), strict=True):
             x = up(x, skip(tokens.patch_map(tokens.hidden[tap])))  # one level up: edges double
+            levels.insert(0, x)
         x = self.up0(x) if self.skip0 is None else self.up0(x, self.skip0(volume_B1XYZ))
-        return self.out(x)
+        return _answers(self.out(x), levels, self.deep if self.training else None)
 
 
 class PyramidUnetr(nn.Module):
@@ -99,11 +123,18 @@ class PyramidUnetr(nn.Module):
 
     Each level of the pyramid goes through a block of its own and is joined on the way up, as in Swin UNETR
     (arXiv 2201.01266); ``input_skip=False`` leaves out the path from the voxels, so that nothing can be solved without
-    the encoder.
+    the encoder. ``deep`` as of `Unetr`.
     """
 
     def __init__(
-        self, encoder: AnyEncoder, classes: int, *, features: int = 16, input_skip: bool = True, channels: int = 1
+        self,
+        encoder: AnyEncoder,
+        classes: int,
+        *,
+        features: int = 16,
+        input_skip: bool = True,
+        channels: int = 1,
+        deep: bool = False,
     ) -> None:
         from monai.networks.blocks import UnetrBasicBlock, UnetrUpBlock
 
@@ -135,18 +166,25 @@ class PyramidUnetr(nn.Module):
         elif input_skip:
             last += features
         self.out = nn.Conv3d(last, classes, kernel_size=1)
-        with torch.no_grad():
-            self.out.weight.mul_(0.3)
-            self.out.bias.copy_(torch.tensor([0.0] + [PRIOR_LOGIT] * (classes - 1)))  # type: ignore[union-attr]
+        start_near_background(self.out, classes)
+        self.coarse = 0 if levels[0][0] > 1 else 1  # the first level that is not at full resolution
+        self.deep = _heads(widths[:-1][self.coarse :][:2], classes) if deep else None
 
-    def forward(self, volume_B1XYZ: Tensor) -> Tensor:
+    def forward(self, volume_B1XYZ: Tensor) -> Tensor | list[Tensor]:
         levels = [skip(level) for skip, level in zip(self.skips, self.encoder.pyramid(volume_B1XYZ), strict=True)]
         x = levels[-1]
+        found: list[Tensor] = []  # finest first
         for up, beside in zip(reversed(self.ups), levels[-2::-1], strict=True):
             x = up(x, beside)
+            found.insert(0, x)
         voxels = None if self.skip0 is None else self.skip0(volume_B1XYZ)
         if self.up0 is not None:
             x = self.up0(x) if voxels is None else self.up0(x, voxels)
         elif voxels is not None:
             x = torch.cat([x, voxels], dim=1)
-        return self.out(x)
+        return _answers(self.out(x), found[self.coarse :], self.deep if self.training else None)
+
+
+def _answers(full: Tensor, levels: list[Tensor], heads: nn.ModuleList | None) -> Tensor | list[Tensor]:
+    """The answer at full resolution, and where there are heads those of coarser levels after it."""
+    return full if heads is None else [full, *(head(x) for head, x in zip(heads, levels, strict=False))]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
-from workbench.finetune.export import ClassifierCard
+from workbench.finetune.export import DRAWN, ClassifierCard
 from workbench.finetune.predictors import small_pictures, votes_of
 from workbench.finetune.train_classifier import build_classifier, output_of, padding_of
 from workbench.html import facts_table
@@ -60,6 +60,7 @@ class ScanClassifier:
         self.card, self.device, self.preparation = card, device, preparation
         self.classes = card.classes
         self.network: nn.Module | None = None
+        self.drawn: nn.Module | None = None
         self.encoder: AnyEncoder | None = None
         self.arrays: dict[str, np.ndarray] = {}
         encoder = fresh_architecture(card.encoder)
@@ -68,6 +69,11 @@ class ScanClassifier:
             self.network = build_classifier(encoder, outputs, card, len(card.contrasts)).to(device).eval()
             load_weights(self.network, weights, who)
         else:
+            if card.mode == "untrained_cnn":
+                drawn = {k.removeprefix(DRAWN): v for k, v in weights.items() if k.startswith(DRAWN)}
+                weights = {k: v for k, v in weights.items() if not k.startswith(DRAWN)}
+                self.drawn = build_classifier(None, 1, card, len(card.contrasts)).to(device)
+                load_weights(self.drawn, drawn, who)
             self.encoder = frozen.eval().to(device) if frozen is not None else None
             self.arrays = {k: v.numpy() for k, v in weights.items()}
         self._padding = padding_of(card.mode, encoder)
@@ -144,6 +150,10 @@ class ScanClassifier:
             return np.array([float(ready.facts["brain_ml"])])
         if self.card.mode == "pca":
             return small_pictures(ready, ready.name)
+        if self.drawn is not None:
+            volume = whole_scan(ready, ready.name, self._padding)
+            said: np.ndarray = output_of(self.drawn, volume, self.device, self.card.precision)[0].numpy()
+            return said
         assert self.encoder is not None and self.card.encoder is not None
         tokens = self.encoder(whole_scan(ready, ready.name, self.card.encoder.patch_xyz).to(self.device))
         both = torch.cat([tokens.cls_BD[0].float(), tokens.patches_BPD[0].float().mean(0)])

@@ -134,6 +134,7 @@ def _from_checkpoint(run: Run, given: str | os.PathLike[str] | Run | None) -> Mo
         card = SegmenterCard(
             **common,
             **{k: getattr(config, k) for k in ("network", "structures", "features", "input_skip", "overlap", "steps")},
+            deep_supervision=config.deep_supervision,
             largest_component=config.largest_component,
             crop=crop_of(config, encoder),
         )

@@ -20,14 +20,21 @@ def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:
         bias="stem.convs.0.conv.bias" in tensors,
         image_size=asked.image_size or 160,
     )
-    rules: dict[str, From] = {}
+    return Translation(shape, {ours: From((theirs,)) for ours, theirs in names_of(shape).items()})
+
+
+def names_of(shape: ResEncShape) -> dict[str, str]:
+    """Our name of each tensor → its name there."""
+    names: dict[str, str] = {}
 
     def unit(ours: str, theirs: str, *, bias: bool) -> None:
-        rules[f"{ours}.conv.weight"] = From((f"{theirs}.conv.weight",))
-        if bias:
-            rules[f"{ours}.conv.bias"] = From((f"{theirs}.conv.bias",))
-        for kind in ("weight", "bias"):
-            rules[f"{ours}.norm.{kind}"] = From((f"{theirs}.norm.{kind}",))
+        for part, kind in (
+            ("conv", "weight"),
+            *((("conv", "bias"),) if bias else ()),
+            ("norm", "weight"),
+            ("norm", "bias"),
+        ):
+            names[f"{ours}.{part}.{kind}"] = f"{theirs}.{part}.{kind}"
 
     unit("stem", "stem.convs.0", bias=shape.bias)
     before = [shape.widths[0], *shape.widths[:-1]]
@@ -39,4 +46,4 @@ def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:
             if i == 0 and before[level] != shape.widths[level]:
                 # behind the pooling, where there is one
                 unit(f"{ours}.around", f"{theirs}.skip.{1 if level else 0}", bias=False)
-    return Translation(shape, rules)
+    return names
