@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from workbench.dock.checkpoint import read_checkpoint, without_wrappers
 from workbench.dock.config import ImportConfig
 from workbench.dock.table import FORMATS, Format
-from workbench.dock.translate import Asked, read_as
+from workbench.dock.translate import Asked, Read, read_as
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import pooled_words
 from workbench.model.export import EncoderCard, Origin, save_encoder
@@ -38,25 +38,7 @@ def run_import(config: ImportConfig, *, overwrite: bool = False) -> Run:
     inputs["preparation"] = preparation_fingerprint(prepared)
     if not overwrite and (done := finished(config, inputs)):
         return done
-    enlarge = enlargement(config, form, prepared.spacing)
-    base = {
-        "format": form.name,
-        "title": form.title,
-        "intensities": config.intensities or form.intensities,
-        "enlarge": enlarge,
-    }
-    tensors = without_wrappers(read_checkpoint(config.weights))
-    try:
-        read = read_as(
-            form, tensors, Asked(base, config.image_size, config.heads), inside=config.inside, leave=config.leave
-        )
-    except ValidationError as error:
-        cause = "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())[:300]
-        raise ConfigError(
-            f"{config.weights}: no encoder can be made of it so",
-            cause=cause,
-            remedy="see --image_size, --heads, --enlarge and --spacing",
-        ) from error
+    read = _read(config, form, enlargements(config, form, prepared.spacing))
     known = config.people is not None or config.seen == "nobody_here"
     card = EncoderCard(
         config=read.shape,
@@ -88,6 +70,23 @@ def run_import(config: ImportConfig, *, overwrite: bool = False) -> Run:
     return run
 
 
+def _read(config: ImportConfig, form: Format, enlarge: list[int]) -> Read:
+    """The checkpoint, enlarged by the first of these numbers that its architecture takes."""
+    base = {"format": form.name, "title": form.title, "intensities": config.intensities or form.intensities}
+    tensors, wrong = without_wrappers(read_checkpoint(config.weights)), []
+    for times in enlarge:
+        asked = Asked({**base, "enlarge": times}, config.image_size, config.heads)
+        try:
+            return read_as(form, tensors, asked, inside=config.inside, leave=config.leave)
+        except ValidationError as error:
+            wrong.append("; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())[:300])
+    raise ConfigError(
+        f"{config.weights}: no encoder can be made of it so",
+        cause=wrong[-1],
+        remedy="see --image_size, --heads, --enlarge and --spacing",
+    )
+
+
 def preparation(config: ImportConfig, form: Format) -> PrepareConfig:
     """How the scans that it is given are prepared: as those of a store, or as set."""
     if config.store is not None:
@@ -110,11 +109,12 @@ def preparation(config: ImportConfig, form: Format) -> PrepareConfig:
     return PrepareConfig.build({"out": ".", "cohort": ".", **settings})
 
 
-def enlargement(config: ImportConfig, form: Format, spacing: float) -> int:
-    """Its voxels along each edge of a prepared one."""
+def enlargements(config: ImportConfig, form: Format, spacing: float) -> list[int]:
+    """Its voxels along each edge of a prepared one: as set, or what comes nearest to what it was trained on, first."""
     if config.enlarge is not None:
-        return config.enlarge
-    return max(1, min(8, round(spacing / form.spacing))) if form.spacing else 1
+        return [config.enlarge]
+    wanted = max(1, min(8, round(spacing / form.spacing))) if form.spacing else 1
+    return list(range(wanted, 0, -1))
 
 
 def people_of(config: ImportConfig) -> tuple[str, ...]:

@@ -171,6 +171,11 @@ def require(config: Shape, ability: Ability, for_what: str) -> None:
     raise ConfigError(f"{for_what}: this encoder cannot", cause=causes[ability], remedy=remedies[ability])
 
 
+def patch_words(config: Shape) -> str:
+    """Prepared voxels that a token stands for, as "16x16x16"."""
+    return "x".join(map(str, config.patch_xyz))
+
+
 def pooled_words(config: Shape) -> str | None:
     """One sentence on what stands for CLS, where there is none."""
     return None if config.pooling == "CLS" else f"this encoder has no CLS; {config.pooling} is used"

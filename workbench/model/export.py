@@ -161,14 +161,7 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
     Raises:
         WorkbenchError: the folder holds no exported encoder, or weights that do not fit its configuration.
     """
-    folder = encoder_folder(path)
-    if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
-        raise WorkbenchError(
-            f"{path}: no exported encoder here",
-            cause=f"{WEIGHTS} or {CONFIG} is missing",
-            remedy="give a finished pretraining run; `workbench pretrain` exports at its end",
-        )
-    card = _read_card(folder / CONFIG)
+    folder, card = encoder_folder(path), read_card(path)
     if init == "random":
         card = replace(
             card,
@@ -194,6 +187,18 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
             remedy="export the encoder again",
         ) from error
     return encoder.eval(), card
+
+
+def read_card(path: str | Path) -> EncoderCard:
+    """The card of an exported encoder alone, see `load_encoder`."""
+    folder = encoder_folder(path)
+    if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
+        raise WorkbenchError(
+            f"{path}: no exported encoder here",
+            cause=f"{WEIGHTS} or {CONFIG} is missing",
+            remedy="give a finished pretraining run; `workbench pretrain` exports at its end",
+        )
+    return _read_card(folder / CONFIG)
 
 
 def build_encoder(config: AnyConfig) -> AnyEncoder:

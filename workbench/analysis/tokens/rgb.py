@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
-from workbench.model.contract import AnyEncoder
+from workbench.model.contract import AnyEncoder, patch_words
 from workbench.predict.token_grid import BRAIN, TokenGrid, token_grid
 from workbench.prepare.store import Store
 from workbench.runs import replacing
@@ -51,8 +51,9 @@ class Colours:
         if len(tokens) < 4:
             raise WorkbenchError(
                 "too few tokens for colours",
-                cause=f"{len(tokens)} patches of {len(scans)} scans hold brain",
-                remedy="more --reference_scans, or no --rgb",
+                cause=f"{len(tokens)} patches of {len(scans)} scans hold brain to {BRAIN:.0%} or more; a token of "
+                f"{encoder.config.name} stands for {patch_words(encoder.config)} prepared voxels",
+                remedy="no --rgb, or an encoder with finer tokens; more --reference_scans where they are few",
             )
         pca = PCA(3, svd_solver="full").fit(tokens)  # svd_flip in it fixes the signs
         low, high = np.percentile(pca.transform(tokens), ENDS, axis=0)

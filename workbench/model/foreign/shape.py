@@ -38,10 +38,10 @@ class ForeignShape(Settings):
     @model_validator(mode="after")
     def _check_sizes(self) -> ForeignShape:
         for size, patch in zip(triple(self.image_size), self.own_patch_xyz, strict=True):
-            if not 1 <= size <= 1024 or size % patch or size % self.enlarge:
-                raise ValueError(f"image_size {size} is no multiple of its patch {patch}, or too large")
             if patch % self.enlarge:
                 raise ValueError(f"enlarge {self.enlarge} does not divide its patch {patch}")
+            if not 1 <= size <= 1024 or size % patch:
+                raise ValueError(f"image_size {size} is no multiple of its patch {patch}, or too large")
         return self
 
     def build(self) -> AnyEncoder:

@@ -12,13 +12,14 @@ import pandas as pd
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune.assignment import seen_people
 from workbench.model.box import encoder_folder
-from workbench.model.export import load_encoder
+from workbench.model.export import read_card
 from workbench.prepare.store import Store
 from workbench.runs import JobConfig, digest_path
 from workbench.study.cells.architecture import architecture
 from workbench.study.cells.cell import Cell, make_cell
 from workbench.study.cells.data import Data, keep_split, usable_scans
 from workbench.study.cells.rates import choose_rate
+from workbench.study.settings.baselines import ARMS
 from workbench.study.settings.config import StudyConfig
 from workbench.study.settings.directions import Direction, expand, looked_sides, pretrain_sides, sides
 from workbench.study.settings.layers import (
@@ -58,6 +59,8 @@ class Plan:
         self.cells: dict[str, Cell] = {}
         self.stores = {name: one.open() for name, one in data.items()}
         self.directions: dict[str, list[Direction]] = {}
+        self.no_labels: set[tuple[str, str, str]] = set()
+        """Arm, task and direction of baselines that read labels where too few people have them."""
         for name in data:
             self._refuse_mixing(name)
         for name, task in study.tasks.items():
@@ -76,7 +79,7 @@ class Plan:
         seeds. What a node waits for comes right before it.
         """
         study, tasks = self.study, list(self.study.tasks)
-        arms = [study.reference, *(arm for arm in study.arms if arm != study.reference)]
+        arms = [study.reference, *(arm for arm in study.each_arm() if arm != study.reference)]
 
         def rank(node: Node) -> tuple[int, ...]:
             about = node.about
@@ -129,6 +132,13 @@ class Plan:
                 place = _Place(name, task, direction, fold, path, split_key)
                 for arm_name, arm in self.study.each_arm().items():
                     if takes_part(self.study, arm_name, name):
+                        if (
+                            arm_name in ARMS
+                            and ARMS[arm_name].labels
+                            and not _labelled(store, usable, split, direction)
+                        ):
+                            self.no_labels.add((arm_name, name, direction.name))
+                            continue
                         self._refuse_leak(arm_name, arm, store, split, direction)
                         self._plan_arm(place, arm_name, arm)
 
@@ -149,7 +159,7 @@ class Plan:
                 "arm": arm_name,
                 "fraction": fraction,
             }
-            rates = place.task.learning_rates
+            rates = () if arm_name in ARMS else place.task.learning_rates  # a baseline has none
             seeds = self.study.seeds_of(place.name, arm_name)
             agains = self.study.finetune_seeds[:1] if place.task.looks else self.study.finetune_seeds
             first = (seeds[0], self.study.finetune_seeds[0])
@@ -215,6 +225,7 @@ class Plan:
                     self.study,
                     place.task,
                     arm,
+                    name=arm_name,
                     **common,
                     train_sites=place.direction.train,
                     test_sites=place.direction.test,
@@ -240,7 +251,7 @@ class Plan:
         here = self.data[place.task.data]
         source = here.settings.pretrained_on or place.task.data
         data, index = self.data[source], self.stores[source].index
-        needed = uses_encoder(self.study, place.task, arm)
+        needed = uses_encoder(self.study, place.task, arm, arm_name)
         if arm.encoder is not None and needed:
             folder = encoder_folder(arm.encoder)
             path, key = folder.resolve(), digest_path(folder)
@@ -303,7 +314,7 @@ class Plan:
         """An encoder made elsewhere may not have seen anybody who is tested: known before anything starts."""
         if arm.encoder is None or self.study.transductive:
             return
-        _, card = load_encoder(arm.encoder)
+        card = read_card(arm.encoder)
         table = store.index.merge(split, on="participant")
         if seen := seen_people(table[table["site"].isin(direction.test)], card):
             raise WorkbenchError(
@@ -311,6 +322,14 @@ class Plan:
                 cause=f"for example {seen[0]}; a test on them measures memory as well as transfer",
                 remedy="pretrain without them, or set transductive: true, which marks every number so",
             )
+
+
+def _labelled(store: Store, usable: pd.Series, split: pd.DataFrame, direction: Direction) -> bool:
+    """Whether two people are outlined on the training side of a split, and somebody on the tested one."""
+    rows = store.index[usable & store.index["has_seg"]].merge(split, on="participant")
+    train = rows[(rows["split"] == "train") & rows["site"].isin(direction.train)]
+    test = rows[(rows["split"] == "test") & rows["site"].isin(direction.test)]
+    return train["participant"].nunique() > 1 and len(test) > 0
 
 
 @dataclass(frozen=True)

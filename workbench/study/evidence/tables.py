@@ -18,7 +18,7 @@ from workbench.study.settings.layers import finetune_config
 
 def write_tables(run: Run, plan: Plan, outcome: Outcome) -> None:
     """``people`` (every number of every person), ``arms``, ``differences``, ``time_to_dice``, ``reached``, ``rates``,
-    ``flow``, ``cells``."""
+    ``flow``, ``cells``. Where there is an arm there is a column ``baseline``, whether it is one."""
     done = {node: cell for node, cell in outcome.cells.items() if node in plan.nodes}
     people, times = person_table(list(done.values())), time_table(list(done.values()))
     run.note(transductive=bool(people["transductive"].any()))
@@ -42,6 +42,8 @@ def write_tables(run: Run, plan: Plan, outcome: Outcome) -> None:
     }
     for name, table in tables.items():
         table = in_order(table, plan)
+        if "arm" in table:
+            table = table.assign(baseline=table["arm"].isin(study.baseline_arms()))
         run.write_table(name, table)
         with replacing(run.path / "results" / f"{name}.csv") as partial:
             table.to_csv(partial, index=False)
@@ -57,7 +59,7 @@ def in_order(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         "direction": list(dict.fromkeys(directions)),
         "fraction": list(dict.fromkeys(fractions)),
         "metric": [name for name in MEASURES if is_shown(name)],
-        "arm": list(study.arms),
+        "arm": list(study.each_arm()),
     }
     if "data" in table or "node" in table or not len(table):
         return table

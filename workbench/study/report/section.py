@@ -68,7 +68,13 @@ def section(of: TaskTables, arms: list[str], count: int) -> Iterator[str]:
     yield paragraph(_what(of))
     yield folded("Every verdict as a sentence", sentences(of.main))
     yield "<h3>Every arm</h3>" + table(arm_rows(of.arms), kind="numbers")
-    yield "<p class=note>Estimate [95 % interval]; every arm of a direction is measured on the same people.</p>"
+    counts = of.arms[of.arms["metric"] == metric].groupby(["direction", "fraction"])["n"].nunique()
+    alike = (
+        "every arm of a direction is measured on the same people"
+        if counts.max() == 1
+        else "not every arm of a direction is measured on the same people (see the column); paired differences are"
+    )
+    yield f"<p class=note>Estimate [95 % interval]; {alike}.</p>"
     if len(of.main):
         yield "<h3>Paired differences</h3>" + figures.forest(
             of.main, shown.scale, shown.words, shown.better or "higher"

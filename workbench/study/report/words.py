@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from workbench.measures import MEASURES, PRIMARY
+from workbench.measures import MEASURES, PRIMARY, measure
 from workbench.measures.predictions import sensitivity
-from workbench.model.export import EncoderCard, architecture_words, load_encoder
-from workbench.stats.sentence import FEW, counted
+from workbench.model.export import EncoderCard, architecture_words, read_card
+from workbench.stats.sentence import FEW, bracketed, counted
 from workbench.study.cells.plan import Plan
 from workbench.study.evidence.intervals import ENOUGH
 from workbench.study.evidence.looks import NOWHERE
+from workbench.study.settings.baselines import ARMS, BASELINES, MARK
 from workbench.study.settings.directions import pretrain_sides, spared
-from workbench.study.settings.layers import flat, merged, takes_part, uses_encoder
+from workbench.study.settings.layers import flat, lacks_attention, merged, takes_part, uses_encoder
 from workbench.study.settings.parts import LOOKS
 
 KINDS = {
@@ -40,7 +41,7 @@ def lead(plan: Plan, people: pd.DataFrame) -> str:
         )
     prepared = sum(store.index["participant"].nunique() for store in plan.stores.values())
     return (
-        f"{counted(len(study.arms), 'arm')} ({', '.join(study.arms)}) compared in "
+        f"{counted(len(study.each_arm()), 'arm')} ({', '.join(study.each_arm())}) compared in "
         f"{counted(len(study.tasks), 'task')}: {'; '.join(tasks)}. Each is compared with “{study.reference}” on "
         f"the same people. {counted(prepared, 'person was', 'people were')} prepared."
     )
@@ -50,12 +51,14 @@ def arm_words(plan: Plan) -> Iterator[tuple[str, str]]:
     """Each arm, and what it is."""
     for name, arm in plan.study.each_arm().items():
         own = [f"{key} {value}" for settings in (arm.segment, arm.classify) for key, value in settings.items()]
-        if arm.pretrain is not None:
+        if name in ARMS:
+            told = f"a baseline, without an encoder: {ARMS[name].words}"
+        elif arm.pretrain is not None:
             layers = merged(plan.study.pretrain, arm.pretrain).get("objective", {})
             changed = [f"{key} {value}" for key, value in flat(arm.pretrain).items() if key != "objective.name"]
             told = ", ".join([f"pretrained here ({layers.get('name', 'volta')})", *changed, *own])
         elif arm.encoder is not None:
-            told = ", ".join([f"{_made_elsewhere(load_encoder(arm.encoder)[1])}; {arm.encoder.name})", *own])
+            told = ", ".join([f"{_made_elsewhere(read_card(arm.encoder))}; {arm.encoder.name})", *own])
         elif any(
             uses_encoder(plan.study, task, arm)
             for task_name, task in plan.study.tasks.items()
@@ -88,7 +91,8 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
         )
     if arms["transductive"].any():
         yield "Transductive: where it says so, pretraining has seen the people who are tested, without their labels."
-    cards = {name: load_encoder(arm.encoder)[1] for name, arm in study.each_arm().items() if arm.encoder is not None}
+    yield from beside_baselines(plan, arms)
+    cards = {name: read_card(arm.encoder) for name, arm in study.each_arm().items() if arm.encoder is not None}
     if unknown := [name for name, card in cards.items() if card.people_unknown]:
         yield (
             f"{', '.join(unknown)}: nobody lists whom it has seen, so that every test of it is possibly transductive: "
@@ -142,12 +146,22 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
             task for task in arm.tasks or study.tasks if study.tasks[task].looks and not takes_part(study, name, task)
         )
         for name, arm in study.each_arm().items()
+        if name not in ARMS and arm.encoder is None
     }
     if any(blind.values()):
         yield (
             "Without an encoder of their own, and so not in every task: "
             + "; ".join(f"{name} not in {', '.join(tasks)}" for name, tasks in blind.items() if tasks)
             + "."
+        )
+    if without := {
+        name: sorted(task for task in study.tasks if study.tasks[task].job == "attend")
+        for name in study.given_arms()
+        if lacks_attention(study, name)
+    }:
+        tasks = dict.fromkeys(task for names in without.values() for task in names)
+        yield f"{', '.join(without)}: without attention that can be shown" + (
+            f", and so not in {', '.join(tasks)}." if tasks else "."
         )
     short = {
         name: task.folds or study.folds
@@ -170,6 +184,50 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
         "“No difference shown” is not “no difference”: each such sentence says which difference these people would "
         "have shown, and where a margin was named, whether the arms are equivalent within it."
     )
+
+
+def beside_baselines(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
+    """What predicts best without any pretraining, and which arms are not better; or that nothing of it was run."""
+    study = plan.study
+    predicted = [name for name, task in study.tasks.items() if task.job == "classify"]
+    if predicted and not study.baselines:
+        yield (
+            f"No baselines were run in {', '.join(predicted)} ({', '.join(BASELINES)}): whether an arm says more than "
+            "a ruler would is not known (`baselines: all`)."
+        )
+    if not study.baselines:
+        return
+    most = arms[arms["metric"].isin(PRIMARY)]
+    for (task, direction), every in most[most["task"].isin(predicted)].groupby(["task", "direction"], sort=False):
+        one = every[every["fraction"] == every["fraction"].max()]
+        one = one[one["metric"] == next(m for m in PRIMARY if m in set(one["metric"]))]
+        shown = measure(str(one["metric"].iloc[0]))
+        ranked = one.assign(better=one["estimate"] * (-1 if shown.better == "lower" else 1))
+        plain = ranked[ranked["arm"].isin(study.baseline_arms())].sort_values("better")
+        if not len(plain):
+            continue
+        best = plain.iloc[-1]
+        below = [row.arm for row in ranked.itertuples() if row.arm not in ARMS and row.better <= best["better"]]
+        yield (
+            f"{task}, {direction}: of the baselines {best['arm'].removeprefix(MARK)} has the best {shown.words}, "
+            f"{bracketed(best['estimate'], best['low'], best['high'], shown.number)}, n = {best['n']}"
+            + (
+                f"; not better than it by estimate: {', '.join(below)}."
+                if below
+                else "; every other arm is better by estimate."
+            )
+        )
+    if any(ARMS[arm].labels for arm in study.baseline_arms()):
+        for task in predicted:
+            places = [d.name for d in plan.directions[task]]
+            absent = [place for place in places if any(t == task and d == place for _, t, d in plan.no_labels)]
+            if absent:
+                yield (
+                    f"{task}: volumes of structures are no baseline in {', '.join(absent)}, where fewer than two "
+                    "people to learn from, or nobody tested, has outlines."
+                )
+    if blind := [name for name, task in study.tasks.items() if task.job != "classify"]:
+        yield f"Baselines predict something of a person, and have no part in {', '.join(blind)}."
 
 
 def named(task: str) -> str:
@@ -207,8 +265,9 @@ def methods(plan: Plan) -> str:
     """A paragraph to paste into a paper."""
     study = plan.study
     told = [
-        f"Arms ({', '.join(study.arms)}) were compared on the same people under the same settings, except "
-        f"{', '.join(study.compares)}.",
+        f"Arms ({', '.join(study.each_arm())}) were compared on the same people under the same settings, except "
+        f"{', '.join(study.compares)}"
+        + (", and the baselines, each of which reads the settings that it can use." if study.baselines else "."),
         f"People, not scans, were split ({study.folds} folds, {study.run_folds or study.folds} of them run, seed "
         f"{study.split_seed}, stratified by {' and '.join(study.stratify)}); scans of a person stayed together and "
         "near-duplicate images across the split were refused. No person whom pretraining had seen was tested"

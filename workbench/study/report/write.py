@@ -54,7 +54,7 @@ def write_report(run: Run, plan: Plan, outcome: Outcome, fair: list[Setting]) ->
         _contents(tasks),
     ]
     for one in tasks:
-        parts += section(one, list(study.arms), study.worst)
+        parts += section(one, list(study.each_arm()), study.worst)
     parts.append('<h2 id="who">Who was used, who was not, and why</h2>')
     for name, store in plan.stores.items():
         rows = tables["flow"][tables["flow"]["data"] == name]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from workbench.runs import JobConfig
+from workbench.study.settings.baselines import ARMS, BASELINES, MARK
 from workbench.study.settings.parts import ArmSettings, DataSettings, TaskSettings
 
 
@@ -22,6 +23,11 @@ def _from_text(value: Any) -> Any:
 
 
 Values = Annotated[dict[str, Any], BeforeValidator(_from_text)]
+
+
+def _names(value: Any) -> Any:
+    """One name that came from a flag is a list of one."""
+    return (value,) if isinstance(value, str) and value != "all" else value
 
 
 class StudyConfig(JobConfig):
@@ -43,6 +49,9 @@ class StudyConfig(JobConfig):
     """Settings of `workbench pretrain` that every arm shares."""
     arms: dict[str, ArmSettings | None] = Field(min_length=1)
     """The arms by name; null is the architecture with random weights."""
+    baselines: Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_names)] = ()
+    """Further arms in every task that is `classify`, marked as baselines: `all`, or some of structure volumes,
+    untrained CNN, brain volume, voxel PCA. They need no encoder; each reads of a task's settings what it can use."""
     compares: tuple[str, ...] = ("pretrain.objective",)
     """What arms may differ in, as `pretrain.SETTING`, `segment.SETTING`, `classify.SETTING` or `encoder` (one made
     elsewhere). An arm that differs in anything else is refused before anything starts."""
@@ -90,9 +99,16 @@ class StudyConfig(JobConfig):
         for name, data in self.data.items():
             if (other := data.pretrained_on) and (other not in self.data or self.data[other].pretrained_on):
                 raise ValueError(f"data.{name}.pretrained_on: {other!r} is no data that is pretrained on")
+        if self.baselines and not any(task.classify is not None for task in self.tasks.values()):
+            raise ValueError("baselines: they predict, and no task is `classify`")
+        named = BASELINES if self.baselines == "all" else self.baselines
+        if odd := [name for name in named if name not in BASELINES]:
+            raise ValueError(f"baselines: there is no {', '.join(odd)}; there are: all, {', '.join(BASELINES)}")
+        if taken := [name for name in self.arms if name.startswith(MARK)]:
+            raise ValueError(f"arms.{taken[0]}: names that begin with '{MARK}' are those of `baselines`")
         for a in [self.reference, *(arm for pair in self.contrasts for arm in pair)]:
-            if a not in self.arms:
-                raise ValueError(f"{a!r} is not an arm; arms: {', '.join(self.arms)}")
+            if a not in self.each_arm():
+                raise ValueError(f"{a!r} is not an arm; arms: {', '.join(self.each_arm())}")
         for name, arm in self.each_arm().items():
             if missing := set(arm.tasks) - set(self.tasks):
                 raise ValueError(f"arms.{name}.tasks: there is no task {', '.join(sorted(missing))}")
@@ -112,7 +128,13 @@ class StudyConfig(JobConfig):
         return self
 
     def each_arm(self) -> dict[str, ArmSettings]:
-        return {name: arm or ArmSettings() for name, arm in self.arms.items()}
+        """By name, in the order of tables; those of ``baselines`` are the last."""
+        mine = {name: arm or ArmSettings() for name, arm in self.arms.items()}
+        return mine | {arm: ArmSettings(classify={"mode": ARMS[arm].mode}) for arm in self.baseline_arms()}
+
+    def baseline_arms(self) -> list[str]:
+        names = BASELINES if self.baselines == "all" else self.baselines
+        return [one.arm for name, one in BASELINES.items() if name in names]
 
     def given_arms(self) -> list[str]:
         """Arms with one encoder that was made elsewhere: seeds repeat their fine-tuning, not their pretraining."""
@@ -134,5 +156,5 @@ class StudyConfig(JobConfig):
 
     def pairs(self) -> list[tuple[str, str]]:
         """Pairs that are compared, each as (a, b) for a − b."""
-        first = [(name, self.reference) for name in self.arms if name != self.reference]
+        first = [(name, self.reference) for name in self.each_arm() if name != self.reference]
         return first + [pair for pair in self.contrasts if pair not in first]

@@ -9,7 +9,9 @@ import yaml
 
 from workbench.errors import ConfigError
 from workbench.runs import JobConfig
+from workbench.study.settings.baselines import ARMS
 from workbench.study.settings.config import StudyConfig
+from workbench.study.settings.crops import check_crops
 from workbench.study.settings.layers import LOOK_OURS, OURS, flat, pretrain_config, takes_part, task_config
 
 
@@ -27,8 +29,8 @@ def check_fair(study: StudyConfig) -> list[Setting]:
     """Every setting of every job as each arm has it.
 
     Raises:
-        ConfigError: an arm differs from the shared settings in something that ``compares`` does not name; it says
-            which arm, which setting and both values, for all of them at once.
+        ConfigError: a crop does not suit every arm; or an arm differs from the shared settings in something that
+            ``compares`` does not name; it says which arm, which setting and both values, for all of them at once.
     """
     known = {"pretrain", "segment", "classify", "encoder"}
     if odd := [name for name in study.compares if name.split(".")[0] not in known]:
@@ -51,7 +53,7 @@ def check_fair(study: StudyConfig) -> list[Setting]:
         )
     for name, task in study.tasks.items():
         arms = {n: a for n, a in study.each_arm().items() if takes_part(study, n, name)}
-        configs: dict[str, JobConfig] = {n: task_config(study, task, a) for n, a in arms.items()}
+        configs: dict[str, JobConfig] = {n: task_config(study, task, a, n) for n, a in arms.items()}
         table += _differences(
             study,
             f"{task.job} ({name})",
@@ -65,7 +67,7 @@ def check_fair(study: StudyConfig) -> list[Setting]:
         f"arm {arm}: {s.group.split()[0]}.{s.name} is {value!r}, the other arms have {s.shared!r}"
         for s in table
         for arm, value in s.arms.items()
-        if not _compared(study, s)
+        if arm not in ARMS and not _compared(study, s)  # a baseline differs in being one
     ]
     if elsewhere and "encoder" not in study.compares:
         unfair += [f"arm {arm}: encoder was made elsewhere, with settings of its own" for arm in elsewhere]
@@ -76,6 +78,7 @@ def check_fair(study: StudyConfig) -> list[Setting]:
             remedy="give all arms the same value (in `pretrain` or the task), or, if this is what you "
             "want to compare, name it in `compares`",
         )
+    check_crops(study)
     return table
 
 

@@ -10,6 +10,7 @@ from workbench.errors import ConfigError
 from workbench.finetune.config import ClassifyConfig, FinetuneConfig, SegmentConfig
 from workbench.pretrain.config import PretrainConfig
 from workbench.runs import JobConfig
+from workbench.study.settings.baselines import ARMS
 from workbench.study.settings.config import StudyConfig
 from workbench.study.settings.parts import ArmSettings, TaskSettings
 
@@ -78,13 +79,16 @@ def pretrain_config(study: StudyConfig, data: str, arm: ArmSettings | None, **ou
     return PretrainConfig.build({**layers, "out": NOWHERE, "store": NOWHERE, **ours})
 
 
-def finetune_config(study: StudyConfig, task: TaskSettings, arm: ArmSettings | None, **ours: Any) -> FinetuneConfig:
-    """Of an arm in a task; of no arm: what is shared."""
+def finetune_config(
+    study: StudyConfig, task: TaskSettings, arm: ArmSettings | None, *, name: str = "", **ours: Any
+) -> FinetuneConfig:
+    """Of an arm in a task; of no arm: what is shared. By the ``name`` of a baseline its own settings are found."""
     own = {} if arm is None else arm.segment if task.job == "segment" else arm.classify
-    layers = merged(task.settings, own)
+    baseline = ARMS.get(name)
+    layers = merged(task.settings, own) if baseline is None else baseline.classify(task.settings)
     _refuse(layers, OURS, task.job)
     kind = FINETUNE[task.job]
-    if task.learning_rates:
+    if task.learning_rates and baseline is None:
         if "learning_rate" in layers:
             raise ConfigError("learning_rate and learning_rates are both given", remedy="keep one of them")
         layers["learning_rate"] = task.learning_rates[0]
@@ -117,21 +121,36 @@ def look_config(study: StudyConfig, task: TaskSettings, **ours: Any) -> JobConfi
     return LOOK[task.job].build({**values, **paths, "init": "random", **ours})
 
 
-def task_config(study: StudyConfig, task: TaskSettings, arm: ArmSettings | None) -> JobConfig:
+def task_config(study: StudyConfig, task: TaskSettings, arm: ArmSettings | None, name: str = "") -> JobConfig:
     """Of an arm in a task of any kind; of no arm: what is shared."""
-    return look_config(study, task) if task.looks else finetune_config(study, task, arm)
+    return look_config(study, task) if task.looks else finetune_config(study, task, arm, name=name)
 
 
-def uses_encoder(study: StudyConfig, task: TaskSettings, arm: ArmSettings) -> bool:
-    return task.looks or finetune_config(study, task, arm).uses_encoder
+def uses_encoder(study: StudyConfig, task: TaskSettings, arm: ArmSettings, name: str = "") -> bool:
+    return task.looks or finetune_config(study, task, arm, name=name).uses_encoder
 
 
 def takes_part(study: StudyConfig, name: str, task: str) -> bool:
-    """Whether an arm is in a task: one without an encoder of its own (a U-Net, a volume) has nothing to look into."""
+    """Whether an arm is in a task: one without an encoder of its own (a U-Net, a volume) has nothing to look into, one
+    made elsewhere may have no attention, and a baseline predicts."""
     arm = study.each_arm()[name]
+    if name in ARMS:
+        return study.tasks[task].job == "classify"
     if study.tasks[task].looks and not arm.pretrained and (arm.segment or arm.classify):
         return False
+    if lacks_attention(study, name) and study.tasks[task].job == "attend":
+        return False
     return not arm.tasks or task in arm.tasks
+
+
+def lacks_attention(study: StudyConfig, arm: str) -> bool:
+    """Whether it is an encoder made elsewhere that has no attention that can be shown."""
+    encoder = study.each_arm()[arm].encoder
+    if encoder is None:
+        return False
+    from workbench.model.export import read_card
+
+    return read_card(encoder).config.heads == 0
 
 
 def _refuse(values: dict[str, Any], names: set[str], job: str) -> None:
