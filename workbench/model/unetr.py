@@ -60,7 +60,8 @@ class Unetr(nn.Module):
             )
         self.encoder = encoder
         width, depth = encoder.config.width, encoder.config.depth
-        self.taps = [round(depth * level / levels) for level in range(1, levels)]  # level 1 is the shallowest
+        # level 1 is the shallowest; with few blocks several levels share one
+        self.taps = [max(1, round(depth * level / levels)) for level in range(1, levels)]
         self.skips = nn.ModuleList(
             UnetrPrUpBlock(
                 3,
