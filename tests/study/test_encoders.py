@@ -49,6 +49,7 @@ def asked(study, encoders, tmp_path_factory) -> dict[str, Any]:
     said["data"] = {"simulated": {"store": str(study.store)}}
     said["pretrain"] |= {"encoder": study.encoder, "epochs": 0.5, "warmup_epochs": 0.5, "batch_size": 2}
     said["tasks"]["hippocampus"]["segment"] |= {"steps": 1, "features": 4, "batch_size": 1, "overlap": 0.0}
+    del said["tasks"]["tokens"]  # a phantom is smaller than a token or two of the published ones
     for name in GIVEN:
         said["arms"][name] = {"encoder": str(encoders / name)}
     return said
@@ -66,7 +67,6 @@ def test_every_arm_is_in_every_task_that_it_can_do(done):
     assert arms == {
         "hippocampus": every | {"unet"},
         "sex": every | set(ARMS),
-        "tokens": every,
         "attention": every - {"swin", "resnet"},
     }
     table = done.read_table("arms")
@@ -82,8 +82,7 @@ def test_the_report_says_what_each_can_and_cannot_do(done):
         "vit, swin, resnet: nobody lists whom it has seen, so that every test of it is possibly transductive",
         "Preprocessing differs between arms by design",
         "vit, swin, resnet: one encoder made elsewhere, pretrained once.",
-        "unet not in attention, tokens",
-        "Baselines predict something of a person, and have no part in hippocampus, tokens, attention.",
+        "Baselines predict something of a person, and have no part in hippocampus, attention.",
         "sex, within A + B: of the baselines",
     ):
         assert said in text, said

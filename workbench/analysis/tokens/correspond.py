@@ -12,7 +12,8 @@ from workbench.analysis.config import TokensConfig
 from workbench.analysis.tokens.scene import Scene, TokenSet, disturbed, scene_of, token_set
 from workbench.columns import at_known_site
 from workbench.engine.streams import Purpose, stream
-from workbench.model.contract import AnyEncoder
+from workbench.errors import WorkbenchError
+from workbench.model.contract import AnyEncoder, patch_words
 from workbench.predict.token_grid import BRAIN
 from workbench.prepare.store import Store
 from workbench.runs import Run
@@ -69,10 +70,13 @@ class Checker:
             take = rng.choice(len(rows), min(config.sources_per_site, len(rows)), replace=False)
             chosen += sorted(rows["scan_id"].iloc[np.sort(take)])
         wanted: list[Wanted] = []
+        fine = False  # whether a token of any of these scans could be the one that is looked for
         for scan in chosen:
             scene = scene_of(store, scan, config.structures)
             sets = {name: _tokens(encoder, scene, config) for name, encoder in encoders.items()}
-            counts = next(iter(sets.values())).counts
+            first = next(iter(sets.values()))
+            counts = first.counts
+            fine |= any(bool((counts[s][first.brain >= BRAIN] > 0).any()) for s in scene.masks)
             for structure, mask in scene.masks.items():
                 if not mask.any():
                     continue
@@ -80,6 +84,14 @@ class Checker:
                 place = np.argwhere(mask).mean(0) / np.array(mask.shape)
                 vectors = {name: found.unit_PD[token] for name, found in sets.items()}
                 wanted.append(Wanted(*people[scan], structure, vectors, place))
+        if chosen and not fine:
+            shape = next(iter(encoders.values())).config
+            raise WorkbenchError(
+                f"{config.encoder}: its tokens are too coarse to find a structure",
+                cause=f"a token of {shape.name} stands for {patch_words(shape)} prepared voxels, and none of those "
+                f"that touch {', '.join(config.structures)} is brain to {BRAIN:.0%} or more",
+                remedy="prepare finer scans, or use an encoder with finer tokens",
+            )
         run.note(correspondence_sources=chosen)
         return cls(encoders, config, store, scans, people, wanted)
 

@@ -16,7 +16,7 @@ from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune.assignment import seen_people
-from workbench.model.contract import AnyEncoder, patch_words
+from workbench.model.contract import AnyEncoder
 from workbench.model.encode import fingerprints, open_matching
 from workbench.predict.query import parse_query
 from workbench.predict.token_grid import BRAIN, TokenGrid, query_vector, token_grid
@@ -88,13 +88,6 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
         checks = ["", "_disturbed"] if config.disturb else [""]
         tables = (["maps"] if maps.any else []) + [f"correspondence{kind}" for kind in checks]
         over_scans(run, wanted, work, tables, config, desc="tokens")
-        if labelled and "correspondence" not in run.tables() and not maps.any:
-            raise WorkbenchError(
-                f"{config.encoder}: its tokens find nothing",
-                cause=f"a token of {encoder.config.name} stands for {patch_words(encoder.config)} prepared voxels, and "
-                f"none of them that touches {', '.join(config.structures)} is brain to {BRAIN:.0%} or more",
-                remedy="prepare finer scans, or use an encoder with finer tokens",
-            )
         for kind in checks:
             if f"correspondence{kind}" in run.tables():
                 table = run.read_table(f"correspondence{kind}")
