@@ -129,7 +129,7 @@ NEAR = {
     "sub-01/anat/sub-01_T1w.nii.gz.nii.gz": "ends twice",
     "sub-01/sub-01_T1w.nii.gz": "not in anat",
     "sub-01/ses-1/anat/run1/sub-01_ses-1_T1w.nii.gz": "not in anat",
-    "sub-01/anat/sub-01_T1w.mnc": "not read",
+    "sub-01/anat/sub-01_T1w.nrrd": "not read",
     "sub-01/anat/sub-01_T2w.nii.gz": "only T2w (1)",
     "sub-01/func/sub-01_bold.nii.gz": "no T1w scan",
     "sub-01/anat/sub-02_T1w.nii.gz": "the name says",
