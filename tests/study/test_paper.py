@@ -29,7 +29,7 @@ TOY: dict[str, Any] = {
         "batch_size": 2,
     },
     "arms": {"volta": {"pretrain": {}}},
-    "segment": {"steps": 1, "features": 12, "crop": [32, 32, 32]},
+    "segment": {"steps": 1, "features": 12, "crop": [64, 64, 64]},
     "classify": {"epochs": 1},
 }
 

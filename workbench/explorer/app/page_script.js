@@ -5,9 +5,15 @@
 const TYPING = "textarea, select, [contenteditable], input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button])"
 // a change of these is a step that Back takes back; a slider's is none
 const STEPS = ["view", "case", "embed_run", "runs_beside", "scans_beside", "show_against"]
-const BEAT_MS = 3000, PATIENCE_MS = 12000, MEND_MS = 1000
+const BEAT_MS = 4000, PATIENCE_MS = 12000, MEND_MS = 1000
 const ROLES = { ".tabulator-tableholder": "rowgroup", ".tabulator-table": "none", ".tabulator-footer": "rowgroup",
                 ".tabulator-footer-contents": "row", ".tabulator-paginator": "gridcell" }
+
+const MENDED = /Checkbox|Slider|Spinner|Tabulator/ // models whose elements lack a name or a role
+
+function set(element, name, value) {
+  if (element && element.getAttribute(name) !== value) element.setAttribute(name, value)
+}
 
 export function render({ model }) {
   let returning = false // what the server sends now answers a step back
@@ -61,26 +67,27 @@ export function render({ model }) {
   const timer = model.beats ? setInterval(beat, BEAT_MS) : null
 
   // Bokeh gives boxes to tick and sliders no name, and Tabulator calls the whole of it a grid, its page buttons too:
-  // a screen reader needs both. Again and again, since what is drawn anew has lost them
+  // a screen reader needs both. Again and again, since what is drawn anew has lost them; by one walk through the views,
+  // and written only where it is not so already, or an open page would keep a processor busy
   const mendAll = () => {
-    document.getElementById("main")?.setAttribute("role", "main")
-    const root = globalThis.Bokeh
-    for (const model of root?.documents?.[0]?.all_models ?? []) {
-      const view = root.index.find_one(model), inside = view?.shadow_el
+    if (document.hidden) return
+    set(document.getElementById("main"), "role", "main")
+    for (const view of globalThis.Bokeh?.index?.query((view) => MENDED.test(view.model.type)) ?? []) {
+      const { model, shadow_el: inside } = view
       if (!inside) continue
-      inside.querySelector("input[type=checkbox]")?.setAttribute("aria-label", model.label ?? "")
-      for (const handle of inside.querySelectorAll(".noUi-handle")) handle.setAttribute("aria-label", model.title ?? "")
+      set(inside.querySelector("input[type=checkbox]"), "aria-label", model.label ?? "")
+      for (const handle of inside.querySelectorAll(".noUi-handle")) set(handle, "aria-label", model.title ?? "")
       for (const [way, more] of [["up", "higher"], ["down", "lower"]])
-        inside.querySelector(`.bk-spin-btn-${way}`)?.setAttribute("aria-label", `${model.title}: ${more}`)
+        set(inside.querySelector(`.bk-spin-btn-${way}`), "aria-label", `${model.title}: ${more}`)
       const table = inside.querySelector(".tabulator")
       if (!table) continue
       // of a table that begins with another page than the first, Panel 1.9 draws the rows under a pager that says 1
       const told = table.querySelector(".tabulator-page.active")?.textContent
       if (told && told !== String(model.page)) view.setMaxPage?.()
-      for (const [part, role] of Object.entries(ROLES)) table.querySelector(part)?.setAttribute("role", role)
+      for (const [part, role] of Object.entries(ROLES)) set(table.querySelector(part), "role", role)
       for (const input of table.querySelectorAll(".tabulator-col input")) {
         const title = input.closest(".tabulator-col").querySelector(".tabulator-col-title")?.textContent ?? ""
-        input.setAttribute("aria-label", `Filter ${title}`)
+        set(input, "aria-label", `Filter ${title}`)
       }
     }
   }
