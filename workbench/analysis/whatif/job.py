@@ -9,6 +9,7 @@ import pandas as pd
 
 from workbench.analysis.config import WhatifConfig
 from workbench.analysis.embed.vectors import open_embed
+from workbench.analysis.facts import facts_of
 from workbench.analysis.whatif.asked import Asked
 from workbench.analysis.whatif.models import Scorer, open_segmenter, task_run
 from workbench.analysis.whatif.tables import curves, flips, spread_within_sites
@@ -50,21 +51,12 @@ def run_whatif(config: WhatifConfig, *, overwrite: bool = False) -> Run:
     scans = list(config.scans) or draw_people(store, config.people, config.seed)
     for scan in scans:
         store.position(scan)
-    facts = {
-        "seed": config.seed,
-        "store": str(config.store),
-        "encoder": str(config.encoder),
-        "init": config.init,
-        "objective": card.objective,
-        "preparation": store.fingerprint,
-        "simulated": store.simulated,
-    }
     device = pick_device(config.accelerator)
     segmenter = open_segmenter(config.segment, store, device) if config.segment is not None else None
     scorer = (
         Scorer(config.classify, store, embed.read_table("embeddings"), device) if config.classify is not None else None
     )
-    with start_run(config, overwrite=overwrite, inputs=inputs, **facts) as run:
+    with start_run(config, overwrite=overwrite, inputs=inputs, **facts_of(config, store, card)) as run:
         scale, unit = spread_within_sites(rows, vectors)
         clip = float(Run(store.path).config["clip_percentile"])
         asked = Asked(encoder.eval().to(device), store, config, scale, unit["spread"], clip, segmenter, scorer)
