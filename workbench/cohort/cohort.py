@@ -9,7 +9,6 @@ import pandas as pd
 
 from workbench.cohort.contrasts import USUAL
 from workbench.columns import COLUMNS
-from workbench.errors import WorkbenchError
 from workbench.html import facts_table
 from workbench.runs import Run
 
@@ -71,13 +70,7 @@ def load_cohort(path: str | Path) -> Cohort:
     Raises:
         WorkbenchError: not a run folder, of another job, or not finished.
     """
-    run = Run(path).require_ok()
-    if run.job != "cohort":
-        raise WorkbenchError(
-            f"{path}: not a cohort",
-            cause=f"it is a run of '{run.job}'",
-            remedy="give the folder that `workbench cohort` wrote",
-        )
+    run = Run(path).require_job("cohort", "a cohort")
     table = run.read_table("scans")
     for name in set(OPTIONAL) & set(table):  # parquet gives NaN (pandas 3) or None (pandas 2); None it is
         table[name] = table[name].astype(object).where(table[name].notna(), None)

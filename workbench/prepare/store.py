@@ -37,13 +37,7 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        run = Run(path).require_ok()
-        if run.job != "prepare":
-            raise WorkbenchError(
-                f"{path}: not a prepared store",
-                cause=f"it is a run of the job '{run.job}'",
-                remedy="give the folder that `workbench prepare` wrote",
-            )
+        run = Run(path).require_job("prepare", "a prepared store")
         config, facts = run.config, run.provenance
         self.path = path
         self.spacing = float(config["spacing"])

@@ -112,6 +112,17 @@ class Run:
             )
         return self
 
+    def require_job(self, job: str, called: str) -> Run:
+        """This run, finished and of ``job``, or an error that says what it is of; ``called``: what was asked for, as
+        "an embed run"."""
+        if self.require_ok().job != job:
+            raise WorkbenchError(
+                f"{self.path}: not {called}",
+                cause=f"it is a run of '{self.job}'",
+                remedy=f"give the folder that `workbench {job}` wrote",
+            )
+        return self
+
     def _repr_html_(self) -> str:
         """For a notebook's cell: what it is, how it ended, what it holds."""
         status, config = self.status, self.config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from workbench.errors import ConfigError, WorkbenchError
+from workbench.errors import ConfigError
 from workbench.runs import Run
 from workbench.runs.tables import column_names, read_arrow
 
@@ -36,13 +36,7 @@ def vectors_of(run: Run, token: str) -> tuple[list[str], np.ndarray]:
 
 def open_embed(path: object, token: str) -> tuple[Run, pd.DataFrame, np.ndarray]:
     """A finished embed run, the cohort's rows of its scans, and their vectors in the same order."""
-    run = Run(str(path)).require_ok()
-    if run.job != "embed":
-        raise WorkbenchError(
-            f"{path}: not an embed run",
-            cause=f"it is a run of '{run.job}'",
-            remedy="give the folder that `workbench embed` wrote",
-        )
+    run = Run(str(path)).require_job("embed", "an embed run")
     ids, vectors = vectors_of(run, token)
     scans = run.read_table("scans").set_index("scan_id").loc[ids].reset_index()
     return run, scans, vectors

@@ -23,14 +23,14 @@ class Plan:
 
     def __init__(self, config: GroupConfig) -> None:
         self.config, self.notes = config, []
-        attend = _attend_run(config.attend)
+        attend = Run(config.attend).require_job("attend", "an attend run")
         where = config.store or from_there(str(attend.config["store"]), attend.path)
         self.store = Store(Path(where))
         own = str(attend.config.get("init", "pretrained"))
         self.sources = [Source(attend, own, "attention", config.head)]
         runs = [attend]
         if config.against is not None:
-            against = _attend_run(config.against)
+            against = Run(config.against).require_job("attend", "an attend run")
             kind = str(against.config.get("init", "pretrained"))
             name = kind if kind != own else against.path.resolve().name
             self.sources.append(Source(against, name if name != own else f"{name} beside", "attention", config.head))
@@ -110,14 +110,3 @@ class Plan:
 
     def people_of(self, scans: Any) -> set[str]:
         return set(self.index.loc[self.index["scan_id"].isin(scans), "participant"].astype(str))
-
-
-def _attend_run(path: Path) -> Run:
-    run = Run(path).require_ok()
-    if run.job != "attend":
-        raise WorkbenchError(
-            f"{path}: not an attend run",
-            cause=f"it is a run of '{run.job}'",
-            remedy="give the folder that `workbench attend` wrote",
-        )
-    return run

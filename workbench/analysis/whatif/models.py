@@ -84,12 +84,6 @@ class Scorer:
 
 
 def task_run(path: Path, job: str, store: Store) -> Run:
-    run = Run(path).require_ok()
-    if run.job != job:
-        raise WorkbenchError(
-            f"{path}: not a {job} run",
-            cause=f"it is a run of '{run.job}'",
-            remedy=f"give the folder that `workbench {job}` wrote",
-        )
+    run = Run(path).require_job(job, f"a {job} run")
     store.require_fingerprint(str(run.provenance["preparation"]), str(path))
     return run
