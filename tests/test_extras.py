@@ -1,5 +1,6 @@
 """What is missing is said before anything starts, with what to install and what to do without it."""
 
+import importlib
 import sys
 import tomllib
 from pathlib import Path
@@ -35,6 +36,15 @@ def test_what_is_missing_is_a_sentence(monkeypatch):
     with pytest.raises(ConfigError) as refused:
         require("json", "SimpleITK", extra="n4", instead="leave --n4 out")
     assert "no SimpleITK" in str(refused.value) and "volta-workbench[n4]', or leave --n4 out" in str(refused.value)
+
+
+def test_a_folder_of_its_name_is_no_package(monkeypatch, tmp_path):
+    (tmp_path / "deepest_bet").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not is_there("deepest_bet")
+    (tmp_path / "deepest_bet" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    assert is_there("deepest_bet")
 
 
 def test_prepare_and_shift_refuse_before_they_start(monkeypatch, tmp_path):

@@ -23,8 +23,9 @@ EXTRAS = {
 
 
 def is_there(module: str) -> bool:
-    """Whether a module could be imported; nothing is imported."""
-    return importlib.util.find_spec(module) is not None
+    """Whether a module is installed; nothing is imported. A folder of that name beside what is run is none."""
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.origin is not None
 
 
 def require(*modules: str, extra: str, instead: str = "") -> None:
