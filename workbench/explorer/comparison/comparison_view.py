@@ -268,7 +268,7 @@ class ComparisonView(StateView):
         state, runs, ids = self.state, self._segmented(), self._ids[:MOST_STRIPS]
         how = {"plane": state.plane, "radiological": state.radiological}
         figure = plots.strips_figure(**strips(state.catalog, state.embed_run, ids, runs, **how))
-        side = "right" if state.radiological or state.plane == "sagittal" else "left"
+        side = "right" if state.radiological else "left"
         caption = (
             f"{len(ids)} of {len(self._ids)} scans ({state.part} part), {ORDERED[state.case_order]} {state.metric}: "
             f"what {', '.join(runs)} gave, filled, and the truth as an outline, in one {state.plane} slice each, "
