@@ -156,9 +156,13 @@ def open_page(new_page):
         window.check()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _kept():
-    return {"window": None, "turns": 0}
+    """For one file of tests: which files a worker has seen before is chance, and what they have opened stays in a page."""
+    kept = {"window": None, "turns": 0}
+    yield kept
+    if kept["window"] is not None:
+        kept["window"].page.close()
 
 
 @pytest.fixture

@@ -34,10 +34,10 @@ class ExplorerPage:
         return self.view.evaluate("e => Object.assign({}, e.dataset)")
 
     def wait_ready(self, volumes: list[str] | None = None, state: str = "ready") -> None:
-        self.page.wait_for_selector(f".volume-view[data-state='{state}']")
+        self.page.wait_for_selector(f".volume-view:visible[data-state='{state}']")
         if volumes is not None:
             shown = json.dumps(volumes, separators=(",", ":"))
-            self.page.wait_for_selector(f".volume-view[data-state='ready'][data-volumes='{shown}']")
+            self.page.wait_for_selector(f".volume-view:visible[data-state='ready'][data-volumes='{shown}']")
         self.page.wait_for_timeout(400)  # the frame after the last draw
 
     def mm(self) -> np.ndarray:
@@ -77,7 +77,7 @@ class ExplorerPage:
     def wait_case(self, scan_id: str) -> None:
         """Until the page says so and the viewer has it: the heading is there first, over the scan before."""
         self.page.locator(f"h2:has-text('Scan') small:text-matches('^{scan_id}')").first.wait_for()
-        self.page.locator(f".volume-view[data-scan='{scan_id}']:not([data-state='loading'])").first.wait_for()
+        self.page.locator(f".volume-view:visible[data-scan='{scan_id}']:not([data-state='loading'])").first.wait_for()
 
     def points(self) -> dict[str, list[float]]:
         return self.page.evaluate(POINTS)
@@ -125,4 +125,4 @@ class ExplorerPage:
     def choose(self, label: str, option: str) -> None:
         if label != "View":
             self.settings()
-        self.page.locator(f".bk-input-group:has(label:text-is('{label}')) select").select_option(option)
+        self.page.locator(f".bk-input-group:visible:has(label:text-is('{label}')) select").select_option(option)

@@ -88,7 +88,7 @@ def test_the_convention_turns_the_picture_and_is_said(explorer):
     radiological = explorer.picture()
     assert "left is on the right" in explorer.view.inner_text()
     explorer.check("Radiological convention")
-    explorer.page.wait_for_selector(".volume-view[data-state='ready'][data-convention='neurological']")
+    explorer.page.wait_for_selector(".volume-view:visible[data-state='ready'][data-convention='neurological']")
     explorer.page.wait_for_timeout(400)
     assert "left is on the left" in explorer.view.inner_text()
     assert np.abs(explorer.picture() - radiological).max() > 60

@@ -81,10 +81,10 @@ def test_back_takes_the_case_under_other_runs_away_again(server, open_page):
     page = ExplorerPage(open_page(f"{server}?view=scan&case=fake_sub-02"))
     page.wait_ready(FIRST)
     page.choose("This case under other runs (up to 3)", "attend-random")
-    page.page.locator(".volume-view").nth(1).and_(page.page.locator("[data-state='ready']")).wait_for()
+    page.page.locator(".volume-view:visible").nth(1).and_(page.page.locator("[data-state='ready']")).wait_for()
     page.page.wait_for_function("() => location.search.includes('runs_beside')")
     page.page.go_back()
-    page.page.locator(".volume-view").nth(1).wait_for(state="detached")
+    page.page.locator(".volume-view:visible").nth(1).wait_for(state="detached")
     page.wait_ready(FIRST)
     assert page.case() == "fake_sub-02" and "runs_beside" not in page.page.url
 

@@ -47,7 +47,7 @@ def test_click_on_the_marker(geometry, open_page, radiological):
     if not radiological:
         page.check("Radiological convention")
     convention = "radiological" if radiological else "neurological"
-    page.page.wait_for_selector(f".volume-view[data-convention='{convention}'][data-volumes='[\"base\"]']")
+    page.page.wait_for_selector(f".volume-view:visible[data-convention='{convention}'][data-volumes='[\"base\"]']")
     places = page.points()
     for scan_id in [*STORED, "fake_sub-05"]:
         page.page.mouse.click(*places[scan_id])

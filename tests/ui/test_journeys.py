@@ -50,7 +50,7 @@ def test_a_postdoc_reads_the_finding_sees_a_scan_and_saves_a_figure(studied, ope
     tab(page, "Scan")
     explorer.wait_ready(FIRST)
     explorer.check("Where else?")
-    page.wait_for_selector(".volume-view[data-state=ready][data-volumes*=similarity]")
+    page.wait_for_selector(".volume-view:visible[data-state=ready][data-volumes*=similarity]")
     assert {"base", "attention", "similarity"} == set(json.loads(explorer.data()["volumes"]))
     scan = explorer.case()
     file = download(page, explorer.view.locator(".save"), tmp_path)

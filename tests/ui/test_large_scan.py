@@ -29,7 +29,7 @@ def test_every_second_voxel_first_with_true_places_and_values_and_all_on_demand(
     for key in (None, "n"):
         if key:
             page.page.keyboard.press(key)
-            page.page.wait_for_selector(".volume-view[data-scan='fake_sub-01']")
+            page.page.wait_for_selector(".volume-view:visible[data-scan='fake_sub-01']")
         page.wait_ready(["base", "attention", "prediction", "truth"])
         assert "every 2nd voxel" in page.view.inner_text()
         shapes.append(page.view.evaluate("e => [...e.niftiView.loaded.base.image.hdr.dims].slice(1, 4)"))
@@ -38,7 +38,7 @@ def test_every_second_voxel_first_with_true_places_and_values_and_all_on_demand(
         assert "left" in page.view.locator(".readout span").first.get_attribute("title")
     assert sorted(shapes[0]) == sorted(shapes[1]) == [80, 87, 100]
     page.check("Every voxel (slow without a GPU)")
-    page.page.locator(".volume-view .legend:not(:has-text('every 2nd voxel'))").wait_for()
+    page.page.locator(".volume-view:visible .legend:not(:has-text('every 2nd voxel'))").wait_for()
     page.wait_ready(["base", "attention", "prediction", "truth"])
     assert sorted(page.view.evaluate("e => [...e.niftiView.loaded.base.image.hdr.dims].slice(1, 4)")) == [160, 173, 200]
     page.move_to(MARKER_MM)

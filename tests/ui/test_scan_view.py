@@ -57,7 +57,7 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
     explorer.check("Attention")
     explorer.wait_ready(["base", "attention", "beside"])
     explorer.check("Flicker between the two")
-    explorer.page.wait_for_selector(".volume-view[data-flicker='attention'], .volume-view[data-flicker='beside']")
+    explorer.page.wait_for_selector(".volume-view:visible[data-flicker='attention'], .volume-view:visible[data-flicker='beside']")
     explorer.view.evaluate("e => e.niftiView.pause()")  # a busy machine takes a picture slower than it flickers
     pictures = []
     for _ in range(2):
@@ -66,7 +66,7 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
         pictures.append(explorer.picture())
     assert (np.abs(pictures[0] - pictures[1]).max(axis=2) > 60).sum() > 50
     explorer.check("Flicker between the two")
-    explorer.page.wait_for_selector(".volume-view[data-flicker='']")
+    explorer.page.wait_for_selector(".volume-view:visible[data-flicker='']")
 
     explorer.check("Attention")
     explorer.check("Held against")
@@ -87,7 +87,7 @@ def test_the_window_by_number_by_mouse_and_reset_and_the_mosaic(explorer):
         field = explorer.page.locator(f".bk-input-group:has(label:text('{label}')) input").first
         field.fill(value)
         field.press("Enter")
-    explorer.page.wait_for_selector(".volume-view[data-window='[90,400]']")
+    explorer.page.wait_for_selector(".volume-view:visible[data-window='[90,400]']")
     dark = explorer.picture()
     x, y = explorer.in_tile("axial", 0.5, 0.25)
     explorer.page.mouse.move(x, y)
@@ -117,7 +117,7 @@ def test_the_window_by_number_by_mouse_and_reset_and_the_mosaic(explorer):
 def test_crosshairs_of_two_scans_are_linked_in_world_millimetres_without_the_server(explorer):
     bare(explorer)
     explorer.choose("Compare with (up to 3 scans)", "fake_sub-05")  # stored in another orientation
-    views = explorer.page.locator(".volume-view")
+    views = explorer.page.locator(".volume-view:visible")
     other = views.nth(1)
     other.and_(explorer.page.locator("[data-state='ready'][data-linked='true']")).wait_for()
     explorer.page.wait_for_timeout(400)
@@ -146,7 +146,7 @@ def test_crosshairs_of_two_scans_are_linked_in_world_millimetres_without_the_ser
 
 def test_crosshairs_are_linked_by_the_share_of_the_brains_box(boxed, open_page):
     explorer = ExplorerPage(open_page(f"{boxed}?case=fake_sub-00&scans_beside=fake_sub-01"))
-    views = explorer.page.locator(".volume-view")
+    views = explorer.page.locator(".volume-view:visible")
     views.nth(1).and_(explorer.page.locator("[data-linked='true']")).wait_for()
     explorer.choose("Linked by", "The same share of the brain's box")
     explorer.page.wait_for_timeout(1500)
@@ -164,7 +164,7 @@ def test_the_same_case_under_two_runs(server, open_page):
     explorer = ExplorerPage(open_page(f"{server}?view=scan&case=fake_sub-02"))
     explorer.wait_ready(FIRST)
     explorer.choose("This case under other runs (up to 3)", "attend-random")
-    other = explorer.page.locator(".volume-view").nth(1)
+    other = explorer.page.locator(".volume-view:visible").nth(1)
     other.and_(explorer.page.locator("[data-state='ready'][data-scan='fake_sub-02']")).wait_for()
     assert json.loads(other.get_attribute("data-volumes")) == FIRST
     assert "attend-random" in other.inner_text() and "runs_beside=attend-random" in explorer.page.url
@@ -203,10 +203,10 @@ def test_ones_own_scan_good_damaged_and_too_large(server, open_page, tmp_path):
     nib.save(large, tmp_path / "large.nii")
     chooser.set_input_files(tmp_path / "large.nii")
     said.filter(has_text="too large").wait_for()
-    assert page.locator(".volume-view[data-state='ready']:visible").count() == 0
+    assert page.locator(".volume-view:visible[data-state='ready']").count() == 0
     chooser.set_input_files(tmp_path / "good.nii.gz")
     said.filter(has_text="26 × 30 × 24 voxels, read").wait_for()
-    own = page.locator(".volume-view[data-state='ready']:visible")
+    own = page.locator(".volume-view:visible[data-state='ready']")
     own.wait_for()
     own.evaluate("(e, mm) => e.niftiView.moveTo(mm)", [float(v) for v in MARKER_MM])
     assert float(own.get_attribute("data-value")) == pytest.approx(400)
