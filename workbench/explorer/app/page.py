@@ -219,7 +219,6 @@ def serve(
     """
     port = free_port(address, port)
     url = f"http://{'localhost' if address in ('127.0.0.1', '0.0.0.0') else address}:{port}/explorer"
-    print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)
     origins = [f"localhost:{port}", f"127.0.0.1:{port}", f"{address}:{port}", *allow_origin]
     server: Any = pn.serve(
         {"explorer": lambda: build(runs_folder, told)},
@@ -233,6 +232,7 @@ def serve(
     )
     guard(server._tornado, origins)
     server.start()
+    print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)  # who reads it may go there
     server.io_loop.start()
 
 
