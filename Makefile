@@ -73,7 +73,7 @@ DOWNSTREAM = $(LOOK) --split $(DEMO)/runs/split
 test: setup
 	@command -v chromium >/dev/null || [ -n "$$CHROMIUM" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
 	  { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
-	$(PY) -m pytest -n $(TEST_JOBS) --dist loadfile $(if $(FAST),-m "not long and not ui and not slurm") \
+	$(PY) -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder $(if $(FAST),-m "not long and not ui and not slurm") \
 	  $(if $(COVERAGE),--cov=workbench --cov-report=term:skip-covered)
 
 test-slurm: setup

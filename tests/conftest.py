@@ -41,7 +41,7 @@ LONG = (
     "batch/test_notebook.py",
     "batch/test_slurm_job.py",
     "engine/test_contrast.py",
-    "explorer/test_live.py",
+    "explorer/parts/test_live.py",
     "finetune/test_segment.py",
     "notebooks/test_kernel.py",
     "notebooks/test_quickstart.py",
@@ -67,6 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(Path(__file__).parent).as_posix() + "::" + item.name
         if LONG_FIXTURES & set(getattr(item, "fixturenames", ())) or place.startswith(LONG):
             item.add_marker("long")
+    # files with long ones first (`--no-loadscope-reorder` leaves it so), or one process is left alone with the longest
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 if TYPE_CHECKING:
