@@ -158,7 +158,7 @@ def open_page(new_page):
 
 @pytest.fixture(scope="module")
 def _kept():
-    """For one file of tests: which files a worker has seen before is chance, and what they have opened stays in a page."""
+    """For one file of tests: which files came before is chance, and what they have opened stays in a page."""
     kept = {"window": None, "turns": 0}
     yield kept
     if kept["window"] is not None:

@@ -1,5 +1,7 @@
 """The explorer as a user meets it."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +31,20 @@ def test_a_click_on_a_point_selects_the_case_everywhere(explorer):
     assert np.abs(explorer.picture() - before).max() > 50
     explorer.page.get_by_role("button", name="Facts", exact=True).click()
     explorer.page.locator("dd:text-is('fake/sub-05')").wait_for()
+
+
+def test_the_scan_of_a_point_is_a_picture_in_millimetres_while_the_mouse_is_over_it(explorer):
+    scan, (x, y) = sorted(explorer.points().items())[3]
+    explorer.page.mouse.move(x, y)
+    picture = explorer.page.locator(f".hover-picture[data-scan='{scan}']:visible")
+    picture.wait_for()
+    told = picture.inner_text()
+    wide, high = (int(n) for n in re.search(r"(\d+) × (\d+) mm", told).groups())
+    size = picture.locator("img").evaluate("e => [e.width, e.height, e.naturalWidth]")
+    assert size[0] / size[1] == pytest.approx(wide / high, rel=0.05) and size[2] > 8
+    assert told.split()[0] == "R" and "L" in told  # the patient's right is on the left, as in the viewer
+    explorer.page.mouse.move(5, 5)
+    picture.wait_for(state="hidden")
 
 
 def test_a_lasso_takes_the_planted_cluster_and_a_row_the_case(explorer):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.ui.explorer_page import ExplorerPage
+from workbench.explorer.app.tour import STEPS
 
 FIRST = ["base", "attention"]
 TABS = ("Cohort", "Scan", "Comparison", "Sites", "Check", "What if", "Your scan", "Cohort")
@@ -87,6 +88,29 @@ def test_back_takes_the_case_under_other_runs_away_again(server, open_page):
     page.page.locator(".volume-view:visible").nth(1).wait_for(state="detached")
     page.wait_ready(FIRST)
     assert page.case() == "fake_sub-02" and "runs_beside" not in page.page.url
+
+
+def test_a_tour_of_three_steps_frames_what_it_speaks_of_and_goes_by_escape(at):
+    page = at("view=check", shown=None).page
+    page.get_by_role("button", name="Tour").click()
+    dialog = page.locator(".tour[role=dialog]")
+    for number, (_, where, title, _) in enumerate(STEPS, 1):
+        dialog.get_by_text(f"{number} of {len(STEPS)}").wait_for()
+        assert dialog.get_attribute("aria-label") == title
+        framed = (
+            page.locator("#header") if where.startswith("#") else page.locator(f"h2:text-matches('^{where}')").first
+        )
+        framed.wait_for()  # the page that has it was opened
+        page.wait_for_function(
+            """el => { const a = el.getBoundingClientRect(), b = [...document.querySelectorAll("body > div")]
+              .find(e => e.style.boxShadow.includes("100vmax")).getBoundingClientRect()
+              return b.width > 0 && a.left >= b.left - 4 && a.top >= b.top - 4 && a.bottom <= b.bottom + 4 }""",
+            arg=framed.element_handle(),
+        )
+        if number < len(STEPS):
+            dialog.get_by_role("button", name="Next").click()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
 
 
 @pytest.mark.parametrize("view", ["cohort", "comparison"])

@@ -57,7 +57,9 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
     explorer.check("Attention")
     explorer.wait_ready(["base", "attention", "beside"])
     explorer.check("Flicker between the two")
-    explorer.page.wait_for_selector(".volume-view:visible[data-flicker='attention'], .volume-view:visible[data-flicker='beside']")
+    explorer.page.wait_for_selector(
+        ".volume-view:visible[data-flicker='attention'], .volume-view:visible[data-flicker='beside']"
+    )
     explorer.view.evaluate("e => e.niftiView.pause()")  # a busy machine takes a picture slower than it flickers
     pictures = []
     for _ in range(2):

@@ -16,6 +16,7 @@ from workbench.explorer.app.guard import guard
 from workbench.explorer.app.page_script import PageScript
 from workbench.explorer.app.pages import PAGES
 from workbench.explorer.app.saved_page import saved_page
+from workbench.explorer.app.tour import Tour
 from workbench.explorer.parts import style
 from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.state_view import SIMULATED
@@ -87,6 +88,7 @@ def _page(runs_folder: str | Path | None, told: Callable[[], str] | None) -> Any
             _tabs(state),
             SummaryView(state),
             pn.Spacer(sizing_mode="stretch_width"),
+            Tour(state),
             again,
             shade,
             PageScript(state),
@@ -232,7 +234,9 @@ def serve(
     )
     guard(server._tornado, origins)
     server.start()
-    print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)  # who reads it may go there
+    print(
+        f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True
+    )  # who reads it may go there
     server.io_loop.start()
 
 

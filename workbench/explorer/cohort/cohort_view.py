@@ -8,6 +8,7 @@ from typing import Any
 
 import panel as pn
 
+from workbench.explorer.cohort.hover import HoverPicture
 from workbench.explorer.cohort.notes_view import NotesView
 from workbench.explorer.cohort.scatter_view import ScatterView
 from workbench.explorer.cohort.second_view import SecondView
@@ -41,6 +42,7 @@ class CohortView(StateView):
             card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort], least=310),
             self._finding(),
             panels(state, "panel", PANELS),
+            HoverPicture(state),
             margin=0,
             sizing_mode="stretch_both",
             styles={"gap": "8px"},

@@ -43,6 +43,7 @@ def card(
     return pn.Column(
         head,
         content,
+        name=title,  # by which the tour finds it
         sizing_mode="stretch_both",
         margin=0,
         stylesheets=[style.CARD],
