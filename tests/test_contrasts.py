@@ -124,6 +124,39 @@ def test_the_jobs_behind_it_follow(encoder, tmp_path):
         segmenter.predict(files["T1w"])
 
 
+def test_the_command_line_gives_each_model_its_contrasts(encoder, tmp_path, capsys):
+    from workbench import cli
+    from workbench.bids_app.main import main
+    from workbench.predict import load_encoder
+    from workbench.runs import Run
+
+    data, model = encoder.cohort.parent / "data", str(encoder.encoder_run)
+    predict = ["predict", model, "--out", str(tmp_path / "out"), "--accelerator", "cpu", "--quiet"]
+    assert cli.main([*predict, str(data), "--contrast", "T1w", "FLAIR"]) == 0
+    table = Run(tmp_path / "out").read_table("embeddings").set_index("path")
+    assert len(table) == 5 and set(table["contrasts"]) == {"T1w+FLAIR"}
+    assert Run(tmp_path / "out").read_table("set_aside")["what"].str.contains("sub-05.*no FLAIR").all()
+    own = load_encoder(model, device="cpu").embed(
+        {"T1w": _file(encoder, "01", "T1w"), "FLAIR": _file(encoder, "01", "FLAIR")}
+    )
+    np.testing.assert_allclose(table.loc[str(_file(encoder, "01", "T1w")), "cls"], own.cls, rtol=1e-5)
+    capsys.readouterr()
+    assert cli.main([*predict, str(data), "--contrast", "T1w"]) == 2
+    assert "takes T1w+FLAIR" in capsys.readouterr().err
+    # the cohort's own scans, and zeros for what one of them lacks
+    assert (
+        cli.main([*predict[:2], str(encoder.cohort), "--out", str(tmp_path / "all"), "--missing_channel", "zero"]) == 0
+    )
+    assert sorted(Run(tmp_path / "all").read_table("embeddings")["contrasts"]) == ["T1w"] + ["T1w+FLAIR"] * 5
+
+    app = [str(data), str(tmp_path / "app"), "participant", "--encoder", model, "--accelerator", "cpu"]
+    assert main([*app, "--participant-label", "01", "05", "--contrast", "T1w", "FLAIR"]) == 1  # 05 has no FLAIR
+    told = next((tmp_path / "app").rglob("sub-01_desc-*_embedding.json")).read_text()
+    assert "sub-01_T1w.nii.gz" in told and "sub-01_FLAIR.nii.gz" in told
+    assert "no FLAIR" in (tmp_path / "app" / "sub-05.html").read_text()
+    assert main([*app, "--contrast", "T1w"]) == 2
+
+
 def test_an_encoder_refuses_other_channels_and_names_both(encoder, tmp_path):
     from workbench.analysis import EmbedConfig, run_embed
 

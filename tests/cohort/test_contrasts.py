@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from workbench.cohort.gather import gather
 from workbench.cohort.layouts.layout import Options
 from workbench.errors import ConfigError, ScanError, WorkbenchError
 from workbench.testing import other_contrast, phantom, phantom_grid, write_bids
-from workbench.volumes import Volume, write_volume
+from workbench.volumes import Volume, read_volume, write_volume
 
 
 @pytest.fixture
@@ -180,6 +181,49 @@ def test_every_layout_that_names_contrasts(layout, tmp_path):
     assert not any(".nii" in str(value) for value in candidate.values.values())
     (source,) = gather([root], Options(contrast="FLAIR"))
     assert [one.path.relative_to(base).as_posix() for one in source.candidates] == [names[2]]
+
+
+def four_d(root, scan, names, **listing):
+    """A Decathlon folder of one case whose contrasts are the volumes of one file, the numbered one brighter."""
+    (root / "imagesTr").mkdir(parents=True)
+    bright = np.arange(1, len(names) + 1) * 100.0
+    data = np.where(scan.data[..., None] > 0, scan.data[..., None] + bright, 0).astype(np.int16)
+    nib.save(nib.Nifti1Image(data, scan.affine), root / "imagesTr" / "a.nii.gz")
+    listing |= {"modality": dict(enumerate(names)), "training": [{"image": "./imagesTr/a.nii.gz"}]}
+    (root / "dataset.json").write_text(json.dumps(listing))
+
+
+def test_volumes_of_a_4d_file_are_contrasts(cohort_of, tmp_path):
+    scan = phantom(spacing=(6, 6, 6), shape=(30, 34, 30), noise=5)
+    four_d(tmp_path / "data", scan, ["FLAIR", "T1w", "t1gd", "T2w"])
+    cohort = cohort_of(contrast=("T1w", "FLAIR"))
+    paths = [cohort.table["path"].iloc[0], *json.loads(cohort.table["channel_paths"].iloc[0])]
+    inside = scan.data > 0
+    for path, more in zip(paths, (200, 100), strict=True):
+        taken = read_volume(path)
+        assert np.allclose(taken.affine, scan.affine) and np.allclose(
+            taken.data[inside], scan.data[inside] + more, atol=1
+        )
+    assert "T1w is volume 1" in " ".join(cohort.notes["text"])
+    with pytest.raises(WorkbenchError, match="names no PDw") as refused:
+        gather([tmp_path / "data"], Options(contrast="PDw"))
+    assert "--contrast FLAIR T1w T1c T2w" in refused.value.remedy
+
+
+def test_one_modality_is_what_it_is_called(tmp_path):
+    scan = phantom(spacing=(6, 6, 6), shape=(30, 34, 30))
+    for name in ("MRI", "T2", "T1"):
+        four_d(tmp_path / name, scan, [name])
+    (source,) = gather([tmp_path / "MRI"], Options())
+    assert [r.text for r in source.remarks if r.kind == "guess"] == [
+        "dataset.json calls its contrast MRI, which is taken for T1w"
+    ]
+    (source,) = gather([tmp_path / "T1"], Options())
+    assert not any(r.kind == "guess" for r in source.remarks)
+    with pytest.raises(WorkbenchError, match="names no T1w"):
+        gather([tmp_path / "T2"], Options())
+    (source,) = gather([tmp_path / "T2"], Options(contrast="T2w"))
+    assert len(source.candidates) == 1 and not source.candidates[0].volumes
 
 
 def test_a_layout_of_t1w_alone_says_so(tmp_path):

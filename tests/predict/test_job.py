@@ -10,7 +10,8 @@ from workbench import cli
 from workbench.errors import ConfigError
 from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
 from workbench.predict import PredictConfig, load_encoder, run_predict
-from workbench.predict.job import list_scans, named, safe
+from workbench.predict.job import named, safe
+from workbench.predict.people import list_scans
 from workbench.prepare import open_store
 
 
@@ -94,6 +95,7 @@ def test_settings_that_do_nothing_are_refused(models, study, scans, tmp_path):
 
 def test_names_tell_scans_apart_and_stay_in_their_folder(tmp_path):
     paths = [tmp_path / "a" / "x" / "t1.nii.gz", tmp_path / "b" / "x" / "t1.nii.gz", tmp_path / "a" / "x" / "t2.nii"]
+    paths = [{"T1w": path} for path in paths]
     assert list(named(paths)) == ["a_x_t1", "b_x_t1", "a_x_t2"]
     assert list(named(paths[1:])) == ["t1", "t2"]
     with pytest.raises(ConfigError, match="given twice"):
@@ -105,10 +107,10 @@ def test_a_folder_means_the_files_in_it(tmp_path):
     (tmp_path / "deep").mkdir()
     for name in ("b.nii.gz", "a.nii", "notes.txt", "deep/c.nii.gz"):
         (tmp_path / name).touch()
-    assert [p.name for p in list_scans((tmp_path,))] == ["a.nii", "b.nii.gz"]
+    assert [p["T1w"].name for p in list_scans((tmp_path,), ("T1w",))] == ["a.nii", "b.nii.gz"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="no NIfTI"):
-        list_scans((tmp_path / "empty",))
+        list_scans((tmp_path / "empty",), ("T1w",))
 
 
 def test_words_of_the_command_line_are_the_model_and_the_scans():

@@ -27,6 +27,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--session-label", "--session_label", nargs="+", default=[], metavar="LABEL", help="only these, as 1"
     )
+    made.add_argument(
+        "--contrast",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="of the scans, as T1w FLAIR; default: what the models take",
+    )
     made.add_argument("--encoder", default=ENCODER, help="pretraining run, exported model, or an encoder's name")
     made.add_argument("--segmenter", default="", help="run of `workbench segment` whose model outlines each scan")
     made.add_argument("--accelerator", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="device kind")
@@ -58,11 +65,12 @@ def _participants(args: argparse.Namespace) -> int:
     from workbench.predict import load_encoder, load_segmenter
 
     bids, out = args.bids_dir.resolve(), args.output_dir.resolve()
-    scans = chosen(bids, args.participant_label, args.session_label)
     segmenter = load_segmenter(args.segmenter, device=args.accelerator) if args.segmenter else None
     encoder = load_encoder(args.encoder, device=args.accelerator)
     models = Models(encoder, args.encoder, segmenter, args.segmenter)
-    done = run_participants(bids, out, scans, models)
+    contrasts = models.contrasts(args.contrast)
+    scans = chosen(bids, args.participant_label, args.session_label, contrasts)
+    done = run_participants(bids, out, scans, models, contrasts)
     failed = [one for one in done if one.problem]
     print(f"{len(done) - len(failed)} of {len(done)} scans written to {out}", file=sys.stderr)
     return 1 if failed else 0

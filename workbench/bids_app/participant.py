@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -14,13 +15,17 @@ from tqdm.auto import tqdm
 
 from workbench.bids_app.layout import NAME, describe, folder, label_table, stem, write_text
 from workbench.bids_app.pictures import picture
+from workbench.cohort.contrasts import USUAL, asked_for
 from workbench.cohort.gather import read_source
+from workbench.cohort.layouts.layout import Options
 from workbench.cohort.layouts.table import layout_of
 from workbench.cohort.source import Candidate
-from workbench.errors import ConfigError, WorkbenchError
+from workbench.errors import ConfigError, ScanError, WorkbenchError
+from workbench.prepare.fingerprint import contrasts_in
 from workbench.runs import digest_file
 from workbench.study.report.page import page, paragraph, table
 from workbench.volumes import Volume, write_volume
+from workbench.volumes.given import Given
 
 if TYPE_CHECKING:
     from workbench.predict import ScanEncoder, ScanSegmenter
@@ -37,6 +42,32 @@ class Models:
     segmenter: ScanSegmenter | None = None
     segmenter_name: str = ""
 
+    def contrasts(self, asked: Sequence[str] = ()) -> tuple[str, ...]:
+        """What the scans must have for every model: the encoder's contrasts first, and ``asked`` if that is as much.
+
+        Raises:
+            ConfigError: a model takes another contrast than those that are asked for.
+        """
+        takes = {self.encoder_name: taken_by(self.encoder)}
+        if self.segmenter is not None:
+            takes[self.segmenter_name] = taken_by(self.segmenter)
+        every = tuple(dict.fromkeys(name for contrasts in takes.values() for name in contrasts))
+        try:
+            wanted = asked_for(asked) if asked else every
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        if set(wanted) != set(every):
+            raise ConfigError(
+                f"contrast: asked for {'+'.join(wanted)}",
+                cause="; ".join(f"{who} takes {'+'.join(contrasts)}" for who, contrasts in takes.items()),
+                remedy="leave --contrast out: the models know what they take",
+            )
+        return every
+
+
+def taken_by(model: ScanEncoder | ScanSegmenter) -> tuple[str, ...]:
+    return contrasts_in(model.preparation.settings)
+
 
 @dataclass
 class Done:
@@ -50,8 +81,10 @@ class Done:
     problem: str = ""
 
 
-def chosen(bids: Path, people: list[str], sessions: list[str]) -> list[Candidate]:
+def chosen(bids: Path, people: list[str], sessions: list[str], contrasts: Sequence[str] = USUAL) -> list[Candidate]:
     """The scans of the people and sessions asked for; with or without ``sub-`` and ``ses-``; nothing named means all.
+
+    Of several ``contrasts`` the first is the scan, and the others are its channels.
 
     Raises:
         WorkbenchError: the folder is no BIDS data set.
@@ -64,7 +97,7 @@ def chosen(bids: Path, people: list[str], sessions: list[str]) -> list[Candidate
             cause=f"it looks like {layout.name}",
             remedy="convert it, or use `workbench cohort` and the jobs after it, which take it as it is",
         )
-    scans = read_source(bids, bids.name).candidates
+    scans = read_source(bids, bids.name, Options(contrast=contrasts[0]), tuple(contrasts[1:])).candidates
     for what, asked, prefix, has in (
         ("participant", people, "sub-", {scan.participant_id for scan in scans}),
         ("session", sessions, "ses-", {scan.session for scan in scans}),
@@ -72,7 +105,7 @@ def chosen(bids: Path, people: list[str], sessions: list[str]) -> list[Candidate
         wanted = {f"{prefix}{name.removeprefix(prefix)}" for name in asked}
         if missing := sorted(wanted - has):
             raise ConfigError(
-                f"{what}-label: {', '.join(missing)} has no T1w scan in {bids}",
+                f"{what}-label: {', '.join(missing)} has no {contrasts[0]} scan in {bids}",
                 cause=f"there are: {', '.join(sorted(filter(None, has))[:10])}",
                 remedy="check the label; `workbench cohort --sources` says of every scan why it is not used",
             )
@@ -81,7 +114,9 @@ def chosen(bids: Path, people: list[str], sessions: list[str]) -> list[Candidate
     return scans
 
 
-def run_participants(bids: Path, out: Path, scans: list[Candidate], models: Models) -> list[Done]:
+def run_participants(
+    bids: Path, out: Path, scans: list[Candidate], models: Models, contrasts: Sequence[str] = USUAL
+) -> list[Done]:
     """Write the derivatives of every scan, and ``sub-XX.html``. What is wrong with one scan does not stop the others.
 
     Returns:
@@ -94,7 +129,7 @@ def run_participants(bids: Path, out: Path, scans: list[Candidate], models: Mode
     for scan in tqdm(scans, desc="scans", unit="scan"):
         one = Done(scan)
         try:
-            _one(out, scan, models, one)
+            _one(out, scan, models, one, contrasts[0])
         except WorkbenchError as error:
             one.problem = f"{error.what}" + (f" ({error.cause})" if error.cause else "")
             tqdm.write(f"not used: {stem(scan)}: {one.problem}")
@@ -107,13 +142,18 @@ def run_participants(bids: Path, out: Path, scans: list[Candidate], models: Mode
     return done
 
 
-def _one(out: Path, scan: Candidate, models: Models, done: Done) -> None:
+def _one(out: Path, scan: Candidate, models: Models, done: Done, contrast: str) -> None:
     here, name = folder(out, scan), stem(scan)
     digest = digest_file(scan.path)
     encoder = models.encoder
-    ready = encoder.prepare(scan.path, mask=scan.mask_path)
+    files = {contrast: scan.path, **scan.channels}
+    ready = encoder.prepare(_given(files, taken_by(encoder)), mask=scan.mask_path)
     done.mask, done.learnt_from = ready.mask, digest in set(encoder.card.scans)
-    common = {"Sources": [f"bids:raw:{_inside(scan)}"], "Mask": ready.mask, "Simulated": scan.simulated}
+    common = {
+        "Sources": [f"bids:raw:{_inside(scan, path)}" for path in files.values()],
+        "Mask": ready.mask,
+        "Simulated": scan.simulated,
+    }
     found = encoder.embed(ready)
     rows = [f"{kind}\t" + "\t".join(f"{v:.6g}" for v in getattr(found, kind)) for kind in ("cls", "patch_mean")]
     header = "token\t" + "\t".join(f"d{i}" for i in range(len(found.cls)))
@@ -127,7 +167,7 @@ def _one(out: Path, scan: Candidate, models: Models, done: Done) -> None:
     done.pictures.append(("attention of CLS, times uniform", picture(scan.path, attention)))
     if models.segmenter is not None:
         # its own preparation may differ from the encoder's
-        image = models.segmenter.predict(scan.path, mask=scan.mask_path)
+        image = models.segmenter.predict(_given(files, taken_by(models.segmenter)), mask=scan.mask_path)
         labels = Volume(np.asarray(image.dataobj).astype(np.uint8), image.affine)
         learnt = digest in set(models.segmenter.card.scans)
         facts = {**common, "Model": models.segmenter_name, "Manual": False, "LearntFromThisScan": learnt}
@@ -141,9 +181,18 @@ def _one(out: Path, scan: Candidate, models: Models, done: Done) -> None:
         done.pictures.append(("segmentation", picture(scan.path, labels, labels=True)))
 
 
-def _inside(scan: Candidate) -> str:
-    """The scan's path in its data set, from the person's folder on."""
-    parts = scan.path.parts
+def _given(files: dict[str, Path], takes: tuple[str, ...]) -> Given:
+    """A person's scan as a model takes it."""
+    if missing := [name for name in takes if name not in files]:
+        raise ScanError(
+            f"no {' and no '.join(missing)} in this session", cause=f"the model takes {'+'.join(takes)}", remedy=""
+        )
+    return {name: files[name] for name in takes} if len(takes) > 1 else files[takes[0]]
+
+
+def _inside(scan: Candidate, path: Path) -> str:
+    """A file's path in its data set, from the person's folder on."""
+    parts = path.parts
     return "/".join(parts[parts.index(scan.participant_id) :])
 
 

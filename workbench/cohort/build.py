@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from workbench.cohort.labels import canonical_structure
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.match import few
 from workbench.cohort.page import write_page
+from workbench.cohort.pictures import Pictures
 from workbench.cohort.seen import tell_checked
 from workbench.cohort.source import Candidate, Remark, Source, plain
 from workbench.cohort.summary import report
@@ -47,7 +49,8 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
 
     The sources may have changed since, so the cohort is made anew each time, also where a finished run with the same
     settings is there. What is wrong with one scan never stops the others. Segmentations that had to be put together
-    from several files, turned or resampled are written to ``volumes/``, on their scan's grid.
+    from several files, turned or resampled are written to ``volumes/``, on their scan's grid, and so are the volumes
+    that were taken out of 4D files.
 
     Returns:
         The finished run; its provenance holds ``cohort_fingerprint``, ``n_scans``, ``n_participants``, ``notes`` and
@@ -63,13 +66,16 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
     across = settle(sources, Same(people=people, sites=config.same_sites, by_dataset=config.sites == "dataset"))
     if config.strict:
         _refuse_guesses(_remarks(sources, across))
-    with start_run(config, overwrite=overwrite) as run:
+    with start_run(config, overwrite=overwrite) as run, Pictures(run.path) as pictures:
         listed = [(source, candidate) for source in sources for candidate in source.candidates]
-        checked = _check_all([candidate for _, candidate in listed], config, run.path / "volumes")
+        checked = _check_all([candidate for _, candidate in listed], config, run.path / "volumes", pictures)
         kept = _usable(listed, checked, config)
-        table = _table([_row(candidate, found, scan_id, config.contrast) for _, candidate, found, scan_id in kept])
+        table = _table(_row(candidate, found, scan_id, config.contrast) for _, candidate, found, scan_id in kept)
         labels = pd.DataFrame(_labels(sources), columns=LABELS).astype({"code": int, "scans": int})
-        across += tell_checked(kept, table, labels)
+        across += tell_checked(kept, table, labels, pictures)
+        del listed, checked, kept  # from here on the table says it all, and of a large cohort the lists weigh more
+        for source in sources:
+            source.candidates.clear()
         set_aside = pd.DataFrame([row for source in sources for row in source.set_aside], columns=SET_ASIDE, dtype=str)
         remarks = _remarks(sources, across)
         notes = pd.DataFrame([vars(remark) for remark in remarks], columns=["kind", "dataset", "text"], dtype=str)
@@ -101,7 +107,10 @@ def cohort_fingerprint(table: pd.DataFrame) -> str:
     """BLAKE2b (128 bits) of a cohort's table without the places of its files: ids, people, columns, contents."""
     # what a segmentation lacks is in its own fingerprint
     rows = table.drop(columns=[*PLACES, "seg_lacks"], errors="ignore").sort_values("scan_id").sort_index(axis=1)
-    return hashlib.blake2b(rows.to_csv(index=False).encode(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(digest_size=16)
+    for at in range(0, max(1, len(rows)), 1000):  # the same bytes as in one, without a second table as text
+        digest.update(rows.iloc[at : at + 1000].to_csv(index=False, header=at == 0).encode())
+    return digest.hexdigest()
 
 
 def _remarks(sources: list[Source], across: list[Remark]) -> list[Remark]:
@@ -117,21 +126,26 @@ def _refuse_guesses(remarks: list[Remark]) -> None:
         )
 
 
-def _check_all(candidates: list[Candidate], config: CohortConfig, folder: Path) -> list[Checked]:
+def _check_all(candidates: list[Candidate], config: CohortConfig, folder: Path, pictures: Pictures) -> list[Checked]:
     """Check every candidate, in order, in several processes where that is worth starting them."""
+    workers = max(1, min(config.workers or available_cpus(), len(candidates) // 8))
+    tasks = enumerate(_tasks(candidates, config, folder))
+    done: dict[int, Checked] = {}
+    items = in_processes(_check_numbered, tasks, workers, lambda item: str(item[1].path), lost=_killed)
+    for number, checked in tqdm(items, total=len(candidates), desc="check scans", unit="scan", file=sys.stderr):
+        if checked.picture:
+            checked.picture, checked.picture_place = b"", pictures.add(checked.picture)
+        done[number] = checked
+    return [done[number] for number in range(len(candidates))]
+
+
+def _tasks(candidates: list[Candidate], config: CohortConfig, folder: Path) -> Iterator[Task]:
     names: dict[str, int] = {}
-    tasks = []
     for candidate in candidates:
         stem = _stem(candidate)
         names[stem] = names.get(stem, 0) + 1
         name = stem if names[stem] == 1 else f"{stem}_{names[stem]}"
-        tasks.append(Task.of(candidate, folder / name, config.resample_labels))
-    workers = max(1, min(config.workers or available_cpus(), len(tasks) // 8))
-    done: dict[int, Checked] = {}
-    items = in_processes(_check_numbered, enumerate(tasks), workers, lambda item: str(item[1].path), lost=_killed)
-    for number, checked in tqdm(items, total=len(tasks), desc="check scans", unit="scan", file=sys.stderr):
-        done[number] = checked
-    return [done[number] for number in range(len(tasks))]
+        yield Task.of(candidate, folder / name, config.resample_labels)
 
 
 Numbered = tuple[int, Task]
@@ -208,7 +222,8 @@ def _row(candidate: Candidate, found: Checked, scan_id: str, contrasts: tuple[st
     assert found.grid is not None
     several: dict[str, Any] = {}
     if contrasts != USUAL:
-        files = [str(candidate.channels[name]) if name in found.channels else None for name in contrasts[1:]]
+        paths = {**candidate.channels, **found.written}
+        files = [str(paths[name]) if name in found.channels else None for name in contrasts[1:]]
         several = {
             "channels": "+".join(contrasts),
             "channels_missing": "+".join(name for name in contrasts[1:] if name not in found.channels),
@@ -221,7 +236,7 @@ def _row(candidate: Candidate, found: Checked, scan_id: str, contrasts: tuple[st
         "participant": candidate.person,
         "session": candidate.session,
         "dataset": candidate.dataset,
-        "path": str(candidate.path),
+        "path": str(found.written.get("", candidate.path)),
         "seg_path": str(found.seg_path) if found.seg_path else None,
         "mask_path": str(found.mask_path) if found.mask_path else None,
         **candidate.values,
@@ -240,12 +255,24 @@ def _row(candidate: Candidate, found: Checked, scan_id: str, contrasts: tuple[st
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Known columns first, the data sets' own between; a column of numbers becomes numeric, any other stays text."""
+    columns: dict[str, list[Any]] = {}
+    n = 0
+    for row in rows:  # into columns at once: of a large cohort the rows' dicts would weigh more than what they hold
+        for name, value in row.items():
+            told = columns.setdefault(name, [])
+            told += [None] * (n - len(told)) + [value]
+        n += 1
     ours = [*COLUMNS, *CHECKED, *CHANNELS]
-    own = list(dict.fromkeys(key for row in rows for key in row if key not in ours))
-    several = CHANNELS if rows and "channels" in rows[0] else []
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *own, *CHECKED, *several])
+    own = [name for name in columns if name not in ours]
+    several = CHANNELS if "channels" in columns else []
+    table = pd.DataFrame(
+        {
+            name: (told := columns.pop(name, [])) + [None] * (n - len(told))
+            for name in [*COLUMNS, *own, *CHECKED, *several]
+        }
+    )
     for name in own:
         values = table[name].dropna().astype(str)
         # "007" is a name, not a number

@@ -20,7 +20,7 @@ BRAIN_ML = (250.0, 2500.0)
 CODES = 5000  # a label map with more codes is an image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
     """The files of one scan, and what may be done with them.
 
@@ -28,6 +28,8 @@ class Task:
         path, seg_path, seg_parts, mask_path, mask_named: As of the ``Candidate``.
         stem: Where a segmentation or mask is written that had to be put together or turned: ``<stem>_dseg.nii.gz``.
         channels: Further contrasts and their files.
+        volumes: Contrasts of which one volume of a 4D file is taken, and which; that of ``path`` is in no channel. It
+            is written to ``<stem>_<contrast>.nii.gz``, which then is the file of the scan.
         resample: Whether labels on another grid are put on the scan's by nearest neighbour; else they are refused.
     """
 
@@ -39,25 +41,35 @@ class Task:
     stem: Path | None = None
     resample: bool = False
     channels: tuple[tuple[str, Path], ...] = ()
+    volumes: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(cls, candidate: Candidate, stem: Path, resample: bool) -> Task:
         c = candidate
         return cls(
-            c.path, c.seg_path, tuple(c.seg_parts), c.mask_path, c.mask_named, stem, resample, tuple(c.channels.items())
+            c.path,
+            c.seg_path,
+            tuple(c.seg_parts),
+            c.mask_path,
+            c.mask_named,
+            stem,
+            resample,
+            tuple(c.channels.items()),
+            tuple(c.volumes.items()),
         )
 
 
-@dataclass
+@dataclass(slots=True)
 class Checked:
     """What reading showed. ``grid`` is None where the scan itself cannot be used.
 
     ``problems`` holds (kind, file, cause, remedy) with kind "scan", "segmentation", "mask" or "contrast"; a
     segmentation or a mask with a problem has no fingerprint, ``channels`` (contrast → fingerprint) no contrast with
-    one. ``seg_path`` and ``mask_path`` lie on the scan's grid: the file that was
+    one; ``written`` are the files of contrasts that were taken out of 4D files, by contrast, "" for the scan's own.
+    ``seg_path`` and ``mask_path`` lie on the scan's grid: the file that was
     given, or one that was written. ``codes`` ``(n, 2)`` holds each code and its voxels, ``moved`` says which of
     "segmentation" and "mask" were "turned" (another storage order) or "resampled", ``picture`` is the
-    ``coarse_thumbnail`` as float16.
+    ``coarse_thumbnail`` as float16, till it has its ``picture_place`` among the ``Pictures`` of the cohort.
     """
 
     grid: Grid | None = None
@@ -70,7 +82,9 @@ class Checked:
     moved: dict[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     picture: bytes = b""
+    picture_place: int = -1
     channels: dict[str, str] = field(default_factory=dict)
+    written: dict[str, Path] = field(default_factory=dict)
     problems: list[tuple[str, str, str, str]] = field(default_factory=list)
 
 
@@ -78,8 +92,8 @@ def check(task: Task) -> Checked:
     """Check a scan and its labels. Raises for want of memory alone: one bad file must not end a cohort."""
     checked = Checked()
     try:
-        scan, checked.remarks = read_scan(task.path)
-        checked.fingerprint = digest_file(task.path)
+        path, scan, checked.remarks = _own_scan(task, checked)
+        checked.fingerprint = digest_file(path)
         checked.picture = coarse_thumbnail(scan).astype(np.float16).tobytes()
         checked.grid = scan.grid
     except MemoryError:  # perhaps the fault of the scans beside it: it is tried again alone
@@ -90,9 +104,13 @@ def check(task: Task) -> Checked:
         return checked
     for contrast, path in task.channels:
         try:
-            other = read_volume(path)
+            if (number := dict(task.volumes).get(contrast)) is None:
+                place, other = path, read_volume(path)
+            else:
+                place, other = _taken_out(task, path, contrast, number)
+                checked.written[contrast] = place
             require_aligned(path, contrast, scan, other)
-            checked.channels[contrast] = _own_content(path, contrast, checked)
+            checked.channels[contrast] = _own_content(place, contrast, checked)
         except MemoryError:
             raise
         except Exception as error:
@@ -107,6 +125,24 @@ def check(task: Task) -> Checked:
             except Exception as error:
                 _add(checked, kind, parts[0].path, error)
     return checked
+
+
+def _own_scan(task: Task, checked: Checked) -> tuple[Path, Volume, tuple[str, ...]]:
+    """The file of the scan, which may have been taken out of a 4D file, what it holds, and remarks on its header."""
+    further = {contrast for contrast, _ in task.channels}
+    mine = [(contrast, number) for contrast, number in task.volumes if contrast not in further]
+    if not mine:
+        return task.path, *read_scan(task.path)
+    path, scan = _taken_out(task, task.path, *mine[0])
+    checked.written[""] = path
+    return path, scan, ()
+
+
+def _taken_out(task: Task, path: Path, contrast: str, number: int) -> tuple[Path, Volume]:
+    """One volume of a 4D file, and the file that was written of it: what comes after reads files of one contrast."""
+    assert task.stem is not None
+    volume = read_volume(path, volume=number)
+    return write_volume(Path(f"{task.stem}_{contrast}.nii.gz"), volume), volume
 
 
 def _own_content(path: Path, contrast: str, checked: Checked) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from workbench.cohort.check import Checked
 from workbench.cohort.labels import HIPPOCAMPI
 from workbench.cohort.match import few
+from workbench.cohort.pictures import Pictures
 from workbench.cohort.source import Candidate, Remark, Source
 from workbench.volumes.thumbnail import alike_pairs
 
@@ -25,7 +26,7 @@ MOVED = {
 }
 
 
-def tell_checked(kept: list[Kept], table: pd.DataFrame, labels: pd.DataFrame) -> list[Remark]:
+def tell_checked(kept: list[Kept], table: pd.DataFrame, labels: pd.DataFrame, pictures: Pictures) -> list[Remark]:
     """Add what reading showed to the sources' remarks, to ``table`` (``seg_lacks``) and to ``labels`` (``scans``).
 
     Returns:
@@ -40,7 +41,7 @@ def tell_checked(kept: list[Kept], table: pd.DataFrame, labels: pd.DataFrame) ->
         _tell_moved(source, mine)
         _tell_remarks(source, mine)
         _tell_structures(source, mine, places, table, labels)
-    return _near_duplicates(kept, table)
+    return _near_duplicates(kept, table, pictures)
 
 
 def _tell_moved(source: Source, kept: list[Kept]) -> None:
@@ -98,14 +99,12 @@ def _tell_structures(
         source.unused(f"structures that are named and in no segmentation: {few(absent)}")
 
 
-def _near_duplicates(kept: list[Kept], table: pd.DataFrame) -> list[Remark]:
+def _near_duplicates(kept: list[Kept], table: pd.DataFrame, pictures: Pictures) -> list[Remark]:
     """Scans of two people that are nearly one image."""
-    if len(kept) < 4:
-        return []
-    pictures = np.stack([np.frombuffer(found.picture, np.float16) for _, _, found, _ in kept])
+    pictures.choose([found.picture_place for _, _, found, _ in kept])
     people, ids = table["participant"].to_numpy(), table["scan_id"].to_numpy()
     every = np.arange(len(kept))
-    pairs = [(i, j, r) for i, j, r in alike_pairs(pictures, every, every) if i < j and people[i] != people[j]]
+    pairs = [(i, j, r) for i, j, r in alike_pairs(pictures, every, every, once=True) if people[i] != people[j]]
     if not pairs:
         return []
     pairs.sort(key=lambda pair: -pair[2])

@@ -38,7 +38,7 @@ class Part:
     side: str = ""
 
 
-@dataclass
+@dataclass(slots=True)
 class Candidate:
     """A scan as its source lists it; nothing about it has been checked yet."""
 
@@ -54,6 +54,7 @@ class Candidate:
     values: dict[str, Any] = field(default_factory=dict)  # further columns as written; missing ones left out
     simulated: bool = False
     channels: dict[str, Path] = field(default_factory=dict)  # further contrasts of the same session
+    volumes: dict[str, int] = field(default_factory=dict)  # contrast -> which volume of its file, where that is 4D
     person_of: str = ""  # the data set after which the person is named, where it is another than ``dataset``
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from workbench.cohort.aligned import require_aligned
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.prepare.config import PrepareConfig
 from workbench.prepare.fingerprint import contrasts_in, preparation_fingerprint
@@ -102,9 +103,12 @@ class Preparation:
         brain = None if mask is None else as_volume(mask)
         first, *others = self._by_contrast(scan)
         assert first is not None
+        name, whole = name_of(scan), as_volume(first)
         further = [None if one is None else as_volume(one) for one in others]
-        name = name_of(scan)
-        return prepare_one(as_volume(first), settings, self.fingerprint, name=name, mask=brain, further=further)
+        for contrast, given, other in zip(contrasts_in(settings)[1:], others, further, strict=True):
+            if other is not None and given is not None:
+                require_aligned(Path(name_of(given)), contrast, whole, other)
+        return prepare_one(whole, settings, self.fingerprint, name=name, mask=brain, further=further)
 
     def _by_contrast(self, scan: Given) -> list[Given | None]:
         """What is given of each contrast that the model takes, in order; None: zeros, where somebody says None.

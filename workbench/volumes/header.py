@@ -19,6 +19,7 @@ from workbench.volumes.volume import Grid
 MAX_AXIS = 1024  # voxels along one axis; a 0.2 mm head is about 1000
 MAX_VOXELS = 512**3  # 0.5 GiB as float32; an ordinary 1 mm scan has 256**3
 MAX_OFFSET = 16 * 1024**2  # bytes before the voxels: the largest extensions we have met hold a few MB of DICOM
+MAX_VOLUMES = 64  # of a 4D file whose volumes are contrasts; a time series has more
 MAX_AWAY = 3000.0  # mm from the world's origin to the middle of a scan; no scanner's bore is longer
 START = 544  # bytes that hold the header of NIfTI-1 (348) or of NIfTI-2 (540) and the mark of extensions
 
@@ -39,14 +40,18 @@ class Header:
     """On how the affine was come by; see ``forms.affine_of``."""
     footer: bool = False
     """Whether more may follow the voxels."""
+    after: int = 0
+    """Bytes of further volumes that do follow them."""
 
     @property
     def bytes_needed(self) -> int:
         """Size of the whole unpacked file."""
-        return self.offset + math.prod(self.grid.shape) * self.dtype.itemsize
+        return self.offset + math.prod(self.grid.shape) * self.dtype.itemsize + self.after
 
 
-def parse_header(name: object, start: bytes, *, max_voxels: int = MAX_VOXELS, pair: bool = False) -> Header:
+def parse_header(
+    name: object, start: bytes, *, max_voxels: int = MAX_VOXELS, pair: bool = False, volume: int | None = None
+) -> Header:
     """Judge a file by its first bytes.
 
     Args:
@@ -54,18 +59,33 @@ def parse_header(name: object, start: bytes, *, max_voxels: int = MAX_VOXELS, pa
         start: Its first ``START`` bytes, unpacked; fewer if it has no more.
         max_voxels: Refuse a scan with more.
         pair: They are those of the ``.hdr`` of a pair, whose voxels lie in a file of their own (``.img``).
+        volume: Which volume of a 4D file is meant; without it such a file is refused.
 
     Raises:
         ScanError: not NIfTI, not 3D, too large, voxels that begin too far in, or no usable affine.
     """
     header = _header(name, start, pair)
     shape, dtype = tuple(int(n) for n in header.get_data_shape()), header.get_data_dtype()
-    x, y, z = checked_shape(name, shape, dtype, max_voxels)
-    offset = _offset(name, header, pair)
+    volumes = 1 if volume is None else _volumes(name, shape, volume)
+    x, y, z = checked_shape(name, shape if volume is None else shape[:3], dtype, max_voxels)
+    bytes_each = x * y * z * dtype.itemsize
+    offset = _offset(name, header, pair) + (volume or 0) * bytes_each
+    after = (volumes - 1 - (volume or 0)) * bytes_each
     slope, inter = _scaling(name, header)
     affine, remarks = affine_of(name, header)
     _require_near(name, (x, y, z), affine)
-    return Header(Grid((x, y, z), affine), shape, dtype, offset, slope, inter, remarks=tuple(remarks))
+    return Header(Grid((x, y, z), affine), shape, dtype, offset, slope, inter, remarks=tuple(remarks), after=after)
+
+
+def _volumes(name: object, shape: tuple[int, ...], volume: int) -> int:
+    """How many a 4D file has, if the one that is meant is among them."""
+    if len(shape) != 4 or not volume < shape[3] <= MAX_VOLUMES:
+        raise ScanError(
+            f"{name}: has no volume {volume}, counted from 0",
+            cause=f"its shape is {shape}; a 4D file of at most {MAX_VOLUMES} volumes is meant",
+            remedy="does the list of its contrasts belong to this file?",
+        )
+    return shape[3]
 
 
 def checked_shape(name: object, shape: tuple[int, ...], dtype: np.dtype, max_voxels: int) -> tuple[int, int, int]:

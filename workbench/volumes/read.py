@@ -36,13 +36,14 @@ def read_remarks(path: str | Path) -> tuple[str, ...]:
     return () if _is_minc(Path(path)) else _read_header(Path(path)).remarks
 
 
-def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
+def read_volume(path: str | Path, *, labels: bool = False, volume: int | None = None) -> Volume:
     """Read one 3D scan.
 
     Args:
         path: A ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or ``.mnc`` file, or the ``.img`` of a NIfTI pair.
         labels: Read as integer labels (int32) in place of intensities (float32). An image must hold at least
             two values and be finite; a label map may be empty but must hold whole numbers.
+        volume: Which volume of a 4D NIfTI file, counted from 0; without it such a file is refused.
 
     Returns:
         The volume in its stored orientation; reorientation is the caller's decision.
@@ -58,7 +59,7 @@ def read_volume(path: str | Path, *, labels: bool = False) -> Volume:
         bad = int(values.size - np.isfinite(values).sum())
         data[...] = _whole(path, values) if labels and not bad else 0 if labels else values
         return _usable(path, data, grid, bad, labels=labels)
-    header = _read_header(path)
+    header = _read_header(path, volume)
     with _unpacked(path) as stream:
         return read_stream(path, stream, header, labels=labels)
 
@@ -92,6 +93,8 @@ def read_stream(name: object, stream: Stream, header: Header, *, labels: bool = 
         for place, values in _slabs(name, stream, header, np.float64 if labels else np.float32):
             bad += int(values.size - np.isfinite(values).sum())
             data[..., place] = _whole(name, values) if labels and not bad else 0 if labels else values
+        if (found := _passed(stream, header.after)) != header.after:
+            raise _mismatch(name, header, f"only {header.bytes_needed - header.after + found}")
         if not header.footer and stream.read(1):
             raise _mismatch(name, header, "more")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -138,9 +141,16 @@ def _slabs(name: object, stream: Stream, header: Header, dtype: type) -> Iterato
 
 
 def _skip(name: object, stream: Stream, header: Header) -> None:
-    found = len(stream.read(header.offset))  # at most MAX_OFFSET
-    if found != header.offset:
+    if (found := _passed(stream, header.offset)) != header.offset:
         raise _mismatch(name, header, f"only {found}")
+
+
+def _passed(stream: Stream, wanted: int) -> int:
+    """So many bytes are read and forgotten; how many there were."""
+    found = 0
+    while found < wanted and (content := stream.read(min(SLAB, wanted - found))):
+        found += len(content)
+    return found
 
 
 def _whole(name: object, values: np.ndarray) -> np.ndarray:
@@ -160,7 +170,7 @@ def _whole(name: object, values: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _read_header(path: Path) -> Header:
+def _read_header(path: Path, volume: int | None = None) -> Header:
     size = _existing(path).stat().st_size
     name = path.name.lower()
     if not name.endswith((".nii", ".nii.gz", ".mgz", ".mgh", ".img")):
@@ -170,7 +180,7 @@ def _read_header(path: Path) -> Header:
             remedy="convert it to .nii.gz, for example with mri_convert or dcm2niix",
         )
     if name.endswith(".img"):
-        return _read_pair(path, size)
+        return _read_pair(path, size, volume)
     try:
         with _unpacked(path) as stream:
             start = stream.read(START)
@@ -186,7 +196,7 @@ def _read_header(path: Path) -> Header:
         )
     if name.endswith((".mgz", ".mgh")):
         return parse_mgh(path, start)
-    header = parse_header(path, start)
+    header = parse_header(path, start, volume=volume)
     if not _compressed(path) and size != header.bytes_needed:  # a compressed one is caught while it is read
         raise _mismatch(path, header, str(size))
     return header
@@ -207,7 +217,7 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _read_pair(path: Path, size: int) -> Header:
+def _read_pair(path: Path, size: int, volume: int | None = None) -> Header:
     """Of a pair ``.img`` and ``.hdr``: what the second says of the voxels in the first."""
     beside = next((p for p in (path.with_suffix(".hdr"), path.with_suffix(".HDR")) if p.is_file()), None)
     if beside is None:
@@ -217,7 +227,7 @@ def _read_pair(path: Path, size: int) -> Header:
             remedy="copy both files, or convert to .nii.gz",
         )
     with open(beside, "rb") as stream:
-        header = parse_header(path, stream.read(START), pair=True)
+        header = parse_header(path, stream.read(START), pair=True, volume=volume)
     if size != header.bytes_needed:
         raise _mismatch(path, header, str(size))
     return header

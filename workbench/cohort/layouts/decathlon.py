@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from workbench.cohort.contrasts import USUAL, contrast_of
 from workbench.cohort.layouts.layout import Layout, Options
 from workbench.cohort.source import Candidate, Source, absolute, stem_of, whole
 from workbench.errors import WorkbenchError
@@ -17,9 +18,13 @@ def read_decathlon(root: Path, dataset: str, options: Options | None = None) -> 
     A case of the Decathlon is a volume. Whose it is, is not published, so **each case counts as a person**: two
     volumes of one person may land on two sides of a split. Claims about people need another data set.
 
+    Where ``modality`` names several contrasts, a file holds them as the volumes of its fourth axis, and that of the
+    contrast that is asked for is taken.
+
     Raises:
-        WorkbenchError: ``dataset.json`` cannot be read or lists no case.
+        WorkbenchError: ``dataset.json`` cannot be read, lists no case, or names contrasts without the one asked for.
     """
+    contrast = options.contrast if options else "T1w"
     path = root / "dataset.json"
     try:
         listing = texts.read_json(path)
@@ -34,17 +39,52 @@ def read_decathlon(root: Path, dataset: str, options: Options | None = None) -> 
         )
     source = Source(dataset)
     source.labels = _labels(listing, source)
+    volume = _volume_of(contrast, listing, source, path)
     for case in cases:
         image, label = (case.get("image"), case.get("label")) if isinstance(case, dict) else (case, None)
         if (scan := _inside(root, image, source)) is None:
             continue
         seg = None if label is None else _inside(root, label, source, kind="segmentation")
         source.candidates.append(
-            Candidate(dataset, stem_of(scan), scan, seg_path=seg, simulated=listing.get("Simulated") is True)
+            Candidate(
+                dataset,
+                stem_of(scan),
+                scan,
+                seg_path=seg,
+                simulated=listing.get("Simulated") is True,
+                volumes={} if volume is None else {contrast: volume},
+            )
         )
     if source.candidates:
         source.note("a case is a volume, not a person: people cannot be kept apart in splits of this data set")
     return source
+
+
+def _volume_of(contrast: str, listing: dict[str, Any], source: Source, path: Path) -> int | None:
+    """Which volume of each 4D file is the contrast; None where a file holds but one."""
+    given = listing.get("modality")
+    named = (
+        {number: str(name) for key, name in given.items() if (number := whole(key)) is not None}
+        if isinstance(given, dict)
+        else {}
+    )
+    known = {number: contrast_of(name) for number, name in named.items()}
+    if len(named) < 2 and contrast == USUAL[0] and set(known.values()) <= {None, contrast}:
+        if None in known.values():
+            source.guess(f"dataset.json calls its contrast {next(iter(named.values()))[:60]}, which is taken for T1w")
+        return None
+    number = next((number for number, name in known.items() if name == contrast), None)
+    if number is None:
+        raise WorkbenchError(
+            f"{path}: names no {contrast}",
+            cause=f"its modality says {', '.join(named.values())[:200] or 'nothing'}",
+            remedy="choose with --contrast"
+            + "".join(f" {name}" for name in dict.fromkeys(filter(None, known.values())))
+            + ", or list the scans in a table with a column a contrast",
+        )
+    if len(named) > 1:
+        source.note(f"{contrast} is volume {number} of each 4D file; the cohort holds a copy of it")
+    return number if len(named) > 1 else None
 
 
 def _list(listing: dict[str, Any], name: str) -> list[Any]:
@@ -93,4 +133,6 @@ def _recognises(path: Path) -> bool:
     return (path / "dataset.json").is_file()
 
 
-LAYOUT = Layout("Medical Segmentation Decathlon", "a folder with dataset.json", _recognises, read_decathlon)
+LAYOUT = Layout(
+    "Medical Segmentation Decathlon", "a folder with dataset.json", _recognises, read_decathlon, contrasts=True
+)
