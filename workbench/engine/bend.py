@@ -16,6 +16,7 @@ from torch import Tensor
 from workbench.volumes.volume import Triple
 
 KNOTS = 5  # along each axis
+APART = 1e6  # voxels between two scans whose places nobody can compare: none of one lies in a view of the other
 MOST = 2.0  # standard deviations that a knot is moved at most: with `strength` up to 0.03 no place is folded over
 
 
@@ -45,20 +46,23 @@ def draw_bend(rng: np.random.Generator, strength: float, shape: Triple) -> Bend:
 @dataclass(frozen=True)
 class Placement:
     """Where views lie in their scans: ``matrices (…, 3, 4)`` from a view's voxel to the scan's, the scans' ``shapes
-    (…, 3)`` in voxels, and, where the anatomy is bent, the ``knots (…, 3, K, K, K)`` of the fields."""
+    (…, 3)`` in voxels, and, where the anatomy is bent, the ``knots (…, 3, K, K, K)`` of the fields. Where the views are
+    of different scans of a person, ``shifts (…, 3)`` take each scan's voxels to those of the first."""
 
     matrices: Tensor
     shapes: Tensor
     knots: Tensor | None = None
+    shifts: Tensor | None = None
 
     def other_view(self) -> Placement:
         """The two views exchanged (first axis)."""
-        return Placement(self.matrices.flip(0), self.shapes.flip(0), None if self.knots is None else self.knots.flip(0))
+        more = (None if part is None else part.flip(0) for part in (self.knots, self.shifts))
+        return Placement(self.matrices.flip(0), self.shapes.flip(0), *more)
 
     def flat(self) -> Placement:
         """Views and scans as one axis."""
-        knots = None if self.knots is None else self.knots.flatten(0, 1)
-        return Placement(self.matrices.flatten(0, 1), self.shapes.flatten(0, 1), knots)
+        more = (None if part is None else part.flatten(0, 1) for part in (self.knots, self.shifts))
+        return Placement(self.matrices.flatten(0, 1), self.shapes.flatten(0, 1), *more)
 
     def in_box(self, size: Triple) -> Tensor:
         """The same matrices between shares: of a view of ``size`` voxels, -1 to 1 from its first voxel to its last, to
@@ -76,12 +80,15 @@ class Placement:
         return displacement(places_BN3, self.knots, (KNOTS - 1) / (self.shapes - 1).clamp_min(1))
 
     def to_scan(self, voxels_BN3: Tensor) -> Tensor:
-        """Places in the views ``(B, N, 3)``, voxels from 0, → the places of the scan that are seen there."""
+        """Places in the views ``(B, N, 3)``, voxels from 0, → the places of the (first) scan that are seen there."""
         y = voxels_BN3 @ self.matrices[:, :, :3].transpose(1, 2) + self.matrices[:, None, :, 3]
-        return y + self.field(y)
+        y = y + self.field(y)
+        return y if self.shifts is None else y + self.shifts[:, None]
 
     def from_scan(self, places_BN3: Tensor) -> Tensor:
         """The inverse of `to_scan`. The field is undone by iteration: it shrinks distances, so each round is closer."""
+        if self.shifts is not None:
+            places_BN3 = places_BN3 - self.shifts[:, None]
         y = places_BN3
         for _ in range(ROUNDS if self.knots is not None else 0):
             y = places_BN3 - self.field(y)

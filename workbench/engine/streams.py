@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     CONTRAST = 11
     TISSUES = 12
     CHANNELS = 13
+    SESSION = 14
     FOLDS = 20
     LABELS = 21
     LOOKS = 30  # analysis: places, references, people drawn to be looked at

@@ -53,6 +53,12 @@ class ViewSettings(Settings):
     local_size: int | Triple | None = None
     """Edge of a small crop in voxels, a multiple of the patch; none takes half of the crop."""
 
+    other_session: Literal["no", "cls", "registered"] = Field("no", json_schema_extra=LATER)
+    """Another session of the same person as the second view, drawn anew each time; of somebody with one session both
+    views are of one scan, as they are with no. cls: CLS is aligned between the sessions, tokens are not. registered:
+    tokens of the same place too, where both sessions have one grid in their files and brain boxes that lie on each
+    other: that the brains were registered is yours to know."""
+
     @model_validator(mode="after")
     def _check_scale(self) -> ViewSettings:
         for name, (smallest, largest) in (("scale", self.scale), ("local_scale", self.local_scale)):
@@ -180,6 +186,14 @@ class PretrainConfig(JobConfig):
                     raise ValueError(f"views.local_size {size} is not a multiple of the patch {patch}")
             if not getattr(self.objective, "weight_cls", 0):
                 raise ValueError("views.local_crops are for an objective with a CLS alignment (volta, weight_cls)")
+        if (session := self.views.other_session) != "no":
+            compared = self.objective.compares
+            if not compared or (session == "cls" and "cls" not in compared):
+                raise ValueError(
+                    f"views.other_session {session}: the objective compares "
+                    f"{' and '.join(sorted(compared)) or 'nothing'} between its two views (alignment_cls 'place' "
+                    "compares no CLS); choose another alignment, or registered where tokens are compared"
+                )
         return self
 
     @property

@@ -25,6 +25,7 @@ from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.draw_views import draw_intensities, draw_view
 from workbench.pretrain.masking import corrupt, draw_mask, to_voxels
 from workbench.pretrain.objectives.base import VIEWS, Batch
+from workbench.pretrain.sessions import find_sessions
 from workbench.runs.pool import end_with_parent
 from workbench.volumes.volume import Triple
 
@@ -42,6 +43,7 @@ class Crops:
     drops: Tensor  # (V·B, depth, 2), the uniform numbers drop path goes by
     curves: Tensor | None  # (V·B, knots), the contrast the student sees, where it has its own
     channels: int = 1
+    shifts: np.ndarray | None = None  # (V·B, 3), where views are of different scans of a person
 
 
 @dataclass
@@ -53,7 +55,7 @@ class RawBatch:
     masks: Tensor
     fill_seeds: list[int]  # one a view (and channel)
     local: Crops | None
-    present: Tensor | None = None  # (B, C), the contrasts that a scan has, where there are several
+    present: Tensor | None = None  # (V, B, C), the contrasts that a view's scan has, where there are several
 
     def pin_memory(self) -> RawBatch:
         """Called by the loader where there is a GPU: copies from pinned memory overlap with computing."""
@@ -92,6 +94,7 @@ class MicroBatches(Dataset[RawBatch]):
         self.store, self.scans, self.config = store, scans, config
         self.size, self.rank, self.ranks = size, rank, ranks
         self.channels = config.encoder.channels
+        self.sessions = find_sessions(store, scans, config.views.other_session)
         self._mapped: dict[int, bool] = {}
 
     def __getitem__(self, index: int) -> RawBatch:
@@ -102,6 +105,9 @@ class MicroBatches(Dataset[RawBatch]):
         first = (index * self.ranks + self.rank) * self.size
         places = range(first, first + self.size)
         chosen = [int(self.scans[scan_at(place, len(self.scans), seed)]) for place in places]
+        viewed = [chosen] * VIEWS
+        if self.sessions is not None:
+            viewed = [chosen, [self.sessions.second(seed, *pair) for pair in zip(places, chosen, strict=True)]]
         masks = [
             draw_mask(stream(seed, Purpose.MASKS, place, view), c.mask, c.mask_ratio, crop, patch)
             for view in range(VIEWS)
@@ -116,15 +122,21 @@ class MicroBatches(Dataset[RawBatch]):
         local = None
         if c.views.local_crops:
             local = self._read(
-                Purpose.LOCAL, c.views.local_crops, places, chosen, c.views.local_xyz(c.encoder), c.views.local_scale
+                Purpose.LOCAL,
+                [chosen] * c.views.local_crops,
+                places,
+                c.views.local_xyz(c.encoder),
+                c.views.local_scale,
             )
         return RawBatch(
-            [self.store.scan_id(scan) for scan in chosen],
-            self._read(Purpose.VIEWS, VIEWS, places, chosen, crop, c.views.scale),
+            [self.store.scan_id(scan) for scan in dict.fromkeys(scan for some in viewed for scan in some)],
+            self._read(Purpose.VIEWS, viewed, places, crop, c.views.scale),
             torch.from_numpy(np.stack(masks)),
             fills,
             local,
-            torch.from_numpy(np.stack([self.store.present(scan) for scan in chosen])) if self.channels > 1 else None,
+            torch.from_numpy(np.stack([[self.store.present(scan) for scan in some] for some in viewed]))
+            if self.channels > 1
+            else None,
         )
 
     def mapped(self, scan: int) -> bool:
@@ -138,10 +150,13 @@ class MicroBatches(Dataset[RawBatch]):
         return self._mapped[scan]
 
     def _read(
-        self, purpose: Purpose, views: int, places: range, chosen: list[int], size: Triple, scale: tuple[float, float]
+        self, purpose: Purpose, viewed: list[list[int]], places: range, size: Triple, scale: tuple[float, float]
     ) -> Crops:
+        """``viewed`` are the scans of each view."""
         c = self.config.views
-        every = [(view, place, scan) for view in range(views) for place, scan in zip(places, chosen, strict=True)]
+        every = [
+            (view, place, scan) for view, some in enumerate(viewed) for place, scan in zip(places, some, strict=True)
+        ]
         params: list[list[ViewParams]] = [[] for _ in range(self.channels)]
         reads: list[list[Tensor]] = [[] for _ in range(self.channels)]
         curves: list[np.ndarray] = []
@@ -168,6 +183,10 @@ class MicroBatches(Dataset[RawBatch]):
                 for view, place, _ in every:
                     rng = stream(self.config.seed, Purpose.CONTRAST, int(purpose), place, view, *which)
                     curves.append(draw_curve(rng, c.contrast))
+        shifts = None
+        if self.sessions is not None:
+            first = viewed[0] * len(viewed)
+            shifts = [self.sessions.shift(own, scan) for own, (*_, scan) in zip(first, every, strict=True)]
         return Crops(
             [box for one in reads for box in one],
             np.stack(matrices * self.channels),
@@ -176,6 +195,7 @@ class MicroBatches(Dataset[RawBatch]):
             torch.from_numpy(np.stack(drops)),
             torch.from_numpy(np.stack(curves)) if curves else None,
             self.channels,
+            None if shifts is None else np.array(shifts),
         )
 
     def _stream(self, purpose: Purpose, place: int, view: int, channel: int) -> np.random.Generator:
@@ -232,7 +252,7 @@ def on_device(raw: RawBatch, config: PretrainConfig, device: torch.device) -> Ba
     clean, corrupted, masks = (t.unflatten(0, (VIEWS, -1)) for t in (clean, corrupted, masks))
     present = None
     if raw.present is not None:
-        present = raw.present.to(device).expand(VIEWS, -1, -1)
+        present = raw.present.to(device)
         corrupted = corrupted * present[..., None, None, None]  # what a scan has not is not replaced by noise
     drops = raw.views.drops.to(device).unflatten(0, (VIEWS, -1))
     batch = Batch(clean, corrupted, masks, drops, placement=placement(raw.views, VIEWS, device), present=present)
@@ -264,6 +284,7 @@ def placement(crops: Crops, views: int, device: torch.device) -> Placement:
         together([p.matrix for p in params]),
         together(list(crops.shapes)),
         together([b.knots for b in bends]) if bends else None,
+        None if crops.shifts is None else together(list(crops.shifts)),
     )
 
 

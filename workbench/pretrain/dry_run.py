@@ -55,6 +55,8 @@ def plan_pretrain(config: PretrainConfig) -> str:
     objective = config.objective.build(config.encoder).to(device)
     part = config.batch_size // (config.accumulate * config.devices * config.nodes)
     batches = MicroBatches(store, scans, config, size=part)
+    if batches.sessions is not None:
+        head.append(batches.sessions.told)
     cost = measure(config, objective, batches, device, steps)
     flops, (peak, source) = step_flops(config, objective), peak_flops(device, config.precision)
     there = _memory(device)

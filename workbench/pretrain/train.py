@@ -173,6 +173,10 @@ class Trainer:
             rank=self.fabric.global_rank,
             ranks=ranks,
         )
+        if batches.sessions is not None:
+            self.tell(batches.sessions.told)
+            if self.fabric.is_global_zero:
+                self.run.note(sessions=batches.sessions.told)
         source = loader(
             batches,
             self.step * c.accumulate,

@@ -39,6 +39,10 @@ class MaeSettings(ObjectiveSettings):
     normalise: bool = True
     """Targets are normalised within each patch (the paper's better variant)."""
 
+    @property
+    def compares(self) -> frozenset[str]:
+        return frozenset()  # each view is rebuilt by itself
+
     def build(self, encoder: EncoderConfig) -> Objective:
         return Mae(encoder, self)
 

@@ -17,6 +17,11 @@ class ObjectiveSettings(Settings):
     mask_ratio: ClassVar[float] = 0.5
     """Share of a view that is masked where ``mask.ratio`` does not say otherwise."""
 
+    @property
+    def compares(self) -> frozenset[str]:
+        """What it holds against each other in the two views: "cls", "tokens" (at the same place), both or nothing."""
+        return frozenset({"cls"})
+
     @classmethod
     def variants(cls) -> dict[str, type[ObjectiveSettings]]:
         """The objectives there are, by name: what ``--objective.name`` may say."""

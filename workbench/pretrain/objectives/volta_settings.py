@@ -108,6 +108,11 @@ class VoltaSettings(ObjectiveSettings):
         return self.weight_cls > 0 or self.tokens
 
     @property
+    def compares(self) -> frozenset[str]:
+        cls = {"cls"} if self.weight_cls > 0 and self.alignment_cls != "place" else set()
+        return frozenset(cls | ({"tokens"} if self.weight_cross > 0 else set()))
+
+    @property
     def tokens(self) -> bool:
         """Whether a term aligns patch tokens."""
         return self.weight_patch > 0 or self.weight_cross > 0
