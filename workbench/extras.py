@@ -16,6 +16,7 @@ EXTRAS = {
     "n4": "N4 bias correction in `prepare --n4`",
     "affine": "the affine registration of `group`",
     "combat": "ComBat in `shift`",
+    "mixed": "the mixed models of `change`",
     "tensorboard": "TensorBoard's events of `pretrain`",
     "dev": "tests and lint",
     "docs": "the documentation's site",

@@ -198,6 +198,14 @@ _IN_ORDER = (
         words=("runs",),
     ),
     Job(
+        name="change",
+        help="how much people change per year: embeddings, volumes, scores; and whether groups change differently",
+        config="workbench.analysis.config:ChangeConfig",
+        run="workbench.analysis.change.job:run_change",
+        found="workbench.found.years:change",
+        words=("runs",),
+    ),
+    Job(
         name="whatif",
         help="change the acquisition of a scan step by step, and see what moves",
         config="workbench.analysis.config:WhatifConfig",

@@ -26,6 +26,7 @@ from workbench.simulate.design import Person, design, visits_of
 from workbench.simulate.simulate import run_simulate, simulate_participant, t1w_path
 from workbench.simulate.simulate import signal as tissue_signal
 from workbench.simulate.sites import SITES, site_by_name
+from workbench.stats import change_per_year
 from workbench.volumes import read_grid, read_volume
 
 SMALL = {"participants": 20, "sites": 5, "spacing": 4.0, "workers": 1, "seed": 3}
@@ -433,6 +434,27 @@ def test_followups_age_by_the_planted_slopes_and_nothing_else(travellers: Simula
         change = older.left_hippocampus_mm3 - younger.left_hippocampus_mm3
         assert change == pytest.approx(effect.HIPPOCAMPUS_PER_YEAR * late * size, abs=0.2)
         assert older.ventricles_ml > younger.ventricles_ml
+
+
+def test_converters_fall_ill_by_the_planted_amount_and_the_job_of_years_finds_their_slope(tmp_path: Path) -> None:
+    """From the design alone, measured with an error: how much more converters lose a year than the healthy."""
+    settings: dict = {"out": tmp_path, "participants": 48, "followups": 2, "years_between": 2.0}
+    config = SimulateConfig(**settings, converters=0.5)
+    people = {p.participant_id: p for p in design(config) if p.diagnosis == "CN"}
+    assert sum(p.converts for p in people.values()) == len(people) // 2 == 12
+    plain = design(SimulateConfig(**settings))
+    assert [{**vars(p), "converts": False} for p in design(config)] == [vars(p) for p in plain]
+    visits = [(number, v.person) for p in people.values() for number, v in enumerate(visits_of(p, config))]
+    ill = np.array([people[person.participant_id].converts for _, person in visits])
+    labels = {(number, bool(one)): person.diagnosis for (number, person), one in zip(visits, ill, strict=True)}
+    assert labels == {(n, c): "AD" if c and n == 2 else "CN" for n in range(3) for c in (False, True)}
+    measured = np.random.default_rng(0).normal(0, 30, len(visits))
+    measured += [person.left_hippocampus_mm3 for _, person in visits]
+    years = np.array([2.0 * number for number, _ in visits])
+    found = change_per_year(measured, years, np.array([p.participant_id for _, p in visits]), first=ill)
+    assert found.low < effect.HIPPOCAMPUS_AD / 4 < found.high < 0  # over four years, at a head of the reference's size
+    with pytest.raises(ValueError, match="without followups"):
+        SimulateConfig(out=tmp_path, converters=0.5)
 
 
 def test_the_cohort_room_reads_sessions_with_their_site_and_age(travellers: SimulateConfig, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from .attention.job import run_attend as run_attend
+from .change.job import run_change as run_change
 from .config import AttendConfig as AttendConfig
+from .config import ChangeConfig as ChangeConfig
 from .config import EmbedConfig as EmbedConfig
 from .config import GroupConfig as GroupConfig
 from .config import ProbeConfig as ProbeConfig

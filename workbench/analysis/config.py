@@ -217,6 +217,41 @@ class ReliabilityConfig(JobConfig):
     """Device kind."""
 
 
+class ChangeConfig(JobConfig):
+    """How much people change per year: in an embedding (how far, in which direction), in volumes and scores; and
+    whether groups change differently, such as people who convert to a disease."""
+
+    job: ClassVar[str] = "change"
+
+    runs: tuple[Path, ...] = Field(min_length=1)
+    """Finished runs: embed (its vectors), segment (Dice and volumes of the tested people), classify (their scores)."""
+    token: str = "cls"
+    """Which embedding: cls, patch_mean or region:NAME."""
+    time: str = ""
+    """Column that says when a scan was made: of years (age) or of dates. Empty takes age where it differs between the
+    sessions of people, else the first column of dates, and says which."""
+    group: str = "diagnosis"
+    """Column whose groups are compared. Somebody in whom it changes between sessions is of a group of their own, such
+    as "CN → AD" (a conversion). Empty: one group."""
+    groups: tuple[str, ...] = ()
+    """Which groups are compared, each with those after it; empty takes all of at least `smallest_group` people."""
+    columns: tuple[str, ...] = ()
+    """Numbers of the cohort whose change is told too, such as mmse or brain_ml."""
+    table: Path | None = None
+    """Table (.csv, .tsv, .xlsx) with further numbers of the scans, such as FreeSurfer's volumes: a row a session, with
+    participant_id and session_id, or scan_id."""
+    split: Path | None = None
+    """Only people on the tested side of this split."""
+    seen: bool = False
+    """Also people whom the encoder's pretraining has seen; every number is then transductive."""
+    components: int = Field(5, ge=1)
+    """Principal components of an embedding whose change is told."""
+    smallest_group: int = Field(5, ge=3)
+    """Smaller groups are in the tables of people alone: not estimable."""
+    seed: int = Field(0, ge=0)
+    """Seed of the bootstraps and of turned signs."""
+
+
 class GroupConfig(SpreadConfig):
     """Mean attention of groups of people in one common frame, where two groups differ, what each structure holds."""
 

@@ -39,6 +39,11 @@ def numbers(interval: Interval) -> dict[str, float | None]:
     return {**{name: value if math.isfinite(value) else None for name, value in values.items()}, "n": interval.n}
 
 
+def named(run: object) -> str:
+    """A run in a line of words: its folder's name, without the way there."""
+    return str(run).replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
 def found_by(run: Run) -> Found | None:
     """What a run found; None of one that has not ended well, or whose job has nothing to say.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workbench.found.found import Found, numbers
+from workbench.found.found import Found, named, numbers
 from workbench.runs import Run
 from workbench.stats import Interval, bootstrap_interval
 from workbench.stats.sentence import counted, estimate
@@ -94,12 +94,12 @@ def reliability(run: Run) -> Found:
     told, machine = [], []
     for name, rows in summary.groupby("run", sort=False):
         by = rows.set_index("measure")
-        told += [f"{_named(str(name))}: {line}" for line in _recognised(by)]
+        told += [f"{named(str(name))}: {line}" for line in _recognised(by)]
         for measure, row in by.iterrows():
             machine.append({"run": str(name), "measure": str(measure), **numbers(_plain(row))})
     for row in icc[~icc["kind"].isin(["dimension", "component"]) & icc["agreement"].notna()].itertuples():
         found = Interval(row.agreement, row.agreement_low, row.agreement_high, int(row.people))
-        what = f"{_named(str(row.run))}: {row.kind} of {row.name}, ICC(2,1) over {int(row.conditions)} {row.across}s"
+        what = f"{named(str(row.run))}: {row.kind} of {row.name}, ICC(2,1) over {int(row.conditions)} {row.across}s"
         told.append(estimate(found, what, digits=2))
         machine.append({"run": str(row.run), "measure": f"ICC(2,1) of {row.kind}, {row.name}", **numbers(found)})
     if not told:
@@ -119,10 +119,6 @@ def _recognised(by: pd.DataFrame) -> list[str]:
 
 def _plain(row: pd.Series) -> Interval:
     return Interval(float(row["value"]), float(row["low"]), float(row["high"]), int(row["people"]))
-
-
-def _named(run: str) -> str:
-    return run.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def whatif(run: Run) -> Found:

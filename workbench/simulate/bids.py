@@ -62,6 +62,9 @@ def write_dataset_files(config: SimulateConfig, people: list[Person]) -> None:
         scans += f", and on the same grid {', '.join(config.contrasts[1:])}, each"
     if config.followups:
         scans += f", again {config.followups} times {config.years_between:g} years apart"
+    if config.converters:
+        count = sum(person.converts for person in people)
+        design += f" {count} of the CN become AD while they are followed up: their diagnosis changes between sessions."
     _text(
         out / "README",
         README.format(
@@ -79,6 +82,7 @@ def write_dataset_files(config: SimulateConfig, people: list[Person]) -> None:
     )
     visits = [visits_of(person, config) for person in people]
     changing = (["site", "scanner"] if config.travelling else []) + (["age"] if config.followups else [])
+    changing += ["diagnosis"] if config.converters else []
     everything = pd.DataFrame([_row(visit) for mine in visits for visit in mine])
     fixed = [name for name in everything if name not in ("session_id", *changing)]
     _table(out / "participants.tsv", everything[fixed].drop_duplicates("participant_id"))

@@ -58,6 +58,10 @@ class SimulateConfig(JobConfig):
     years_between: float = Field(2.0, gt=0, le=20, json_schema_extra=LATER)
     """Years from one follow-up to the next."""
 
+    converters: float = Field(0.0, ge=0, le=1, json_schema_extra=LATER)
+    """Share of the CN who become AD while they are followed up: what AD does to the anatomy grows evenly from nothing
+    at the first session to all of it at the last, and the diagnosis changes once more than half of it is there."""
+
     contrasts: tuple[Contrast, ...] = Field(("T1w",), json_schema_extra=LATER)
     """Scans of each session, of the same head on the same grid: T1w, and of T1c (after a contrast agent, written
     `ce-simulated_T1w`), T2w and FLAIR those that are named. The first is T1w."""
@@ -73,6 +77,8 @@ class SimulateConfig(JobConfig):
     def _every_site_has_someone(self) -> Self:
         if self.participants < self.sites:
             raise ValueError(f"{self.sites} sites need at least {self.sites} participants, not {self.participants}")
+        if self.converters and not self.followups:
+            raise ValueError("converters: nobody can convert without followups (1 or more)")
         if self.contrasts[:1] != ("T1w",) or len(set(self.contrasts)) < len(self.contrasts):
             raise ValueError(f"contrasts: T1w first, and each once, not {' '.join(self.contrasts)}")
         return self

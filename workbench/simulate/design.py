@@ -60,6 +60,8 @@ class Person:
     ventricles_ml: float
     thinning_mm: float
     seed: int
+    converts: bool = False
+    """CN at first and AD at the last follow-up."""
 
     def rng(self, purpose: str) -> np.random.Generator:
         """A generator of this person's own for one purpose, so that adding a purpose changes no other."""
@@ -88,6 +90,9 @@ def visits_of(person: Person, config: SimulateConfig) -> list[Visit]:
     for number in range(1 + config.followups):
         age = round(person.age + number * config.years_between, 1)
         cell = {"site": person.site, "sex": person.sex, "diagnosis": person.diagnosis, "age": age}
+        if person.converts:
+            share = number / config.followups
+            cell |= {"disease": share, "diagnosis": "AD" if share > 0.5 else "CN"}
         older = _person(config, person.index, person.participant_id, cell) if number else person
         for site in sites:
             parts = [re.sub(r"[^A-Za-z0-9]", "", site)] if config.travelling else []
@@ -106,7 +111,11 @@ def design(config: SimulateConfig) -> list[Person]:
         cells += _site(config, number, size, rng)
     order = rng.permutation(len(cells))
     width = max(3, len(str(len(cells))))
-    return [_person(config, i, f"sub-SIM{i + 1:0{width}d}", cells[j]) for i, j in enumerate(order)]
+    people = [_person(config, i, f"sub-SIM{i + 1:0{width}d}", cells[j]) for i, j in enumerate(order)]
+    healthy = [person.index for person in people if person.diagnosis == "CN"]
+    count = round(config.converters * len(healthy))
+    chosen = set(np.random.default_rng([config.seed, 3]).permutation(healthy)[:count].tolist())
+    return [replace(person, converts=person.index in chosen) for person in people]
 
 
 def _site(config: SimulateConfig, number: int, size: int, rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -138,7 +147,7 @@ def _share(n: int, share: float, half_up: int) -> int:
 def _person(config: SimulateConfig, index: int, participant_id: str, cell: dict[str, Any]) -> Person:
     rng = np.random.default_rng([config.seed, 2, index])
     z = rng.standard_normal(6).clip(-2.5, 2.5)
-    age, ad = cell["age"], cell["diagnosis"] == "AD"
+    age, ad = cell["age"], cell.get("disease", float(cell["diagnosis"] == "AD"))
     early, late = min(age, 55.0) - 20.0, max(age - 55.0, 0.0)
     icv = ICV_ML[cell["sex"]] + ICV_SD * z[0]
     size = icv / ICV_REFERENCE

@@ -32,3 +32,6 @@ from .roc import delong as delong
 from .sentence import Comparison as Comparison
 from .sentence import compare as compare
 from .sentence import verdict as verdict
+from .slopes import Slope as Slope
+from .slopes import change_per_year as change_per_year
+from .slopes import own_slopes as own_slopes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from workbench.analysis.config import ReliabilityConfig
 from workbench.analysis.embed.vectors import open_embed
 from workbench.cohort.splits import tested_people
 from workbench.errors import WorkbenchError
@@ -39,7 +39,20 @@ class Quantities:
         return replace(self, scans=self.scans[keep].reset_index(drop=True), values=self.values[keep])
 
 
-def inputs_of(config: ReliabilityConfig) -> dict[str, str]:
+class Asked(Protocol):
+    """What of a job's settings chooses runs and people."""
+
+    @property
+    def runs(self) -> tuple[Path, ...]: ...
+    @property
+    def token(self) -> str: ...
+    @property
+    def split(self) -> Path | None: ...
+    @property
+    def seen(self) -> bool: ...
+
+
+def inputs_of(config: Asked) -> dict[str, str]:
     """Fingerprints of what the given runs hold.
 
     Raises:
@@ -58,7 +71,7 @@ def inputs_of(config: ReliabilityConfig) -> dict[str, str]:
     return found
 
 
-def of_run(path: Path, config: ReliabilityConfig) -> list[Quantities]:
+def of_run(path: Path, config: Asked) -> list[Quantities]:
     """The quantities of a finished embed, segment or classify run, by their kind; scans that lack one are not in it.
 
     Raises:
@@ -101,7 +114,7 @@ def dimensions(count: int) -> tuple[str, ...]:
     return tuple(f"dimension {i}" for i in range(count))
 
 
-def those_asked_for(one: Quantities, config: ReliabilityConfig, seen: set[str]) -> tuple[Quantities, list[str]]:
+def those_asked_for(one: Quantities, config: Asked, seen: set[str]) -> tuple[Quantities, list[str]]:
     """Without the people on other sides of the split than the tested one, and without those whom the encoder has seen,
     unless they are asked for; and what must be said of it."""
     keep, notes = np.ones(len(one.scans), bool), []

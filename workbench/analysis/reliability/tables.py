@@ -106,7 +106,7 @@ def of_embedding(
     rows["summary"].append({**about, **facts, "measure": PERSONS_SHARE, "chance": np.nan, **whole[PERSON]})
     names = [f"dimension {i}" for i in kept]
     _iccs({**about, "kind": "dimension"}, scans, standard, names, shared, factors, rows)
-    scores = _components(standard, config.components)
+    scores = components(standard, config.components)
     _iccs(
         {**about, "kind": "component"},
         scans,
@@ -212,7 +212,7 @@ def _median(table: np.ndarray, seed: int) -> dict[str, float]:
     return {"value": own, "low": float(low), "high": float(high)}
 
 
-def _components(standard: np.ndarray, most: int) -> np.ndarray:
+def components(standard: np.ndarray, most: int) -> np.ndarray:
     """Scores ``(scans, k)`` on the first principal components of these scans."""
     left, size, _ = np.linalg.svd(standard - standard.mean(0), full_matrices=False)
     kept = size > 1e-9 * size.max(initial=0.0)

@@ -1,0 +1,1 @@
+"""How much people change per year, in an embedding, volumes and scores."""
