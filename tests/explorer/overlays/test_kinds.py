@@ -41,14 +41,26 @@ def labels():
     return {**named, **{f"error: {name}": color for name, color in (*CLASSES, *AGAINST)}}
 
 
-@pytest.mark.parametrize("seen_by", list(BLIND))
-def test_attention_has_no_colour_of_a_label(seen_by):
-    ramp = next(kind.ramp for kind in KINDS if kind.key == "attention")
-    near = {
+def nearest(ramp, seen_by):
+    """Of each colour of a label how near the ramp comes to it."""
+    return {
         name: min(float(np.linalg.norm(lab(a, seen_by) - lab(c, seen_by))) for a in ramp)
         for name, c in labels().items()
     }
+
+
+@pytest.mark.parametrize("seen_by", list(BLIND))
+def test_attention_has_no_colour_of_a_label(seen_by):
+    ramp = next(kind.ramp for kind in KINDS if kind.key == "attention")
+    near = nearest(ramp, seen_by)
     assert min(near.values()) > 20, near
+
+
+@pytest.mark.parametrize("seen_by", list(BLIND))
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.draws == "map"], ids=lambda kind: kind.key)
+def test_no_map_has_the_colours_of_a_label(kind, seen_by):
+    near = nearest(kind.ramp, seen_by)
+    assert min(near.values()) > 15, near
 
 
 def test_the_first_screen_has_one_overlay(fake_runs):
@@ -78,6 +90,22 @@ def test_every_kind_has_switch_slot_chip_and_something_to_say(fake_runs):
         assert getattr(state, kind.shown_by) is not before
     chips._handle_msg("../../etc/passwd")
     assert [item["key"] for item in chips.items] == [kind.key for kind in KINDS]
+
+
+def test_the_switch_of_what_a_scan_has_not_says_so(fake_runs):
+    """Of the last scan there is neither attention nor segmentation, and nowhere is there a tokens run."""
+    state = ExplorerState(fake_runs)
+    chips = Chips(state)
+    dashed = []
+    for scan in state.cohort["scan_id"].iloc[[0, -1]]:
+        state.case = scan
+        found = overlays(state, state.row())
+        chips.tell(found)
+        assert [item["has"] for item in chips.items] == [found[kind.key].there for kind in KINDS]
+        dashed.append({item["key"] for item in chips.items if not item["has"]})
+        assert all(found[key].note and found[key].source is None for key in dashed[-1])
+    never = {"similarity", "rgb", "other", "against"}
+    assert dashed == [never, never | {"attention", "beside", "prediction", "truth", "error"}]
 
 
 def test_the_script_of_the_viewer_names_no_kind():

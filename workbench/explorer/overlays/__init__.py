@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.explorer.overlays.against import against, other
 from workbench.explorer.overlays.attention import RANDOM, attention, beside
-from workbench.explorer.overlays.kinds import Kind, Made, Overlay, Shown
+from workbench.explorer.overlays.kinds import Kind, Made, Overlay, Shown, nothing
 from workbench.explorer.overlays.segmentations import error, prediction, truth
 from workbench.explorer.overlays.tokens import colours, similarity
 
@@ -143,5 +143,6 @@ __all__ = [
     "Shown",
     "chosen",
     "for_viewer",
+    "nothing",
     "overlays",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.overlays.error_map import AGAINST, against_map
-from workbench.explorer.overlays.kinds import Made, Overlay, Shown
+from workbench.explorer.overlays.kinds import Made, Overlay, Shown, nothing
 from workbench.explorer.overlays.segmentations import predicted, structure_labels, true_codes
 from workbench.explorer.stored import files
 from workbench.explorer.stored.places import without_places
@@ -19,25 +19,26 @@ NO_OTHER = "No second segmentation run: <code>workbench segment</code> makes one
 def other(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
     """As the second run gave it."""
     if not runs.other_run:
-        return Overlay(note=NO_OTHER)
+        return nothing(NO_OTHER)
     path = predicted(state, runs.other_run, str(row["scan_id"]))
     look = {
         "opacity": state.label_opacity,
         "title": f"B: {runs.other_run}",
         "labels": structure_labels(state, runs.other_run, "other") or None,
     }
-    return Overlay(path if on else None, look, "" if path else f"{escape(runs.other_run)} did not segment this scan.")
+    note = "" if path else f"{escape(runs.other_run)} did not segment this scan."
+    return Overlay(path if on else None, look, note, there=path is not None)
 
 
 def against(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
     """Where one of the two is right and the other is not."""
     if not runs.other_run or not runs.segment_run:
-        return Overlay(note=NO_OTHER)
+        return nothing(NO_OTHER)
     truth, scan_id = files.truth_file(row), str(row["scan_id"])
     first, second = (predicted(state, run, scan_id) for run in (runs.segment_run, runs.other_run))
     codes = _shared(state, row, runs)
     if truth is None or first is None or second is None or not codes:
-        return Overlay(note="Needs a true segmentation, and one of each run, of the same structures.")
+        return nothing("Needs a true segmentation, and one of each run, of the same structures.")
     if not on:
         return Overlay()
     paths = (truth, first, second)

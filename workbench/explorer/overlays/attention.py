@@ -5,19 +5,20 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from workbench.explorer.overlays.kinds import Overlay, Shown, attempt, sidecar
+from workbench.explorer.overlays.kinds import Overlay, Shown, attempt, nothing, sidecar
 from workbench.explorer.stored import files
 
 RANDOM = "random weights"
+NO_RUN = "No attention run yet: <code>workbench attend</code> makes one."
 
 
 def attention(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
     """Of the run's encoder, of one head or the mean of all."""
     scan_id = str(row["scan_id"])
-    path, note = None, ""
     if not runs.attend_run:
-        note = "No attention run yet: <code>workbench attend</code> makes one."
-    elif (path := attempt(state, files.attention_file, runs.attend_run, scan_id, state.head)) is None:
+        return nothing(NO_RUN)
+    note = ""
+    if (path := attempt(state, files.attention_file, runs.attend_run, scan_id, state.head)) is None:
         note = "This run has no map of this scan: run <code>workbench attend</code> for it."
     elif state.embed_run and state.catalog.encoder(runs.attend_run) != state.catalog.encoder(state.embed_run):
         note = "Another encoder than the scatter's."
@@ -33,6 +34,7 @@ def attention(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay
         path if on else None,
         {"title": title, "opacity": state.attention_opacity, "mass": state.mass, "unit": str(facts.get("unit", ""))},
         note,
+        there=path is not None,
     )
 
 
@@ -40,7 +42,7 @@ def beside(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
     """The map that attention must be held against: of random weights, or of another run."""
     scan_id = str(row["scan_id"])
     if not runs.attend_run:
-        return Overlay()
+        return nothing(NO_RUN)
     if state.beside == RANDOM:
         path, title = attempt(state, files.random_attention_file, runs.attend_run, scan_id), "Random weights"
         note = (
@@ -61,4 +63,5 @@ def beside(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
             "unit": str(sidecar(path).get("unit", "")),
         },
         note,
+        there=path is not None,
     )

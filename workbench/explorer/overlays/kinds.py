@@ -32,6 +32,13 @@ class Overlay:
     """How it is drawn; see ``NiftiView.looks``."""
     note: str = ""
     """Escaped HTML that tells what is shown, or why nothing is."""
+    there: bool = True
+    """Whether the scan has it, shown or not: the switch of what it has not is dashed."""
+
+
+def nothing(note: str) -> Overlay:
+    """Of a scan that has none of it; ``note`` says why, and what would make one."""
+    return Overlay(note=note, there=False)
 
 
 @dataclass(frozen=True)

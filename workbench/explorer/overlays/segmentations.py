@@ -10,7 +10,7 @@ import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.overlays.error_map import CLASSES, read_errors
-from workbench.explorer.overlays.kinds import Made, Overlay, Shown, attempt
+from workbench.explorer.overlays.kinds import Made, Overlay, Shown, attempt, nothing
 from workbench.explorer.stored import files
 from workbench.explorer.stored.places import without_places
 from workbench.plots import label_colors
@@ -23,6 +23,7 @@ def truth(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
         path if on else None,
         {"opacity": state.label_opacity, "title": "True", "labels": true_labels(state, row, runs) if on else None},
         "" if path else "The cohort has no segmentation of this scan.",
+        there=path is not None,
     )
 
 
@@ -39,6 +40,7 @@ def prediction(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overla
             "labels": labels or None,
         },
         "" if path else no_prediction(runs),
+        there=path is not None,
     )
 
 
@@ -74,7 +76,7 @@ def _error(
 ) -> Overlay:
     codes = true_codes(state, row, structures)
     if truth is None or predicted is None or not any(codes):
-        return Overlay(note="Needs a true and a predicted segmentation of the same structures.")
+        return nothing("Needs a true and a predicted segmentation of the same structures.")
     if not on:
         return Overlay()
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from workbench.explorer.overlays.kinds import Overlay, Shown, attempt, sidecar
+from workbench.explorer.overlays.kinds import Overlay, Shown, attempt, nothing, sidecar
 from workbench.explorer.stored import files
 
 
@@ -22,7 +22,7 @@ def colours(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
 def _stored(state: Any, scan_id: str, kind: str, on: bool) -> Overlay:
     """A map of a tokens run."""
     if not state.tokens_run:
-        return Overlay(note="No tokens run yet: <code>workbench tokens</code> makes one.")
+        return nothing("No tokens run yet: <code>workbench tokens</code> makes one.")
     path = attempt(state, files.token_map_file, state.tokens_run, scan_id, kind)
     facts = sidecar(path)
     if kind == "rgb":
@@ -32,6 +32,7 @@ def _stored(state: Any, scan_id: str, kind: str, on: bool) -> Overlay:
             "Like colours, like tokens; the axes are the same for every scan of the run."
             if path
             else "That run has no colours of this scan.",
+            there=path is not None,
         )
     note = (
         f"Stored: like {escape(str(facts.get('query', '')))} of {escape(str(facts.get('source', '')))}." if path else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -24,27 +25,27 @@ class Chips(JSComponent):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(**params)
         self._state = state
-        self._notes: dict[str, str] = {}
+        self._told: dict[str, Overlay] = {}
         state.param.watch(lambda *_: self._draw(), [kind.shown_by for kind in KINDS])
         self._draw()
 
     def tell(self, overlays: dict[str, Overlay]) -> None:
         """What the scan has, and why it has not."""
-        self._notes = {key: overlays[key].note if key in overlays else "" for key in BY_KEY}
+        self._told = {key: replace(overlay, source=None) for key, overlay in overlays.items()}  # volumes are not kept
         self._draw()
 
     def _draw(self) -> None:
         items = []
         for kind in KINDS:
-            note = unescape(re.sub("<[^>]+>", "", self._notes.get(kind.key, "")))
-            lacking = any(word in note for word in LACKING)
+            overlay = self._told.get(kind.key, Overlay())
+            note = unescape(re.sub("<[^>]+>", "", overlay.note))
             items.append(
                 {
                     "key": kind.key,
                     "title": kind.title,
                     "help": " ".join(filter(None, (kind.help, note))),
                     "on": bool(getattr(self._state, kind.shown_by)),
-                    "has": not lacking,
+                    "has": overlay.there,
                 }
             )
         if items != self.items:
@@ -54,6 +55,3 @@ class Chips(JSComponent):
         if key in BY_KEY:  # it comes from a browser
             switch = BY_KEY[key].shown_by
             setattr(self._state, switch, not getattr(self._state, switch))
-
-
-LACKING = ("No ", "no map", "no segmentation", "no colours", "did not segment", "Needs a true")
