@@ -1,13 +1,15 @@
 import importlib
 import subprocess
 import sys
+from typing import Literal
 
 import pytest
 import yaml
+from pydantic import Field
 
 from workbench import cli
 from workbench.errors import ConfigError
-from workbench.runs import Run
+from workbench.runs import JobConfig, Run, Settings
 
 
 def modules_after(code: str) -> set[str]:
@@ -42,6 +44,36 @@ def test_help_tells_the_bounds(capsys):
     with pytest.raises(SystemExit):
         cli.main(["prepare", "--help"])
     assert "at least 0.3, at most 8" in " ".join(capsys.readouterr().out.split())
+
+
+def test_one_name_in_two_objectives_is_explained_of_each():
+    class Narrow(Settings):
+        name: Literal["narrow"] = "narrow"
+        width: int = Field(8, ge=2, description="Of the head.")
+        rate: float = Field(1.0, description="Of both.")
+
+    class Wide(Narrow):
+        name: Literal["wide"] = "wide"
+        width: int = Field(64, ge=4, description="Of the neck.")
+
+    found = [leaf for leaf in cli.variant_leaves({"narrow": Narrow, "wide": Wide}, "objective.")]
+    assert [(leaf.path, leaf.variants, leaf.field.default) for leaf in found[1:]] == [
+        ("objective.width", "narrow", 8),
+        ("objective.rate", "narrow, wide", 1.0),
+        ("objective.width", "wide", 64),
+    ]
+
+    class Group(Settings):
+        @classmethod
+        def variants(cls):
+            return {"narrow": Narrow, "wide": Wide}
+
+    class Config(JobConfig):
+        objective: Group
+
+    told = " ".join(cli.job_parser("pretrain", Config).format_help().split())
+    assert "[narrow] Of the head. (at least 2) [8] [wide] Of the neck. (at least 4) [64]" in told
+    assert told.count("Of both.") == 1
 
 
 def test_every_function_of_the_table_is_there():

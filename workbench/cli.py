@@ -146,13 +146,14 @@ def job_parser(name: str, config_class: type) -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace a run with other settings at --out")
     parser.add_argument("--quiet", action="store_true", help="no progress and no result; errors are still told")
     parser.add_argument("--json", action="store_true", help="no progress; the result as one line of JSON")
+    settings: dict[str, list[Leaf]] = {}
     for leaf in leaves(config_class):
-        path, annotation, field = leaf.path, leaf.annotation, leaf.field
+        settings.setdefault(leaf.path, []).append(leaf)
+    for path, told in settings.items():
+        annotation = told[0].annotation
         several = typing.get_origin(annotation) in (tuple, list) or _holds_tuple(annotation)
-        default = "" if field.is_required() else f" [{_shown(field.get_default(call_default_factory=True))}]"
         choices = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else None
-        of = f"[{leaf.variants}] " if leaf.variants else ""
-        text = f"{of}{(field.description or '').strip()}{_bounds(field)}{default}".replace("%", "%%")
+        text = " ".join(_help(leaf) for leaf in told).replace("%", "%%")
         flag: dict[str, Any] = {}
         if several:  # `int | tuple` takes one number or one an axis; a list may be given empty: `--structures`
             flag = {"nargs": "*", "action": JoinOrOne if _holds_tuple(annotation) else Join}
@@ -217,7 +218,10 @@ def underscored(argument: str) -> str:
 
 @dataclass(frozen=True)
 class Leaf:
-    """One setting: dotted name, type, pydantic's field, and of which variants it is one ("" for a plain setting)."""
+    """One setting: dotted name, type, pydantic's field, and of which variants it is one ("" for a plain setting).
+
+    Variants may mean different things by one name, or have other defaults: then there are several of that path.
+    """
 
     path: str
     annotation: Any
@@ -238,15 +242,15 @@ def leaves(model: Any, prefix: str = "") -> Iterator[Leaf]:
 
 
 def variant_leaves(variants: dict[str, Any], prefix: str) -> Iterator[Leaf]:
-    """``name`` chooses the variant; a setting that several have is listed once, as the first describes it."""
+    """``name`` chooses the variant; a setting that several have is listed once where it is the same in all of them."""
     yield Leaf(f"{prefix}name", typing.Literal[tuple(variants)], next(iter(variants.values())).model_fields["name"])
     found: dict[str, tuple[Leaf, list[str]]] = {}
     for variant, model in variants.items():
         for leaf in leaves(model, prefix):
-            found.setdefault(leaf.path, (leaf, []))[1].append(variant)
-    for path, (leaf, owners) in found.items():
-        if path != f"{prefix}name":
-            yield Leaf(path, leaf.annotation, leaf.field, ", ".join(owners))
+            if leaf.path != f"{prefix}name":
+                found.setdefault(f"{leaf.path} {leaf.annotation} {_help(leaf)}", (leaf, []))[1].append(variant)
+    for leaf, owners in found.values():
+        yield Leaf(leaf.path, leaf.annotation, leaf.field, ", ".join(owners))
 
 
 def put(values: dict[str, Any], path: list[str], value: Any) -> None:
@@ -260,6 +264,14 @@ def put(values: dict[str, Any], path: list[str], value: Any) -> None:
 def _holds_tuple(annotation: Any) -> bool:
     union = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
     return union and any(typing.get_origin(a) in (tuple, list) for a in typing.get_args(annotation))
+
+
+def _help(leaf: Leaf) -> str:
+    """What a setting is, whose, its bounds and its default."""
+    field = leaf.field
+    of = f"[{leaf.variants}] " if leaf.variants else ""
+    default = "" if field.is_required() else f" [{_shown(field.get_default(call_default_factory=True))}]"
+    return f"{of}{(field.description or '').strip()}{_bounds(field)}{default}"
 
 
 def _bounds(field: Any) -> str:

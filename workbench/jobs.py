@@ -75,7 +75,7 @@ _IN_ORDER = (
     ),
     Job(
         name="cohort",
-        help="gather scans from BIDS, Decathlon or CSV into one checked table",
+        help="gather scans from folders and tables, as they are, into one checked table",
         config="workbench.cohort.config:CohortConfig",
         run="workbench.cohort.build:run_cohort",
         found="workbench.found.counts:cohort",

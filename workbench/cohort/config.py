@@ -17,7 +17,8 @@ class CohortConfig(JobConfig):
     job: ClassVar[str] = "cohort"
 
     sources: list[Path] = Field(min_length=1)
-    """Where the scans are: BIDS folders, Medical Segmentation Decathlon folders, CSV or TSV tables; any mixture."""
+    """Where the scans are: folders as they were downloaded (BIDS and a dozen public sets are known by their names), or
+    tables (CSV, TSV, Excel) of one row a scan; any mixture."""
 
     segmentations: str | None = None
     """Which segmentations of a BIDS folder are taken, where there are several: a folder below ``derivatives/``, or a
