@@ -43,6 +43,16 @@ def told(source: Source) -> str:
     return "\n".join(source.notes)
 
 
+ELSEWHERE = {"BIDS", "table", "Medical Segmentation Decathlon"}  # each has tests of its own
+
+
+def test_each_layout_has_a_tree_and_a_row_in_your_data() -> None:
+    told = (Path(__file__).parents[3] / "docs" / "your-data.md").read_text().lower()
+    for layout in LAYOUTS:
+        assert f"\n| {layout.name.lower()}" in told, f"{layout.name}: docs/your-data.md has no row of it"
+        assert layout.name in {*MADE, *ELSEWHERE}, f"{layout.name}: no tree in trees.py, or no line in MADE"
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_each_layout_is_recognised(name: str, tmp_path: Path) -> None:
     """By itself alone, so that the order of the table decides nothing; nnU-Net 1 grew out of the Decathlon's."""
