@@ -44,8 +44,10 @@ def test_another_grid_is_resampled_only_if_asked() -> None:
 
 def test_labels_that_lost_their_affine_are_not_resampled_into_nothing() -> None:
     labels = phantom_labels(phantom_grid("RAS"))
-    with pytest.raises(ScanError, match="does not lie on the scan"):
-        on_grid(HERE, Volume(labels.data, np.eye(4)), phantom_grid("RAS"), resample=True)
+    for resample in (True, False):
+        with pytest.raises(ScanError, match="does not lie on the scan") as told:
+            on_grid(HERE, Volume(labels.data, np.eye(4)), phantom_grid("RAS"), resample=resample)
+        assert "with the scan's affine" in told.value.remedy  # --resample_labels would find nothing there
 
 
 def test_parts_are_one_segmentation_and_do_not_overlap() -> None:

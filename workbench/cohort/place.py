@@ -32,7 +32,7 @@ def on_grid(path: Path, labels: Volume, scan: Grid, *, resample: bool = False) -
     turned = canonical(labels).grid
     if not _apart(turned, _canonical_grid(scan)):
         return Volume(_resampled(labels, scan), scan.affine), "turned"
-    if resample and labels.grid.shape == scan.shape and np.allclose(labels.affine, np.eye(4)):
+    if labels.grid.shape == scan.shape and np.allclose(labels.affine, np.eye(4)):
         raise ScanError(
             f"{path}: does not lie on the scan",
             cause="it has the scan's shape and no affine of its own (the identity): its place was lost on the way",

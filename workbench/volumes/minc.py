@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ def open_minc(path: Path) -> tuple[Any, Grid]:
         raise ScanError(f"{path}: not readable as MINC", cause="it is neither NetCDF nor HDF5", remedy=CONVERT)
     kind = nib.Minc1Image if start.startswith(NETCDF) else nib.Minc2Image
     try:
-        image: Any = kind.from_filename(str(path))
+        if kind is nib.Minc2Image:
+            image: Any = kind.from_filename(str(path))
+        else:
+            with _Within(path) as inside:
+                image = kind.from_file_map({"image": nib.FileHolder(fileobj=inside)})
         shape, affine = tuple(int(n) for n in image.shape), np.asarray(image.affine, dtype=np.float64)
     except Exception as error:  # damaged in one of many ways, or h5py is not there
         cause = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
@@ -52,6 +57,19 @@ def open_minc(path: Path) -> tuple[Any, Grid]:
     if not usable or not all(0.05 <= edge <= 20 for edge in grid.spacing):
         raise ScanError(f"{path}: the voxel size is not plausible", cause=f"{affine.tolist()}"[:200], remedy=CONVERT)
     return image, grid
+
+
+class _Within(io.BufferedReader):
+    """A file of which no more is asked than it holds: the reader of NetCDF asks for as much as a header says, and the
+    memory is taken before it shows that the file has less."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, self._size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def minc_values(path: Path, image: Any) -> np.ndarray:

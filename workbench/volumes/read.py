@@ -55,6 +55,9 @@ def read_volume(path: str | Path, *, labels: bool = False, volume: int | None = 
     if _is_minc(path):
         image, grid = open_minc(_existing(path))
         values = minc_values(path, image)
+        if not labels:
+            with np.errstate(over="ignore"):  # becomes infinite, which is refused by name
+                values = values.astype(np.float32)
         data = np.empty(grid.shape, np.int32 if labels else np.float32, order="F")
         bad = int(values.size - np.isfinite(values).sum())
         data[...] = _whole(path, values) if labels and not bad else 0 if labels else values

@@ -112,7 +112,8 @@ def why_not(path: Path, root: Path, contrast: str = "T1w") -> tuple[str, str] | 
     if suffix == "UNIT1" and contrast == "T1w":
         return (
             "it is an MP2RAGE image (UNIT1), not a T1w",
-            f"if it is to be taken as one: link or copy it as {stem[: -len('UNIT1')]}{wanted}.nii.gz",
+            "--contrast UNIT1 takes such images; to take it as a T1w among others, link or copy it as "
+            f"{stem[: -len('UNIT1')]}{wanted}.nii.gz",
         )
     if path.name.lower().endswith(IMAGE_ENDINGS) and not path.name.endswith(IMAGE_ENDINGS):
         return "its ending is in capitals", "rename it to end in .nii.gz or .nii"
