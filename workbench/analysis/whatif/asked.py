@@ -9,8 +9,8 @@ import torch
 
 from workbench.analysis.config import WhatifConfig
 from workbench.analysis.whatif.changes import change_channels
+from workbench.analysis.whatif.measures import MEASURES
 from workbench.analysis.whatif.models import Scorer
-from workbench.analysis.whatif.tables import MEASURES
 from workbench.engine.streams import Purpose, stream
 from workbench.measures.structures import dice
 from workbench.model.attention import look, one_token, token_count

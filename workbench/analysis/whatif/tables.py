@@ -5,20 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.whatif.measures import MEASURES
 from workbench.columns import at_known_site
 from workbench.errors import WorkbenchError
 from workbench.stats import bootstrap_interval
-
-MEASURES = (
-    "moved",
-    "cosine",
-    "attention_correlation",
-    "attention_change",
-    "dice",
-    "dice_to_unchanged",
-    "score",
-    "flipped",
-)
 
 
 def spread_within_sites(scans: pd.DataFrame, vectors: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import param
 
+from workbench.analysis.whatif.measures import MOVES
 from workbench.explorer.overlays import KINDS, RANDOM
 
 MOST_BESIDE = 3  # viewers beside the first: a browser keeps few WebGL contexts, and a screen has room for four
@@ -76,16 +77,7 @@ class ScanState(param.Parameterized):
     whatif_measure: Any = param.Selector(
         default="moved",
         label="What moves",
-        objects={
-            "Embedding (people's spread within a site)": "moved",
-            "Embedding (cosine to the unchanged)": "cosine",
-            "Attention (correlation)": "attention_correlation",
-            "Attention (total variation)": "attention_change",
-            "Dice against the labels": "dice",
-            "Dice to the unchanged": "dice_to_unchanged",
-            "Score": "score",
-            "Share of decisions flipped": "flipped",
-        },
+        objects={one.title: one.column for one in MOVES},
     )
     linked = param.Boolean(default=True, label="Crosshairs linked")
     linked_by: Any = param.Selector(

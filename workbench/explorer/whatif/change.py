@@ -20,7 +20,7 @@ OUTSIDE = -4.0  # standard deviations; says "not brain" on the screen
 
 @dataclass(frozen=True)
 class Changed:
-    """Both scans on the prepared grid, and what moved between them (see ``analysis.whatif.MEASURES``)."""
+    """Both scans on the prepared grid, and what moved between them (see ``analysis.whatif.measures``)."""
 
     before: NiftiFile
     after: NiftiFile

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import panel as pn
 
+from workbench.analysis.whatif.measures import MOVES
 from workbench.explorer.parts.cards import card
 from workbench.explorer.parts.live import Live
 from workbench.explorer.parts.state_view import SIMULATED, StateView
@@ -30,16 +31,7 @@ CHANGES = {
     "ghosting": "ghost of half the amplitude",
     "rotation": "head turned by 20°",
 }
-UNITS = {
-    "moved": "distance / people's spread within a site",
-    "cosine": "cosine to the unchanged scan",
-    "attention_correlation": "correlation of attention",
-    "attention_change": "total variation of attention",
-    "dice": "Dice against the labels",
-    "dice_to_unchanged": "Dice to the unchanged scan's",
-    "score": "score",
-    "flipped": "share of decisions flipped",
-}
+UNITS = {one.column: one.axis for one in MOVES}
 
 
 class WhatIfView(StateView):
