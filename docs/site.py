@@ -115,6 +115,7 @@ def formats_table() -> str:
             "",
             f"- Licence of the weights: {form.licence}.",
             f"- Trained on {trained}, intensities `{form.intensities}`.",
+            f"- It gives {form.gives}.",
             f"- Shown to give the same features: {form.proof}.",
             "",
             "```bash",

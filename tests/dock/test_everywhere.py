@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import workbench as wb
+from workbench.analysis.embed.job import with_seen
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.found import as_text
 from workbench.model import load_encoder
@@ -90,9 +91,18 @@ def test_the_encoder_of_one_scan_gives_what_embed_gives(dock, kind):
 def test_attention_of_a_vit_is_shown_and_of_a_convolution_refused(dock):
     run = wb.attend(**settings(dock, "ViT", "attend", heads=False, scans=wb.open_store(dock.study.store).scan_ids[:1]))
     assert len(run.read_table("attention")) == 1
+    said = {name: run.provenance[name] for name in ("pooling", "has_attention", "people_unknown")}
+    assert said == {"pooling": "the mean of its tokens", "has_attention": True, "people_unknown": True}
     with pytest.raises(ConfigError, match="no attention") as refused:
         wb.attend(**settings(dock, "U-Net", "attend"))
     assert "tokens" in str(refused.value)
+
+
+def test_nobody_is_said_to_be_unseen_where_nobody_knows(dock):
+    index = wb.open_store(dock.study.store).index
+    for kind in KINDS:
+        assert "seen_in_pretraining" not in with_seen(index, load_encoder(dock.encoders[kind])[1])
+        assert not with_seen(index, load_encoder(dock.encoders[kind], init="random")[1])["seen_in_pretraining"].any()
 
 
 def test_a_crop_of_one_voxel_at_the_deepest_level_is_refused(dock):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from workbench.dock.config import ImportConfig
 from workbench.dock.importing import run_import
+from workbench.dock.table import FORMATS
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.export import load_encoder
 
@@ -162,6 +163,10 @@ def test_features_are_those_of_the_published_network(case):
         )
     )
     encoder, card = load_encoder(run.path)
+    gives = FORMATS[published.format].gives
+    if encoder.config.patch_xyz[2] > 1:  # not of pictures, which stand in the same row
+        assert gives.startswith("attention") == (encoder.config.heads > 0), gives
+        assert ("pyramid" in gives) == bool(encoder.config.pyramid) and encoder.config.pooling.rstrip(",") in gives
     tokens = encoder(volume, hidden=(2,) if encoder.config.has_blocks else ())
     ours = {"cls": tokens.cls_BD, "pooled": tokens.cls_BD, "patches": tokens.patches_BPD}
     ours |= {f"hidden {n}": state for n, state in tokens.hidden.items()}

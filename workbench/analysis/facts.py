@@ -24,6 +24,9 @@ def facts_of(config: LookConfig, store: Store, card: EncoderCard) -> dict[str, A
         "objective": card.objective,
         "preparation": store.fingerprint,
         "simulated": store.simulated,
+        "people_unknown": card.people_unknown,
+        "pooling": card.config.pooling,
+        "has_attention": card.config.heads > 0,
     }
 
 

@@ -41,6 +41,8 @@ class Format:
     """Public code and paper."""
     proof: str
     """How it was shown that features are the same."""
+    gives: str
+    """What can be asked of it: attention or not, what a decoder stands on, what stands for a whole scan."""
     prefers: tuple[str, ...] = ()
     """Where a checkpoint holds it several times (teacher and student), names to look for, in this order."""
     avoids: tuple[str, ...] = ()
@@ -52,6 +54,10 @@ class Format:
         found: Callable[..., Translation] = load(self.translate)
         return found
 
+
+_MEAN = "for a whole scan the mean of its tokens"
+_VIT = f"attention; a decoder on hidden states; {_MEAN}"
+_PYRAMID = f"no attention that can be shown; a decoder on its own pyramid of features; {_MEAN}"
 
 _ALL_MODULES = (r".*\.all_modules\..*", "the same tensors under a second name")
 _CROSS = (r"blocks\.\d+\.(norm_)?cross_attn\..*", "older MONAI wrote cross attention that no forward pass used")
@@ -70,6 +76,8 @@ _IN_ORDER = (
         licence="as whoever trained it says; MONAI's code is Apache-2.0",
         source="monai.networks.nets.ViT, and the `vit` in UNETR: github.com/Project-MONAI/MONAI",
         proof="test: MONAI's own ViT and UNETR at random weights",
+        gives=f"{_VIT}, or CLS where it was trained with one. A ViT of pictures looks at each axial slice by itself, "
+        "without attention over the scan",
         leaves=(_CROSS, _HEAD),
     ),
     Format(
@@ -82,6 +90,7 @@ _IN_ORDER = (
         licence="as whoever trained it says; MONAI's code is Apache-2.0",
         source="SSL pretraining of Swin UNETR, arXiv 2111.14791: github.com/Project-MONAI/research-contributions",
         proof="test: MONAI's own SwinUNETR at random weights, under its names and those of the SSL weights",
+        gives=_PYRAMID,
         leaves=((r"(rotation|contrastive)_head\..*|conv\..*", "head of the pretraining"),),
     ),
     Format(
@@ -94,6 +103,7 @@ _IN_ORDER = (
         licence="CC BY-NC 4.0",
         source="BrainIAC, github.com/AIM-KannLab/BrainIAC: MONAI ViT-B/16 on whole heads resized to 96x96x96",
         proof="test: MONAI's ViT at random weights, pooled as its public code does",
+        gives="attention; a decoder on hidden states; for a whole scan the token of its first patch, as its authors do",
         leaves=(_CROSS, _HEAD),
     ),
     Format(
@@ -106,6 +116,7 @@ _IN_ORDER = (
         licence="CC BY-NC-ND 4.0",
         source="3DINO, arXiv 2501.11755: github.com/AICONSlab/3DINO",
         proof="by hand: its public code at random weights",
+        gives="attention; a decoder on hidden states; for a whole scan its CLS",
         prefers=("teacher", "backbone"),
         leaves=(_MASK, _HEAD),
     ),
@@ -119,6 +130,7 @@ _IN_ORDER = (
         licence="MIT (its code)",
         source="3D-Neuro-SimCLR: github.com/emilykaczmarek/3D-Neuro-SimCLR",
         proof="test: MONAI's ResNet-18, from which its own is taken, at random weights",
+        gives=_PYRAMID,
         leaves=(_HEAD,),
     ),
     Format(
@@ -131,6 +143,7 @@ _IN_ORDER = (
         licence="as the checkpoint's page says",
         source="nnssl and OpenMind, arXiv 2412.17041: github.com/MIC-DKFZ/nnssl",
         proof="by hand: dynamic-network-architectures at random weights",
+        gives=_PYRAMID,
         avoids=("decoder.",),
         leaves=(_ALL_MODULES,),
     ),
@@ -144,6 +157,7 @@ _IN_ORDER = (
         licence="as the checkpoint's page says",
         source="Primus, arXiv 2503.01835, and OpenMind, arXiv 2412.17041: github.com/MIC-DKFZ/nnssl",
         proof="by hand: dynamic-network-architectures at random weights",
+        gives=_VIT,
         leaves=(_MASK, _ALL_MODULES, _DECODER),
     ),
     Format(
@@ -156,6 +170,7 @@ _IN_ORDER = (
         licence="as the checkpoint's page says",
         source="AMAES, arXiv 2408.00640 (github.com/asbjrnmunk/amaes), and the baseline of FOMO25",
         proof="by hand: the public code of both at random weights",
+        gives=_PYRAMID,
     ),
     Format(
         name="anatomix",
@@ -167,6 +182,7 @@ _IN_ORDER = (
         licence="MIT",
         source="anatomix, arXiv 2411.02372: github.com/neel-dey/anatomix",
         proof="by hand: its public code at random weights",
+        gives=f"{_PYRAMID}; a feature for each voxel, of which a token is a mean",
     ),
     Format(
         name="anatomix_vit",
@@ -178,6 +194,7 @@ _IN_ORDER = (
         licence="MIT",
         source="anatomix-dev-vit, its tokens before they are decoded to voxels: github.com/neel-dey/anatomix",
         proof="by hand: its public code at random weights",
+        gives=_VIT,
         leaves=(_MASK, _ALL_MODULES, _DECODER),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from workbench.analysis.config import EmbedConfig
@@ -17,6 +18,7 @@ from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import AnyEncoder
 from workbench.model.encode import box_of_scan, fingerprints, open_matching, padded_box
+from workbench.model.export import EncoderCard
 from workbench.predict.query import per_patch, region_mask
 from workbench.predict.reference import Reference, load_reference
 from workbench.prepare.store import Store
@@ -72,10 +74,17 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
         if known is None:
             reference.save(run.path / "reference")
         write_pictures(run, reference, ids, vectors, store, config)
-        seen = set(card.participants)
-        run.write_table("scans", store.index.assign(seen_in_pretraining=store.index["participant"].isin(seen)))
+        run.write_table("scans", with_seen(store.index, card))
         run.write_table("labels", store.labels)
     return run
+
+
+def with_seen(index: pd.DataFrame, card: EncoderCard) -> pd.DataFrame:
+    """Scans, and of each whether its person was seen in pretraining; without the column where nobody lists whom the
+    encoder has seen, since neither yes nor no would be true."""
+    if card.people_unknown:
+        return index
+    return index.assign(seen_in_pretraining=index["participant"].isin(set(card.participants)))
 
 
 def column_of(token: str, regions: tuple[str, ...]) -> str:

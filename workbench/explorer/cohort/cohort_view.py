@@ -76,5 +76,7 @@ class CohortView(StateView):
         if not state.embed_run:
             return ""
         with state.guarded():
-            return f"encoder: {escape(state.catalog.encoder_name(state.embed_run))}"
+            limits = state.catalog.encoder_limits(state.embed_run)
+            told = [f"encoder: {state.catalog.encoder_name(state.embed_run)}", *limits]
+            return f'<span title="{escape("; ".join(told))}">{escape(" · ".join(told))}</span>'
         return ""

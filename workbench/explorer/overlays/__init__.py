@@ -21,7 +21,7 @@ KINDS = (
         ramp=((102, 3, 39), (139, 38, 120), (205, 24, 77), (170, 112, 141), (224, 202, 217)),
         controls=("attend_run", "head", "attention_opacity", "mass"),
         on=True,
-        help="Where the encoder's summary of the scan (its CLS token) takes its information from.",
+        help="Where the encoder's summary of the scan (CLS, or what stands for it) takes its information from.",
     ),
     Kind(
         key="beside",

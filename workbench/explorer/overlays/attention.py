@@ -10,26 +10,29 @@ from workbench.explorer.stored import files
 
 RANDOM = "random weights"
 NO_RUN = "No attention run yet: <code>workbench attend</code> makes one."
+LACKS = "The scatter's encoder has no attention that can be shown: <code>workbench tokens</code> shows its tokens."
 
 
 def attention(state: Any, row: dict[str, Any], runs: Shown, on: bool) -> Overlay:
     """Of the run's encoder, of one head or the mean of all."""
-    scan_id = str(row["scan_id"])
+    catalog, scan_id = state.catalog, str(row["scan_id"])
+    without = state.embed_run and not catalog.has_attention(state.embed_run)
     if not runs.attend_run:
-        return nothing(NO_RUN)
-    note = ""
+        return nothing(LACKS if without else NO_RUN)
+    note, whose = "", ""
     if (path := attempt(state, files.attention_file, runs.attend_run, scan_id, state.head)) is None:
         note = "This run has no map of this scan: run <code>workbench attend</code> for it."
-    elif state.embed_run and state.catalog.encoder(runs.attend_run) != state.catalog.encoder(state.embed_run):
-        note = "Another encoder than the scatter's."
-    title = "Attention (mean of heads)" if state.head == "mean" else f"Attention (head {state.head})"
+    elif state.embed_run and catalog.encoder(runs.attend_run) != catalog.encoder(state.embed_run):
+        name = catalog.encoder_name(runs.attend_run)
+        whose = f" of {name}"
+        note = f"Of {escape(name)}, another encoder than the scatter's. {LACKS if without else ''}"
+    title = f"Attention{whose} ({'mean of heads' if state.head == 'mean' else f'head {state.head}'})"
     facts = sidecar(path)
     if "block" in facts:
-        title += (
-            f", rollout of {escape(str(facts.get('query', 'CLS')))}"
-            if facts["block"] == "rollout"
-            else f", block {facts['block']}"
-        )
+        query = str(facts.get("query", "CLS"))
+        if query == "CLS":
+            query = catalog.pooling(runs.attend_run)
+        title += f", rollout of {query}" if facts["block"] == "rollout" else f", block {facts['block']}"
     return Overlay(
         path if on else None,
         {"title": title, "opacity": state.attention_opacity, "mass": state.mass, "unit": str(facts.get("unit", ""))},

@@ -14,7 +14,7 @@ from workbench import columns
 from workbench.columns import PROJECTIONS
 from workbench.errors import WorkbenchError
 from workbench.explorer.stored.places import without_places
-from workbench.runs import Run, find_runs, read_yaml
+from workbench.runs import Run, find_runs, read_json, read_yaml
 from workbench.runs.folder import from_there
 from workbench.runs.tables import read_parquet
 
@@ -67,6 +67,11 @@ class Catalog:
         path = self.run(name).path / "config.yaml"
         return _config(path, path.stat().st_mtime_ns) if path.is_file() else self.run(name).config  # its own error
 
+    def provenance(self, name: str) -> dict[str, Any]:
+        """What the run says of how it was made; shared between sessions, so never change it in place."""
+        path = self.run(name).path / "provenance.json"
+        return _provenance(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
     def table(self, name: str, table: str) -> pd.DataFrame:
         """A results table; shared between sessions, so never change it in place."""
         path = self.run(name).path / "results" / f"{table}.parquet"
@@ -85,6 +90,20 @@ class Catalog:
         config = self.config(name)
         path = "/".join(Path(str(config.get("encoder", ""))).parts[-2:])
         return f"random weights, shape of {path}" if config.get("init") == "random" else path
+
+    def pooling(self, name: str) -> str:
+        """What stands for a scan in the run's encoder: "CLS", or in words what takes its place."""
+        return str(self.provenance(name).get("pooling", "CLS"))
+
+    def has_attention(self, name: str) -> bool:
+        """Whether the run's encoder has attention that can be shown; earlier runs do not say."""
+        return bool(self.provenance(name).get("has_attention", True))
+
+    def encoder_limits(self, name: str) -> list[str]:
+        """What must be said beside whatever comes of the run's encoder."""
+        told = [] if (pooling := self.pooling(name)) == "CLS" else [f"no CLS: {pooling} is used"]
+        unknown = self.provenance(name).get("people_unknown")
+        return told + (["possibly transductive: nobody lists whom it has seen"] if unknown else [])
 
     def attend_runs_for(self, embed_run: str) -> list[str]:
         """Attention runs, those of the embedding's own encoder first."""
@@ -200,6 +219,11 @@ def _read(path: Path, mtime_ns: int) -> pd.DataFrame:
 @functools.lru_cache(maxsize=1024)
 def _config(path: Path, mtime_ns: int) -> dict[str, Any]:
     return read_yaml(path)
+
+
+@functools.lru_cache(maxsize=256)
+def _provenance(path: Path, mtime_ns: int) -> dict[str, Any]:
+    return read_json(path)
 
 
 def readable_columns(cohort: pd.DataFrame) -> list[str]:
