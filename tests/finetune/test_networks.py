@@ -12,6 +12,7 @@ from workbench.finetune.segment_data import Crops
 from workbench.finetune.windows import probabilities
 from workbench.measures.structures import dice
 from workbench.model import load_encoder
+from workbench.model.foreign.vit import VitShape
 from workbench.prepare import open_store
 
 
@@ -217,26 +218,23 @@ def test_the_loss_of_several_answers_is_their_mean_by_halving_weights():
     assert float(supervised(loss_at, answers[0], label)) == 8
 
 
-@pytest.mark.parametrize("network", ["primus", "resenc_unet"])
-def test_a_new_network_learns_one_phantom(study, network):
-    encoder = load_encoder(study.encoder_run)[0] if network == "primus" else None
-    extra = {} if encoder is not None else {"init": "random"}
+@pytest.mark.parametrize(("network", "rate"), [("primus", 1e-2), ("resenc_unet", 5e-3)])
+def test_a_new_network_learns_one_phantom(study, network, rate):
+    """Primus has no path from the voxels: every border inside a patch comes out of one token."""
+    small = VitShape(format="", title="a small ViT", width=24, depth=1, heads=2, hidden=48, image_size=16, patch=8)
+    torch.manual_seed(0)
+    encoder, extra = (small.build(), {}) if network == "primus" else (None, {"init": "random"})
     c = config(study, network=network, features=8, crop=16, structures=["left_hippocampus"], **extra)
     model = build_network(c, encoder, (16, 16, 16)).train()
     label = torch.zeros(1, 1, 16, 16, 16, dtype=torch.long)
     label[..., 4:10, 3:9, 5:11] = 1
     volume = label + 0.1 * torch.randn(label.shape, generator=torch.Generator().manual_seed(0))
-    steps, rate = (40, 5e-3) if encoder is None else (60, 1e-3)
-    optimiser, losses = torch.optim.AdamW(model.parameters(), lr=rate), []
-    for _ in range(steps):
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate)
+    for _ in range(40):
         loss = torch.nn.functional.cross_entropy(model(volume), label[:, 0], weight=torch.tensor([1.0, 5.0]))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss.detach()))
-    if encoder is not None:  # slow: its first outline comes after some hundred steps
-        assert losses[-1] < 0.75 * losses[0]
-        return
     found = model.eval()(volume).argmax(1)
     assert dice((found == 1).numpy(), (label[:, 0] == 1).numpy()) > 0.8
 
