@@ -28,7 +28,10 @@ def stand_ins() -> dict[str, tuple[torch.nn.Module, dict[str, Any]]]:
             {"format": "monai_vit", "heads": 2},
         ),
         "swin": (SwinUNETR(1, 2, feature_size=12), {"format": "swin_unetr"}),
-        "resnet": (resnet18(spatial_dims=3, n_input_channels=1, num_classes=2), {"format": "simclr_resnet"}),
+        "resnet": (
+            resnet18(spatial_dims=3, n_input_channels=1, num_classes=2),
+            {"format": "simclr_resnet", "enlarge": 1},
+        ),
     }
 
 
@@ -45,10 +48,11 @@ def encoders(study, tmp_path_factory):
 def asked(study, encoders, tmp_path_factory) -> dict[str, Any]:
     """The file that comes with the package, on the smallest people there are, with hardly any training."""
     said = yaml.safe_load(preset("compare", "encoders").read_text())
-    said |= {"out": str(tmp_path_factory.mktemp("encoders-study") / "study"), "folds": 2, "worst": 0}
+    said |= {"out": str(tmp_path_factory.mktemp("encoders-study") / "study"), "folds": 3, "worst": 0}
     said["data"] = {"simulated": {"store": str(study.store)}}
     said["pretrain"] |= {"encoder": study.encoder, "epochs": 0.5, "warmup_epochs": 0.5, "batch_size": 2}
     said["tasks"]["hippocampus"]["segment"] |= {"steps": 1, "features": 4, "batch_size": 1, "overlap": 0.0}
+    said["tasks"]["attention"]["attend"] = {"sanity": False}
     del said["tasks"]["tokens"]  # a phantom is smaller than a token or two of the published ones
     for name in GIVEN:
         said["arms"][name] = {"encoder": str(encoders / name)}
@@ -74,7 +78,7 @@ def test_every_arm_is_in_every_task_that_it_can_do(done):
     table = done.read_table("arms")
     assert set(table.loc[table["baseline"], "arm"]) == set(ARMS) and (table["n"] > 0).all()
     sex = table[(table["task"] == "sex") & (table["metric"] == "auroc")]
-    assert set(sex["n"]) == {6} and sex[["low", "high"]].notna().all(axis=None)
+    assert set(sex["n"]) == {4} and sex[["low", "high"]].notna().all(axis=None)
 
 
 def test_the_report_says_what_each_can_and_cannot_do(done):
