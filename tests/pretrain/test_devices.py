@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,49 +50,18 @@ POOLED = {
 SIMCLR = {"objective": {"name": "simclr", "projection_hidden": 32, "projection": 16}}
 
 
-def in_two_processes(config, *flags: str) -> Run:
-    settings = config.out.with_suffix(".yaml")
-    settings.write_text(config.to_yaml())
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "workbench.cli",
-            "pretrain",
-            "--config",
-            str(settings),
-            "--workers",
-            "0",
-            "--accelerator",
-            "cpu",
-            "--devices",
-            "2",
-            *flags,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("pretrain: ok") == 1  # one voice
-    return Run(config.out)
+BY_DDP = {
+    "prototypes": EVERYTHING,
+    "contrast": CONTRAST,
+    "pooled": POOLED,
+    "sinkhorn": SINKHORN,
+    "simclr": SIMCLR,
+}
 
 
-@pytest.mark.parametrize(
-    ("settings", "strategy"),
-    [
-        (EVERYTHING, "ddp"),
-        (CONTRAST, "ddp"),
-        (POOLED, "ddp"),
-        (SINKHORN, "ddp"),
-        (SIMCLR, "ddp"),
-        (EVERYTHING, "fsdp"),
-    ],
-    ids=["prototypes", "contrast", "pooled", "sinkhorn", "simclr", "fsdp"],
-)
-def test_two_processes_give_the_losses_of_one(study, tmp_path, settings, strategy):
-    both = {
+def both(study, settings):
+    """What a training by one process and one by two have in common."""
+    return {
         "batch_size": 4,
         "monitor_every": 1,
         "learning_rate": 0.05,
@@ -99,14 +69,50 @@ def test_two_processes_give_the_losses_of_one(study, tmp_path, settings, strateg
         **settings,
         "encoder": {**study.encoder, "drop_path": 0.3},
     }
-    one = run_pretrain(study.pretrain(tmp_path / "one", **both))
-    two = in_two_processes(study.pretrain(tmp_path / "two", **both), "--strategy", strategy)
+
+
+def started(*command: str) -> str:
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=500, env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def by_two(study, tmp_path_factory):
+    """Runs of two processes, by name."""
+    root, files = tmp_path_factory.mktemp("two"), []
+    for name, settings in BY_DDP.items():
+        files.append(root / f"{name}.yaml")
+        config = study.pretrain(root / name, **both(study, settings))
+        files[-1].write_text(config.to_yaml())
+    started(str(Path(__file__).parent / "one_after_the_other.py"), *map(str, files))
+    return {name: Run(root / name) for name in BY_DDP}
+
+
+def is_as_of_one(two: Run, one: Run) -> None:
     assert two.provenance["how"]["processes"] == 2
     ours, theirs = one.metrics(), two.metrics()
     compared = [c for c in ours if c.startswith(("loss", "cls_", "patch_", "gradient_norm", "probe"))]
     assert len(compared) >= 4 and len(theirs) == len(ours)
     for name in compared:
         np.testing.assert_allclose(theirs[name], ours[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("name", BY_DDP)
+def test_two_processes_give_the_losses_of_one(study, by_two, tmp_path, name):
+    is_as_of_one(by_two[name], run_pretrain(study.pretrain(tmp_path / "one", **both(study, BY_DDP[name]))))
+
+
+def test_so_do_two_that_share_out_the_weights_from_the_command_line(study, tmp_path):
+    settings = both(study, EVERYTHING)
+    one = run_pretrain(study.pretrain(tmp_path / "one", **settings))
+    config = study.pretrain(tmp_path / "two", **settings)
+    config.out.with_suffix(".yaml").write_text(config.to_yaml())
+    flags = ["--workers", "0", "--accelerator", "cpu", "--devices", "2", "--strategy", "fsdp"]
+    told = started("-m", "workbench.cli", "pretrain", "--config", str(config.out.with_suffix(".yaml")), *flags)
+    assert told.count("pretrain: ok") == 1  # one voice
+    is_as_of_one(Run(config.out), one)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(study, tmp_path):
