@@ -111,7 +111,7 @@ def test_a_crop_that_does_not_suit_everybody_is_refused_with_one_that_does(asked
     with pytest.raises(ConfigError, match="arms would have crops of their own") as refused:
         tasks = {"h": {"data": "simulated", "segment": {}}}
         wb.check_fair(wb.StudyConfig.build({**asked, "arms": arms, "tasks": tasks, "baselines": []}))
-    assert "vit was trained on 32" in str(refused.value.cause) and "crop: 80" in str(refused.value.remedy)
+    assert "vit was trained on 32" in str(refused.value.cause) and "crop: 160" in str(refused.value.remedy)
 
 
 def test_a_baseline_reads_of_a_task_what_it_can_use_and_is_fair(asked):
