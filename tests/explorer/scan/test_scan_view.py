@@ -113,7 +113,7 @@ def test_a_missing_overlay_says_why(fake_runs):
     assert "no segmentation" in view.notes["truth"].object
     state.case = str(state.cohort["scan_id"].iloc[0])
     state.attend_run = "attend-random"
-    assert "Another encoder" in view.notes["attention"].object
+    assert "another encoder" in view.notes["attention"].object
 
 
 def test_a_lost_scan_is_told_and_the_page_goes_on(own_runs):
