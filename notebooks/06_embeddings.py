@@ -58,9 +58,9 @@ arms = {init: wb.embed(out=runs / init, init=init, store=store, encoder=encoder,
 simulated = any(run.simulated for run in arms.values())
 titled = wb.plots.titles(simulated)
 scans = arms["pretrained"].read_table("scans")
-seen = int(scans["seen_in_pretraining"].sum())
-print(titled(f"{len(scans)} scans of {scans['participant'].nunique()} people; "
-             f"pretraining has seen {seen} of the scans"))
+seen = (f"pretraining has seen {int(scans['seen_in_pretraining'].sum())} of the scans" if "seen_in_pretraining" in scans
+        else "nobody lists whom the encoder has seen")
+print(titled(f"{len(scans)} scans of {scans['participant'].nunique()} people; {seen}"))
 
 # %% [markdown]
 # ## The plane
