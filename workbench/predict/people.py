@@ -14,7 +14,6 @@ from workbench.cohort.gather import gather
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.layouts.table import layout_of
 from workbench.errors import ConfigError
-from workbench.runs import Run
 from workbench.volumes.given import stem
 
 Files = dict[str, Path | None]
@@ -130,7 +129,6 @@ def _of_data_set(path: Path, contrasts: Sequence[str]) -> list[Files]:
 
 
 def _of_cohort(path: Path, contrasts: Sequence[str]) -> list[Files]:
-    Run(path).require_job("cohort", "a cohort")
     cohort = load_cohort(path)
     if lacking := [name for name in contrasts if name not in cohort.contrasts]:
         raise ConfigError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-BOTH, LEVEL_ALONE, OWN = "random intercept and slope", "random intercept", "mean of people's own slopes"
+BOTH, OWN = "random intercept and slope", "mean of people's own slopes"
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,14 @@ import pandas as pd
 from scipy import stats
 from scipy.spatial.distance import cdist
 
+from workbench.found.years import PER_YEAR, SHARED
 from workbench.stats import bootstrap_interval
 from workbench.stats.slopes import own_slopes
 
 DRAWS = 2000
 MOVED = "moved from the first to the last scan"
-A_YEAR = "moved per year"
 AT_ONCE = "apart with no time between"
 BEYOND = "apart per year beyond that"
-SHARED = "shared direction of change"
 UNIT = "of the distance between two people"
 
 
@@ -86,7 +85,7 @@ def told(moved: Moved, chosen: np.ndarray, seed: int) -> list[dict[str, Any]]:
     people = moved.people[chosen]
     rows = []
     facts = {"people": len(people), "scans": int(people["scans"].sum())}
-    for measure, column in ((MOVED, "moved"), (A_YEAR, "moved_per_year")):
+    for measure, column in ((MOVED, "moved"), (PER_YEAR, "moved_per_year")):
         found = bootstrap_interval(people[column].to_numpy(float), seed=seed)
         rows.append({"measure": measure, "value": found.estimate, "low": found.low, "high": found.high, **facts})
     rows.append({"measure": SHARED, **shared(moved.alike[np.ix_(chosen, chosen)], seed), **facts})

@@ -13,11 +13,12 @@ from workbench.analysis.change.numbers import of_columns, of_table
 from workbench.analysis.change.page import write_page
 from workbench.analysis.change.times import EVERYBODY, NEAR, with_groups, with_years
 from workbench.analysis.config import ChangeConfig
-from workbench.analysis.reliability.quantities import Quantities, inputs_of, of_run, those_asked_for
+from workbench.analysis.reliability.quantities import Quantities, inputs_of, of_each, of_run, those_asked_for
 from workbench.analysis.reliability.tables import components
 from workbench.cohort.splits import load_sides, split_fingerprint
-from workbench.errors import ConfigError, WorkbenchError
+from workbench.errors import ConfigError
 from workbench.extras import require
+from workbench.found.years import PER_YEAR
 from workbench.runs import Run, digest_file, finished, start_run
 from workbench.stats import bootstrap_interval, change_per_year, holm
 
@@ -64,18 +65,9 @@ def run_change(config: ChangeConfig, *, overwrite: bool = False) -> Run:
         notes: list[str] = []
         rows: Rows = {name: [] for name in COLUMNS}
         measured = _measured(config, notes)
-        refused: list[WorkbenchError] = []
-        for one in measured:
-            try:
-                _follow(one, config, rows, notes)
-            except WorkbenchError as error:  # of one kind (people without labels) others may still have enough
-                refused.append(error)
-                notes.append(str(error.what) + (f" ({error.cause})" if error.cause else ""))
-        if len(refused) == len(measured):
-            raise refused[0]
+        of_each(measured, lambda one: _follow(one, config, rows, notes), notes)
         tables = {name: pd.DataFrame(some, columns=COLUMNS[name]) for name, some in rows.items()}
-        by = ["run", "kind", "group", "other"]
-        tables["slopes"]["p_holm"] = tables["slopes"].groupby(by, sort=False)["p"].transform(lambda p: holm(p))
+        tables["slopes"]["p_holm"] = tables["slopes"].groupby(WHO, sort=False)["p"].transform(lambda p: holm(p))
         for name, table in tables.items():
             run.write_table(name, table)
         run.write_table("notes", pd.DataFrame({"note": list(dict.fromkeys(notes))}, dtype=object))
@@ -180,7 +172,7 @@ def _move(
         )
         rows["summary"].append(
             {
-                **who, "measure": distances.A_YEAR, "value": found.estimate, "low": found.low, "high": found.high,
+                **who, "measure": PER_YEAR, "value": found.estimate, "low": found.low, "high": found.high,
                 "p": np.nan, "people": len(both), "scans": int(both["scans"].sum()),
             }
         )  # fmt: skip

@@ -15,11 +15,12 @@ from workbench.analysis.reliability.quantities import (
     Quantities,
     dimensions,
     inputs_of,
+    of_each,
     of_run,
     those_asked_for,
 )
 from workbench.cohort.splits import load_sides, split_fingerprint
-from workbench.errors import ConfigError, WorkbenchError
+from workbench.errors import ConfigError
 from workbench.runs import Run, finished, start_run
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -66,15 +67,7 @@ def run_reliability(config: ReliabilityConfig, *, overwrite: bool = False) -> Ru
                 notes += said if one.kind not in ("volume", "volume of the labels") else []
                 measured.append(chosen)
         rows: Rows = {name: [] for name in ("summary", "icc", "shares", "people", "pairs")}
-        refused: list[WorkbenchError] = []
-        for one in measured:
-            try:
-                _compare(one, config, rows, notes)
-            except WorkbenchError as error:  # of one kind (people without labels) others may still have enough
-                refused.append(error)
-                notes.append(str(error.what) + (f" ({error.cause})" if error.cause else ""))
-        if len(refused) == len(measured):
-            raise refused[0]
+        of_each(measured, lambda one: _compare(one, config, rows, notes), notes)
         for name, some in rows.items():
             run.write_table(name, pd.DataFrame(some, columns=tables.COLUMNS[name]))
         run.write_table("notes", pd.DataFrame({"note": list(dict.fromkeys(notes))}, dtype=object))

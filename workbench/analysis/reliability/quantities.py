@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -112,6 +113,23 @@ def of_run(path: Path, config: Asked) -> list[Quantities]:
 
 def dimensions(count: int) -> tuple[str, ...]:
     return tuple(f"dimension {i}" for i in range(count))
+
+
+def of_each(measured: list[Quantities], work: Callable[[Quantities], None], notes: list[str]) -> None:
+    """``work`` on each. Of one kind (people without labels) others may still have enough: its refusal is a note.
+
+    Raises:
+        WorkbenchError: the first refusal, where all are refused.
+    """
+    refused: list[WorkbenchError] = []
+    for one in measured:
+        try:
+            work(one)
+        except WorkbenchError as error:
+            refused.append(error)
+            notes.append(str(error.what) + (f" ({error.cause})" if error.cause else ""))
+    if len(refused) == len(measured):
+        raise refused[0]
 
 
 def those_asked_for(one: Quantities, config: Asked, seen: set[str]) -> tuple[Quantities, list[str]]:

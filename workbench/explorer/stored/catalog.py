@@ -14,6 +14,7 @@ from workbench import columns
 from workbench.columns import PROJECTIONS
 from workbench.errors import WorkbenchError
 from workbench.explorer.stored.places import without_places
+from workbench.found.told import UNKNOWN
 from workbench.runs import Run, find_runs, read_json, read_yaml
 from workbench.runs.folder import from_there
 from workbench.runs.tables import read_parquet
@@ -103,7 +104,7 @@ class Catalog:
         """What must be said beside whatever comes of the run's encoder."""
         told = [] if (pooling := self.pooling(name)) == "CLS" else [f"no CLS: {pooling} is used"]
         unknown = self.provenance(name).get("people_unknown")
-        return told + (["possibly transductive: nobody lists whom it has seen"] if unknown else [])
+        return told + ([UNKNOWN] if unknown else [])
 
     def attend_runs_for(self, embed_run: str) -> list[str]:
         """Attention runs, those of the embedding's own encoder first."""
