@@ -137,10 +137,14 @@ def _of_cohort(path: Path, contrasts: Sequence[str]) -> list[Files]:
             remedy="make the cohort with all of them",
         )
     further = cohort.table["channel_paths"] if "channel_paths" in cohort.table else ["[]"] * len(cohort.table)
-    found = []
+    found, without = [], 0
     for first, others in zip(cohort.table["path"], further, strict=True):
         paths = [Path(one) if one else None for one in [first, *json.loads(others)]]
         every = dict(zip(cohort.contrasts, paths, strict=True))
-        if every[contrasts[0]] is not None:
+        if every[contrasts[0]] is None:
+            without += 1
+        else:
             found.append({name: every[name] for name in contrasts})
+    if without:
+        print(f"not used: {without} scans of {path} have no {contrasts[0]}", file=sys.stderr)
     return found
