@@ -234,9 +234,8 @@ def serve(
     )
     guard(server._tornado, origins)
     server.start()
-    print(
-        f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True
-    )  # who reads it may go there
+    # not before: who reads it may go there at once
+    print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)
     server.io_loop.start()
 
 

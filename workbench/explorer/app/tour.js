@@ -44,8 +44,8 @@ export function render({ model }) {
     next.focus()
   }
   open.addEventListener("click", () => {
+    if (at === null) timer = setInterval(place, 250) // the page that a step opens comes a moment later
     go(0)
-    timer = setInterval(place, 250) // the page that a step opens comes a moment later
   })
   const escape = (event) => { if (at !== null && event.key === "Escape") close() }
   document.addEventListener("keydown", escape)
