@@ -24,7 +24,8 @@ class HoverPicture(JSComponent):
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(width=0, height=0, margin=0, **params)
         self._state = state
-        state.param.watch(lambda *_: self.param.update(shown={}), ["plane", "radiological", "cohort"])  # another picture
+        # what was shown is of another plane then, or of another scan by that name
+        state.param.watch(lambda *_: self.param.update(shown={}), ["plane", "radiological", "cohort"])
 
     def _handle_msg(self, scan_id: Any) -> None:
         state = self._state
