@@ -23,7 +23,7 @@ COVERAGE ?=
 # tests in as many processes; a file's tests stay together, since they share what they set up
 TEST_JOBS ?= 2
 
-.PHONY: encoder gpu help setup demo look-pretrained look-random look-tokens test test-slurm fuzz doctor lint bench lab docs tutorials nifti-view clean
+.PHONY: encoder gpu help setup demo test test-slurm fuzz doctor lint bench lab docs tutorials nifti-view clean
 help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed); FAST=1 the inner loop,"
@@ -56,22 +56,17 @@ demo: setup
 	    --preset cpu --start_from volta-tiny --epochs $(EPOCHS)
 	for init in pretrained random; do \
 	  $(WB) segment  --out $(DEMO)/runs/hippocampus-$$init --init $$init $(DOWNSTREAM) --steps $(STEPS) \
-	      --features 8 --learning_rate 3e-3 --freeze true --overlap 0.25 || exit $$?; \
+	      --features 8 --learning_rate 3e-3 --freeze true && \
+	  $(WB) classify --out $(DEMO)/runs/diagnosis-$$init --init $$init $(DOWNSTREAM) --target diagnosis && \
+	  $(WB) embed    --out $(DEMO)/runs/embed-$$init --init $$init $(LOOK) && \
+	  $(WB) attend   --out $(DEMO)/runs/attend-$$init --init $$init $(LOOK) || exit $$?; \
 	done
-	@echo "embeddings, attention and diagnosis of both, tokens and probe: two at a time, each says at its end what it found"
-	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs 2 look-pretrained look-random look-tokens
+	$(WB) tokens   --out $(DEMO)/runs/tokens $(LOOK) --rgb false
+	$(WB) probe    --out $(DEMO)/runs/probe $(LOOK) --labelled 2
 	@$(WB) runs $(DEMO)/runs
 	@echo; $(WB) runs $(DEMO)/runs --by-site
 	@if [ "$(SERVE)" = 1 ]; then $(WB) explore $(DEMO)/runs --port $(PORT); \
 	 else echo "done. Look at it with: $(WB) explore $(DEMO)/runs"; fi
-
-look-pretrained look-random: look-%:
-	$(WB) embed    --out $(DEMO)/runs/embed-$* --init $* $(LOOK)
-	$(WB) attend   --out $(DEMO)/runs/attend-$* --init $* $(LOOK)
-	$(WB) classify --out $(DEMO)/runs/diagnosis-$* --init $* $(DOWNSTREAM) --target diagnosis
-look-tokens:
-	$(WB) tokens   --out $(DEMO)/runs/tokens $(LOOK) --rgb false
-	$(WB) probe    --out $(DEMO)/runs/probe $(LOOK) --labelled 2
 LOOK = --store $(DEMO)/runs/store --encoder $(DEMO)/runs/pretrain
 DOWNSTREAM = $(LOOK) --split $(DEMO)/runs/split
 
