@@ -43,7 +43,7 @@ help:
 setup: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	test -x $(PY) || python3 -m venv $(VENV)
-	$(PY) -m pip install -q --disable-pip-version-check --no-compile $(CONSTRAINTS) -e '.[all,dev]'
+	$(PY) -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e '.[all,dev]'
 	touch $@
 
 demo: setup
