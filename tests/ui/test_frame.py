@@ -119,7 +119,13 @@ def test_a_plot_is_whole_on_a_low_screen(server, new_page, view):
     opened.goto(f"{server}?view={view}&part=all")
     ExplorerPage(opened).wait_ready(FIRST)
     cut = opened.evaluate(CUT)
+    buttons = [opened.get_by_role("button", name=name, exact=True) for name in ("Dark", "Tour", "Save page")]
+    if view == "cohort":
+        buttons.append(opened.get_by_role("button", name="Report", exact=True))
+    ends = [box["x"] + box["width"] for box in (button.bounding_box() for button in buttons)]
+    limits = [1280] * 3 + [opened.locator("h2:has-text('Scan')").bounding_box()["x"]]
     opened.close()
+    assert all(end <= limit for end, limit in zip(ends, limits, strict=False)), ends
     assert cut["height"] > 140 and not cut["cut"], cut
 
 

@@ -88,7 +88,6 @@ def _page(runs_folder: str | Path | None, told: Callable[[], str] | None) -> Any
             _tabs(state),
             SummaryView(state),
             pn.Spacer(sizing_mode="stretch_width"),
-            Tour(state),
             again,
             shade,
             PageScript(state),
@@ -177,7 +176,7 @@ def layout(state: ExplorerState) -> pn.Column:
     return pn.Column(
         _message(state),
         pn.Row(left, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}),
-        pn.Row(footer, save, sizing_mode="stretch_width", margin=0),
+        pn.Row(footer, Tour(state), save, sizing_mode="stretch_width", margin=0),
         margin=0,
         sizing_mode="stretch_both",
         styles={"gap": "6px", "height": "calc(100vh - 64px)", "min-height": "560px"},

@@ -2,7 +2,7 @@
 
 export function render({ model }) {
   const make = (tag, css = "", text = "") => Object.assign(document.createElement(tag), { textContent: text, style: css })
-  const open = make("button", "font:14px system-ui,sans-serif;height:30px;padding:0 12px;border:1px solid #f8f9fa;border-radius:6px;background:none;color:#f8f9fa;cursor:pointer", "Tour")
+  const open = make("button", "font:14px system-ui,sans-serif;height:30px;padding:0 12px;border:1px solid currentColor;border-radius:6px;background:none;color:inherit;cursor:pointer", "Tour")
   const frame = make("div", "position:fixed;z-index:9000;pointer-events:none;box-sizing:border-box;border:3px solid #f2a900;border-radius:8px;box-shadow:0 0 0 100vmax rgba(0,0,0,.35)")
   const box = make("div", "position:fixed;z-index:9001;width:min(420px,90vw);background:#fff;color:#1f2d3d;border-radius:8px;padding:14px 18px;font:14px/1.45 system-ui,sans-serif;box-shadow:0 4px 24px rgba(0,0,0,.4)")
   box.className = "tour"

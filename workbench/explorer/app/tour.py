@@ -18,7 +18,7 @@ STEPS: tuple[tuple[str | None, str, str, str], ...] = (
         "Are the sites told apart?",
         "Each point is a scan; near means that the encoder finds two scans alike. Where points of one colour (a site) "
         "keep to themselves, the encoder sees the scanner. Draw around points to choose them: table and pictures "
-        "below follow. The sentence under the plot says it as a number with its interval.",
+        "below follow. Where `workbench shift` was run, a sentence under the plot says it in numbers, with an interval.",
     ),
     (
         "cohort",
@@ -40,14 +40,14 @@ STEPS: tuple[tuple[str | None, str, str, str], ...] = (
 
 
 class Tour(JSComponent):
-    """A button in the header; its window goes through ``STEPS``, with Escape it is gone."""
+    """A button; its window goes through ``STEPS``, with Escape it is gone."""
 
     steps = param.List(default=[list(step[1:]) for step in STEPS], doc="What is framed, title and words of each.")
 
     _esm = Path(__file__).parent / "tour.js"
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
-        super().__init__(margin=(2, 6), **params)
+        super().__init__(margin=(-8, 0, 0, 0), **params)
         self._state = state
 
     def _handle_msg(self, at: Any) -> None:
