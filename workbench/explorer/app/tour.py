@@ -18,7 +18,7 @@ STEPS: tuple[tuple[str | None, str, str, str], ...] = (
         "Are the sites told apart?",
         "Each point is a scan; near means that the encoder finds two scans alike. Where points of one colour (a site) "
         "keep to themselves, the encoder sees the scanner. Draw around points to choose them: table and pictures "
-        "below follow. Where `workbench shift` was run, a sentence under the plot says it in numbers, with an interval.",
+        "below follow. After `workbench shift` a sentence under the plot says it in numbers, with an interval.",
     ),
     (
         "cohort",
