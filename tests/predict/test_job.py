@@ -10,8 +10,8 @@ from workbench import cli
 from workbench.errors import ConfigError
 from workbench.finetune import ClassifyConfig, SegmentConfig, run_classify, run_segment
 from workbench.predict import PredictConfig, load_encoder, run_predict
+from workbench.predict.given import list_scans
 from workbench.predict.job import named, safe
-from workbench.predict.people import list_scans
 from workbench.prepare import open_store
 
 

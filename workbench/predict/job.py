@@ -13,8 +13,8 @@ from workbench.errors import ConfigError, ScanError
 from workbench.predict.classifier import ScanClassifier, load_classifier
 from workbench.predict.config import PredictConfig
 from workbench.predict.encoder import ScanEncoder, load_encoder
+from workbench.predict.given import Files, list_scans
 from workbench.predict.models import kind_of
-from workbench.predict.people import Files, list_scans
 from workbench.predict.segmenter import ScanSegmenter, load_segmenter
 from workbench.prepare.fingerprint import contrasts_in
 from workbench.runs import Run, digest_file, digest_text, finished, start_run

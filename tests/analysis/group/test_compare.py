@@ -6,7 +6,7 @@ import pytest
 
 from workbench.analysis.config import GroupConfig
 from workbench.analysis.group.compare import Units, compare_maps, make_pair
-from workbench.analysis.group.people import confounds, pairs_of, units_of
+from workbench.analysis.group.membership import confounds, pairs_of, units_of
 
 SETTINGS = GroupConfig(out="out", attend="attend", permutations=199, draws=100)
 

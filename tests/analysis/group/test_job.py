@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.analysis.group.people import CORNER, RADIUS, SIZE, attend, make_store
+from tests.analysis.group.planted import CORNER, RADIUS, SIZE, attend, make_store
 from workbench.analysis.config import GroupConfig
 from workbench.analysis.group.job import plan_group, run_group
 from workbench.errors import ConfigError, WorkbenchError

@@ -20,7 +20,7 @@ NEAR_MIDDLE = 0.5  # voxels from the box's middle that are neither left nor righ
 
 @dataclass(frozen=True)
 class Units:
-    """What is measured of each person in a group (see ``people.units_of``), for one kind of weights."""
+    """What is measured of each person in a group (see ``membership.units_of``), for one kind of weights."""
 
     weights: str
     names: np.ndarray  # of the units, (n,)

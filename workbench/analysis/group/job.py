@@ -9,10 +9,10 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from workbench.analysis.config import GroupConfig
-from workbench.analysis.group import compare, people
+from workbench.analysis.group import compare, membership
 from workbench.analysis.group.frames import Frame, box_frame, brain_corners, from_box, onto, template_frame
 from workbench.analysis.group.maps import Maps, read_maps
-from workbench.analysis.group.plan import Plan
+from workbench.analysis.group.preflight import Preflight
 from workbench.analysis.group.registration import brighter
 from workbench.analysis.group.warp import Warp
 from workbench.errors import WorkbenchError
@@ -40,52 +40,52 @@ def run_group(config: GroupConfig, *, overwrite: bool = False) -> Run:
 
     Weights are the run's own, those beside, and the difference of the two by person.
     """
-    plan = Plan(config)
-    if not overwrite and (done := finished(config, plan.inputs)):
+    ready = Preflight(config)
+    if not overwrite and (done := finished(config, ready.inputs)):
         return done
-    with start_run(config, overwrite=overwrite, inputs=plan.inputs, **plan.facts) as run:
-        notes = list(plan.notes)
-        frame, template = _frame(plan, run, notes)
-        facts = {"frame": plan.frame_words, "simulated": plan.store.simulated}
-        warp = Warp(config, plan.store, plan.sources, frame, template, run.path, facts)
+    with start_run(config, overwrite=overwrite, inputs=ready.inputs, **ready.facts) as run:
+        notes = list(ready.notes)
+        frame, template = _frame(ready, run, notes)
+        facts = {"frame": ready.frame_words, "simulated": ready.store.simulated}
+        warp = Warp(config, ready.store, ready.sources, frame, template, run.path, facts)
         if "scans" not in run.tables():  # a run that was stopped after them goes on from there
-            over_scans(run, plan.scans, warp.scan, ["scans", "shares"], config, desc="to the common frame")
+            over_scans(run, ready.scans, warp.scan, ["scans", "shares"], config, desc="to the common frame")
         done_scans = run.read_table("scans")
         if "set_aside" in run.tables():
             notes.append(f"{counted(len(run.read_table('set_aside')), 'scan')} set aside: see set_aside")
-        inside = _mean_brain(plan, run, frame, done_scans, facts)
-        _tables(plan, run, frame, inside, done_scans, facts, notes)
-        run.note(participants={"test": sorted(plan.people_of(done_scans["scan_id"]))}, frame_mm=_corners(frame))
+        inside = _mean_brain(ready, run, frame, done_scans, facts)
+        _tables(ready, run, frame, inside, done_scans, facts, notes)
+        run.note(participants={"test": sorted(ready.people_of(done_scans["scan_id"]))}, frame_mm=_corners(frame))
     return run
 
 
 def plan_group(config: GroupConfig) -> str:
     """For --dry-run: who is in which group, what will be compared, in which frame."""
-    plan = Plan(config)
-    index = plan.index
+    ready = Preflight(config)
+    index = ready.index
     lines = [
-        f"{counted(len(plan.scans), 'map')} of {counted(index['participant'].nunique(), 'person', 'people')} "
+        f"{counted(len(ready.scans), 'map')} of {counted(index['participant'].nunique(), 'person', 'people')} "
         f"from {config.attend}",
-        f"frame: {plan.frame_words}",
+        f"frame: {ready.frame_words}",
     ]
-    lines.append("held against: " + (", ".join(s.name for s in plan.sources[1:]) or "nothing; give --against"))
+    lines.append("held against: " + (", ".join(s.name for s in ready.sources[1:]) or "nothing; give --against"))
     for name in config.by:
-        sizes = plan.sizes(name)
-        pairs, said = people.pairs_of(sizes, config.smallest_group)
+        sizes = ready.sizes(name)
+        pairs, said = membership.pairs_of(sizes, config.smallest_group)
         lines.append(f"{name}: " + ", ".join(f"{g} (n = {n})" for g, n in sizes.items()))
         lines += [f"  {a} − {b}" for a, b in pairs] + [f"  {note}" for note in said]
-        lines += [f"  {row['words']}" for a, b in pairs for row in people.confounds(index, name, a, b)]
-    return "\n".join([*lines, *plan.notes])
+        lines += [f"  {row['words']}" for a, b in pairs for row in membership.confounds(index, name, a, b)]
+    return "\n".join([*lines, *ready.notes])
 
 
-def _frame(plan: Plan, run: Run, notes: list[str]) -> tuple[Frame, Volume | None]:
+def _frame(ready: Preflight, run: Run, notes: list[str]) -> tuple[Frame, Volume | None]:
     """The frame, and the template where brains are registered to one."""
-    config, store = plan.config, plan.store
+    config, store = ready.config, ready.store
     if config.template is not None:
         return template_frame(config.template, config.spacing)
-    people_of = dict(zip(plan.index["scan_id"], plan.index["participant"].astype(str), strict=True))
+    people_of = dict(zip(ready.index["scan_id"], ready.index["participant"].astype(str), strict=True))
     boxes = {}
-    for scan in tqdm(plan.scans, desc="boxes", unit="scan"):
+    for scan in tqdm(ready.scans, desc="boxes", unit="scan"):
         try:
             boxes[scan] = brain_corners(store.read_brain(scan), store.grid(scan))
         except WorkbenchError as error:  # it is set aside later, by name
@@ -112,17 +112,17 @@ def _frame(plan: Plan, run: Run, notes: list[str]) -> tuple[Frame, Volume | None
     return frame, read_volume(file)
 
 
-def _mean_brain(plan: Plan, run: Run, frame: Frame, scans: pd.DataFrame, facts: dict[str, Any]) -> np.ndarray:
+def _mean_brain(ready: Preflight, run: Run, frame: Frame, scans: pd.DataFrame, facts: dict[str, Any]) -> np.ndarray:
     """Writes the mean brain, each person counting once, and the share of people whose brain a voxel is in; returns the
     voxels that count as brain."""
-    person = dict(zip(plan.index["scan_id"], plan.index["participant"].astype(str), strict=True))
+    person = dict(zip(ready.index["scan_id"], ready.index["participant"].astype(str), strict=True))
     each = scans["scan_id"].map(person).value_counts()
     total, weight = np.zeros(frame.grid.shape), np.zeros(frame.grid.shape)
     for row in tqdm(scans.itertuples(), total=len(scans), desc="mean brain", unit="scan"):
-        there, affine = np.array(row.to_scan).reshape(4, 4), plan.store.grid(row.scan_id).affine
+        there, affine = np.array(row.to_scan).reshape(4, 4), ready.store.grid(row.scan_id).affine
         share = 1 / each[person[row.scan_id]]
-        brain = plan.store.read_brain(row.scan_id).astype(np.float32)
-        total += share * onto(Volume(plan.store.read(row.scan_id).astype(np.float32), affine), frame, there)
+        brain = ready.store.read_brain(row.scan_id).astype(np.float32)
+        total += share * onto(Volume(ready.store.read(row.scan_id).astype(np.float32), affine), frame, there)
         weight += share * onto(Volume(brain, affine), frame, there)
     common = weight / len(each)
     inside = common >= compare.LEAST_COMMON
@@ -148,7 +148,7 @@ def _mean_brain(plan: Plan, run: Run, frame: Frame, scans: pd.DataFrame, facts: 
 
 
 def _tables(
-    plan: Plan,
+    ready: Preflight,
     run: Run,
     frame: Frame,
     inside: np.ndarray,
@@ -157,24 +157,24 @@ def _tables(
     notes: list[str],
 ) -> None:
     """All that is said of groups and pairs."""
-    config, writer = plan.config, Maps(run, frame, inside, facts)
-    index = plan.index[plan.index["scan_id"].isin(scans["scan_id"])]
+    config, writer = ready.config, Maps(run, frame, inside, facts)
+    index = ready.index[ready.index["scan_id"].isin(scans["scan_id"])]
     labels = run.read_table("shares") if "shares" in run.tables() else pd.DataFrame()
     if not len(labels):
         notes.append("no scan has labels: shares are told of octants of the box alone")
     rows: dict[str, list[dict[str, Any]]] = {
         n: [] for n in ("groups", "differences", "places", "structures", "confounds")
     }
-    every = np.stack([read_maps(run, scans[f"file_{i}"], inside) for i in range(len(plan.sources))])
+    every = np.stack([read_maps(run, scans[f"file_{i}"], inside) for i in range(len(ready.sources))])
     for name in config.by:
-        members = people.units_of(index, name)
+        members = membership.units_of(index, name)
         if unknown := index.loc[~index["scan_id"].isin(members["scan_id"]), "participant"].nunique():
             notes.append(f"{counted(unknown, 'person', 'people')} left out: {name} is not known")
         if config.groups:
             members = members[members["group"].isin(config.groups)]
-        looks = _units(plan, members, index, scans, every)
+        looks = _units(ready, members, index, scans, every)
         first = looks[0]
-        sizes = {g: n for g, n in plan.sizes(name).items() if (first.groups == g).any()}
+        sizes = {g: n for g, n in ready.sizes(name).items() if (first.groups == g).any()}
         for group in sizes:
             mine = members[members["group"] == group]
             rows["groups"].append({"by": name, "group": group, "people": len(first.of(group)), "scans": len(mine)})
@@ -182,13 +182,13 @@ def _tables(
                 writer.group(name, look, group, config)
         table = _shares(looks, members, labels, inside, frame)
         rows["structures"] += [{"by": name, **row} for row in compare.group_shares(table, config)]
-        pairs, said = people.pairs_of(sizes, config.smallest_group)
+        pairs, said = membership.pairs_of(sizes, config.smallest_group)
         notes += [f"{name} {note}" for note in said]
         here: list[dict[str, Any]] = []
         for a, b in tqdm(pairs, desc=f"differences by {name}", unit="pair"):
             pair = compare.make_pair(first, a, b, config)
             notes += pair.notes
-            known = [{"by": name, "group": a, "other": b, **row} for row in people.confounds(index, name, a, b)]
+            known = [{"by": name, "group": a, "other": b, **row} for row in membership.confounds(index, name, a, b)]
             rows["confounds"] += [
                 row | {"kind": "taken out", "words": f"{row['words']}; taken out (--within)"}
                 if row["column"] == config.within
@@ -251,7 +251,7 @@ COLUMNS = {
 
 
 def _units(
-    plan: Plan, members: pd.DataFrame, index: pd.DataFrame, scans: pd.DataFrame, every: np.ndarray
+    ready: Preflight, members: pd.DataFrame, index: pd.DataFrame, scans: pd.DataFrame, every: np.ndarray
 ) -> list[compare.Units]:
     """Maps by person: of the weights themselves, of those beside, and of their difference."""
     place = {scan: i for i, scan in enumerate(scans["scan_id"])}
@@ -260,17 +260,17 @@ def _units(
     rows = np.array([place[scan] for scan in members["scan_id"]])
     first = members.drop_duplicates("unit").set_index("unit").loc[names]
     within = None
-    if plan.config.within:
+    if ready.config.within:
         level = dict(
             zip(
                 index["scan_id"],
-                index[plan.config.within].astype(object).where(index[plan.config.within].notna(), ""),
+                index[ready.config.within].astype(object).where(index[ready.config.within].notna(), ""),
                 strict=True,
             )
         )
         within = np.array([str(level[scan]) for scan in first["scan_id"]])
     looks = []
-    for maps, source in zip(every, plan.sources, strict=True):
+    for maps, source in zip(every, ready.sources, strict=True):
         means = np.zeros((len(names), maps.shape[1]))
         np.add.at(means, which, maps[rows])
         people_, groups = first["participant"].to_numpy(str), first["group"].to_numpy(str)

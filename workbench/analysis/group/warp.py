@@ -20,7 +20,7 @@ from workbench.volumes.regrid import regrid
 UNIT = "times the brain's mean"  # attention of a place over the mean of the brain's: 1 is what average brain gets
 
 
-class Source:
+class ScanMaps:
     """The maps of one kind of weights: the run that wrote them, and the file of each scan."""
 
     def __init__(self, run: Run, name: str, table: str, head: str) -> None:
@@ -53,7 +53,7 @@ class Warp:
         self,
         config: GroupConfig,
         store: Store,
-        sources: list[Source],
+        sources: list[ScanMaps],
         frame: Frame,
         template: Volume | None,
         folder: Path,

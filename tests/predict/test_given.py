@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import ConfigError
-from workbench.predict.people import list_scans
+from workbench.predict.given import list_scans
 
 BOTH = ("T1w", "FLAIR")
 

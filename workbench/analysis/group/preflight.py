@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.analysis.config import GroupConfig
-from workbench.analysis.group import people
-from workbench.analysis.group.warp import UNIT, Source
+from workbench.analysis.group import membership
+from workbench.analysis.group.warp import UNIT, ScanMaps
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.extras import require
 from workbench.prepare.store import Store
@@ -18,7 +18,7 @@ from workbench.stats.sentence import counted
 BESIDE = "random beside"  # as the attend run calls them
 
 
-class Plan:
+class Preflight:
     """What is known before anything is written; every refusal comes from here."""
 
     def __init__(self, config: GroupConfig) -> None:
@@ -27,16 +27,16 @@ class Plan:
         where = config.store or from_there(str(attend.config["store"]), attend.path)
         self.store = Store(Path(where))
         own = str(attend.config.get("init", "pretrained"))
-        self.sources = [Source(attend, own, "attention", config.head)]
+        self.sources = [ScanMaps(attend, own, "attention", config.head)]
         runs = [attend]
         if config.against is not None:
             against = Run(config.against).require_job("attend", "an attend run")
             kind = str(against.config.get("init", "pretrained"))
             name = kind if kind != own else against.path.resolve().name
-            self.sources.append(Source(against, name if name != own else f"{name} beside", "attention", config.head))
+            self.sources.append(ScanMaps(against, name if name != own else f"{name} beside", "attention", config.head))
             runs.append(against)
         elif "attention_random" in attend.tables() and config.head == "mean":
-            self.sources.append(Source(attend, BESIDE, "attention_random", "mean"))
+            self.sources.append(ScanMaps(attend, BESIDE, "attention_random", "mean"))
         if config.template is not None and config.frame == "box":
             raise ConfigError("--template belongs to --frame affine", remedy="add --frame affine, or leave it out")
         if config.frame == "affine":
@@ -54,7 +54,7 @@ class Plan:
             )
         self.index = index[index["scan_id"].isin(self.scans)].reset_index(drop=True)
         for name in dict.fromkeys([*config.by, *filter(None, [config.within])]):
-            people.require_groups(self.index, name)
+            membership.require_groups(self.index, name)
         if config.within in config.by:
             raise ConfigError(f"within '{config.within}' there is one group alone", remedy="choose another --within")
         if config.groups:
@@ -102,7 +102,7 @@ class Plan:
 
     def sizes(self, name: str, *, every: bool = False) -> dict[str, int]:
         """People by group, the largest first; of those that are asked for."""
-        units = people.units_of(self.index, name)
+        units = membership.units_of(self.index, name)
         found = units.groupby("group")["participant"].nunique()
         asked = self.config.groups if self.config.groups and not every else ()
         order = list(asked) or sorted(found.index, key=lambda g: (-found[g], g))
