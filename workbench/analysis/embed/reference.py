@@ -7,12 +7,12 @@ import importlib.metadata
 import numpy as np
 
 from workbench.analysis.config import EmbedConfig
+from workbench.analysis.embed.compiled import import_umap
 from workbench.predict.reference import PLACED_BY, Reference
 
 
 def fit_reference(scan_ids: list[str], vectors: np.ndarray, config: EmbedConfig, encoder: str = "") -> Reference:
     """PCA, UMAP and t-SNE of standardised vectors ``(scans, D)``, everything seeded."""
-    import umap  # 2 s, and its first fit compiles for 15 s
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
@@ -21,13 +21,17 @@ def fit_reference(scan_ids: list[str], vectors: np.ndarray, config: EmbedConfig,
     standard = ((vectors - mean) / scale).astype(np.float32)
     axes = PCA(2, random_state=config.seed, svd_solver="full").fit(standard).components_
     neighbours, perplexity = min(config.neighbours, n - 1), min(config.perplexity, (n - 1) / 3)
-    mapped = umap.UMAP(
-        n_neighbors=neighbours,
-        min_dist=config.min_dist,
-        random_state=config.seed,
-        n_jobs=1,
-        init="spectral" if n > 10 else "random",
-    ).fit_transform(standard)
+    mapped = (
+        import_umap()
+        .UMAP(
+            n_neighbors=neighbours,
+            min_dist=config.min_dist,
+            random_state=config.seed,
+            n_jobs=1,
+            init="spectral" if n > 10 else "random",
+        )
+        .fit_transform(standard)
+    )
     # t-SNE of the first 50 components, as its authors do: the rest is noise that costs time
     reduced = PCA(min(50, *standard.shape), svd_solver="full").fit_transform(standard)
     tsne = TSNE(
