@@ -27,6 +27,13 @@ def test_the_sentence_of_an_interval_that_excludes_zero():
     )
 
 
+def test_of_an_error_it_says_that_less_is_better():
+    worse = verdict(Interval(15.0, 8.6, 21.4, 24), a="volta", b="random", what="years", less_is_better=True)
+    assert worse.startswith("volta is higher than random, and less is better: ")
+    none = verdict(Interval(3.0, -17.9, 23.9, 32), a="volta", b="random", what="years", less_is_better=True)
+    assert "less is better" not in none
+
+
 ends = st.floats(-2, 2, allow_nan=False)
 
 

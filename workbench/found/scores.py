@@ -105,6 +105,7 @@ def paired(run: Run, other: Run, ours: pd.Series, theirs: pd.Series, measure: Me
         detectable=found.detectable,
         digits=measure.plain_digits,
         marks=["simulated data"] if run.simulated else [],
+        less_is_better=measure.better == "lower",
     )
 
 

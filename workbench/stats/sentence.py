@@ -154,6 +154,8 @@ def verdict(
     digits: int = 3,
     alpha: float = 0.05,
     marks: Sequence[str] = (),
+    less_is_better: bool = False,
+    pretrained_once: str = "",
 ) -> str:
     """What may be said of ``a − b``, from its interval; never more than the interval says.
 
@@ -168,6 +170,8 @@ def verdict(
         detectable: What the sample would have shown with 80 % power, in the unit of the interval.
         scale: Multiplies every number shown (100 for Dice points).
         marks: What must stand beside every number ("simulated data", "transductive").
+        less_is_better: It is told where a difference is shown: who reads "higher" of an error may take it for praise.
+        pretrained_once: The arm, if it is one, that was pretrained once and is beside each pretraining of the other.
     """
 
     def number(value: float, sign: str = "+") -> str:
@@ -179,17 +183,18 @@ def verdict(
     if not math.isfinite(interval.low) or not math.isfinite(interval.high):
         return f"{head}nothing can be said of {what} ({a} − {b}): {people}, which leaves no interval."
     p_text = "" if p is None else f", p {_p(p)}" + (f" (Holm, {comparisons} comparisons)" if comparisons > 1 else "")
+    of = f" of {b if pretrained_once == a else a}, one of {pretrained_once}" if pretrained_once else ""
     numbers = (
         f"{a} − {b} = {number(interval.estimate)} {what} ({100 * interval.level:g} % interval "
         f"{number(interval.low)} to {number(interval.high)}, {people}"
-        + (f", {interval.seeds} pretrainings" if interval.seeds > 1 else "")
+        + (f", {interval.seeds} pretrainings{of}" if interval.seeds > 1 else "")
         + p_text
         + ")"
     )
     rejected = p is None or p < alpha
     if interval.excludes(0.0) and rejected:
         higher = "higher" if interval.estimate > 0 else "lower"
-        said = f"{a} is {higher} than {b}: {numbers}."
+        said = f"{a} is {higher} than {b}{', and less is better' if less_is_better else ''}: {numbers}."
     elif interval.excludes(0.0):
         said = f"no difference shown: {numbers}; the interval excludes 0, the test does not reject."
     else:

@@ -66,6 +66,8 @@ def test_seeds_of_a_given_encoder_are_no_pretrainings():
     assert told.loc[("given", "fresh"), "seeds"] == 3 and told.loc[("given", "other"), "seeds"] == 1
     assert told.loc[("given", "fresh"), "difference"] == pytest.approx(0, abs=1e-9)
     assert told.loc[("given", "fresh"), "n"] == 30
+    assert "3 pretrainings of fresh, one of given" in told.loc[("given", "fresh"), "verdict"]
+    assert "pretrainings" not in told.loc[("given", "other"), "verdict"]
 
 
 def test_people_whom_a_failed_cell_cost_one_arm_are_left_out_of_the_pair_alone():

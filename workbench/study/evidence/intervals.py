@@ -159,8 +159,9 @@ def difference_table(
     Columns: GROUP, metric, a, b, mean_a, mean_b, difference, low, high, n, seeds, test, p, p_holm, comparisons, dz
     (Cohen's, of the paired differences), rank_biserial, detectable (found in four of five such samples; with several
     pretrainings from the interval that has their variation), margin, low_90, high_90, equivalent (the 90 % interval
-    lies within the margin), simulated, transductive, verdict. Below ``ENOUGH`` pretrainings the interval is over people
-    alone, and the verdict says so. ``given`` as in ``arm_table``, ``margins`` of a task for its main measure.
+    lies within the margin), pretrained_once (the arm that is one encoder made elsewhere, beside each pretraining of the
+    other; "" where there is none), simulated, transductive, verdict. Below ``ENOUGH`` pretrainings the interval is over
+    people alone, and the verdict says so. ``given`` as in ``arm_table``, ``margins`` of a task for its main measure.
     """
     people = one_pretraining(people, given)
     values, scores, rows = measured(people), scored(people), []
@@ -188,6 +189,7 @@ def difference_table(
                         scores[same & scores["arm"].isin([a, b])].merge(both) if place["metric"] == "auroc" else None,
                         margin,
                     ),
+                    "pretrained_once": next((arm for arm in (a, b) if arm in given), ""),
                 }
             )
     table = pd.DataFrame(
@@ -213,6 +215,7 @@ def difference_table(
             "low_90",
             "high_90",
             "equivalent",
+            "pretrained_once",
             *MARKS,
         ],
     )
@@ -310,6 +313,8 @@ def _sentence(row) -> str:
         scale=shown.scale,
         digits=shown.digits,
         marks=marks,
+        less_is_better=shown.better == "lower",
+        pretrained_once=row.pretrained_once,
     )
     if math.isfinite(row.margin):
         said += _equivalence(row)
