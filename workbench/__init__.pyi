@@ -26,6 +26,8 @@ from .cohort import CohortConfig as CohortConfig
 from .cohort import SplitConfig as SplitConfig
 from .cohort import load_cohort as load_cohort
 from .cohort import load_split as load_split
+from .cohort.selections import save_selection as save_selection
+from .cohort.selections import selections as selections
 from .dock.config import ImportConfig as ImportConfig
 from .dock.export_config import ExportConfig as ExportConfig
 from .errors import ConfigError as ConfigError

@@ -1,4 +1,4 @@
-"""Quality control from the first screen to the exported table, with the keyboard."""
+"""Quality control from the first screen to the exported table, with the keyboard; and a selection that stays."""
 
 import shutil
 
@@ -24,3 +24,12 @@ def test_scans_are_rated_by_key_and_the_table_is_exported(serve, runs, open_page
     table = pd.read_csv(tmp_path / "ratings.tsv", sep="\t")
     assert list(table["rating"]) == ["pass", "fail", "doubtful"] and table["scan_id"].iloc[0] == first
     assert (own / "embed-ratings.tsv").read_text() == (tmp_path / "ratings.tsv").read_text()
+
+    page.page.locator(".bk-btn-group").first.get_by_text("Cohort", exact=True).click()
+    page.page.get_by_role("button", name="Saved", exact=True).click()
+    page.page.get_by_placeholder("Name or tag").fill("motion")
+    page.page.get_by_role("button", name="Add this scan").click()
+    page.page.locator(".tabulator-row:visible:has-text('motion')").click()  # selects what carries the name
+    page.page.locator("text=/^1 of n = 12 selected/").first.wait_for()
+    saved = pd.read_csv(own / "embed-selections.tsv", sep="\t")
+    assert saved["name"].tolist() == ["motion"] and saved["scan_id"].tolist() == [page.case()]

@@ -89,3 +89,19 @@ class SplitConfig(JobConfig):
     exclude: Path | None = None
     """A table of verdicts (`…-ratings.tsv` of the explorer's page Check): people with a scan that anybody rated `fail`
     are left out of every part, so that no job learns from them or tests on them."""
+    selections: Path | None = None
+    """A table of named selections (`…-selections.tsv`, saved in the explorer or by `wb.save_selection`), of which
+    `exclude_named` and `only_named` name some."""
+    exclude_named: tuple[str, ...] = ()
+    """People with a scan in any of these selections are left out of every part."""
+    only_named: tuple[str, ...] = ()
+    """Only people with a scan in any of these selections are divided, with all of their scans."""
+
+    @model_validator(mode="after")
+    def _of_a_table(self) -> Self:
+        named = bool(self.exclude_named or self.only_named)
+        if named and self.selections is None:
+            raise ValueError("exclude_named and only_named need the table of the selections: give selections")
+        if self.selections is not None and not named:
+            raise ValueError("selections alone changes nothing: give exclude_named or only_named")
+        return self

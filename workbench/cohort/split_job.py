@@ -10,6 +10,7 @@ import pandas as pd
 from workbench.cohort.cohort import load_cohort
 from workbench.cohort.config import SplitConfig
 from workbench.cohort.ratings import read_ratings, worst
+from workbench.cohort.selections import carrying, read_selections
 from workbench.cohort.splits import save_split, split_participants
 from workbench.columns import UNKNOWN
 from workbench.errors import ConfigError
@@ -38,6 +39,8 @@ def run_split(config: SplitConfig, *, overwrite: bool = False) -> Run:
         simulated=cohort.simulated,
     ) as run:
         table = cohort.table if config.exclude is None else _without_failed(cohort.table, config.exclude)
+        if config.selections is not None:
+            table = _as_selected(table, config.selections, config.exclude_named, config.only_named)
         split = split_participants(table, fractions=config.fractions, seed=config.seed, stratify=columns)
         save_split(run.path / "results" / "split.parquet", split)
         people = table.drop_duplicates("participant").merge(split, on="participant").fillna({"site": UNKNOWN})
@@ -65,3 +68,31 @@ def _without_failed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         file=sys.stderr,
     )
     return table[~table["participant"].isin(out)]
+
+
+def _as_selected(table: pd.DataFrame, path: Path, out: tuple[str, ...], only: tuple[str, ...]) -> pd.DataFrame:
+    """The cohort without the people of some selections, or of some alone; says how many, and what is not known here."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file", remedy="give the …-selections.tsv that the explorer saved")
+    saved, ids = read_selections(path), table["scan_id"].astype(str)
+    for names, keep in ((out, False), (only, True)):
+        if not names:
+            continue
+        scans = carrying(saved, names, path)
+        people = set(table.loc[ids.isin(scans), "participant"])
+        unknown = len(scans - set(ids))
+        print(
+            f"{'taken alone' if keep else 'left out'} by {path} ({', '.join(names)}): {len(people)} people with "
+            f"{len(scans) - unknown} of its scans"
+            + (f"; {unknown} of its scans are not among those of this cohort that are left" if unknown else ""),
+            file=sys.stderr,
+        )
+        table = table[table["participant"].isin(people) == keep]
+        ids = table["scan_id"].astype(str)
+    if not len(table):
+        raise ConfigError(
+            f"{path}: nobody is left to divide",
+            cause=f"left out: {', '.join(out) or 'none'}; taken alone: {', '.join(only) or 'none'}",
+            remedy="choose other selections",
+        )
+    return table

@@ -62,7 +62,16 @@ def test_image_and_labels_go_to_the_viewer(monkeypatch):
 
 
 def test_show_opens_on_the_run_with_its_neighbours_at_hand(fake_runs):
-    assert show(fake_runs / "embed") is not None
+    page = show(fake_runs / "embed")
+    page.selection = ["fake_sub-03", "fake_sub-01"]
+    assert page.selection == page.state.selection and list(page.selected["scan_id"]) == ["fake_sub-01", "fake_sub-03"]
+    page.state.select_ids(["fake_sub-02"])  # by a lasso
+    assert page.selection == ["fake_sub-02"] and page.case == "fake_sub-02"
+    page.case = "fake_sub-05"
+    for wrong in ({"case": "../x"}, {"selection": ["fake_sub-01", "../x"]}):
+        with pytest.raises(WorkbenchError, match=r"\.\./x: no such scan"):
+            setattr(page, *next(iter(wrong.items())))
+    assert page.selection == ["fake_sub-02"] and page.case == "fake_sub-05"
     from workbench.explorer.cells.jupyter import choose
     from workbench.explorer.session.state import ExplorerState
     from workbench.runs import Run

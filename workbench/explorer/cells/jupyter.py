@@ -20,7 +20,8 @@ def show(run: str | Path | Run, *, height: int = HEIGHT) -> Any:
         height: Of the view, in pixels.
 
     Returns:
-        A Panel object: leave it as the last line of the cell. It lives as long as the kernel does.
+        A Panel object: leave it as the last line of the cell. It lives as long as the kernel does. What is selected
+        in it can be read and set: ``selection`` (scan_ids), ``selected`` (their rows), ``case``.
 
     Raises:
         WorkbenchError: there is no such folder.
@@ -30,6 +31,7 @@ def show(run: str | Path | Run, *, height: int = HEIGHT) -> Any:
     # inline: all scripts go into the notebook's page, so that no network is asked for any of them
     pn.extension("tabulator", inline=True)
     from workbench.explorer.app.page import _tabs, layout
+    from workbench.explorer.cells.held import Held
     from workbench.explorer.session.state import ExplorerState
 
     folder = run.path if isinstance(run, Run) else Path(run)
@@ -41,7 +43,7 @@ def show(run: str | Path | Run, *, height: int = HEIGHT) -> Any:
         choose(state, one)
     body = layout(state)
     body.styles = {**body.styles, "height": f"{height}px", "min-height": f"{height}px"}
-    return pn.Column(_tabs(state), body, sizing_mode="stretch_width", margin=0)
+    return Held(state, pn.Column(_tabs(state), body, sizing_mode="stretch_width", margin=0))
 
 
 def choose(state: Any, run: Run) -> None:

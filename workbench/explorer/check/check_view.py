@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import io
 from html import escape
 from typing import Any
@@ -14,6 +13,7 @@ import panel as pn
 import param
 
 from workbench.cohort import ratings
+from workbench.cohort.beside import login
 from workbench.explorer.check.outliers import measured, unusual, within_site
 from workbench.explorer.cohort.gallery import MOST, Gallery, gallery_items
 from workbench.explorer.cohort.selection_views import sides
@@ -42,7 +42,7 @@ class CheckView(StateView):
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
-        self.rater = str(pn.state.user or _login())
+        self.rater = str(pn.state.user or login())
         self._ratings = pd.DataFrame(columns=list(ratings.COLUMNS))
         self._z = pd.DataFrame()
         self._order = np.arange(0)
@@ -246,10 +246,3 @@ def _with_z(value: float, z: float) -> str:
     if not np.isfinite(value):
         return ""
     return f"{value:.4g}" + (f" (z {z:+.1f})" if np.isfinite(z) and abs(z) >= 2 else "")
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""

@@ -10,6 +10,7 @@ import panel as pn
 
 from workbench.explorer.cohort.hover import HoverPicture
 from workbench.explorer.cohort.notes_view import NotesView
+from workbench.explorer.cohort.saved_view import SavedView
 from workbench.explorer.cohort.scatter_view import ScatterView
 from workbench.explorer.cohort.second_view import SecondView
 from workbench.explorer.cohort.selection_views import HistogramView, NeighboursView, PicturesView
@@ -27,8 +28,9 @@ PANELS: dict[str, tuple[str, Callable[[ExplorerState], Any]]] = {
     "pictures": ("Pictures", PicturesView),
     "histograms": ("By site", HistogramView),
     "neighbours": ("Neighbours", NeighboursView),
-    "shift": ("Site shift", ShiftView),
+    "shift": ("Shift", ShiftView),
     "second": ("Second", SecondView),
+    "saved": ("Saved", SavedView),
     "report": ("Report", NotesView),
 }
 

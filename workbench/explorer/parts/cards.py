@@ -65,7 +65,7 @@ def panels(
         button_style="outline",
         height=28,
         margin=(2, 10),
-        stylesheets=[".bk-btn { padding-inline: 7px }"],  # at 1280 pixels the last of seven was cut
+        stylesheets=[".bk-btn { padding-inline: 6px }"],  # at 1280 pixels the last of eight was cut
     )
     buttons.link(state, value=parameter, bidirectional=True)
     stack = pn.Column(margin=0, sizing_mode="stretch_both", styles={"min-height": "0"})

@@ -35,11 +35,12 @@ kbd { border: 1px solid var(--line); border-radius: 3px; padding: 0 4px; font: 1
 .summary { color: #fff; font-size: 13px; }
 """
 
+# above the theme's own sheet also where that comes later, as in a table that is made when its page is opened
 TABLE = """
 :host .tabulator.tabulator.tabulator { font-size: 12.5px; border: none; }
-.tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 2px 6px; }
-.tabulator-row .tabulator-cell { padding: 2px 6px; height: 25px; }
-.tabulator-row { min-height: 25px; cursor: pointer; }
+:host .tabulator.tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 2px 6px; }
+:host .tabulator.tabulator .tabulator-row .tabulator-cell { padding: 2px 6px; height: 25px; }
+:host .tabulator.tabulator .tabulator-row { min-height: 25px; cursor: pointer; }
 :host .tabulator.tabulator .tabulator-footer { background: transparent; padding: 0; border: none; }
 :host .tabulator.tabulator .tabulator-footer .tabulator-footer-contents { padding: 2px 0 0; }
 :host .tabulator.tabulator .tabulator-footer .tabulator-page.tabulator-page {

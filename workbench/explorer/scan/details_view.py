@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -13,6 +14,7 @@ from workbench.columns import column
 from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
 from workbench.explorer.parts.text import text
 from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.saved import tags
 
 
 class DetailsView(StateView):
@@ -29,12 +31,14 @@ class DetailsView(StateView):
 
     def _update(self) -> None:
         with self.state.guarded():
-            row = self.state.row()
-            self._pane.object = case_html(row, self.state.case_dice()) if row else ""
+            state = self.state
+            row = state.row()
+            names = tags(state.catalog, state.embed_run, state.case) if row and state.embed_run else []
+            self._pane.object = case_html(row, state.case_dice(), names) if row else ""
 
 
-def case_html(row: dict[str, Any], dice: pd.DataFrame) -> str:
-    """The details of a case as HTML; everything from data is escaped."""
+def case_html(row: dict[str, Any], dice: pd.DataFrame, names: Sequence[str] = ()) -> str:
+    """The details of a case as HTML, with the names that it carries; everything from data is escaped."""
     facts = [
         (column(k).heading, columns.text(k, row[k]))
         for k in columns.shown(row)
@@ -50,6 +54,8 @@ def case_html(row: dict[str, Any], dice: pd.DataFrame) -> str:
             )
         )
     facts.append(("Source", row.get("dataset", "")))
+    if names:
+        facts.append(("Saved as", ", ".join(names)))
     badge = SIMULATED if row.get("simulated") is True or str(row.get("simulated")) == "True" else ""
     cells = "".join(f"<div><dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd></div>" for k, v in facts)
     return f"<div class='case'><dl>{badge}{cells}</dl>{dice_html(dice)}</div>"

@@ -37,7 +37,7 @@ class ExplorerState(GroupState, ScanState):
 
     panel: Any = param.Selector(
         default="table",
-        objects=["table", "pictures", "histograms", "neighbours", "shift", "second", "report"],
+        objects=["table", "pictures", "histograms", "neighbours", "shift", "second", "saved", "report"],
         doc="What is open below the scatter.",
     )
     histogram_of: Any = param.Selector(default=None, objects=[], allow_None=True, label="Column")
