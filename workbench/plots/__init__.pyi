@@ -28,3 +28,4 @@ from .scatter import with_ring as with_ring
 from .slices import densest_point as densest_point
 from .slices import slices as slices
 from .strips import strip_picture as strip_picture
+from .strips import strongest as strongest

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DPI = 300
 COLUMN, PAGE = 3.5, 7.2  # inches: one column of a journal, and the whole page
+WIDEST = PAGE / 3  # of one picture among several
 STYLE: Any = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -104,33 +105,43 @@ def scores_figure(table: pd.DataFrame, runs: Sequence[str], label: str, *, width
 
 
 def strips_figure(
-    strips: Sequence[tuple[str, Sequence[np.ndarray]]],
+    strips: Sequence[tuple[str, Sequence[np.ndarray | None]]],
     columns: Sequence[str],
     *,
     legend: Mapping[str, Sequence[int]] | None = None,
+    bar: tuple[str, float, float, Sequence[Sequence[int]]] | None = None,
     width: float = PAGE,
 ) -> Figure:
     """Slices of n cases in rows and runs or overlays in columns, on black, one scale in mm for all.
 
     Args:
         strips: For each row its name and, for each column, an RGB picture ``(height, width, 3)`` in 0 … 1 whose
-            pixels are square and of the same size in mm in all of them.
+            pixels are square and of the same size in mm in all of them; None where there is nothing to show, which
+            the figure says.
         columns: Names of the columns.
         legend: What the colours (0–255) stand for, below all of them.
-        width: In inches.
+        bar: One colour bar for all of them: what it measures, its ends, and its colours (0–255) at equal steps.
+        width: In inches, at most; no picture is wider than a third of a page.
     """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
     from matplotlib.patches import Patch
 
-    tallest = max((p.shape[0] for _, row in strips for p in row), default=1)
-    widest = max((p.shape[1] for _, row in strips for p in row), default=1)
-    cell = width / max(len(columns), 1)
-    figure, axes = _grid(len(strips), len(columns), width, cell * tallest / widest * len(strips) + 0.3)
+    drawn = [p for _, row in strips for p in row if p is not None]
+    tallest, widest = (max((p.shape[axis] for p in drawn), default=1) for axis in (0, 1))
+    cell = min(width / max(len(columns), 1), WIDEST)
+    size = max(cell * len(columns), COLUMN), cell * tallest / widest * len(strips) + 0.3
+    figure, axes = _grid(len(strips), len(columns), *size)
     for i, (name, row) in enumerate(strips):
         for k, picture in enumerate(row):
             axis = axes[i][k]
             axis.set_facecolor("black")
-            axis.imshow(picture, interpolation="nearest")
-            high, wide = picture.shape[:2]
+            high, wide = (tallest, widest) if picture is None else picture.shape[:2]
+            if picture is None:
+                axis.text(wide / 2, high / 2, "none of this scan", color="white", fontsize=6, ha="center", va="center")
+                axis.set_aspect("equal")
+            else:
+                axis.imshow(picture, interpolation="nearest")
             axis.set_xlim(wide / 2 - widest / 2, wide / 2 + widest / 2)
             axis.set_ylim(high / 2 + tallest / 2, high / 2 - tallest / 2)
             axis.set(xticks=[], yticks=[])
@@ -138,6 +149,13 @@ def strips_figure(
                 axis.set_title(columns[k], fontsize=7)
             if k == 0:
                 axis.set_ylabel(name, fontsize=6)
+    if bar:
+        label, low, high, ramp = bar
+        colours = LinearSegmentedColormap.from_list("ramp", np.asarray(ramp, float) / 255)
+        scale = ScalarMappable(Normalize(low, high), colours)
+        made = figure.colorbar(scale, ax=axes, location="right", shrink=0.8, aspect=30, pad=0.01)
+        made.set_label(label, fontsize=7)
+        made.ax.tick_params(labelsize=6)
     if legend:
         shades = [Patch(color="#" + bytes(color).hex(), label=name) for name, color in legend.items()]
         figure.legend(handles=shades, loc="outside lower center", ncols=2, frameon=False, fontsize=7)

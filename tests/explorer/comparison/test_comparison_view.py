@@ -7,12 +7,9 @@ import pytest
 from tests.explorer.fake_runs import write_fake_runs, write_second_segmentation
 from workbench.explorer.app.pages import PAGES
 from workbench.explorer.comparison.comparison_view import ComparisonView
-from workbench.explorer.comparison.strips import strips
 from workbench.explorer.overlays import chosen, overlays
 from workbench.explorer.session import address
 from workbench.explorer.session.state import ExplorerState
-from workbench.explorer.stored.catalog import Catalog
-from workbench.plots import label_colors
 
 
 @pytest.fixture(scope="module")
@@ -80,25 +77,3 @@ def test_slices_of_cases_are_a_figure_that_its_lines_make_again(page, two, tmp_p
     again = own["figure"]
     for one, other in zip(figure.axes, again.axes, strict=True):
         np.testing.assert_array_equal(one.images[0].get_array(), other.images[0].get_array())
-
-
-def test_a_strip_shows_what_a_run_gave_and_the_truth_as_an_outline(two):
-    made = strips(Catalog.scan(two), "embed", ["fake_sub-04", "fake_sub-02"], ["segment", "segment-b"])
-    orange = np.array(label_colors(2, "prediction")) / 255
-    blue = np.array(label_colors(2, "truth")) / 255
-
-    def pixels(picture, colors, share):  # of a colour over any grey
-        rest = (
-            (picture[..., None, :] - share * colors) / (1 - share + 1e-9)
-            if share < 1
-            else picture[..., None, :] - colors
-        )
-        even = rest.max(-1) - rest.min(-1) < 1e-3 if share < 1 else np.abs(rest).max(-1) < 1e-3
-        return int(even.any(-1).sum())
-
-    (_, (a4, b4)), (_, (a2, b2)) = made["strips"]
-    assert a4.shape == b4.shape and made["columns"] == ["segment", "segment-b"] and len(made["legend"]) == 4
-    assert min(pixels(p, blue, 1.0) for p in (a4, b4, a2, b2)) > 5
-    grey = (b4.max(-1) - b4.min(-1)) < 1e-6
-    assert grey.sum() + pixels(b4, blue, 1.0) == grey.size  # B found nothing: no fill
-    assert pixels(a4, orange, 0.7) > 5 < pixels(b2, orange, 0.7)

@@ -85,7 +85,7 @@ class SavedView(PanelView):
     def _change(self, more: bool, *_: Any) -> None:
         state = self.state
         with state.guarded():
-            scans, name = self._meant(), self.called.value_input or self.called.value
+            scans, name = self._meant(), str(self.called.value_input or self.called.value or "")
             if not len(scans) or not state.embed_run:
                 return
             if more:

@@ -12,13 +12,13 @@ import panel as pn
 from workbench import plots
 from workbench.explorer.comparison.batch_view import BatchView
 from workbench.explorer.comparison.sites_table import SitesTable
-from workbench.explorer.comparison.strips import strips
 from workbench.explorer.overlays import KINDS
 from workbench.explorer.parts.cards import card, panels
 from workbench.explorer.parts.figures import figure_button
 from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
 from workbench.explorer.parts.tables import chooser, head
 from workbench.explorer.parts.text import hint, middle, text
+from workbench.explorer.scan.paper import drawn
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import scores
@@ -265,24 +265,9 @@ class ComparisonView(StateView):
         return [run for run in self.state.compared if run in self.state.catalog.of_job("segment")]
 
     def _strips(self) -> tuple[Any, str, str]:
-        state, runs, ids = self.state, self._segmented(), self._ids[:MOST_STRIPS]
-        how = {"plane": state.plane, "radiological": state.radiological}
-        figure = plots.strips_figure(**strips(state.catalog, state.embed_run, ids, runs, **how))
-        side = "right" if state.radiological else "left"
-        caption = (
-            f"{len(ids)} of {len(self._ids)} scans ({state.part} part), {ORDERED[state.case_order]} {state.metric}: "
-            f"what {', '.join(runs)} gave, filled, and the truth as an outline, in one {state.plane} slice each, "
-            "where most of the truth lies; one scale in millimetres."
-            + (f" The patient's left is on the {side}." if state.plane != "sagittal" else "")
-            + (" Simulated data." if state.simulated else "")
-        )
-        code = (
-            "from workbench.explorer.comparison.strips import strips\n\n"
-            f"what = strips(Catalog.scan({str(state.runs_folder)!r}), {state.embed_run!r}, {ids!r}, {runs!r}, "
-            f"plane={state.plane!r}, radiological={state.radiological!r})\n"
-            "figure = plots.strips_figure(**what)"
-        )
-        return figure, caption, code
+        state, ids = self.state, self._ids[:MOST_STRIPS]
+        said = f"{len(ids)} of {len(self._ids)} scans ({state.part} part), {ORDERED[state.case_order]} {state.metric}"
+        return drawn(state, ids, [("segmentation", run) for run in self._segmented()], said, state.plane)
 
     def _one_viewer(self, *_: Any) -> None:
         """What A and B gave as outlines, over the places where only one of them is right."""

@@ -8,9 +8,11 @@ import panel as pn
 import param
 
 from workbench.explorer.overlays import KINDS
+from workbench.explorer.parts.figures import figure_button
 from workbench.explorer.parts.live import Live
 from workbench.explorer.parts.state_view import MARKS
 from workbench.explorer.parts.text import Text, hint
+from workbench.explorer.scan.paper import TOLD, strips_of_page
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
 
@@ -57,6 +59,7 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
                 parts.append(pn.Column(_widget(p[name], of), visible=of_use(name), name=name, margin=0, **FULL))
         parts.append(pn.Column(notes[kind.key], visible=p[kind.shown_by], name=f"note {kind.key}", margin=0, **FULL))
     number = {"step": 10, "placeholder": "auto", "width": 92, "sizing_mode": None, "margin": (2, 2, 2, 10)}
+    small: dict[str, Any] = {"height": 28, "margin": (6, 10)}
     reset = pn.widgets.Button(name="Reset window", height=28, margin=(2, 10), button_style="outline")
 
     def automatic(*_: Any) -> None:
@@ -78,6 +81,7 @@ def controls(state: ExplorerState, notes: dict[str, Text], live: Live, slow: Any
         reset,
         _beside(state),
         _other_runs(state),
+        figure_button(lambda: strips_of_page(state), "slices", label="Figure of slices", told=TOLD, width=150, **small),
         of("linked", pn.widgets.Checkbox),
         pn.Column(of("linked_by", pn.widgets.Select), _box_hint(state), visible=p.linked, margin=0, **FULL),
         width=236,
