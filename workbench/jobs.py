@@ -104,7 +104,7 @@ _IN_ORDER = (
         run="workbench.pretrain.train:run_pretrain",
         plan="workbench.pretrain.dry_run:plan_pretrain",
         found="workbench.found.counts:pretrain",
-        imports=("workbench.pretrain.train", "workbench.pretrain.objectives.table"),
+        imports=("workbench.pretrain.train", "workbench.pretrain.objectives.table", "workbench.engine.views_cpu"),
     ),
     Job(
         name="import",
@@ -128,7 +128,14 @@ _IN_ORDER = (
         config="workbench.finetune.config:SegmentConfig",
         run="workbench.finetune.segment:run_segment",
         found="workbench.found.scores:segment",
-        imports=("workbench.finetune.segment", "monai.networks.nets", "monai.inferers", "monai.metrics"),
+        imports=(
+            "workbench.finetune.segment",
+            "workbench.engine.views_cpu",
+            "monai.losses",
+            "monai.networks.nets",
+            "monai.inferers",
+            "monai.metrics",
+        ),
     ),
     Job(
         name="classify",

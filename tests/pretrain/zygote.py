@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from workbench.engine import checkpoint
+from workbench.engine import checkpoint, views_cpu  # noqa: F401  (numba takes a second of each start otherwise)
 from workbench.pretrain import PretrainConfig, run_pretrain
 from workbench.runs import read_yaml
 
