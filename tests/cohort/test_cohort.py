@@ -286,3 +286,24 @@ def test_the_real_data_make_one_cohort(tmp_path: Path, real_data: Path) -> None:
     for _, group in table.drop_duplicates("participant").merge(sides).groupby("dataset"):
         counts = group["fold"].value_counts().reindex(range(5), fill_value=0)
         assert counts.max() - counts.min() <= 2
+
+
+def test_labels_whose_names_exchange_the_sides_are_set_aside(tmp_path: Path) -> None:
+    root = write_bids(tmp_path / "d", people=3)  # three storage orders: sides are those of the world
+    assert build(tmp_path / "a", root).table["seg_path"].notna().all()
+    (root / "derivatives/manual/dseg.tsv").write_text("index\tname\n1\tLeft Hippocampus\n2\tRight Hippocampus\n")
+    cohort = build(tmp_path / "b", root)
+    assert cohort.table["seg_path"].isna().all() and set(cohort.set_aside["kind"]) == {"segmentation"}
+    assert cohort.set_aside["cause"].str.contains("left lies right").all() and len(cohort.table) == 3
+
+
+def test_what_is_no_image_and_what_is_somebody_elses_is_told(tmp_path: Path) -> None:
+    root = write_bids(tmp_path / "d", people=4)
+    labels = phantom_labels(read_grid(scan(root, "sub-02")))
+    write_volume(scan(root, "sub-02"), labels)
+    shutil.copy(scan(root, "sub-03"), scan(root, "sub-04"))
+    write_volume(seg(root, "sub-01"), Volume(labels.data * 70, read_grid(scan(root, "sub-01")).affine))
+    told = "\n".join(build(tmp_path / "out", root).notes["text"])
+    assert "holds only 3 values: is it a mask or a label map? (d_sub-02)" in told
+    assert "one file is the scan of d/sub-03 and of d/sub-04" in told
+    assert "1 segmentations hold no code that has a name" in told and "d_sub-01" in told

@@ -103,3 +103,30 @@ def test_a_derivative_beside_its_raw_data_is_the_same_people(tmp_path: Path, ins
     first = sources[0].candidates[0]
     assert first.mask_path and first.seg_path and "desc-aseg" in first.seg_path.name
     assert any("copies of raw scans" in note for note in sources[1].notes)
+
+
+def test_ids_that_may_be_visits_are_told_and_stay_apart() -> None:
+    ids = ["sub-01V1", "sub-01V2", "sub-02pre", "sub-02post", "sub-03", "sub-V1", "sub-V2", "sub-10", "sub-1"]
+    one = source("a", ids)
+    settle([one], Same())
+    assert "(2): sub-01V1 and sub-01V2, sub-02pre and sub-02post;" in guesses(one.remarks)
+    assert len(set(people(one))) == len(ids)
+    assert not guesses(source("a", ["sub-CC110033", "sub-CC110037", "sub-100206", "sub-100307"]).remarks)
+
+
+def test_the_people_of_public_sets_are_known_under_both_spellings() -> None:
+    for first, second in (("sub-ADNI002S0413", "002_S_0413"), ("sub-OAS10001", "OAS1_0001")):
+        assert "have an id that a has too" in guesses(settle([source("a", [first]), source("b", [second])], Same()))
+
+
+def test_the_same_id_comes_before_one_that_is_written_differently() -> None:
+    a, b = source("a", ["sub-01", "sub-1"]), source("b", ["sub-1", "sub-01"])
+    settle([a, b], Same(people=True))
+    assert people(b) == ["a/sub-1", "a/sub-01"]
+
+
+def test_a_person_of_both_sexes_is_told() -> None:
+    one = source("a", ["1", "2"])
+    one.candidates += source("a", ["1"], sex="M").candidates
+    settle([one], Same())
+    assert "1 people have scans of both sexes: a/1;" in guesses(one.remarks)

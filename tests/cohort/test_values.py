@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.cohort.ages import OLDEST, column_unit, read_age
-from workbench.cohort.match import matched, plain_id, plain_session, session_number
+from workbench.cohort.headers import find_known
+from workbench.cohort.match import matched, plain_id, plain_session, session_day, session_number
 from workbench.cohort.missing import drop_missing, levels_of
 from workbench.cohort.scanner import field_text, scanner_of, scanner_text
 from workbench.cohort.sexes import read_sexes
@@ -194,3 +195,60 @@ def test_sessions_by_other_names() -> None:
         assert found == {"ses-M000": names[0], "ses-M012": names[1]}
     assert matched(["ses-1"], ["V1", "V2"], plain_session, session_number)[0] == {"ses-1": "V1"}
     assert not matched(["ses-x"], ["V1", "V2"], plain_session, session_number)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("Age (mo)", "months"),
+        ("Age (first visit)", ""),
+        ("AgeMonths", "months"),
+        ("age_in_days_at_mri", "days"),
+        ("age_mths", "months"),
+        ("interview_age", "months"),
+        ("age_at_scan", ""),
+    ],
+)
+def test_a_column_of_ages_says_its_unit_in_its_name(name: str, unit: str) -> None:
+    assert column_unit(name, {})[0] == unit and find_known(["id", name], "age") == name
+
+
+@pytest.mark.parametrize("name", ["age_at_onset", "brain_age", "age_group", "gestational_age", "page", "manager"])
+def test_other_ages_are_not_that_of_the_person(name: str) -> None:
+    assert find_known([name], "age") == ""
+
+
+@pytest.mark.parametrize(
+    ("described", "unit"),
+    [
+        ({"Units": "Months (integer)"}, "months"),
+        ({"Units": "weeks of 7 days"}, ""),
+        ({"Description": "age, rounded to months"}, "months"),
+        ({"Description": "age in years at the 6 months visit"}, "years"),
+        ({"Description": "age at the 6 months visit"}, ""),
+    ],
+)
+def test_the_unit_in_a_sentence(described: object, unit: str) -> None:
+    assert column_unit("age", described)[0] == unit
+
+
+def test_a_comma_before_three_digits_is_no_decimal_one() -> None:
+    assert math.isnan(read_age("1,200")[0]) and read_age("34,5")[0] == 34.5 and read_age("34.125")[0] == 34.125
+
+
+def test_a_sex_that_its_levels_turn_round_is_left_out() -> None:
+    source = source_of("sex", ["F", "M"])
+    assert read_sexes(["F", "M"], "sex", {"Levels": {"F": "Male", "M": "Female"}}, source) == [None, None]
+    assert "opposite" in source.notes[0]
+    assert read_sexes(["M/F", "Frau", "female (reported)"], "sex", None, source) == [None, "F", "F"]
+
+
+def test_ids_of_public_sets_and_accents_are_one_however_they_are_written() -> None:
+    assert plain_id("sub-ADNI002S0413") == plain_id("002_S_0413") != plain_id("002_S_0414")
+    assert plain_id("sub-OAS10001") == plain_id("sub-OASIS10001") == plain_id("OAS1_0001") != plain_id("OAS2_0001")
+    assert plain_id("sub-M\u00fcller") == plain_id("Mu\u0308ller") != plain_id("M\u00f6ller")
+    assert plain_id("Subject_02") == plain_id("sub-sub-2") == "2" and plain_id("subway") != plain_id("way 2")
+
+
+def test_a_session_named_after_its_day() -> None:
+    assert session_day("2001-02-03") == session_day("ses-20010203") == "20010203" and session_day("ses-01") == ""

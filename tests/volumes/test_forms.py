@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from workbench.errors import ScanError
 from workbench.volumes import read_grid, read_remarks, read_volume
@@ -89,3 +90,27 @@ def test_analyze_does_not_say_which_side_is_left(tmp_path: Path) -> None:
     (tmp_path / "a.hdr").unlink()
     with pytest.raises(ScanError, match="half of a pair"):
         read_volume(tmp_path / "a.img")
+
+
+@pytest.mark.parametrize("degrees", [90, 180])
+def test_no_alignment_turns_a_head_so_far(tmp_path: Path, degrees: int) -> None:
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+    with pytest.raises(ScanError, match="contradict each other") as told:
+        read_grid(write(tmp_path / "a.nii", AFFINE, turn @ AFFINE, (4, 1)))
+    assert f"{degrees} degrees" in told.value.cause
+    turn[:3, :3] = Rotation.from_euler("x", 30, degrees=True).as_matrix()
+    assert "apart" in read_remarks(write(tmp_path / "b.nii", AFFINE, turn @ AFFINE, (4, 1)))[0]
+
+
+def test_an_affine_that_says_nothing_is_told(tmp_path: Path) -> None:
+    assert "identity" in read_remarks(write(tmp_path / "a.nii", np.eye(4), np.eye(4)))[0]
+
+
+def test_units_that_make_no_millimetres_are_refused_by_their_name(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(DATA, AFFINE)
+    image.header.set_xyzt_units("micron")
+    nib.save(image, tmp_path / "a.nii")
+    with pytest.raises(ScanError, match="voxel size is not plausible") as told:
+        read_grid(tmp_path / "a.nii")
+    assert "units of a micron" in told.value.cause

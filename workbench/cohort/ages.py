@@ -18,29 +18,45 @@ _UNITS = {
     "days": r"d|days?",
 }
 _AGE = re.compile(
-    r"(?P<capped>[<>=≥≤\s]*)(?P<number>\d+(?:[.,]\d+)?)\s*(?P<plus>\+?)\s*(?P<unit>[a-z]*)", re.IGNORECASE
+    r"(?P<capped>[<>=≥≤\s]*)(?P<number>\d+(?:\.\d+|,\d+(?<!,\d{3}))?)\s*(?P<plus>\+?)\s*(?P<unit>[a-z]*)", re.IGNORECASE
 )
 _DURATION = re.compile(r"P(?P<number>\d+(?:[.,]\d+)?)(?P<unit>[YMWD])")  # ISO 8601
 
 
 def unit_of(text: str) -> str:
-    """ "Months", "mo", "year(s)" → the key of ``PER_YEAR``; "" where it names none."""
+    """ "Months", "mo", "year(s)", "days (rounded)" → the key of ``PER_YEAR``; "" where it names none, or several."""
     word = re.sub(r"\(s\)$", "", text.strip().lower()).strip(" .")
-    return next((unit for unit, fits in _UNITS.items() if re.fullmatch(fits, word)), "")
+    if unit := next((unit for unit, fits in _UNITS.items() if re.fullmatch(fits, word)), ""):
+        return unit
+    named = set(re.findall(r"(?<![a-z-])(year|month|week|day)s?(?![a-z])", word))
+    return f"{named.pop()}s" if len(named) == 1 else ""
 
 
 def column_unit(name: str, described: Any) -> tuple[str, str]:
     """The unit of a column of ages, and where it is said: its ``Units``, its name, or its description; ("", "")."""
     described = described if isinstance(described, dict) else {}
-    for given in (described.get("Units"), headers.described(name).get("Units")):
-        if isinstance(given, str) and given.strip():
-            return unit_of(given), f"Units: {given.strip()}"
-    if (word := unit_of(headers.spelt(name).split("_")[-1])) and word != "years":
-        return word, f"its name, {name}"
+    given = described.get("Units")
+    if isinstance(given, str) and given.strip():
+        return unit_of(given), f"Units: {given.strip()}"
+    given = headers.described(name).get("Units", "")  # "Age (mo)", but also "Age (first visit)"
+    if given and (unit := unit_of(given)):
+        return unit, f"Units: {given}"
+    words = headers.spelt(name)
+    ends = re.search(r"(months?|mths?|mos|weeks?|wks?|days?)$", words)  # AgeMonths
+    within = [unit for word in words.split("_") if len(word) > 1 and (unit := unit_of(word))]
+    unit = unit_of(words.split("_")[-1]) or (unit_of(ends[1]) if ends else "") or (within[0] if within else "")
+    if unit and unit != "years":
+        return unit, f"its name, {name}"
+    if words == "interview_age":  # of NIMH's data archive, which defines it so
+        return "months", f"its name, {name}"
     for key in ("Description", "LongName"):
         text = str(described.get(key, "")).lower()
-        if found := re.search(r"(?:\bin|\(|\[)\s*(years|months|weeks|days)\b", text):
-            return found[1], f"its {key}"
+        for said in (
+            r"(?:\bin|\(|\[)\s*(years|months|weeks|days)\b",
+            r"\bto (?:the nearest )?(year|month|week|day)s?\b",
+        ):
+            if found := re.search(said, text):
+                return unit_of(found[1]), f"its {key}"
     return "", ""
 
 

@@ -24,7 +24,7 @@ from workbench.cohort.layouts.layout import Options
 from workbench.cohort.match import few
 from workbench.cohort.page import write_page
 from workbench.cohort.pictures import Pictures
-from workbench.cohort.seen import tell_checked
+from workbench.cohort.seen import mirrored, sided, tell_checked
 from workbench.cohort.source import Candidate, Remark, Source, plain
 from workbench.cohort.summary import report
 from workbench.columns import column, written_by
@@ -167,19 +167,23 @@ def _usable(listed: list[Listed], checked: list[Checked], config: CohortConfig) 
     kept: list[Kept] = []
     lacking: dict[int, dict[str, list[str]]] = {}
     ids: set[str] = set()
-    contents: dict[str, str] = {}
+    contents: dict[str, tuple[str, str]] = {}
+    pairs = {id(source): sided(source.labels) for source, _ in listed}
     for (source, candidate), found in zip(listed, checked, strict=True):
         for kind, path, cause, remedy in found.problems:
             source.refuse(path, cause, remedy, participant_id=candidate.participant_id, kind=kind)
         if found.grid is None:
             continue
-        if same := contents.get(found.fingerprint):
+        if found.fingerprint in contents:
+            same, owner = contents[found.fingerprint]
             source.refuse(
                 candidate.path,
                 f"the same file content as {same}",
                 participant_id=candidate.participant_id,
                 remedy="remove one: under two names a person could land on two sides of a split",
             )
+            if owner != candidate.person:
+                source.guess(f"one file is the scan of {owner} and of {candidate.person}: it is taken for the first's")
             continue
         if missing := [name for name in config.contrast[1:] if name not in found.channels]:
             if config.missing_channel == "drop":
@@ -193,7 +197,17 @@ def _usable(listed: list[Listed], checked: list[Checked], config: CohortConfig) 
             for name in missing:
                 lacking.setdefault(id(source), {}).setdefault(name, []).append(candidate.participant_id)
         scan_id = _scan_id(candidate, ids)
-        contents[found.fingerprint] = scan_id
+        contents[found.fingerprint] = scan_id, candidate.person
+        if found.seg_path and (why := mirrored(pairs[id(source)], found)):
+            source.refuse(
+                found.seg_path,
+                why,
+                "find out which is wrong, the names or the header; a mirrored label would be learnt",
+                participant_id=candidate.participant_id,
+                kind="segmentation",
+            )
+            found.seg_path = found.seg_fingerprint = None
+            found.codes = found.codes[:0]
         kept.append((source, candidate, found, scan_id))
     for source in {id(source): source for source, _ in listed}.values():
         for name, people in lacking.get(id(source), {}).items():

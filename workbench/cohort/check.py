@@ -18,6 +18,8 @@ from workbench.volumes.thumbnail import coarse_thumbnail
 BRAIN_ML = (250.0, 2500.0)
 """From a newborn's brain to a head without its skin: what a mask that does not name the brain must measure."""
 CODES = 5000  # a label map with more codes is an image
+FEW_VALUES = 32  # an image of no more may be a mask or a label map
+SAMPLED = 100_000  # voxels that are looked at for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class Checked:
     segmentation or a mask with a problem has no fingerprint, ``channels`` (contrast → fingerprint) no contrast with
     one; ``written`` are the files of contrasts that were taken out of 4D files, by contrast, "" for the scan's own.
     ``seg_path`` and ``mask_path`` lie on the scan's grid: the file that was
-    given, or one that was written. ``codes`` ``(n, 2)`` holds each code and its voxels, ``moved`` says which of
+    given, or one that was written. ``codes`` ``(n, 2)`` holds each code and its voxels, ``middles`` ``(n,)`` where the
+    middle of each lies from left to right (world x in mm, NaN where it was not looked at), ``moved`` says which of
     "segmentation" and "mask" were "turned" (another storage order) or "resampled", ``picture`` is the
     ``coarse_thumbnail`` as float16, till it has its ``picture_place`` among the ``Pictures`` of the cohort.
     """
@@ -79,6 +82,7 @@ class Checked:
     seg_path: Path | None = None
     mask_path: Path | None = None
     codes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    middles: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     moved: dict[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     picture: bytes = b""
@@ -95,6 +99,7 @@ def check(task: Task) -> Checked:
         path, scan, checked.remarks = _own_scan(task, checked)
         checked.fingerprint = digest_file(path)
         checked.picture = coarse_thumbnail(scan).astype(np.float16).tobytes()
+        checked.remarks += _few_values(scan)
         checked.grid = scan.grid
     except MemoryError:  # perhaps the fault of the scans beside it: it is tried again alone
         raise
@@ -187,11 +192,31 @@ def _check_labels(kind: str, parts: tuple[Part, ...], task: Task, checked: Check
     fingerprint = digest_file(path)  # of the file that `prepare` will read, be it the source's or the one made of it
     if kind == "segmentation":
         checked.codes = _count(path, whole.data)
+        checked.middles = _middles(whole, checked.codes[:, 0])
         checked.seg_path, checked.seg_fingerprint = path, fingerprint
     else:
         if not task.mask_named:
             _require_brain(parts[0].path, whole)
         checked.mask_path, checked.mask_fingerprint = path, fingerprint
+
+
+def _few_values(scan: Volume) -> tuple[str, ...]:
+    values = scan.data.ravel(order="K")
+    if len(np.unique(values[:: max(1, len(values) // SAMPLED)])) > FEW_VALUES or len(np.unique(values)) > FEW_VALUES:
+        return ()
+    return (f"the image holds only {len(np.unique(values))} values: is it a mask or a label map?",)
+
+
+def _middles(labels: Volume, codes: np.ndarray) -> np.ndarray:
+    """World x of the middle of each code; of large label maps every other voxel along each axis is looked at."""
+    step = 1 if labels.data.size < 2_000_000 else 2
+    data = labels.data[::step, ::step, ::step]
+    places = np.nonzero(data)
+    x = sum(labels.affine[0, axis] * step * places[axis] for axis in range(3)) + labels.affine[0, 3]
+    at = np.searchsorted(codes, data[places])
+    with np.errstate(invalid="ignore"):  # a code between the voxels that are looked at
+        middles = np.bincount(at, x, len(codes)) / np.bincount(at, minlength=len(codes))
+    return middles.astype(np.float32)
 
 
 def _count(path: Path, labels: np.ndarray) -> np.ndarray:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from typing import Any
 
 from workbench.cohort.ages import PER_YEAR, column_unit, read_age
-from workbench.cohort.headers import NAMES, find, spelt
+from workbench.cohort.headers import NAMES, find, find_known, spelt
+from workbench.cohort.match import few
 from workbench.cohort.missing import drop_missing
 from workbench.cohort.scanner import scanner_text
 from workbench.cohort.sexes import read_sexes
@@ -29,7 +31,7 @@ def standardise(source: Source) -> None:
     drop_missing(source)
     rows = [candidate.values for candidate in source.candidates]
     present = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {known: find(present, names) for known, names in NAMES.items()}
+    columns = {known: find_known(present, known) for known in NAMES}
     said = {spelt(name): text for name, text in source.described.items()}
     described = {known: source.described.get(name, said.get(spelt(name))) for known, name in columns.items()}
     sexes = read_sexes([row.get(columns["sex"], "") for row in rows], columns["sex"], described["sex"], source)
@@ -48,6 +50,7 @@ def standardise(source: Source) -> None:
             if name not in columns.values():
                 values[f"{name}_given" if name in RESERVED or name in values else name] = value
         candidate.values = values
+    _tell_columns(present, columns, source)
     if columns["diagnosis"] not in ("", "diagnosis"):
         source.note(f"the column {columns['diagnosis']} is taken for the diagnosis")
     _tell_spellings(source)
@@ -65,6 +68,25 @@ def _sites(given: list[str | None], source: Source) -> list[str | None]:
     if unknown := sum(site is None for site in given):
         source.note(f"the site of {unknown} of {len(given)} scans is not known: they are left out of measures by site")
     return given
+
+
+def _tell_columns(present: list[str], columns: dict[str, str], source: Source) -> None:
+    """Say which of several spellings of a column counts, and where none of a table's columns is what is wanted."""
+    for known, name in columns.items():
+        again = [other for other in present if other != name and spelt(other) == spelt(name)] if name else []
+        if others := [other for other in again if not other.startswith(f"{name} (")]:  # of those the table has told
+            source.guess(f"of the columns {name}, {few(others)} the first is the {known}")
+    if columns["age"] and find(present, NAMES["age"]) != columns["age"]:
+        source.guess(f"{columns['age']} is taken for the age")
+    if columns["site"] and not re.search("site|cent(er|re)", columns["site"], re.IGNORECASE):
+        source.guess(f"{columns['site']} is taken for the site")
+    lacking = [known for known in ("site", "sex", "age") if not find_known([*present, *source.columns], known)]
+    others = [name for name in source.columns if name in present and name not in columns.values()]
+    if lacking and others:
+        source.note(
+            f"no column is understood as {' or '.join(lacking)}; kept under their own names are {few(others, 8)} "
+            f"(call one {lacking[0]} if it is that)"
+        )
 
 
 def _ages(given: list[str], column: str, described: Any, source: Source) -> list[float]:
@@ -94,7 +116,7 @@ def _ages(given: list[str], column: str, described: Any, source: Source) -> list
 
 
 def _tell_spellings(source: Source) -> None:
-    """Name values that differ only in case or zeros: they count as different, and may not be meant so."""
+    """Name values that differ only in case, zeros or separators: they count as different, and may not be meant so."""
     columns: dict[str, set[str]] = defaultdict(set)
     for candidate in source.candidates:
         for name, value in candidate.values.items():
@@ -103,10 +125,11 @@ def _tell_spellings(source: Source) -> None:
     for name, values in columns.items():
         alike: dict[str, list[str]] = defaultdict(list)
         for value in sorted(values):
-            alike[value.casefold().removesuffix(".0").lstrip("0")].append(value)
+            text = value.casefold().removesuffix(".0").lstrip("0")
+            alike[re.sub(r"[\W_]+", " ", text).strip() or value].append(value)
         if len(values) <= TOLD_LEVELS and (same := [v for v in alike.values() if len(v) > 1]):
             shown = "; ".join(" and ".join(map(repr, v)) for v in same[:3])
-            source.guess(f"{name}: values that differ only in case or zeros count as different: {shown}")
+            source.guess(f"{name}: values that differ only in case, zeros or signs count as different: {shown}")
 
 
 def _some(values: set[str]) -> str:

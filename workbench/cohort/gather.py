@@ -29,6 +29,8 @@ def gather(paths: list[Path], options: Options | None = None, further: tuple[str
     """
     options = options or Options()
     paths = [absolute(Path(path).expanduser()) for path in paths]
+    for path in paths:
+        _require(path)  # before links are followed: one that goes round cannot be
     if twice := [str(path) for path, n in Counter(path.resolve() for path in paths).items() if n > 1]:
         raise ConfigError("a source is given twice", cause=", ".join(twice), remedy="name each source once")
     there = {folder.name for path in paths for folder in (*path.glob("derivatives/*/"), path)}
@@ -73,9 +75,18 @@ def read_source(path: Path, name: str, options: Options | None = None, further: 
     return source
 
 
-def _read(path: Path, name: str, options: Options | None, further: tuple[str, ...]) -> Source:
+def _require(path: Path) -> None:
     if not path.exists():
-        raise WorkbenchError(f"{path}: no such folder or table", cause="nothing is there", remedy="check the path")
+        broken = path.is_symlink()
+        raise WorkbenchError(
+            f"{path}: no such folder or table",
+            cause="it is a link to something that is not there, or to itself" if broken else "nothing is there",
+            remedy="repair the link" if broken else "check the path",
+        )
+
+
+def _read(path: Path, name: str, options: Options | None, further: tuple[str, ...]) -> Source:
+    _require(path)
     layout = layout_of(path)
     if layout is None:
         raise near.refuse(path, LAYOUTS)

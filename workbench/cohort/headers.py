@@ -8,7 +8,27 @@ from typing import Any
 
 # best first, in the spelling of `spelt`
 NAMES = {
-    "site": ("site", "site_id", "siteid", "site_name", "acquisition_site", "scan_site", "center", "centre"),
+    "site": (
+        "site",
+        "site_id",
+        "siteid",
+        "site_name",
+        "site_number",
+        "site_code",
+        "acquisition_site",
+        "scan_site",
+        "scanner_site",
+        "scannersite",
+        "study_site",
+        "mri_site",
+        "imaging_site",
+        "center",
+        "centre",
+        "hospital",
+        "institution",
+        "institution_name",
+        "institutionname",
+    ),
     "scanner": ("scanner", "scanner_id", "scanner_name"),
     "sex": (
         "sex",
@@ -49,8 +69,14 @@ NAMES = {
         "subject_age",
         "participant_age",
     ),
-    "diagnosis": ("diagnosis", "dx", "dx_bl", "research_group"),
+    "diagnosis": ("diagnosis", "dx", "dx_bl", "dx_group", "research_group"),
 }
+# further columns of ages, from the words that they are put together of: "age_in_days_at_mri", "baseline_age"
+_AGE = re.compile(
+    r"(?=.*age)(?:(?:age|at|in|of|scan|scanning|mri|mr|session|ses|visit|imaging|acquisition|test|testing|exam|baseline|"
+    r"bl|entry|interview|subject|participant|patient|current|exact|decimal|years?|yrs?|months?|mths?|mos?|weeks?|wks?|"
+    r"days?)_?)+"
+)
 PERSON = (
     "participant",
     "participant_id",
@@ -61,6 +87,15 @@ PERSON = (
     "sub",
     "sub_id",
     "subid",
+    "subj",
+    "subj_id",
+    "subject_label",
+    "participantid",
+    "participant_label",
+    "src_subject_id",  # of NIMH's archive
+    "naccid",
+    "patno",  # of PPMI
+    "ccid",  # of Cam-CAN
     "ptid",
     "rid",
     "oasisid",
@@ -71,7 +106,20 @@ PERSON = (
     "person",
     "person_id",
 )
-SESSION = ("session", "session_id", "ses", "visit", "visit_id", "viscode", "timepoint", "time_point")
+SESSION = (
+    "session",
+    "session_id",
+    "ses",
+    "ses_id",
+    "visit",
+    "visit_id",
+    "visit_code",
+    "viscode",
+    "wave",
+    "timepoint",
+    "time_point",
+    "eventname",  # of ABCD
+)
 PATH = (
     "path",
     "filepath",
@@ -102,13 +150,20 @@ def find(columns: Iterable[str], names: Iterable[str]) -> str:
     return next((present[name] for name in names if name in present), "")
 
 
+def find_known(columns: Iterable[str], known: str) -> str:
+    """The data set's own spelling of a column of ``NAMES``; "" where it has none."""
+    columns = list(columns)
+    other = next((c for c in columns if _AGE.fullmatch(spelt(c))), "") if known == "age" else ""
+    return find(columns, NAMES[known]) or other
+
+
 def described(name: str) -> dict[str, Any]:
-    """What a name says of its values, as BIDS would: ``Levels`` of "SEX_ID (1=m, 2=f)", ``Units`` of "Age [months]"."""
+    """What a name says of its values, as BIDS would: ``Levels`` of "SEX_ID (1=m, 2=f)", what may be the ``Units`` of
+    "Age [months]"."""
     inside = re.search(r"[(\[]([^)\]]*)", name)
     if not inside:
         return {}
     levels = dict(re.findall(r"(\w+)\s*[=:]\s*(\w+)", inside[1]))
     if levels:
         return {"Levels": levels}
-    units = inside[1].strip().lower()
-    return {"Units": units} if units in ("years", "months", "weeks", "days", "y", "yrs") else {}
+    return {"Units": inside[1].strip()}

@@ -24,6 +24,15 @@ VISITS = (
 )
 
 
+# ids that may end in a visit of a person; nobody documents them, so that they are told and not read so
+_VISIT = re.compile(
+    r"(?P<person>.*\d.*?)[-_. ]?"
+    r"(?:(?:session|ses|visit|vis|v|timepoint|time|tp|t|mr|wave|w|scan|followup|fu|year|y|month|m)[-_]?\d{1,3}"
+    r"|baseline|bl|followup|fu|pre|post|retest|test)",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True)
 class Same:
     """What the user says of equal names in different data sets; None: nothing, so they are told and kept apart."""
@@ -48,6 +57,9 @@ def settle(sources: list[Source], same: Same) -> list[Remark]:
         _join(raw, derived)
     _sites(sources, same, remarks)
     _same_ids(sources, same, remarks)
+    for source in sources:
+        _tell_visits(source, same)
+        _tell_sexes(source)
     return remarks
 
 
@@ -86,6 +98,32 @@ def _split_visits(source: Source) -> None:
             f"{len(examples)} ids name a visit: {name} is read as person {person}, session {session} "
             f"({len(people)} people, {sum(n > 1 for n in people.values())} of them with several visits)"
         )
+
+
+def _tell_visits(source: Source, same: Same) -> None:
+    """Ids of which several would be one person if their ends were visits: "sub-01V1" and "sub-01V2"."""
+    ids = list(dict.fromkeys(c.participant_id for c in source.candidates))
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in ids:
+        found = _VISIT.fullmatch(name)
+        groups[(found["person"] if found else name).casefold()].append(name)
+    several = [group for group in groups.values() if len(group) > 1 and any(_VISIT.fullmatch(name) for name in group)]
+    if several and same.people is not False:
+        source.guess(
+            f"ids that may be visits of a person count as different people ({len(several)}): "
+            f"{few([' and '.join(group) for group in several], 3)}; name the person and the session apart if they are, "
+            "--different_people if not"
+        )
+
+
+def _tell_sexes(source: Source) -> None:
+    """People whose scans say two sexes: is it one person?"""
+    sexes: dict[str, set[str]] = defaultdict(set)
+    for candidate in source.candidates:
+        if sex := candidate.values.get("sex"):
+            sexes[candidate.person].add(sex)
+    if both := [person for person, said in sexes.items() if len(said) > 1]:
+        source.guess(f"{len(both)} people have scans of both sexes: {few(both)}; is each of them one person?")
 
 
 def _raw_and_derived(sources: list[Source]) -> list[tuple[Source, Source]]:
@@ -173,6 +211,7 @@ def _same_ids(sources: list[Source], same: Same, remarks: list[Remark]) -> None:
 def _two(first: Source, second: Source, same: Same, remarks: list[Remark]) -> None:
     """The same ids in two sources: joined, kept apart, or kept apart and told."""
     names = {plain_id(c.participant_id): (c.person_of or first.dataset, c.participant_id) for c in first.candidates}
+    exact = {c.participant_id: (c.person_of or first.dataset, c.participant_id) for c in first.candidates}
     mine = [c for c in second.candidates if plain_id(c.participant_id) in names and not c.person_of]
     if not mine or same.people is False:
         return
@@ -194,7 +233,7 @@ def _two(first: Source, second: Source, same: Same, remarks: list[Remark]) -> No
         key = plain_id(candidate.participant_id)
         if candidate.values.get("sex") and sexes[key] and candidate.values["sex"] != sexes[key]:
             contradicting.add(candidate.participant_id)
-        candidate.person_of, candidate.participant_id = names[key]
+        candidate.person_of, candidate.participant_id = exact.get(candidate.participant_id, names[key])
     remarks.append(
         Remark("note", "", f"{len(people)} people of {second.dataset} are those of {first.dataset} (--same_people)")
     )

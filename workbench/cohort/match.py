@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 _FIRST = {"bl", "baseline", "m0"}  # ADNI's three names of the first visit
+_PREFIX = re.compile(r"((participant|subject|subj|sub)[\W_]*(?=[^\W_]))+")
+# ids of public data sets, which converters write without their separators: sub-ADNI002S0413, sub-OAS10001
+_PUBLIC = (
+    (re.compile(r"(?:adni-?)?(\d{3})-?s-?(\d{4,5})"), "{0}-s-{1}"),
+    (re.compile(r"oas(?:is)?-?([123])-?(\d{4})"), "oas{0}-{1}"),
+)
 
 
 def plain_id(name: str) -> str:
-    """An id without what spreadsheets and tools change: ``sub-``, leading zeros, ``.0`` at the end, case, separators.
+    """An id without what spreadsheets and tools change: ``sub-``, leading zeros, ``.0`` at the end, case, separators,
+    and how accents are stored.
 
-    "sub-0050001", "50001", "50001.0" → "50001"; "sub-ADNI002S0413", "002_S_0413" stay apart.
+    "sub-0050001", "Subject50001", "50001.0" → "50001"; "sub-ADNI002S0413", "002_S_0413" → "2-s-413".
     """
-    text = re.sub(r"(?<=\d)\.0+$", "", name.strip().casefold().removeprefix("sub-"))
-    text = re.sub(r"[^a-z0-9]+", "-", text).strip("-")
+    text = re.sub(r"(?<=\d)\.0+$", "", unicodedata.normalize("NFC", name.strip().casefold()))
+    if prefix := _PREFIX.match(text):
+        text = text[prefix.end() :]
+    text = re.sub(r"[\W_]+", "-", text).strip("-")
+    for public, form in _PUBLIC:
+        if found := public.fullmatch(text):
+            text = form.format(*found.groups())
     return re.sub(r"\d+", lambda digits: str(int(digits[0])), text)
+
+
+def id_number(name: str) -> str:
+    """The number of an id that has but one, for "1" against "sub-P001"; "" for any other."""
+    return session_number(plain_id(name))
 
 
 def plain_session(name: str) -> str:
@@ -29,6 +47,12 @@ def session_number(name: str) -> str:
     """The one number in a session's name, for "V1" against "ses-1"; "" where there is none or several."""
     numbers = re.findall(r"\d+", name)
     return str(int(numbers[0])) if len(numbers) == 1 else ""
+
+
+def session_day(name: str) -> str:
+    """The digits of a session that is named after a day: "2001-02-03", "ses-20010203" → "20010203"; else ""."""
+    digits = re.sub(r"\D", "", name)
+    return digits if re.fullmatch(r"(19|20)\d{6}", digits) else ""
 
 
 def matched(

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from workbench.cohort.check import Checked
-from workbench.cohort.labels import HIPPOCAMPI
+from workbench.cohort.labels import HIPPOCAMPI, canonical_structure
 from workbench.cohort.match import few
 from workbench.cohort.pictures import Pictures
 from workbench.cohort.source import Candidate, Remark, Source
 from workbench.volumes.thumbnail import alike_pairs
 
 Kept = tuple[Source, Candidate, Checked, str]
+GUESSED = ("apart", "identity", "values")  # in remarks on a file: it does not say so itself
+SIDE_MM = 1.0  # by which a left structure lies left of its twin
 MOVED = {
     (
         "segmentation",
@@ -56,7 +58,7 @@ def _tell_remarks(source: Source, kept: list[Kept]) -> None:
     said: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for _, _, found, scan_id in kept:
         for remark in found.remarks:
-            kind = "guess" if "apart" in remark else "note"
+            kind = "guess" if any(word in remark for word in GUESSED) else "note"
             said[f"{kind}:{''.join(c for c in remark if not c.isdigit())}"].append((scan_id, remark))
     for key, scans in said.items():
         text = f"{len(scans)} scans: {scans[0][1]} ({few([name for name, _ in scans], 3)})"
@@ -71,10 +73,18 @@ def _tell_structures(
     structure_of = dict(zip(mine["code"], mine["structure"], strict=True))
     scans: Counter[int] = Counter()
     held: list[set[int]] = []
-    for _, _, found, _ in kept:
+    strange = []
+    for _, _, found, scan_id in kept:
         codes = {int(code) for code in found.codes[:, 0]}
         scans.update(codes)
         held.append(codes)
+        if codes and structure_of and not codes & set(structure_of):
+            strange.append(scan_id)
+    if strange:
+        source.unused(
+            f"{len(strange)} segmentations hold no code that has a name (are they of another kind, or images?): "
+            f"{few(strange)}"
+        )
     labels.loc[mine.index, "scans"] = [scans[code] for code in mine["code"]]
     if structure_of and (nameless := sorted(code for code in scans if code not in structure_of)):
         source.unused(
@@ -97,6 +107,25 @@ def _tell_structures(
         )
     if absent := sorted(HIPPOCAMPI & set(structure_of.values()) - everywhere) if with_labels else []:
         source.unused(f"structures that are named and in no segmentation: {few(absent)}")
+
+
+def sided(labels: list[tuple[int, str]]) -> list[tuple[int, int]]:
+    """Codes of structures that have a left and a right: (left, right) each."""
+    codes = {canonical_structure(name): code for code, name in labels}
+    pairs = [
+        (code, codes.get(f"right_{name.removeprefix('left_')}")) for name, code in codes.items() if "left_" in name
+    ]
+    return [(left, right) for left, right in pairs if right is not None]
+
+
+def mirrored(pairs: list[tuple[int, int]], found: Checked) -> str:
+    """Why the sides of a segmentation cannot be believed: what is called left lies right, of most pairs; "" if not."""
+    middles = dict(zip(found.codes[:, 0].tolist(), found.middles.tolist(), strict=True))
+    apart = [middles[left] - middles[right] for left, right in pairs if left in middles and right in middles]
+    wrong = sum(mm > SIDE_MM for mm in apart)
+    if wrong <= sum(mm < -SIDE_MM for mm in apart):
+        return ""
+    return f"what its names call left lies right of what they call right, by its header ({wrong} of {len(apart)} pairs)"
 
 
 def _near_duplicates(kept: list[Kept], table: pd.DataFrame, pictures: Pictures) -> list[Remark]:

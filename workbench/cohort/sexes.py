@@ -9,8 +9,14 @@ from workbench.cohort import headers
 from workbench.cohort.missing import levels_of
 from workbench.cohort.source import Source
 
-FEMALE = {"f", "female", "females", "woman", "women", "girl", "w", "weiblich", "femme", "feminin", "mujer", "femenino"}
-MALE = {"m", "male", "males", "man", "men", "boy", "maennlich", "männlich", "homme", "masculin", "hombre", "masculino"}
+FEMALE = {
+    "f", "female", "females", "woman", "women", "girl", "w", "weiblich", "frau", "femme", "feminin", "mujer",
+    "femenino",
+}  # fmt: skip
+MALE = {
+    "m", "male", "males", "man", "men", "boy", "maennlich", "männlich", "mann", "homme", "masculin", "hombre",
+    "masculino",
+}  # fmt: skip
 
 
 def read_sexes(given: list[str], column: str, described: Any, source: Source) -> list[str | None]:
@@ -30,7 +36,16 @@ def read_sexes(given: list[str], column: str, described: Any, source: Source) ->
         )
     # a code that speaks for itself does; else what the data set says of it ("female: as reported")
     sexes = {value: sex_of(value) or sex_of(meaning.get(_plain(value), "")) for value in used}
-    if unknown := {value for value, sex in sexes.items() if sex is None}:
+    turned = {
+        value for value in used if sex_of(value) and sex_of(meaning.get(_plain(value), "")) not in (None, sexes[value])
+    }
+    if turned:  # {"F": "Male"}: one of the two is wrong, and nothing says which
+        source.unused(
+            f"sex is left out where its value and its Levels say opposite things: {', '.join(sorted(turned))}"
+        )
+        sexes |= dict.fromkeys(turned)
+        used -= turned
+    if unknown := {value for value in used if sexes[value] is None}:
         shown = ", ".join(map(repr, sorted(unknown)[:5])) + (", …" if len(unknown) > 5 else "")
         n = sum(value in unknown for value in given)
         remedy = "; state Levels in participants.json" if all(value[:1].isdigit() for value in unknown) else ""
@@ -39,9 +54,11 @@ def read_sexes(given: list[str], column: str, described: Any, source: Source) ->
 
 
 def sex_of(text: str) -> str | None:
-    """ "F" or "M" of a word or of a text that begins with one; None for anything else."""
-    word = re.split(r"[^a-zä]", text.strip().lower())[0]
-    return "F" if word in FEMALE else "M" if word in MALE else None
+    """ "F" or "M" of a word or of a text that begins with one; None for anything else ("M/F", say)."""
+    first, *others = re.split(r"[^a-zä]", text.strip().lower())
+    if (first in FEMALE and MALE & set(others[:1])) or (first in MALE and FEMALE & set(others[:1])):
+        return None
+    return "F" if first in FEMALE else "M" if first in MALE else None
 
 
 def _plain(value: str) -> str:

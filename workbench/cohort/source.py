@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,6 +134,14 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or a link to one; a link that goes round in a circle is neither."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def stem_of(path: Path | str) -> str:
     """The file's name without ``.nii.gz`` or another ending of images."""
     name = Path(path).name
@@ -164,20 +171,30 @@ def decoded(content: bytes) -> str:
         return content.decode("latin-1")  # what spreadsheets of an older age wrote
 
 
-def read_rows(path: Path, *, delimiter: str = "\t") -> list[dict[str, str]]:
+def read_rows(path: Path, *, delimiter: str = "\t", source: Source | None = None) -> list[dict[str, str]]:
     """Rows of a spreadsheet or a delimited text file with a header, as written, missing values left out.
 
+    Args:
+        path: The file.
+        delimiter: Between the cells of a text file.
+        source: Is told which sheet was read, which columns have one name, and which rows have more cells than the
+            header has. Such a row is empty: which of its cells belongs to which column, nobody knows.
+
     Raises:
-        WorkbenchError: not readable, not text, or without a header.
+        WorkbenchError: not readable, not text, without a header, or (without ``source``) a row of too many cells.
     """
-    return read_table(path, delimiter=delimiter)[0]
+    return read_table(path, delimiter=delimiter, source=source)[0]
 
 
-def read_table(path: Path, *, delimiter: str = "\t") -> tuple[list[dict[str, str]], list[str]]:
+def read_table(
+    path: Path, *, delimiter: str = "\t", source: Source | None = None
+) -> tuple[list[dict[str, str]], list[str]]:
     """``read_rows`` and the names of all columns, also of those in which no value stands."""
     if is_sheet(path):
-        header, cells = read_sheet(path)
-        return _present(dict(zip(header, row, strict=False)) for row in cells), header
+        header, cells, others = read_sheet(path)
+        if others and source:
+            source.note(f"of {path.name} one sheet is read ({others[0]}), not: {', '.join(others[1:])}")
+        return _columns(path, header, cells, source)
     try:
         if (size := path.stat().st_size) > texts.MAX_TEXT:
             raise csv.Error(
@@ -186,28 +203,66 @@ def read_table(path: Path, *, delimiter: str = "\t") -> tuple[list[dict[str, str
         text = decoded(path.read_bytes())
         if (columns := text[: text.find("\n")].count(delimiter) + 1) > MAX_COLUMNS:
             raise csv.Error(f"its first line has {columns:,} columns, more than {MAX_COLUMNS:,}")
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-        rows = list(reader)
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        header, *cells = [line for line in lines if line] or [[]]
     except (OSError, csv.Error) as error:
         raise WorkbenchError(
             f"{path}: cannot be read as a table",
             cause=str(error).splitlines()[0],
             remedy="save it as plain text with a header line",
         ) from error
-    if not reader.fieldnames:
+    if not header:
         raise WorkbenchError(f"{path}: cannot be read as a table", cause="it is empty", remedy="add a header line")
-    return _present(rows), [name.strip() for name in reader.fieldnames if isinstance(name, str)]
+    return _columns(path, header, cells, source)
 
 
-def _present(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-    return [
-        {
-            key.strip(): value.strip()
-            for key, value in row.items()
-            if isinstance(key, str) and isinstance(value, str) and value.strip().lower() not in MISSING
-        }
-        for row in rows
+def delimiter_of(path: Path) -> str:
+    """What stands between the cells of a table, by its first line: a comma, a semicolon or a tab."""
+    if is_sheet(path):
+        return "\t"
+    try:
+        with open(path, "rb") as file:
+            header = decoded(file.read(1_000_000)).split("\n", 1)[0]
+    except OSError:  # said by whoever reads it
+        return "\t"
+    return "\t" if path.suffix == ".tsv" and "\t" in header else max(",;\t", key=header.count)
+
+
+def _columns(
+    path: Path, header: list[str], cells: list[list[str]], source: Source | None
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Cells by the names of their columns. Of columns with one name and other values all but the first are called
+    ``age (2)``; one without a name (the row numbers that a program wrote) is left out."""
+    header = [name.strip() for name in header]
+    cells = [[cell.strip() for cell in row] for row in cells]
+    bad = [n for n, row in enumerate(cells) if any(row[len(header) :])]
+    if bad:
+        told = (
+            f"{len(bad)} rows of {path.name} have more cells than its header (for example row {bad[0] + 2}: "
+            f"{len(cells[bad[0]])}, not {len(header)})"
+        )
+        if source is None:
+            raise WorkbenchError(
+                f"{path}: cannot be read as a table", cause=told, remedy="quote cells that hold the delimiter"
+            )
+        source.unused(f"{told} and are not used; is a comma in one of them not quoted?")
+        cells = [[] if n in set(bad) else row for n, row in enumerate(cells)]
+    names: list[str] = []
+    for place, name in enumerate(header):
+        first = header.index(name)
+        if name and first != place:
+            if all(row[place : place + 1] == row[first : first + 1] for row in cells):
+                name = ""  # the same column again
+            else:
+                name = f"{name} ({header[: place + 1].count(name)})"
+                if source:
+                    source.guess(f"{path.name} has several columns {header[place]}: the first counts, {name} is kept")
+        names.append(name)
+    rows = [
+        {name: cell for name, cell in zip(names, row, strict=False) if name and cell.lower() not in MISSING}
+        for row in cells
     ]
+    return rows, [name for name in names if name]
 
 
 def read_json(path: Path, unread: dict[Path, str] | None = None) -> dict[str, Any]:

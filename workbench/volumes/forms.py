@@ -10,6 +10,7 @@ from workbench.volumes.volume import Grid
 
 MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 SCALE_TOLERANCE = 0.02  # of a voxel's edge
+MAX_TURN = 60.0  # degrees between a head as it lay in the scanner and as a template has it
 PLACE_TOLERANCE = 0.5  # of a voxel's shortest edge, anywhere in the scan; at least 1 mm
 REMEDY = "find out which is right and write it as both, or convert the scan again from its source"
 
@@ -19,7 +20,8 @@ def affine_of(name: object, header: nib.Nifti1Header) -> tuple[np.ndarray, list[
 
     Where sform and qform are both set they must agree in side and voxel size, and so must the voxel size of the
     header (pixdim). They must agree in place too if both claim the same space (equal codes); a sform that was moved
-    to another (aligned, Talairach, MNI) is taken, with a remark.
+    to another (aligned, Talairach, MNI) is taken, with a remark, unless it turns the head by more than 60 degrees: no
+    alignment does, and half a turn exchanges left and right.
 
     Raises:
         ScanError: neither is set, or they contradict each other.
@@ -51,8 +53,6 @@ def affine_of(name: object, header: nib.Nifti1Header) -> tuple[np.ndarray, list[
     scale = MM.get(unit, 1.0)
     affine = affine.copy()
     affine[:3] *= scale
-    if abs(np.linalg.det(affine[:3, :3])) < 1e-6:
-        raise _singular(name, np.linalg.det(affine[:3, :3]))
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not all(0.05 <= s <= 20 for s in spacing):
         raise ScanError(
@@ -60,6 +60,13 @@ def affine_of(name: object, header: nib.Nifti1Header) -> tuple[np.ndarray, list[
             remedy="check the header's units (xyzt_units) and its voxel size: together they must make millimetres",
             cause=f"{' x '.join(f'{s:.3g}' for s in spacing)} mm"
             + (f": the header counts in units of a {unit}" if scale != 1 else ""),
+        )
+    if abs(np.linalg.det(affine[:3, :3])) < 1e-6:
+        raise _singular(name, np.linalg.det(affine[:3, :3]))
+    if np.array_equal(affine, np.eye(4)):
+        remarks.append(
+            "the affine is the identity, as programs write that know of none: the first axis is taken as running to "
+            "the right, and a voxel as 1 mm"
         )
     if scale != 1:
         remarks.append(f"the header counts in units of a {unit}: converted to mm")
@@ -110,9 +117,21 @@ def _agree(
             cause=f"they put the same voxel up to {far:.1f} mm apart, and both claim the same space (code {codes[0]})",
             remedy=REMEDY,
         )
+    if (turn := _turn(sform, qform)) > MAX_TURN:
+        raise ScanError(
+            f"{name}: sform and qform contradict each other",
+            cause=f"one turns the head by {turn:.0f} degrees against the other, so left and right are not known",
+            remedy=REMEDY,
+        )
     return [
         f"sform (code {codes[1]}) and qform (code {codes[0]}) are up to {far:.1f} mm apart: the place is the sform's"
     ]
+
+
+def _turn(first: np.ndarray, second: np.ndarray) -> float:
+    """Degrees between the directions of two affines of one handedness."""
+    rotations = [u @ v for u, _, v in (np.linalg.svd(affine[:3, :3]) for affine in (first, second))]
+    return float(np.degrees(np.arccos(np.clip((np.trace(rotations[0].T @ rotations[1]) - 1) / 2, -1, 1))))
 
 
 def _edges(values: np.ndarray) -> str:

@@ -129,7 +129,8 @@ def _header(name: object, start: bytes, pair: bool) -> nib.Nifti1Header:
             raise ValueError(f"it ends within the header, after {len(start)} bytes")
         if pair and not start[344:348].startswith((b"ni1", b"n+1")) and not start[4:8].startswith(b"ni2"):
             raise ValueError("it is Analyze 7.5, which does not say which side is left")
-        return kind(start[:length])
+        with nib.imageglobals.LoggingOutputSuppressor():  # what it mends it would say without a name
+            return kind(start[:length])
     except Exception as error:  # nibabel raises many kinds; all of them mean "not readable as an image"
         raise ScanError(
             f"{name}: not readable as NIfTI",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cohort.gather import read_source
+from workbench.cohort.gather import gather, read_source
 from workbench.cohort.source import Source
+from workbench.errors import WorkbenchError
 
 
 def make(root: Path, *names: str, table: str = "") -> Path:
@@ -145,3 +146,82 @@ def test_whoever_has_no_readable_scan_is_named_with_the_reason(tmp_path: Path, n
     assert len(source.set_aside) == 1
     row = source.set_aside[0]
     assert NEAR[name] in row["cause"] and row["remedy"] and "sub-01" in row["path"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "folders"),
+    [
+        (("1", "2"), ("sub-P001", "sub-P002")),
+        (("Subject_01", "SUB-02"), ("sub-01", "sub-02")),
+        (("sub-M\u00fc", "sub-M\u00f6"), ("sub-Mu\u0308", "sub-Mo\u0308")),
+        (("002_S_0413", "002_S_0414"), ("sub-ADNI002S0413", "sub-ADNI002S0414")),
+    ],
+)
+def test_ids_that_tools_have_changed_are_matched(
+    tmp_path: Path, ids: tuple[str, str], folders: tuple[str, str]
+) -> None:
+    text = f"participant_id\tage\n{ids[0]}\t20\n{ids[1]}\t30\n"
+    (tmp_path / "participants.tsv").write_text(text, encoding="utf-8")
+    source = read_source(make(tmp_path, *map(t1w, folders)), "d")
+    assert {c.participant_id: c.values["age"] for c in source.candidates} == {folders[0]: 20, folders[1]: 30}
+    assert "written differently" in told(source, "guess")
+
+
+def test_a_number_is_not_enough_where_letters_tell_people_apart(tmp_path: Path) -> None:
+    table = "participant_id\tage\nC1\t20\nC2\t30\n"
+    source = read_source(make(tmp_path, t1w("sub-P1"), t1w("sub-P2"), table=table), "d")
+    assert all(math.isnan(age) for age in values(source, "age"))  # type: ignore[arg-type]
+    table = "participant_id\tage\n1\t20\n"
+    source = read_source(make(tmp_path / "b", t1w("sub-P1"), t1w("sub-C1"), table=table), "d")
+    assert all(math.isnan(age) for age in values(source, "age"))  # type: ignore[arg-type]
+    assert "could be several people" in told(source, "unused")
+
+
+def test_an_age_for_all_sessions_is_told(tmp_path: Path) -> None:
+    table = "participant_id\tage\nsub-01\t20\n"
+    source = read_source(make(tmp_path, t1w("sub-01", "ses-1"), t1w("sub-01", "ses-2"), table=table), "d")
+    assert values(source, "age") == [20, 20] and "taken for each of their sessions: sub-01" in told(source, "guess")
+
+
+def test_a_session_without_a_row_has_no_age_of_another(tmp_path: Path) -> None:
+    root = make(tmp_path, t1w("sub-01", "ses-1"), t1w("sub-01", "ses-2"), table="participant_id\tsex\tage\n1\tF\t20\n")
+    (root / "sub-01/sub-01_sessions.tsv").write_text("session_id\tage\nses-1\t21\n")
+    source = read_source(root, "d")
+    assert values(source, "age")[0] == 21 and math.isnan(values(source, "age")[1])  # type: ignore[arg-type]
+    assert values(source, "sex") == ["F", "F"] and "sub-01 ses-2" in told(source, "unused")
+
+
+def test_sessions_by_their_days_and_by_waves(tmp_path: Path) -> None:
+    days = "participant_id\tsession\tage\nsub-01\t2001-02-03\t20\nsub-01\t2011-02-03\t30\n"
+    source = read_source(make(tmp_path, t1w("sub-01", "ses-20010203"), t1w("sub-01", "ses-20110203"), table=days), "d")
+    assert values(source, "age") == [20, 30]
+    wave = "participant_id\twave\tage\nsub-01\t2\t20\n"  # one row: the wave in which somebody came, not a session
+    assert values(read_source(make(tmp_path / "b", t1w("sub-01", "ses-1"), table=wave), "d"), "age") == [20]
+
+
+def test_tables_that_nobody_reads_are_named_and_another_ending_is_read(tmp_path: Path) -> None:
+    root = make(tmp_path, t1w("sub-01"), "sessions.tsv", "scores.xlsx", "dseg.tsv")
+    (root / "participants.csv").write_text("participant_id;age\nsub-01;20\n")
+    source = read_source(root, "d")
+    assert values(source, "age") == [20] and "participants.csv is read in its place" in told(source, "guess")
+    assert "tables that are not read: scores.xlsx, sessions.tsv;" in told(source, "unused")
+
+
+def test_links_that_lead_nowhere_or_round_are_named_and_stop_nothing(tmp_path: Path) -> None:
+    root = make(tmp_path / "d", t1w("sub-01"))
+    for link, target in (("self", "self"), ("sub-98", "nowhere"), ("sub-99", "sub-99")):
+        (root / link).symlink_to(target)
+    for link, target in (("anat/up", ".."), ("anat/x", "x")):
+        (root / "sub-01" / link).symlink_to(target)
+    (source,) = gather([root])
+    assert [c.path.name for c in source.candidates] == ["sub-01_T1w.nii.gz"]
+    assert [Path(row["path"]).name for row in source.set_aside] == ["sub-98", "sub-99"]
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(WorkbenchError, match="no such folder") as error:
+        gather([tmp_path / "round"])
+    assert "link" in error.value.cause
+
+
+def test_a_phase_image_is_no_scan(tmp_path: Path) -> None:
+    source = read_source(make(tmp_path, *(f"sub-01/anat/sub-01_part-{p}_T1w.nii.gz" for p in ("mag", "phase"))), "d")
+    assert [c.entities for c in source.candidates] == ["part-mag"] and "magnitudes" in source.set_aside[0]["cause"]

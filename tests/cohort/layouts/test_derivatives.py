@@ -107,3 +107,43 @@ def test_label_files_that_belong_to_no_scan_are_listed(tmp_path: Path) -> None:
     make(tmp_path, t1w("sub-01"), f"{anat}/sub-01_run-2_dseg.nii.gz", f"{anat}/sub-01_space-MNI_dseg.nii.gz")
     unused = told(read_source(tmp_path, "d"), "unused")
     assert "sub-*_run-2_dseg.nii.gz (1;" in unused and "sub-*_space-MNI_dseg.nii.gz (1; in another space)" in unused
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("desc-leftHippocampus_mask", "desc-rightHippocampus_mask"),
+        ("seg-hippocampusL_dseg", "seg-hippocampusR_dseg"),
+        ("hippocampus_L_mask", "hippocampus_R_mask"),
+    ],
+)
+def test_two_files_a_side_are_one_segmentation_whatever_says_the_side(tmp_path: Path, names: tuple[str, str]) -> None:
+    make(tmp_path, t1w("sub-01"), *(f"derivatives/m/sub-01/anat/sub-01_{name}.nii.gz" for name in names))
+    source = read_source(tmp_path, "d")
+    assert [part.side for part in source.candidates[0].seg_parts] == ["left", "right"]
+    assert len(source.labels) == 2 and {name.split()[0] for _, name in source.labels} == {"Left", "Right"}
+
+
+def test_an_l_at_the_end_of_a_name_is_no_side_without_its_twin(tmp_path: Path) -> None:
+    source = read_source(make(tmp_path, t1w("sub-01"), "derivatives/m/sub-01/anat/sub-01_desc-modelL_dseg.nii.gz"), "d")
+    assert source.candidates[0].seg_path and not source.candidates[0].seg_parts
+
+
+def test_masks_of_something_else_and_images_of_no_known_kind_are_named(tmp_path: Path) -> None:
+    kinds = (
+        "desc-lesion_mask",
+        "desc-GM_mask",
+        "lesionmask",
+        "desc-bet_mask",
+        "lh.hippo",
+        "GM_probseg",
+        "desc-x_FLAIR",
+    )
+    make(tmp_path, t1w("sub-01"), *(f"derivatives/m/sub-01/anat/sub-01_{kind}.nii.gz" for kind in kinds))
+    make(tmp_path, "sub-01/anat/sub-01_T1w_lesion.nii.gz")
+    source = read_source(tmp_path, "d")
+    assert source.candidates[0].mask_path and source.candidates[0].mask_path.name == "sub-01_desc-bet_mask.nii.gz"
+    unused = told(source, "unused")
+    for kind in ("desc-lesion", "desc-GM", "lesionmask", "sub-01_lh.hippo.nii.gz", "sub-01_T1w_lesion.nii.gz"):
+        assert kind in unused, kind
+    assert "probseg" not in unused and "FLAIR" not in unused and "T1w_lesion" not in str(source.set_aside)

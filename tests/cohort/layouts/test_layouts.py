@@ -336,3 +336,56 @@ def test_sides_are_kept_from_the_disk_to_the_cohort(tmp_path: Path) -> None:
     image = nib.load(candidate.seg_path)
     at = np.argwhere(np.asarray(image.dataobj) == 17).mean(0)
     assert np.sign((image.affine @ [*at, 1])[0]) == np.sign(MARKER_MM[0])
+
+
+def test_adni_numbers_of_five_digits_are_nobody_elses(tmp_path: Path) -> None:
+    root = tmp_path / "ADNI"
+    for person, image in (("002_S_0295", 1), ("123_S_10295", 2)):
+        folder = root / person / "MPRAGE" / "2006-04-18_08_20_30.0" / f"I{image}"
+        folder.mkdir(parents=True)
+        (folder / f"ADNI_{person}_MR_MPRAGE_br_raw_20060418201820420_32_S{image}_I{image}.nii").touch()
+    # as a spreadsheet program of another country writes it
+    (tmp_path / "DXSUM.csv").write_text("PTID;RID;EXAMDATE;DIAGNOSIS\n002_S_0295;295;4/20/06;3\n")
+    source = read(root)
+    assert {c.participant_id: c.values.get("diagnosis") for c in source.candidates} == {
+        "002_S_0295": "AD",
+        "123_S_10295": None,
+    }
+
+
+def test_a_table_of_another_data_set_beside_it_is_not_read(tmp_path: Path) -> None:
+    root = trees.freesurfer(tmp_path / "fs", ("sub-01",))
+    other = write_bids(tmp_path / "other", people=1, spacing=(8, 8, 8), shape=(6, 6, 6))
+    assert "no participants.tsv" in told(read(root))
+    shutil.copy(other / "participants.tsv", tmp_path)
+    assert read(root).candidates[0].values["age"] == 20
+
+
+def test_brats_without_a_time_and_names_that_are_not_understood(tmp_path: Path) -> None:
+    for name in ("BraTS-GoAT-00001/BraTS-GoAT-00001-t1n", "BraTS-GoAT-00001/copy of t1n"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.nii.gz").touch()
+    source = read(tmp_path)
+    assert [(c.participant_id, c.session) for c in source.candidates] == [("BraTS-GoAT-00001", "")]
+    assert "1 images have names that are not understood, and are not used: copy of t1n.nii.gz" in told(source)
+
+
+def test_nnunet_without_names_is_told_and_several_channels_are_refused(tmp_path: Path) -> None:
+    root = trees.nnunet(tmp_path / "d", people=1)
+    (root / "dataset.json").write_text("{}")
+    shutil.copy(next((root / "labelsTr").iterdir()), root / "labelsTr" / "other.nii.gz")
+    source = read(root)
+    assert "codes have no names" in told(source) and "belong to no case that is taken: other.nii.gz" in told(source)
+    image = next((root / "imagesTr").iterdir())
+    shutil.copy(image, image.with_name(image.name.replace("_0000", "_0001")))
+    with pytest.raises(WorkbenchError, match="does not name its channels"):
+        read(root)
+
+
+def test_a_folder_is_not_said_to_be_what_lies_beside_it(tmp_path: Path) -> None:
+    trees.brats(tmp_path / "brats")
+    (tmp_path / "mine/deep").mkdir(parents=True)
+    (tmp_path / "mine/deep/a.nii.gz").touch()
+    with pytest.raises(WorkbenchError, match="not a source of scans") as error:
+        read(tmp_path / "mine/deep")
+    assert "BraTS" not in error.value.remedy and "table" in error.value.remedy and "a.nii.gz" in error.value.cause

@@ -13,7 +13,7 @@ from tests.cohort.layouts import trees
 from workbench.cohort import headers
 from workbench.cohort.gather import dataset_names, gather, read_source
 from workbench.cohort.layouts.layout import Options
-from workbench.cohort.source import read_rows
+from workbench.cohort.source import Source, read_rows
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.testing import write_bids
 
@@ -231,3 +231,62 @@ XLS = (
     "{l-%Y`AIK@TPgP1!8Q#;%zoxO+_S9jVX3%&Bil5bF4Pz3R~qq9HbZ;qFZkiYg$oxhT)1%IqS7JweGvQ(sPbon^^RX{|JPZgwC?^U"
     "`EPL;({!DqkIE>fD9_=1S@UN*yuxWqY|_X1Unp^ude3138IEJ3?D<RIXrlOjHtiVrdrPR?{@2Ti^B?#B6B-{hngA9600"
 )
+
+
+def table(tmp_path: Path, text: str, name: str = "t.csv") -> Source:
+    (tmp_path / name).write_text(text)
+    return read_source(tmp_path / name, "t")
+
+
+def test_a_column_without_a_name_is_no_session(tmp_path: Path) -> None:
+    source = table(tmp_path, ",path,participant\n0,a.nii,1\n1,b.nii,1\n")
+    assert [(c.session, "" in c.values) for c in source.candidates] == [("", False), ("", False)]
+
+
+def test_a_row_with_more_cells_than_the_header_is_not_used_and_told(tmp_path: Path) -> None:
+    source = table(tmp_path, "path,participant,age,sex\na.nii,1,34,5,F\nb.nii,2,30,F,\n")
+    assert [(c.participant_id, c.values["sex"]) for c in source.candidates] == [("2", "F")]
+    assert "1 rows of t.csv have more cells" in source.notes[0]
+    with pytest.raises(WorkbenchError, match="cannot be read as a table"):
+        read_rows(tmp_path / "t.csv", delimiter=",")
+
+
+def test_columns_of_one_name_are_told_and_none_is_lost(tmp_path: Path) -> None:
+    source = table(tmp_path, "path,participant,age,age,participant\na.nii,1,30,31,1\n")
+    assert source.candidates[0].values["age"] == 30 and source.candidates[0].values["age (2)"] == "31"
+    assert "several columns age" in source.notes[0] and "participant (2)" not in source.candidates[0].values
+
+
+def test_another_column_of_ids_that_makes_other_people_is_told(tmp_path: Path) -> None:
+    source = table(tmp_path, "path,participant,subject_id\na.nii,1,7\nb.nii,1,8\n")
+    assert "not subject_id, which divides the rows otherwise" in source.notes[0]
+    assert not [n for n in table(tmp_path, "path,participant,PTID\na.nii,1,7\nb.nii,2,8\n").notes if "PTID, which" in n]
+
+
+def test_a_site_column_without_a_value_leaves_the_site_unknown(tmp_path: Path) -> None:
+    assert table(tmp_path, "path,participant,site\na.nii,1,\n").candidates[0].values["site"] is None
+
+
+def test_a_table_between_whose_cells_stands_something_else_than_its_ending_says(tmp_path: Path) -> None:
+    assert table(tmp_path, "path,participant\na.nii,1\n", "t.tsv").candidates[0].participant_id == "1"
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "named"),
+    [("mask", "m.nii", False), ("mask", "a_brain.nii", True), ("brain_mask", "m.nii", True)],
+)
+def test_a_mask_is_of_the_brain_if_it_says_so(tmp_path: Path, column: str, name: str, named: bool) -> None:
+    assert table(tmp_path, f"path,participant,{column}\na.nii,1,{name}\n").candidates[0].mask_named is named
+
+
+def test_columns_that_nothing_understands_are_named(tmp_path: Path) -> None:
+    told = "\n".join(table(tmp_path, "path,participant,Alter,hospital\na.nii,1,30,A\n").notes)
+    assert (
+        "no column is understood as sex or age" in told and "Alter" in told and "hospital is taken for the site" in told
+    )
+
+
+def test_of_several_sheets_the_one_that_names_people_is_read(tmp_path: Path) -> None:
+    trees.xlsx(tmp_path / "t.xlsx", ["About"], [["this"]], {"people": [["Path", "Subject ID"], ["a.nii", 7]]})
+    source = read_source(tmp_path / "t.xlsx", "t")
+    assert source.candidates[0].participant_id == "7" and "one sheet is read (people), not: Table" in source.notes[0]

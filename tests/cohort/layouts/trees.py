@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -56,37 +56,46 @@ def csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]], sep
     return path
 
 
-def xlsx(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
-    """The smallest workbook that a spreadsheet program opens: one sheet, numbers as numbers."""
-    cells = []
-    for row in [header, *rows]:
-        cells.append("<row>")
-        for cell in row:
-            if isinstance(cell, int | float):
-                cells.append(f"<c><v>{cell}</v></c>")
-            else:
-                cells.append(f'<c t="inlineStr"><is><t>{escape(str(cell))}</t></is></c>')
-        cells.append("</row>")
+def xlsx(
+    path: Path,
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]] = (),
+    further: Mapping[str, Sequence[Sequence[object]]] = {},
+) -> Path:
+    """The smallest workbook that a spreadsheet program opens: a sheet "Table" and ``further`` ones, numbers as
+    numbers."""
+    sheets = {"Table": [header, *rows], **further}
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     rel = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
+    listed = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="b{n}"/>' for n, name in enumerate(sheets, 1))
+    linked = "".join(
+        f'<Relationship Id="b{n}" Type="{rel}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+        for n, _ in enumerate(sheets, 1)
+    )
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType='
         '"application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType='
         '"application/xml"/></Types>',
         "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="a" '
         f'Type="{rel}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{rel}"><sheets><sheet name="Table" sheetId="1" '
-        'r:id="b"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="b" '
-        f'Type="{rel}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{"".join(cells)}</sheetData></worksheet>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{rel}"><sheets>{listed}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">{linked}</Relationships>',
     }
+    for n, cells in enumerate(sheets.values(), 1):
+        data = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in cells)
+        parts[f"xl/worksheets/sheet{n}.xml"] = f'<worksheet xmlns="{main}"><sheetData>{data}</sheetData></worksheet>'
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as file:
         for name, text in parts.items():
             file.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>{text}')
     return path
+
+
+def _cell(cell: object) -> str:
+    if isinstance(cell, int | float):
+        return f"<c><v>{cell}</v></c>"
+    return f'<c t="inlineStr"><is><t>{escape(str(cell))}</t></is></c>'
 
 
 def ixi(root: Path, people: int = 6) -> Path:

@@ -77,7 +77,7 @@ class _Facts:
 
     def of(self, image: loni.Image) -> look.Row:
         facts: look.Row = {}
-        if rows := self.diagnoses.get(str(int(image.person[-4:]))):
+        if rows := self.diagnoses.get(_number(image.person)):
             facts |= self._diagnosis(rows, image)
         if rows := self.visits.get(image.person):
             facts |= self._visit(rows, image)
@@ -139,9 +139,15 @@ def _person(row: look.Row) -> str:
 
 
 def _rid(row: look.Row) -> str:
-    """The number of a person across phases: RID, or the last four digits of the PTID."""
-    given = look.value(row, "RID").removesuffix(".0") or look.value(row, "PTID")[-4:]
-    return str(int(given)) if given.isdigit() else ""
+    """The number of a person across phases: RID, or the end of the PTID."""
+    given = look.value(row, "RID").removesuffix(".0")
+    return str(int(given)) if given.isdigit() else _number(look.value(row, "PTID"))
+
+
+def _number(ptid: str) -> str:
+    """ "002_S_0295" → "295"; of five digits since ADNI4: "123_S_10295" → "10295"."""
+    last = ptid.rsplit("_", 1)[-1]
+    return str(int(last)) if last.isdigit() else ""
 
 
 def _recognises(path: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from workbench.cohort.contrasts import CONTRASTED
 from workbench.cohort.match import few
-from workbench.cohort.source import IMAGE_ENDINGS, Source, entities_of, stem_of
+from workbench.cohort.source import IMAGE_ENDINGS, Source, entities_of, is_folder, stem_of
 
 SUFFIX = "T1w"
 OTHER_MODALITIES = {
@@ -18,22 +18,35 @@ OTHER_MODALITIES = {
     "figures", "log", "xfm",
 }  # fmt: skip
 NO_PEOPLE = {"derivatives", "sourcedata", "code", "stimuli", "phenotype", "logs", "rawdata", "figures", "tpl"}
-FURTHER_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".nii.bz2", ".nii.xz", ".nii.zst")
+FURTHER_ENDINGS = (
+    ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".nii.bz2", ".nii.xz", ".nii.zst", ".nii.zip", ".img.gz", ".mnc.gz",
+)  # fmt: skip
+NO_SCAN = re.compile(
+    r"mask|seg|label|lesion|roi|tumou?r|stroke|hippo|wmh", re.IGNORECASE
+)  # in the name of a scan's file
 DEPTH = 6
 
 
 def images_below(folder: Path, depth: int = DEPTH, *, anatomical: bool = True) -> Iterator[Path]:
     """Image files below a person's folder by name; hidden files and (if ``anatomical``) other modalities left out."""
+    yield from _images(folder, depth, anatomical, set())
+
+
+def _images(folder: Path, depth: int, anatomical: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
     try:
+        here = folder.stat()
+        if (here.st_dev, here.st_ino) in seen:  # a link back up
+            return
+        seen.add((here.st_dev, here.st_ino))
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             if depth > 0 and not (anatomical and entry.name in OTHER_MODALITIES):
-                yield from images_below(Path(entry.path), depth - 1, anatomical=anatomical)
+                yield from _images(Path(entry.path), depth - 1, anatomical, seen)
         elif entry.name.lower().endswith((*IMAGE_ENDINGS, *FURTHER_ENDINGS)):
             yield Path(entry.path)
 
@@ -66,6 +79,14 @@ def find_scans(root: Path, source: Source, contrast: str = "T1w") -> list[Path]:
                 participant_id=folder.name,
                 kind="person",
             )
+    for link in sorted(path for path in root.glob("sub-*") if path.is_symlink() and not path.exists()):
+        source.refuse(
+            link,
+            "it is a link to a folder that is not there",
+            "repair the link",
+            participant_id=link.name,
+            kind="person",
+        )
     _misplaced(root, source, suffix)
     if contrast == "T1w":
         return _without_agent(found, source)
@@ -105,6 +126,8 @@ def why_not(path: Path, root: Path, contrast: str = "T1w") -> tuple[str, str] | 
             return f"it lies in {where}, not in anat", f"move it to {person}/[ses-*/]anat"
         if len(folders) > 3 or (len(folders) == 3 and not folders[1].startswith("ses-")):
             return f"it lies too deep: {'/'.join(folders)}", f"move it to {person}/[ses-*/]anat"
+        if (part := entities_of(path).get("part", "mag")) != "mag":
+            return f"it is no image of magnitudes (part-{part})", "take the one with part-mag, or without part-"
         return None
     if suffix == wanted:
         ending = "".join(path.suffixes[-2:])
@@ -121,7 +144,7 @@ def why_not(path: Path, root: Path, contrast: str = "T1w") -> tuple[str, str] | 
         return "its name ends twice", f"rename it to {stem.split('.')[0]}.nii.gz"
     if suffix.lower() == wanted.lower():
         return f"BIDS writes {wanted}, its name has {suffix}", f"rename it to {stem[: -len(suffix)]}{wanted}.nii.gz"
-    if wanted in stem.split("_") and not any(word in stem for word in ("mask", "seg", "label", "probseg")):
+    if wanted in stem.split("_") and not NO_SCAN.search(stem.split(f"_{wanted}_", 1)[-1]):
         extra = stem.split(f"_{wanted}_", 1)[1]
         tag = re.sub(r"[^A-Za-z0-9]", "", extra)
         return (
@@ -146,10 +169,9 @@ def _misplaced(root: Path, source: Source, suffix: str) -> None:
             for scan in [
                 p for fits in ("anat/*", "ses-*/anat/*", "*") for p in sorted(path.glob(f"{fits}_{suffix}.nii*"))
             ]:
-                person = entities_of(scan).get("sub", path.name)
-                source.refuse(
-                    scan, f"its folder is called {path.name}, not sub-{person}", f"rename the folder to sub-{person}"
-                )
+                person = entities_of(scan).get("sub", re.sub(r"^sub[\W_]*", "", path.name, flags=re.IGNORECASE))
+                cause = f"its folder is called {path.name}, not sub-{person}"
+                source.refuse(scan, cause, f"call the folder sub-{person}, and let its files' names begin so")
         elif path.name.endswith(tuple(f"_{suffix}{end}" for end in IMAGE_ENDINGS)):
             source.refuse(path, "it lies in no person's folder", "move it to sub-*/anat")
 

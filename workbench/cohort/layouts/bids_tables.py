@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workbench.cohort.headers import NAMES, PERSON, SESSION, find
-from workbench.cohort.match import alike, few, matched, plain_id, plain_session, session_number
-from workbench.cohort.source import Candidate, Source, read_json, read_table
+from workbench.cohort.headers import NAMES, PERSON, SESSION, find, find_known, spelt
+from workbench.cohort.match import (
+    alike,
+    few,
+    id_number,
+    matched,
+    plain_id,
+    plain_session,
+    session_day,
+    session_number,
+)
+from workbench.cohort.sheets import ENDINGS as SHEETS
+from workbench.cohort.source import Candidate, Source, delimiter_of, read_json, read_table
 from workbench.errors import WorkbenchError
 
 Row = dict[str, str]
+CHANGING = ("age", "site", "scanner", "diagnosis")
+# participants.tsv, what stands in for it, names of labels, and what BIDS has for other modalities
+OWN_TABLES = re.compile(r"^participants\.|^samples\.tsv$|(dseg|probseg|_events|_channels)\.tsv$", re.IGNORECASE)
 
 
 def fill_values(root: Path, source: Source) -> None:
@@ -30,6 +45,7 @@ def fill_values(root: Path, source: Source) -> None:
         _fill_person(rows.get(person, []), session_column, candidates, told)
         _fill_sessions(root / person, candidates, source, told)
     told.tell(source)
+    _tell_other_tables(root, source)
     unread: dict[Path, str] = {}
     source.described = {**read_json(root / "sessions.json", unread), **read_json(root / "participants.json", unread)}
     for path, cause in unread.items():
@@ -44,6 +60,7 @@ class _Told:
     def __init__(self) -> None:
         self.matched: dict[tuple[str, str], None] = {}
         self.without: list[str] = []
+        self.for_all: list[str] = []
         self.contradicting: dict[str, set[str]] = {}
 
     def tell(self, source: Source) -> None:
@@ -54,6 +71,11 @@ class _Told:
             source.unused(
                 f"{len(self.without)} sessions have no row of their own, so what changes between sessions (age, "
                 f"diagnosis …) is not known for them: {few(self.without)}"
+            )
+        if self.for_all:
+            source.guess(
+                f"the age that participants.tsv has of {len(self.for_all)} people is taken for each of their sessions: "
+                f"{few(self.for_all)}"
             )
         if self.contradicting:
             columns = sorted(set().union(*self.contradicting.values()))
@@ -77,6 +99,8 @@ def _fill_person(rows: list[Row], session_column: str, candidates: list[Candidat
             told.contradicting[person] = set(contradicting)
         for candidate in candidates:
             candidate.values |= common
+        if len(sessions) > 1 and find_known(common, "age"):
+            told.for_all.append(person)
         return
     if sessions == [""]:
         told.contradicting[person] = set(contradicting) - {session_column}
@@ -106,7 +130,7 @@ def _fill_sessions(folder: Path, candidates: list[Candidate], source: Source, to
     if not sessions or not path.is_file():
         return
     try:
-        rows, columns = read_table(path)
+        rows, columns = read_table(path, source=source)
     except WorkbenchError as error:
         source.unused(f"{path.name} is not used: {error.cause}")
         return
@@ -116,6 +140,8 @@ def _fill_sessions(folder: Path, candidates: list[Candidate], source: Source, to
         return
     source.columns += [name for name in columns if name not in source.columns]
     rows_of = _match_sessions(sessions, _by_session(rows, column), told)
+    if find_known(columns, "age") and candidates[0].participant_id in told.for_all:
+        told.for_all.remove(candidates[0].participant_id)
     for candidate in candidates:
         if mine := rows_of.get(candidate.session):
             own, unclear = _agreed(mine)
@@ -125,10 +151,12 @@ def _fill_sessions(folder: Path, candidates: list[Candidate], source: Source, to
             candidate.values |= own
         elif candidate.session:
             told.without.append(f"{candidate.participant_id} {candidate.session}")
+            for name in {find_known(candidate.values, known) for known in CHANGING if find_known(columns, known)}:
+                candidate.values.pop(name, None)  # it changes between sessions, so the person's own row says nothing
 
 
 def _match_sessions(sessions: list[str], rows: dict[str, list[Row]], told: _Told) -> dict[str, list[Row]]:
-    found, _ = matched(sessions, rows, plain_session, session_number)
+    found, _ = matched(sessions, rows, plain_session, session_day, session_number)
     told.matched |= {
         (s, there): None for s, there in found.items() if s.removeprefix("ses-") != there.removeprefix("ses-")
     }
@@ -152,12 +180,17 @@ def _participants(root: Path, source: Source, people: list[str]) -> tuple[dict[s
         path = root.parents[1] / path.name
         source.note(f"the people's columns are from {path}, the data set that this is derived from")
     if not path.is_file():
+        others = [root / f"participants{ending}" for ending in (".csv", *SHEETS)]
+        if other := next((one for one in others if one.is_file()), None):
+            source.guess(f"there is no participants.tsv, {other.name} is read in its place")
+            path = other
+    if not path.is_file():
         source.note("there is no participants.tsv, so sex, age and site are not known")
         return {}, ""
     try:
         rows, columns = _read_participants(path, source)
     except WorkbenchError as error:
-        source.unused(f"participants.tsv is not used: {error.cause}")
+        source.unused(f"{path.name} is not used: {error.cause}")
         return {}, ""
     column = find(columns, ("participant_id", *PERSON)) or _named_people(rows, columns, people)
     if not column:
@@ -170,13 +203,19 @@ def _participants(root: Path, source: Source, people: list[str]) -> tuple[dict[s
         if name := row.pop(column, ""):
             by_id[name if name.startswith("sub-") else f"sub-{name}"].append(row)
     source.columns = [name for name in columns if name != column]
-    found, unclear = matched(by_id, people, plain_id)
-    if other := [f"{name} → {folder}" for name, folder in found.items() if name != folder]:
-        source.guess(f"{len(other)} ids of participants.tsv are written differently in the folders: {few(other)}")
+    spellings = [plain_id]
+    if _numbers_alone(by_id) or _numbers_alone(people):  # "1" for "sub-P001"; but "C1" is not "P1"
+        spellings.append(id_number)
+    found, unclear = matched(by_id, people, *spellings)
+    if renamed := [f"{name} → {folder}" for name, folder in found.items() if name != folder]:
+        source.guess(f"{len(renamed)} ids of participants.tsv are written differently in the folders: {few(renamed)}")
     if unclear:
         source.unused(f"ids of participants.tsv that could be several people are not used: {few(unclear)}")
     _tell_unmatched(source, people, list(by_id), found)
-    return {folder: by_id[name] for name, folder in found.items()}, find(columns, SESSION)
+    session = find(columns, SESSION)
+    if not spelt(session).startswith("ses") and all(len(mine) < 2 for mine in by_id.values()):
+        session = ""  # one row a person: its wave or its visit is a fact, and no row of a session
+    return {folder: by_id[name] for name, folder in found.items()}, session
 
 
 def _tell_unmatched(source: Source, people: list[str], ids: list[str], found: dict[str, str]) -> None:
@@ -191,21 +230,35 @@ def _tell_unmatched(source: Source, people: list[str], ids: list[str], found: di
         source.unused(f"{len(unknown)} people are not in participants.tsv: {few(unknown)}")
 
 
+def _numbers_alone(names: Iterable[str]) -> bool:
+    return all(plain_id(name).isdigit() for name in names)
+
+
 def _read_participants(path: Path, source: Source) -> tuple[list[Row], list[str]]:
-    rows, columns = read_table(path)
-    for delimiter, name in ((",", "commas"), (";", "semicolons")):
-        if len(columns) == 1 and columns[0].count(delimiter) > 0:
-            rows, columns = read_table(path, delimiter=delimiter)
-            source.guess(f"participants.tsv is separated by {name}, not by tabs")
-    return rows, columns
+    delimiter = delimiter_of(path)
+    if delimiter != "\t" and path.suffix == ".tsv":
+        source.guess(f"participants.tsv is separated by {'commas' if delimiter == ',' else 'semicolons'}, not by tabs")
+    return read_table(path, delimiter=delimiter, source=source)
+
+
+def _tell_other_tables(root: Path, source: Source) -> None:
+    """Tables beside participants.tsv, which nobody reads."""
+    endings = (".tsv", ".csv", *SHEETS)
+    others = [
+        path.name
+        for path in sorted(root.iterdir())
+        if path.suffix.lower() in endings and path.is_file() and not OWN_TABLES.search(path.name)
+    ]
+    if others:
+        source.unused(f"tables that are not read: {few(others)}; add their columns to participants.tsv")
 
 
 def _named_people(rows: list[Row], columns: list[str], people: list[str]) -> str:
-    """The first column, where everything in it is the name of a person's folder."""
+    """The first column, where it names all folders of people, or nothing else than such."""
     first = columns[0] if columns else ""
-    names = {row[first] for row in rows if first in row}
+    names = {row[first].removeprefix("sub-") for row in rows if first in row}
     folders = {name.removeprefix("sub-") for name in people}
-    return first if names and {name.removeprefix("sub-") for name in names} <= folders else ""
+    return first if names and (names <= folders or folders <= names) else ""
 
 
 def _agreed(rows: list[Row]) -> tuple[dict[str, Any], list[str]]:

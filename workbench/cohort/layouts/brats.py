@@ -14,9 +14,9 @@ from workbench.cohort.source import Candidate, Source, absolute, is_simulated
 
 # BraTS20_Training_001_t1.nii, BraTS2021_00000_t1.nii.gz, BraTS19_CBICA_AAB_1_t1.nii.gz
 OLD = re.compile(r"(?P<case>Brats\d{2,4}_.+)_(?P<contrast>t1|t1ce|t1c|t2|flair|seg)\.nii(\.gz)?$", re.IGNORECASE)
-# BraTS-GLI-00005-100-t1n.nii.gz: the last number is the time point of the person before it
+# BraTS-GLI-00005-100-t1n.nii.gz: the last number is the time point of the person before it; BraTS-GoAT has none
 NEW = re.compile(
-    r"(?P<case>BraTS-(?P<kind>[A-Za-z-]+?)-(?P<number>\d+)-(?P<time>\d+))[-_]"
+    r"(?P<case>BraTS-(?P<kind>[A-Za-z-]+?)-(?P<number>\d+)(?:-(?P<time>\d+))?)[-_]"
     r"(?P<contrast>t1n|t1c|t2w|t2f|seg|gtv)\.nii(\.gz)?$",
     re.IGNORECASE,
 )
@@ -40,11 +40,15 @@ def read_brats(root: Path, dataset: str, options: Options | None = None) -> Sour
     source, contrast = Source(dataset, absent_is_none=True), options.contrast if options else "T1w"
     cases: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
     matches: dict[tuple[str, str], re.Match[str]] = {}
+    strays: list[Path] = []
     for path in look.files(root, 4):
         if match := NEW.match(path.name) or OLD.match(path.name):
             where = (str(path.parent), match["case"])
             cases[where][match["contrast"].lower()] = path
             matches[where] = match
+        else:
+            strays.append(path)
+    look.tell_strays(strays, source)
     facts, simulated, without = _facts(root, source), is_simulated(root), []
     old_codes = new_codes = False
     for where, contrasts in sorted(cases.items()):
@@ -53,7 +57,7 @@ def read_brats(root: Path, dataset: str, options: Options | None = None) -> Sour
         if scan is None:
             without.append(match["case"])
             continue
-        new = "time" in match.re.groupindex
+        new = match.re is NEW
         person = f"BraTS-{match['kind']}-{match['number']}" if new else match["case"]
         seg = next((contrasts[name] for name in sorted(LABELS & set(contrasts))), None)
         old_codes, new_codes = old_codes or bool(seg and not new), new_codes or bool(seg and new)
@@ -65,7 +69,7 @@ def read_brats(root: Path, dataset: str, options: Options | None = None) -> Sour
                 dataset,
                 person,
                 absolute(scan),
-                session=match["time"] if new else "",
+                session=(match["time"] or "") if new else "",
                 seg_path=absolute(seg) if seg else None,
                 values=values,
                 simulated=simulated,
@@ -89,8 +93,8 @@ def _tell(source: Source, old_codes: bool, new_codes: bool) -> None:
         source.labels = UNTIL_2021 if old_codes else SINCE_2023
     if any(not candidate.session for candidate in source.candidates):
         source.note(
-            "until 2021 a case counts as a person: BraTS does not say who came twice. A person may stand in several "
-            "years under other names (name_mapping.csv says of some)"
+            "a case without a time (until 2021, and GoAT) counts as a person: BraTS does not say who came twice. A "
+            "person may stand in several years under other names (name_mapping.csv says of some)"
         )
 
 

@@ -10,8 +10,9 @@ from workbench.cohort import headers
 from workbench.cohort.contrasts import columns_of
 from workbench.cohort.labels import read_label_table
 from workbench.cohort.layouts.layout import Layout, Options
+from workbench.cohort.match import few
 from workbench.cohort.sheets import is_sheet
-from workbench.cohort.source import Candidate, Source, absolute, is_simulated, read_rows
+from workbench.cohort.source import Candidate, Source, absolute, delimiter_of, is_simulated, read_table
 from workbench.errors import WorkbenchError
 
 
@@ -24,13 +25,15 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
     ``flair_path`` or ``FLAIR``; the first may be ``path``. Relative paths start at the table's folder. Names of label
     codes: ``dseg.tsv`` (or ``<table>_dseg.tsv``) beside the table.
 
-    Ids that differ only in leading zeros, ``.0`` or case are one person, and the report says so.
+    Ids that differ only in leading zeros, ``.0`` or case are one person, and the report says so. A mask is taken for
+    one of the brain if its column (``brain_mask``) or its file says so, else if it has a brain's volume.
 
     Raises:
         WorkbenchError: the table cannot be read, has no rows, or no column that says which file or whose it is.
     """
-    rows = read_rows(path, delimiter=_delimiter(path))
-    present = list(dict.fromkeys(name for row in rows for name in row))
+    source = Source(dataset)
+    rows, source.columns = read_table(path, delimiter=delimiter_of(path), source=source)
+    present = [name for name in source.columns if any(name in row for row in rows)]
     columns = {
         known: headers.find(present, names)
         for known, names in {
@@ -46,7 +49,7 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
         raise WorkbenchError(
             f"{path}: lists no scan",
             remedy="give one row a scan, with its file in a column 'path'",
-            cause=f"no row has a value in a column 'path'; its columns are: {', '.join(present) or 'none'}",
+            cause=f"no row has a value in a column 'path'; its columns are: {', '.join(source.columns) or 'none'}",
         )
     if not columns["participant"]:
         raise WorkbenchError(
@@ -54,11 +57,13 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
             cause=f"none of its columns ({', '.join(present)}) is participant, subject_id, PTID or alike",
             remedy="add a column 'participant'; without it scans of one person could land on two sides of a split",
         )
-    source = Source(dataset)
+    _tell_other_ids(rows, present, columns["participant"], source)
     same = _same_people([row.get(columns["participant"], "") for row in rows], source)
     simulated: dict[Path, bool] = {}
     for number, row in enumerate(rows, start=2):
-        where, person, session, seg_name, mask_name, flag = (row.pop(name, "") for name in columns.values())
+        where, person, session, seg_name, mask_name, flag = (
+            row.pop(name, "") if name else "" for name in columns.values()
+        )
         person = same.get(person, person)
         if not where or not person:
             if row or where or person:
@@ -82,6 +87,7 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
                 session,
                 seg_path=seg,
                 mask_path=mask,
+                mask_named="brain" in f"{columns['mask_path']} {mask_name}".lower(),
                 values=row,
                 simulated=said or simulated[scan.parent],
             )
@@ -114,12 +120,15 @@ def _same_people(given: list[str], source: Source) -> dict[str, str]:
     return {name: names[0] for names in alike for name in names}
 
 
-def _delimiter(path: Path) -> str:
-    if path.suffix == ".tsv" or is_sheet(path):
-        return "\t"
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline(1_000_000)
-    return max(",;\t", key=header.count)
+def _tell_other_ids(rows: list[dict[str, str]], present: list[str], column: str, source: Source) -> None:
+    """Say so where another column of ids makes other people of the same rows."""
+    for other in present:
+        if headers.spelt(other) not in headers.PERSON or other == column:
+            continue
+        pairs = {(row[column], row[other]) for row in rows if column in row and other in row}
+        if len({a for a, _ in pairs}) < len(pairs) or len({b for _, b in pairs}) < len(pairs):
+            shown = few([f"{a} and {b}" for a, b in sorted(pairs)], 3)
+            source.guess(f"{column} says whose a scan is, not {other}, which divides the rows otherwise: {shown}")
 
 
 def _recognises(path: Path) -> bool:

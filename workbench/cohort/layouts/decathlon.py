@@ -96,7 +96,7 @@ def _labels(listing: dict[str, Any], source: Source) -> list[tuple[int, str]]:
     """``{"1": "Anterior"}`` as the Decathlon writes it, or ``{"Anterior": 1}`` as nnU-Net does; no background."""
     labels: list[tuple[int, str]] = []
     given = listing.get("labels") or {}
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not given:
         source.unused("dataset.json gives its labels as no mapping of codes and names: structures have no names")
         return []
     for key, value in given.items():

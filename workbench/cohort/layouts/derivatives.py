@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workbench.cohort.labels import HIPPOCAMPI, canonical_structure, read_label_table, side_and_name
-from workbench.cohort.layouts.bids_names import images_below
+from workbench.cohort.layouts.bids_names import NO_SCAN, images_below
 from workbench.cohort.match import few
 from workbench.cohort.source import IMAGE_ENDINGS, Candidate, Part, Source, absolute, entities_of, stem_of
 from workbench.errors import ConfigError, WorkbenchError
@@ -18,6 +19,15 @@ COPIES = {"space", "res", "den", "desc"}  # of these, those that tell copies of 
 OWN_SPACE = {"", "t1w", "orig", "native", "individual", "anat", "subject", "scanner"}
 LABELS = ("dseg", "seg", "labels", "aseg", "segmentation")  # suffixes of label maps; BIDS' own first
 MASKS = ("mask", "roi", "brainmask")
+BRAIN = {"brain", "label-brain", "brainmask"} | {
+    f"desc-{name}"
+    for name in ("brain", "brainmask", "bet", "hdbet", "synthstrip", "robex", "skullstrip", "skullstripped", "deepbet")
+}
+# suffixes of images, maps and surfaces that are neither labels nor masks
+IMAGES = re.compile(
+    r"[A-Za-z0-9]*(T[12](star)?w|PDw|PDT2|FLAIR|UNIT1|MP2RAGE|angio|T[12](star|rho)?|R[12](star)?|PD|MTsat|MTR|M0|S0)(map)?"
+    r"|probseg|bold|boldref|sbref|dwi|dwiref|cbf|asl|epi|pet|[a-z]*map|xfm|warp|magnitude[12]?|phase.*|mimap|thickness",
+)
 
 
 @dataclass(frozen=True)
@@ -53,10 +63,16 @@ def attach_derivatives(root: Path, source: Source, prefer: str | None) -> None:
         source: Its candidates.
         prefer: "derivative" or "derivative/variant" whose segmentations are taken; None: see ``_choose``.
     """
-    files, rest = _find(root, source.candidates)
+    files, rest, others = _find(root, source.candidates)
+    files = _sides_of(files)
     labels, brains = _grouped(files, "labels", "part"), _grouped(files, "mask")
     chosen = _segmentations(root, source, labels, prefer)
     mask = _brain_masks(source, brains)
+    if others:
+        source.unused(
+            f"{len(others)} images are neither labels, masks nor scans by their names: "
+            f"{few([path.name for path in others])}"
+        )
     used = {part.path for c in source.candidates for part in c.seg_parts}
     used |= {path for c in source.candidates for path in (c.seg_path, c.mask_path) if path}
     # what other variants hold is told with the choice, once for all people
@@ -75,21 +91,27 @@ def attach_derivatives(root: Path, source: Source, prefer: str | None) -> None:
 # which file belongs to which scan -----------------------------------------------------------------------------------
 
 
-def _find(root: Path, candidates: list[Candidate]) -> tuple[list[Labelled], list[Path]]:
-    """Every label or mask file with its scan, and the files that look like one and belong to no scan."""
+def _find(root: Path, candidates: list[Candidate]) -> tuple[list[Labelled], list[Path], list[Path]]:
+    """Every label or mask file with its scan, the files that look like one and belong to no scan, and images of which
+    no suffix says what they are."""
     people: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         people[candidate.participant_id].append(candidate)
-    found, rest = [], []
+    found, rest, others = [], [], []
     for name, folder in pipelines(root):
         for person in sorted(path for path in folder.glob("sub-*") if path.is_dir()):
             for path in images_below(person, anatomical=folder == root):
-                if not path.name.endswith(IMAGE_ENDINGS) or (kind := _kind(path)) is None:
+                if not path.name.endswith(IMAGE_ENDINGS):
+                    continue
+                if (kind := _kind(path)) is None:
+                    # beside the scans themselves `bids_names` tells of what nearly is one
+                    if NO_SCAN.search(stem_of(path)) if folder == root else not _is_image(path):
+                        others.append(path)
                     continue
                 folders = path.relative_to(folder).parts[:-1]
                 one = _labelled(name, kind, path, folders, people.get(person.name, []))
                 found.append(one) if one else rest.append(path)
-    return found, rest
+    return found, rest, others
 
 
 def pipelines(root: Path) -> list[tuple[str, Path]]:
@@ -109,6 +131,39 @@ def _kind(path: Path) -> str | None:
     if suffix in MASKS or suffix.endswith("mask"):
         return "mask"
     return "labels" if keys & {"seg", "label"} and "-" in words[-1] else None  # sub-01_label-hippo_desc-x.nii.gz
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a suffix of BIDS, or of a word in capitals as its suffixes are, says that it is an image or a map."""
+    return bool(IMAGES.fullmatch(stem_of(path).split("_")[-1]))
+
+
+def _sides_of(files: list[Labelled]) -> list[Labelled]:
+    """The files, those with a twin on the other side (``desc-hippoL`` and ``desc-hippoR``, ``seg-left…``) as of a side.
+
+    ``hemi-`` and ``label-`` say a side by themselves; in any other word an L at the end may be anything, unless the
+    same scan has the same word with an R.
+    """
+    twins: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
+    for place, one in enumerate(files):
+        for word in [] if one.side else one.variant.split("_"):
+            key, _, name = word.rpartition("-")
+            side, rest = side_and_name(name)
+            if side:
+                turned = f"{key}-{rest}" if key else rest
+                others = [turned if w == word else w for w in one.variant.split("_")]
+                variant = "_".join(w for w in others if w.rpartition("-")[2])
+                twins[one.derivative, one.kind, variant, rest, str(one.scan.path)][side] = place
+    out = list(files)
+    for (_, kind, variant, rest, _), sides in twins.items():
+        for side, place in sides.items() if len(sides) == 2 else ():
+            one = files[place]
+            out[place] = (
+                replace(one, side=side, variant="", structure=one.structure or rest or variant, kind="part")
+                if kind == "mask"
+                else replace(one, side=side, variant=variant, structure=one.structure or rest)
+            )
+    return out
 
 
 def _labelled(
@@ -136,6 +191,8 @@ def _labelled(
         kind = "part"
     elif structure:
         words.append(f"label-{structure}")
+    # words that are no entities: sub-01_brain_mask, sub-01_T1w_lesion_mask
+    words += [word for word in stem_of(path).split("_")[1:-1] if "-" not in word and word not in ("T1w", *LABELS)]
     suffix = stem_of(path).split("_")[-1]
     if "-" not in suffix and suffix != {"labels": "dseg", "mask": "mask"}.get(kind):
         words.append(suffix)
@@ -258,23 +315,34 @@ def _part(one: Labelled, table: list[tuple[int, str]], names: dict[str, int]) ->
     side = {"left": "Left", "right": "Right", "": ""}[one.side]
     if one.kind == "part" or not table:
         name = f"{side} {one.structure.capitalize() or 'structure'}".strip()
-        return Part(one.path, code=code_of(name))
+        return Part(one.path, code=code_of(name), side=one.side)
     # a table that names sides itself ("Left Hippocampus") is not told another one
     pairs = [(code, f"{side} {name}" if side and not side_and_name(name)[0] else name) for code, name in table]
-    return Part(one.path, tuple((code, code_of(name)) for code, name in pairs if code != 0))
+    return Part(one.path, tuple((code, code_of(name)) for code, name in pairs if code != 0), side=one.side)
 
 
 # masks --------------------------------------------------------------------------------------------------------------
 
 
 def _names_brain(variant: str) -> bool:
-    return any(part in ("desc-brain", "label-brain", "brainmask") for part in variant.split("_"))
+    return any(part in BRAIN for part in variant.split("_"))
+
+
+def _may_be_brain(variant: str) -> bool:
+    """Whether it says that it is of the brain, or nothing at all of what it is of."""
+    other = [w for w in variant.split("_") if w and w.split("-")[0] not in ("space", "res", "den", "atlas", "from")]
+    return _names_brain(variant) or other in ([], ["roi"])
 
 
 def _brain_masks(source: Source, found: Found) -> tuple[str, str] | None:
     """Set ``mask_path`` of the candidates, from the derivative that has most of them; a mask that is not said to be of
     the brain is held to a brain's volume when it is read."""
-    found = {key: files for key, files in found.items() if _names_brain(key[1]) or not _desc(key[1])}
+    named = {key: files for key, files in found.items() if _may_be_brain(key[1])}
+    if not_brain := [
+        f"{name} {variant} ({len(files)})" for (name, variant), files in found.items() if (name, variant) not in named
+    ]:
+        source.unused(f"masks that do not say they are of the brain are not used: {', '.join(sorted(not_brain))}")
+    found = named
     if not found:
         return None
     name, variant = chosen = min(found, key=lambda key: (-len(found[key]), not _names_brain(key[1]), key))
@@ -282,12 +350,10 @@ def _brain_masks(source: Source, found: Found) -> tuple[str, str] | None:
         if mine := found[chosen].get(candidate.path):
             candidate.mask_path, candidate.mask_named = mine[0].path, _names_brain(variant)
     if others := [f"{n} {v}".strip() for n, v in sorted(found) if (n, v) != chosen]:
-        source.unused(f"brain masks are taken from derivatives/{name} {variant}, not from: {', '.join(others)}")
+        source.unused(
+            f"brain masks are taken from {f'derivatives/{name} {variant}'.strip()}, not from: {', '.join(others)}"
+        )
     return chosen
-
-
-def _desc(variant: str) -> str:
-    return next((part.split("-", 1)[1] for part in variant.split("_") if part.startswith("desc-")), "")
 
 
 # names of codes, and what is left ------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def read_fomo(root: Path, dataset: str, options: Options | None = None) -> Sourc
 
 
 def _rows(root: Path, source: Source, name: str) -> list[look.Row]:
-    found = look.tables(root, name)
+    found = look.tables(root, name, below=False)
     if not found:
         source.note(f"there is no {name}, so what it says is not known")
     return [row for path in found[:1] for row in look.rows_of(path, source)]

@@ -134,8 +134,11 @@ def _who(name: str) -> tuple[str, str]:
 
 
 def _people(root: Path, source: Source) -> dict[str, look.Row]:
-    """Rows of a table of people in or beside the folder, if there is one."""
-    found = look.tables(root, "participants.tsv", "participants.csv", "demographics.csv")
+    """Rows of a table of people in or beside the folder, or in the data set that it is a derivative of."""
+    names = ("participants.tsv", "participants.csv", "demographics.csv")
+    found = look.tables(root, *names, below=False)
+    if not found and root.parent.name == "derivatives":
+        found = look.tables(root.parents[1], *names, below=False)
     if not found:
         source.note("there is no participants.tsv, so sex, age and site are not known")
         return {}
@@ -143,7 +146,8 @@ def _people(root: Path, source: Source) -> dict[str, look.Row]:
     rows = look.by_key(
         look.rows_of(found[0], source), lambda r: look.value(r, "participant_id", "subject_id", "subject")
     )
-    return {name: look.agreed(mine)[0] for name, mine in rows.items()}
+    agreed = {name: look.agreed(mine)[0] for name, mine in rows.items()}
+    return {name: {k: v for k, v in row.items() if v != name} for name, row in agreed.items()}
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:

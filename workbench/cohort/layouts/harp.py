@@ -29,11 +29,15 @@ def read_harp(root: Path, dataset: str, options: Options | None = None) -> Sourc
     source, simulated = Source(dataset, labels=LABELS), is_simulated(root)
     scans: dict[tuple[str, str], list[Path]] = defaultdict(list)
     labels: dict[tuple[str, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    strays: list[Path] = []
     for path in look.files(root):
         if match := LABEL.match(path.name):
             labels[match["person"], match["image"]][match["side"]].append(path)
         elif match := SCAN.match(path.name) or ARCHIVE.match(path.name):
             scans[match["person"], match["image"]].append(path)
+        elif "csf" not in path.name.lower():
+            strays.append(path)
+    look.tell_strays(strays, source)
     for key, paths in sorted(scans.items()):
         person, image = key
         sides = {side: _preferred(found) for side, found in labels.pop(key, {}).items()}

@@ -26,7 +26,9 @@ def read_ixi(root: Path, dataset: str, options: Options | None = None) -> Source
     person, what they agree on is taken.
     """
     source = Source(dataset)
-    found = [(path, match) for path in look.files(root, 2) if (match := NAME.match(path.name))]
+    every = list(look.files(root, 2))
+    found = [(path, match) for path in every if (match := NAME.match(path.name))]
+    look.tell_strays((path for path in every if not NAME.match(path.name)), source)
     people = _people(root, source)
     simulated, contrast = is_simulated(root), options.contrast if options else "T1w"
     for path, match in found:

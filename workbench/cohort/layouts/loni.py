@@ -59,6 +59,7 @@ def t1_images(root: Path, project: str, person: str, source: Source) -> list[Ima
     named, is_person = file_name(project, person), re.compile(rf"{person}$")
     taken: dict[tuple[str, str, str], list[Image]] = defaultdict(list)
     other: list[str] = []
+    strays: list[Path] = []
     for path in look.files(root):
         if not path.name.endswith(IMAGE_ENDINGS):
             continue
@@ -66,6 +67,7 @@ def t1_images(root: Path, project: str, person: str, source: Source) -> list[Ima
         parts = path.relative_to(root).parts[:-1]
         owner = next((part for part in parts if is_person.match(part)), "")
         if not (match or owner):
+            strays.append(path)
             continue
         if match and owner and match["person"] != owner:
             source.refuse(
@@ -81,6 +83,7 @@ def t1_images(root: Path, project: str, person: str, source: Source) -> list[Ima
             continue
         # without a time (files in one folder) each image stands for itself
         taken[image.person, image.when or image.image or str(path), image.acquisition].append(image)
+    look.tell_strays(strays, source)
     best = [max(images, key=lambda one: (_steps(one.series), one.image)) for images in taken.values()]
     if less := sum(map(len, taken.values())) - len(best):
         source.unused(f"{less} images are other versions of an acquisition that is taken in its most processed one")

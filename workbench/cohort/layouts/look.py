@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cohort.sheets import is_sheet, read_sheet
-from workbench.cohort.source import Source, absolute, read_rows
+from workbench.cohort.source import IMAGE_ENDINGS, Source, absolute, decoded, delimiter_of, is_folder, read_rows
 from workbench.errors import WorkbenchError
 
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ def _files(root: Path, depth: int, seen: set[tuple[int, int]]) -> Iterator[Path]
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             if depth > 0:
                 yield from _files(Path(entry.path), depth - 1, seen)
         else:
@@ -55,7 +55,7 @@ def folders(root: Path) -> list[Path]:
 
 
 def _shown_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
+    return not entry.name.startswith(".") and is_folder(entry)
 
 
 def any_file(root: Path, fits: re.Pattern[str], depth: int = 6, looked_at: int = 2000) -> bool:
@@ -63,15 +63,17 @@ def any_file(root: Path, fits: re.Pattern[str], depth: int = 6, looked_at: int =
     return any(fits.match(path.name) for _, path in zip(range(looked_at), files(root, depth), strict=False))
 
 
-def tables(root: Path, *names: str) -> list[Path]:
+def tables(root: Path, *names: str, below: bool = True) -> list[Path]:
     """Tables by name (``ADNIMERGE*.csv``; any case) in ``root``, beside it, or one folder below either.
 
     People unpack a data set's tables into the folder of the scans, or into one beside it. Those in ``root`` come first.
+    A name that every data set has (``participants.tsv``) is not looked for ``below``: a folder beside ``root`` may be
+    another data set, whose sub-01 is somebody else.
     """
     fits = [re.compile(re.escape(name).replace(r"\*", ".*"), re.IGNORECASE) for name in names]
     found: dict[Path, None] = {}
     for place in (root, root.parent):
-        inside = [place, *([f for f in folders(place) if f != root and _holds_tables(f)])]
+        inside = [place, *([f for f in folders(place) if f != root and _holds_tables(f)] if below else [])]
         for folder in inside:
             for path in sorted(folder.iterdir()):
                 if any(fit.fullmatch(path.name) for fit in fits) and path.is_file():
@@ -83,15 +85,14 @@ def columns_of(path: Path) -> set[str]:
     """Names of the columns in lower case, from the first line alone: whether a table is worth reading."""
     if is_sheet(path):
         try:
-            header, _ = read_sheet(path)
+            header, _, _ = read_sheet(path)
         except WorkbenchError:
             return set()
     else:
         try:
-            with open(path, encoding="utf-8-sig", errors="replace") as file:
-                header = next(
-                    csv.reader([file.readline(100_000)], delimiter="\t" if path.suffix == ".tsv" else ","), []
-                )
+            with open(path, "rb") as file:
+                first = decoded(file.read(100_000)).split("\n", 1)[0]
+            header = next(csv.reader([first], delimiter=delimiter_of(path)), [])
         except OSError:
             return set()
     return {name.strip().lower() for name in header}
@@ -105,7 +106,7 @@ def _holds_tables(folder: Path) -> bool:
 def rows_of(path: Path, source: Source) -> list[Row]:
     """Rows of a table that helps but is not needed: where it cannot be read, that is noted and there are none."""
     try:
-        rows = read_rows(path, delimiter="\t" if path.suffix == ".tsv" else ",")
+        rows = read_rows(path, delimiter=delimiter_of(path), source=source)
     except WorkbenchError as error:
         source.note(f"{path.name} is not used: {error.cause}")
         return []
@@ -140,9 +141,10 @@ def agreed(rows: list[Row]) -> tuple[Row, list[str]]:
 
 
 def read_date(text: str) -> date | None:
-    """A day as these data sets write it: 2006-04-18 (with or without a time), 4/18/2006 (month first), 18-Apr-06."""
+    """A day as these data sets write it: 2006-04-18 (with or without a time), 4/18/2006 or 4/18/06 (month first),
+    18-Apr-06."""
     first = re.split(r"[ T_]", text.strip())[0]
-    for form in ("%Y-%m-%d", "%m/%d/%Y", "%d-%b-%y", "%d-%b-%Y"):
+    for form in ("%Y-%m-%d", "%m/%d/%Y", "%m/%d/%y", "%d-%b-%y", "%d-%b-%Y"):
         try:
             return datetime.strptime(first, form).date()
         except ValueError:
@@ -162,6 +164,13 @@ def nearest(rows: list[Row], when: date, *columns: str, within: int) -> tuple[Ro
     dated = [(abs((day - when).days), i, row) for i, row in enumerate(rows) if (day := read_date(value(row, *columns)))]
     apart, _, row = min(dated, default=(within + 1, 0, {}))
     return (row, apart) if apart <= within else None
+
+
+def tell_strays(paths: Iterable[Path], source: Source) -> None:
+    """Say of files that are images by their endings, and whose names are not understood, that they are not used."""
+    names = [path.name for path in paths if path.name.lower().endswith(IMAGE_ENDINGS)]
+    if names:
+        source.unused(f"{len(names)} images have names that are not understood, and are not used: {few(names)}")
 
 
 def counted(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench.cohort.layouts import look
 from workbench.cohort.layouts.layout import Layout
+from workbench.cohort.source import IMAGE_ENDINGS
 from workbench.errors import WorkbenchError
 
 DICOM = ("dcm", "ima", "dicom")  # endings; files without one are asked for the four letters at byte 128
@@ -39,18 +40,31 @@ def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
             cause=f"for example {dicom}",
             remedy=f"convert them first, for example: dcm2niix -z y -b y -f '%i_%s' -o NIFTI '{path}'",
         )
-    near = next((found for folders in _around(path) if (found := _named(folders, layouts))), [])
+    near = next((found for folders in _around(path) if (found := _named(folders, layouts, path))), [])
     if near:
         return WorkbenchError(
             f"{path}: not a source of scans",
             cause="; ".join(f"{folder} looks like {name}" for folder, name in near[:SHOWN]),
             remedy=f"give {' '.join(str(folder) for folder, _ in near[:SHOWN])}",
         )
+    images = _images(path) if path.is_dir() else []
+    there = f"it holds images ({', '.join(images)}), in none of the layouts that are known; " if images else ""
     return WorkbenchError(
         f"{path}: not a source of scans",
-        cause=f"looked for {'; '.join(f'{layout.name}: {layout.known_by}' for layout in layouts)}",
-        remedy="give the folder that holds these, or a table that lists the scans",
+        cause=f"{there}looked for {'; '.join(f'{layout.name}: {layout.known_by}' for layout in layouts)}",
+        remedy=(
+            "list them in a table, one row a scan (participants.csv with the columns path, participant, session, site, "
+            "sex, age), and give the table"
+            if images
+            else "give the folder that holds these, or a table that lists the scans"
+        ),
     )
+
+
+def _images(path: Path) -> list[str]:
+    """Of the first files below ``path`` some that are images by their endings."""
+    first = (file for _, file in zip(range(LOOKED_AT), look.files(path), strict=False))
+    return [str(file.relative_to(path)) for file in first if file.name.lower().endswith(IMAGE_ENDINGS)][:SHOWN]
 
 
 def _around(path: Path) -> list[list[Path]]:
@@ -60,9 +74,20 @@ def _around(path: Path) -> list[list[Path]]:
     return [down, further, [path.parent], [path.parent.parent]]
 
 
-def _named(folders: list[Path], layouts: Sequence[Layout]) -> list[tuple[Path, str]]:
-    """The folders that are data sets, with the name of their layout."""
-    first = ((folder, next((one.name for one in layouts if one.recognises(folder)), "")) for folder in folders)
+def _through(folder: Path, path: Path, layout: Layout) -> bool:
+    """Whether ``layout`` knows a folder above ``path`` by a data set beside it: that says nothing of ``path``."""
+    between = [above for above in (path.parent, *path.parents) if above.is_relative_to(folder)]
+    own = {path, *path.parents}
+    others = [other for above in between for other in look.folders(above)[:FOLDERS] if other not in own]
+    return path.is_relative_to(folder) and any(layout.recognises(other) for other in others)
+
+
+def _named(folders: list[Path], layouts: Sequence[Layout], path: Path) -> list[tuple[Path, str]]:
+    """The folders that are data sets, with the name of their layout; see ``_through`` for those above ``path``."""
+    first = (
+        (folder, next((one.name for one in layouts if one.recognises(folder) and not _through(folder, path, one)), ""))
+        for folder in folders
+    )
     return [(folder, name) for folder, name in first if name]
 
 

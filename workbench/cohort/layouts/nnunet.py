@@ -32,7 +32,6 @@ def read_nnunet(root: Path, dataset: str, options: Options | None = None) -> Sou
     listing = _listing(path)
     source = Source(dataset)
     source.labels = _labels(listing, source)
-    channel = _channel(listing, path, source, options or Options())
     found: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
     other: list[str] = []
     for side in SIDES:
@@ -43,6 +42,7 @@ def read_nnunet(root: Path, dataset: str, options: Options | None = None) -> Sou
                 found[side, match["case"]][match["channel"]] = image
             else:
                 source.refuse(image, "its name ends in no channel number", "name it …_0000.nii.gz")
+    channel = _channel(listing, path, source, options or Options(), {number for c in found.values() for number in c})
     for (side, case), channels in sorted(found.items()):
         if channel not in channels:
             source.refuse(
@@ -64,6 +64,10 @@ def read_nnunet(root: Path, dataset: str, options: Options | None = None) -> Sou
         simulated = listing.get("Simulated") is True
         scan = absolute(channels[channel])
         source.candidates.append(Candidate(dataset, case, scan, seg_path=seg, simulated=simulated))
+    used = {candidate.seg_path for candidate in source.candidates}
+    labels = [path for side in SIDES for path in look.files(root / f"labels{side}", 0)]
+    if alone := [path.name for path in labels if absolute(path) not in used]:
+        source.unused(f"{len(alone)} label files belong to no case that is taken: {look.few(alone)}")
     if other:
         source.unused(f"{len(other)} files are in formats that are not read: {look.counted(other)}")
     if source.candidates:
@@ -78,7 +82,7 @@ def _listing(path: Path) -> dict[str, Any]:
         raise WorkbenchError(error.what, cause=error.cause, remedy="unpack the data set again") from error
 
 
-def _channel(listing: dict[str, Any], path: Path, source: Source, options: Options) -> str:
+def _channel(listing: dict[str, Any], path: Path, source: Source, options: Options, there: set[str]) -> str:
     """The number (``0000``) of the channel of a contrast; one that is alone and names none is taken for the first."""
     contrast = options.contrast
     given = listing.get("channel_names") or listing.get("modality") or {}
@@ -88,6 +92,12 @@ def _channel(listing: dict[str, Any], path: Path, source: Source, options: Optio
         if len(names) > 1 and options.first:
             source.note(f"of its channels ({', '.join(names.values())}) only {names[native[0]]} is taken")
         return f"{number:04d}"
+    if len(there) > 1 and not names:
+        raise WorkbenchError(
+            f"{path}: does not name its channels",
+            cause=f"the files have the channels {', '.join(sorted(there))}, and nothing says which is {contrast}",
+            remedy='add "channel_names": {"0": "T1w", …}',
+        )
     if len(names) <= 1 and options.first and not any(OTHER.search(name) for name in names.values()):
         told = next(iter(names.values()), "nothing")
         source.guess(
@@ -106,6 +116,8 @@ def _labels(listing: dict[str, Any], source: Source) -> list[tuple[int, str]]:
     labels: dict[int, str] = {}
     regions: list[str] = []
     given = listing.get("labels")
+    if not isinstance(given, dict) or not given:
+        source.unused("dataset.json has no mapping of labels and their codes: codes have no names")
     for key, told in given.items() if isinstance(given, dict) else []:
         number, name = (key, told) if whole(key) is not None else (told, key)
         if isinstance(number, list):
