@@ -11,7 +11,7 @@ import panel as pn
 
 from workbench import plots
 from workbench.explorer.comparison.batch_view import BatchView
-from workbench.explorer.comparison.sites_table import SitesTable
+from workbench.explorer.comparison.sites_table import SitesTable, groups_of, one_switch
 from workbench.explorer.overlays import KINDS
 from workbench.explorer.parts.cards import card, panels
 from workbench.explorer.parts.figures import figure_button
@@ -22,6 +22,7 @@ from workbench.explorer.scan.paper import drawn
 from workbench.explorer.session.scan_state import MOST_BESIDE
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import scores
+from workbench.explorer.stored.repeats import pooled
 
 PAGE = 5  # cases that are seen at once
 MOST_STRIPS = 6  # cases of a figure: the first of the table
@@ -32,6 +33,12 @@ ORDERED = {"worst": "those with the worst", "difference": "those in which the fi
 def metric_is_share(metric: str) -> bool:
     """Right or wrong of each person: a share with an interval, not dots at 0 and 1."""
     return metric.endswith(scores.RIGHT)
+
+
+def _means(groups: dict[str, list[str]]) -> str:
+    """What stands for several runs: never without a word."""
+    some = [f"{name} is the mean of {len(runs)} runs" for name, runs in groups.items() if len(runs) > 1]
+    return f" ({'; '.join(some)} of other seeds, in each person)" if some else ""
 
 
 class ComparisonView(StateView):
@@ -52,6 +59,7 @@ class ComparisonView(StateView):
         self._by_site = SitesTable(state, lambda: self._scores)
         state.param.watch(lambda *_: self._draw(), ["compared", "metric", "part", "cohort"])
         state.param.watch(lambda *_: self._fill(), ["case_order"])
+        state.param.watch(lambda *_: self._differ(), ["seeds_as_one"])
         state.param.watch(lambda *_: self._tell_order(), ["view"])
         state.param.watch(lambda *_: self._mark(), ["case"], precedence=MARKS)
         self._draw()
@@ -93,7 +101,9 @@ class ComparisonView(StateView):
             "sites": ("By site", lambda _: self._by_site),
             "differences": (
                 "Paired differences",
-                lambda _: pn.Column(self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0),
+                lambda state: pn.Column(
+                    one_switch(state), self._forest, self._told, scroll="y-auto", sizing_mode="stretch_both", margin=0
+                ),
             ),
             "batch": ("Batch", BatchView),
         }
@@ -165,13 +175,13 @@ class ComparisonView(StateView):
                 scores.shares(table, runs), name="name", label="share of people classified correctly", reference=None
             )
             self._fill()
-            self._differences(table, runs)
+            self._differ()
             return
         points = plots.scores_by_site(table, runs, label=state.metric)
         hv.streams.Selection1D(source=points).add_subscriber(lambda index: self._pointed(index))
         self._plot.object = points
         self._fill()
-        self._differences(table, runs)
+        self._differ()
 
     def _figure(self) -> tuple[Any, str, str]:
         state, table = self.state, self._scores
@@ -229,9 +239,20 @@ class ComparisonView(StateView):
         if self.state.view == "comparison":
             self.state.set_order(self.state.rows_in_order(self._ids) if self._ids else None)
 
-    def _differences(self, table: pd.DataFrame, runs: list[str]) -> None:
+    def _differ(self) -> None:
+        if self._runs:
+            with self.state.guarded():
+                here = set(self._runs)
+                groups = {name: [run for run in some if run in here] for name, some in groups_of(self.state).items()}
+                groups = {name: some for name, some in groups.items() if some}
+                self._differences(pooled(self._scores, groups), groups)
+
+    def _differences(self, table: pd.DataFrame, groups: dict[str, list[str]]) -> None:
+        runs = list(groups)
         if len(runs) < 2:
-            self._told.object = "<p class='hint'>Choose a second run to see paired differences.</p>"
+            more = " of another kind: these differ in their seed alone" if len(self._runs) > 1 else ""
+            self._forest.object = None
+            self._told.object = f"<p class='hint'>Choose a second run{more} to see paired differences.</p>"
             return
         parts = []
         for other in runs[1:]:
@@ -250,7 +271,8 @@ class ComparisonView(StateView):
         self._forest.height = 70 + 20 * len(all_found)
         self._forest.object = forest.opts(toolbar=None, backend="bokeh")
         self._told.object = (
-            f"<p><b>{escape(self.state.metric)}</b>: {escape(runs[0])} minus {escape(other)}</p>"
+            f"<p><b>{escape(self.state.metric)}</b>: {escape(runs[0])} minus {escape(other)}"
+            f"{escape(_means(groups))}</p>"
             "<p class='hint'>95 % bootstrap intervals over the people who have both scores, of these pretrainings only "
             "and not corrected for the number of comparisons; with fewer than 10 people they are too narrow.</p>"
         )

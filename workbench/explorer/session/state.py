@@ -55,6 +55,9 @@ class ExplorerState(GroupState, ScanState):
         label="Cases",
         objects={"Worst of A first": "worst", "Largest difference first": "difference"},
     )
+    seeds_as_one = param.Boolean(
+        default=True, label="Seeds as one", doc="Runs that differ in nothing but the seed are one line."
+    )
     batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
 
     selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")

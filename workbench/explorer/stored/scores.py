@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ import pandas as pd
 
 from workbench.columns import UNKNOWN
 from workbench.explorer.stored.catalog import Catalog
+from workbench.explorer.stored.repeats import pooled
 from workbench.measures import MEASURES, Measure, measure, measures_in
-from workbench.stats import Interval, bootstrap_interval, paired_people
+from workbench.stats import Interval, bootstrap_interval, two_level_interval
 
 MEAN = "Dice, mean of structures"
 RIGHT = "1 right, 0 wrong"
@@ -105,9 +107,15 @@ def _title(one: Measure) -> str:
 
 def better(metric: str) -> int:
     """1 where more is better, -1 for errors."""
+    one = _measure_of(metric)
+    return -1 if one is not None and one.better == "lower" else 1
+
+
+def _measure_of(metric: str) -> Measure | None:
+    if metric.endswith(RIGHT):
+        return measure("correct")
     named = [one for one in MEASURES.values() if metric.startswith(one.title)]
-    best = max(named, key=lambda one: len(one.title), default=None)
-    return -1 if best is not None and best.better == "lower" else 1
+    return max(named, key=lambda one: len(one.title), default=None)
 
 
 def wide(table: pd.DataFrame, runs: list[str], metric: str, order: str = "worst") -> pd.DataFrame:
@@ -133,7 +141,8 @@ def wide(table: pd.DataFrame, runs: list[str], metric: str, order: str = "worst"
 
 
 def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
-    """First run minus other, paired over the people that both scored: a row a site, and one for all.
+    """First run minus other, paired over the people that both scored: a row a site, and one for all. A run may stand
+    for several (``repeats.pooled``): then each person's mean over them.
 
     Columns: site, value, low, high (95 % bootstrap over people, see ``workbench.stats``), n (people).
     """
@@ -151,48 +160,78 @@ def shares(table: pd.DataFrame, runs: list[str]) -> pd.DataFrame:
     return found.assign(name=[f"{r.site}, {r.run} (n = {r.n})" for r in found.itertuples()])
 
 
-def by_site(table: pd.DataFrame, runs: list[str]) -> pd.DataFrame:
-    """Mean over people of each run at each site, and of all: site, run, value, low, high (95 % bootstrap over people,
-    each person with the mean of their scans; see ``workbench.stats``), n (people)."""
-    rows = []
+def by_site(table: pd.DataFrame, runs: list[str], metric: str = "") -> pd.DataFrame:
+    """Mean over people of each run at each site, and of all.
+
+    Args:
+        table: From :func:`scores`; or from ``repeats.pooled``, in which a run may stand for several.
+        runs: Of the column ``run``, in the order in which they stand.
+        metric: What is scored; a t interval is cut to the values that there are of it.
+
+    Returns:
+        site, run, value, low, high (95 %, see below), n (people), runs (how many this is), lowest, highest (of their
+        means). Each person counts with the mean of their scans; of several runs people whom all of them scored. The
+        interval is a bootstrap over people; with three runs or more a two-way random-effects t interval over runs and
+        people, which has the variation of the seed in it (``workbench.stats``).
+    """
+    rows, known = [], _measure_of(metric)
+    most = math.inf if known is None else known.most
     for site in ["all sites", *sorted(set(table["site"]) - {UNKNOWN})]:
         for run in runs:
             part = table[(table["run"] == run) & ((table["site"] == site) | (site == "all sites"))]
-            person = part[part["value"].notna()].groupby("participant")["value"].mean()
-            if len(person):
-                found = _interval(tuple(person.tolist()))
-                rows.append([site, run, found.estimate, found.low, found.high, found.n])
-    return pd.DataFrame(rows, columns=["site", "run", "value", "low", "high", "n"])
+            person = _people(part)
+            if not len(person):
+                continue
+            if person.shape[1] < ENOUGH:
+                found = _interval(tuple(person.mean(axis=1).tolist()))
+            else:
+                long = person.stack()
+                people, repeats = (long.index.get_level_values(k).to_numpy(str) for k in (0, 1))
+                found = two_level_interval(long.to_numpy(float), people, repeats, method="t")
+                found = dataclasses.replace(found, low=max(found.low, 0.0), high=min(found.high, most))
+            means = person.mean(axis=0)
+            ends = (found.estimate, found.low, found.high, found.n, person.shape[1], means.min(), means.max())
+            rows.append([site, run, *ends])
+    return pd.DataFrame(rows, columns=["site", "run", "value", "low", "high", "n", "runs", "lowest", "highest"])
 
 
-def every_measure(catalog: Catalog, runs: list[str], part: str = "all") -> pd.DataFrame:
+ENOUGH = 3  # runs from which their variation can be estimated: of two it has one degree of freedom
+
+
+def _people(part: pd.DataFrame) -> pd.DataFrame:
+    """A row a person whom all runs of this part scored, a column a run: the mean of their scans."""
+    part = part[part["value"].notna()]
+    column = part["repeat"] if "repeat" in part else part["run"]
+    return part.groupby([part["participant"].astype(str), column.rename("repeat")])["value"].mean().unstack().dropna()
+
+
+def every_measure(
+    catalog: Catalog, runs: list[str], part: str = "all", groups: dict[str, list[str]] | None = None
+) -> pd.DataFrame:
     """:func:`by_site` of all that these runs can be compared by, with a column ``measure`` before it.
 
     Args:
         catalog: Of the runs.
         runs: To compare; each measure is told of those that have it.
         part: Of the people: ``"test"``, ``"validation"``, ``"train"`` or ``"all"``.
+        groups: Runs that count as repeats of one; from ``repeats.repeats``.
     """
     tables = []
     for metric in metrics_of(catalog, runs):
         table = scores(catalog, runs, metric)
-        found = by_site(table if part == "all" else table[table["split"] == part], runs)
+        table = table if part == "all" else table[table["split"] == part]
+        found = by_site(pooled(table, groups), list(groups), metric) if groups else by_site(table, runs, metric)
         found.insert(0, "measure", metric)
         tables.append(found)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _difference(part: pd.DataFrame, first: str, other: str) -> Interval:
-    a, b = (part[(part["run"] == run) & part["value"].notna()] for run in (first, other))
-    if not set(a["participant"]) & set(b["participant"]):
+    a, b = (_people(part[part["run"] == run]).mean(axis=1) for run in (first, other))
+    both = a.index.intersection(b.index)
+    if not len(both):
         return Interval(math.nan, math.nan, math.nan, 0)
-    _, mean_a, mean_b = paired_people(
-        a["value"].to_numpy(float),
-        a["participant"].to_numpy(str),
-        b["value"].to_numpy(float),
-        b["participant"].to_numpy(str),
-    )
-    return _interval(tuple((mean_a - mean_b).tolist()))
+    return _interval(tuple((a[both] - b[both]).tolist()))
 
 
 @functools.lru_cache(maxsize=256)
