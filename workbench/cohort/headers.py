@@ -133,6 +133,7 @@ PATH = (
     "t1w",
     "t1w_path",
 )
+CONTRAST = ("contrast", "modality", "suffix", "sequence", "scan_type", "image_type")
 SEGMENTATION = ("seg_path", "seg", "segmentation", "segmentation_path", "label_path", "labels_path")
 MASK = ("mask_path", "brain_mask", "brain_mask_path", "mask")
 

@@ -225,3 +225,10 @@ def test_links_that_lead_nowhere_or_round_are_named_and_stop_nothing(tmp_path: P
 def test_a_phase_image_is_no_scan(tmp_path: Path) -> None:
     source = read_source(make(tmp_path, *(f"sub-01/anat/sub-01_part-{p}_T1w.nii.gz" for p in ("mag", "phase"))), "d")
     assert [c.entities for c in source.candidates] == ["part-mag"] and "magnitudes" in source.set_aside[0]["cause"]
+
+
+def test_a_scan_after_a_contrast_agent_is_not_taken_for_one_before_without_a_word(tmp_path: Path) -> None:
+    root = make(tmp_path, t1w("sub-01"), "sub-02/anat/sub-02_ce-gd_T1w.nii.gz", "sub-01/anat/sub-01_FLAIR_brain.nii.gz")
+    source = read_source(root, "d")
+    assert len(source.candidates) == 2 and "only after a contrast agent" in told(source, "guess")
+    assert not source.set_aside  # a FLAIR without its skull is no T1w that is named wrongly

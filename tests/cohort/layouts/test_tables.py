@@ -290,3 +290,16 @@ def test_of_several_sheets_the_one_that_names_people_is_read(tmp_path: Path) -> 
     trees.xlsx(tmp_path / "t.xlsx", ["About"], [["this"]], {"people": [["Path", "Subject ID"], ["a.nii", 7]]})
     source = read_source(tmp_path / "t.xlsx", "t")
     assert source.candidates[0].participant_id == "7" and "one sheet is read (people), not: Table" in source.notes[0]
+
+
+def test_a_table_with_a_row_a_contrast(tmp_path: Path) -> None:
+    rows = ["path,participant,modality", "a.nii,1,t1", "f.nii,1,flair", "g.nii,2,flair"]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    (both,) = gather([tmp_path / "t.csv"], Options(contrast="T1w"), ("FLAIR",))
+    assert [(c.path.name, c.channels["FLAIR"].name) for c in both.candidates] == [("a.nii", "f.nii")]
+    told = "\n".join(both.notes)
+    assert "not taken: flair (2)" in told and "1 FLAIR belong to no scan that is taken: g.nii" in told
+    (flair,) = gather([tmp_path / "t.csv"], Options(contrast="FLAIR"))
+    assert [c.path.name for c in flair.candidates] == ["f.nii", "g.nii"]
+    (tmp_path / "t.csv").write_text("\n".join(rows).replace("t1", "MR").replace("flair", "MR"))
+    assert len(read_source(tmp_path / "t.csv", "t").candidates) == 3  # DICOM's modality says nothing of a contrast

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.cohort.contrasts import CONTRASTED
+from workbench.cohort.contrasts import CONTRASTED, contrast_of
 from workbench.cohort.match import few
 from workbench.cohort.source import IMAGE_ENDINGS, Source, entities_of, is_folder, stem_of
 
@@ -107,6 +107,11 @@ def _without_agent(found: list[Path], source: Source) -> list[Path]:
             f"{len(after)} T1w after a contrast agent (ce-) are not taken beside those without: "
             f"{few([path.name for path in after], 3)}; --contrast {CONTRASTED} takes them"
         )
+    if alone := [path for path in found if "ce" in entities_of(path) and path.parent not in before]:
+        source.guess(
+            f"{len(alone)} T1w are there only after a contrast agent (ce-) and are taken beside those without: "
+            f"{few([path.name for path in alone], 3)}"
+        )
     return [path for path in found if path not in set(after)]
 
 
@@ -152,6 +157,8 @@ def why_not(path: Path, root: Path, contrast: str = "T1w") -> tuple[str, str] | 
             f"rename it to {stem.split(f'_{wanted}_')[0]}_rec-{tag}_{wanted}.nii.gz",
         )
     if folders[-1:] != ("anat",) and len(folders) > 3:
+        return "", ""
+    if any(contrast_of(word) for word in stem.split("_")[1:-1]):  # sub-01_FLAIR_brain is none
         return "", ""
     if contrast == "T1w" and re.fullmatch(
         r"(?i)(t1|mprage|mp-?rage|spgr|t1-?weighted|t1mprage|anat|anatomy|brain)", suffix

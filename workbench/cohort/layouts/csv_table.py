@@ -7,9 +7,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from workbench.cohort import headers
-from workbench.cohort.contrasts import columns_of
+from workbench.cohort.contrasts import columns_of, contrast_of
 from workbench.cohort.labels import read_label_table
 from workbench.cohort.layouts.layout import Layout, Options
+from workbench.cohort.layouts.look import counted
 from workbench.cohort.match import few
 from workbench.cohort.sheets import is_sheet
 from workbench.cohort.source import Candidate, Source, absolute, delimiter_of, is_simulated, read_table
@@ -22,7 +23,8 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
     Columns, in any case: ``path`` and ``participant`` (required, or one of the usual names for them: ``subject_id``,
     ``PTID`` …, see ``headers``), ``session``, ``site``, ``scanner``, ``sex``, ``age``, ``seg_path``, ``mask_path``,
     ``simulated``; any other column is kept as a label. Of several contrasts each has a column, ``path_FLAIR`` or
-    ``flair_path`` or ``FLAIR``; the first may be ``path``. Relative paths start at the table's folder. Names of label
+    ``flair_path`` or ``FLAIR``; the first may be ``path``; or each has rows of its own, and a column ``contrast`` (or
+    ``modality``, ``suffix``) says which. Relative paths start at the table's folder. Names of label
     codes: ``dseg.tsv`` (or ``<table>_dseg.tsv``) beside the table.
 
     Ids that differ only in leading zeros, ``.0`` or case are one person, and the report says so. A mask is taken for
@@ -34,10 +36,11 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
     source = Source(dataset)
     rows, source.columns = read_table(path, delimiter=delimiter_of(path), source=source)
     present = [name for name in source.columns if any(name in row for row in rows)]
+    by_row = _contrast_column(rows, present)
     columns = {
         known: headers.find(present, names)
         for known, names in {
-            "path": _path_columns(options or Options()),
+            "path": headers.PATH if by_row else _path_columns(options or Options()),
             "participant": headers.PERSON,
             "session": headers.SESSION,
             "seg_path": headers.SEGMENTATION,
@@ -60,6 +63,8 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
     _tell_other_ids(rows, present, columns["participant"], source)
     same = _same_people([row.get(columns["participant"], "") for row in rows], source)
     simulated: dict[Path, bool] = {}
+    if by_row:
+        rows = _of_contrast(rows, by_row, options or Options(), source)
     for number, row in enumerate(rows, start=2):
         where, person, session, seg_name, mask_name, flag = (
             row.pop(name, "") if name else "" for name in columns.values()
@@ -69,7 +74,7 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
             if row or where or person:
                 source.refuse(
                     where or f"{path} line {number}",
-                    f"the row has no {'participant' if where else 'path'}",
+                    f"the row has no {'participant' if where else columns['path']}",
                     "fill it in; without it a person could land on two sides of a split",
                     kind="row",
                 )
@@ -98,6 +103,25 @@ def read_csv(path: Path, dataset: str, options: Options | None = None) -> Source
     elif any(c.seg_path for c in source.candidates):
         source.note("there is no dseg.tsv beside the table, so its label codes have no names")
     return source
+
+
+def _contrast_column(rows: list[dict[str, str]], present: list[str]) -> str:
+    """The column that says of which contrast a row is; "" where there is none, or none of its values is a contrast."""
+    column = headers.find(present, headers.CONTRAST)
+    return column if column and any(contrast_of(row.get(column, "")) for row in rows) else ""
+
+
+def _of_contrast(rows: list[dict[str, str]], column: str, options: Options, source: Source) -> list[dict[str, str]]:
+    """The rows of the contrast that is asked for, the others emptied, so that each keeps its number."""
+    others = [row.get(column, "none") for row in rows if row and contrast_of(row.get(column, "")) != options.contrast]
+    if others and options.first:
+        source.unused(f"rows of another {column} than {options.contrast} are not taken: {counted(others)}")
+    return [
+        {name: text for name, text in row.items() if name != column}
+        if contrast_of(row.get(column, "")) == options.contrast
+        else {}
+        for row in rows
+    ]
 
 
 def _path_columns(options: Options) -> tuple[str, ...]:
