@@ -44,6 +44,7 @@ def test_every_remark_and_every_file_set_aside_is_there(state):
     )
     for said in ("Not used", "3 scans of another contrast", "Guessed", "1 = male", "Set aside: 1 scan", "it is empty"):
         assert said in html
+    assert html.index("Set aside") < html.index("Not used")  # in the order of the printed report
     assert "<script>" not in html and "secret" not in html and "IXI.xls" in html and "sub-2_T1w.nii.gz" in html
 
 

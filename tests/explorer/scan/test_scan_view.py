@@ -5,6 +5,7 @@ from workbench.explorer.app.page import build
 from workbench.explorer.cohort.table_view import TableView
 from workbench.explorer.parts.summary_view import empty_html, summary_html
 from workbench.explorer.scan.details_view import case_html
+from workbench.explorer.scan.scan_controls import _other_runs
 from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import files
@@ -169,3 +170,12 @@ def test_an_empty_state_says_what_to_do(tmp_path, own_runs, what):
 def test_simulated_is_said(fake_runs):
     state = ExplorerState(fake_runs)
     assert "SIMULATED" in summary_html(state) and "SIMULATED" in case_html(state.row(), state.case_dice())
+
+
+def test_of_no_runs_there_is_nothing_to_choose(tmp_path):
+    """Panel offers a choice of nothing as one that is called "[]"."""
+    state = ExplorerState(runs_folder=tmp_path)
+    others = _other_runs(state)
+    assert not others.visible and not others[0].options
+    state.param["runs_beside"].objects = ["a", "b"]
+    assert others.visible and list(others[0].options) == ["a", "b"]

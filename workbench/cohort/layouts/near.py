@@ -48,16 +48,18 @@ def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
             remedy=f"give {' '.join(str(folder) for folder, _ in near[:SHOWN])}",
         )
     images = _images(path) if path.is_dir() else []
-    there = f"it holds images ({', '.join(images)}), in none of the layouts that are known; " if images else ""
+    if images:
+        return WorkbenchError(
+            f"{path}: not a source of scans",
+            cause=f"it holds images ({', '.join(images)}), but not as any of these names them: "
+            + ", ".join(layout.name for layout in layouts),
+            remedy="list them in a table, one row a scan (scans.csv with the columns path, participant, session, site, "
+            "sex, age), and give that",
+        )
     return WorkbenchError(
         f"{path}: not a source of scans",
-        cause=f"{there}looked for {'; '.join(f'{layout.name}: {layout.known_by}' for layout in layouts)}",
-        remedy=(
-            "list them in a table, one row a scan (participants.csv with the columns path, participant, session, site, "
-            "sex, age), and give the table"
-            if images
-            else "give the folder that holds these, or a table that lists the scans"
-        ),
+        cause=f"looked for {'; '.join(f'{layout.name}: {layout.known_by}' for layout in layouts)}",
+        remedy="give the folder that holds these, or a table that lists the scans",
     )
 
 

@@ -79,6 +79,7 @@ class CohortView(StateView):
             return ""
         with state.guarded():
             limits = state.catalog.encoder_limits(state.embed_run)
-            told = [f"encoder: {state.catalog.encoder_name(state.embed_run)}", *limits]
+            name = state.catalog.encoder_name(state.embed_run)  # none of a store that nobody has embedded
+            told = [*([f"encoder: {name}"] if name else []), *limits]
             return f'<span title="{escape("; ".join(told))}">{escape(" · ".join(told))}</span>'
         return ""

@@ -17,6 +17,7 @@ from workbench.runs import Run
 from workbench.runs.folder import from_there
 
 MOST = 100  # lines of a kind
+LISTS = "h4 { font-size: 13px; font-weight: 600; margin: 10px 0 4px } ul { margin: 0; padding-left: 18px }"
 
 
 class NotesView(StateView):
@@ -25,7 +26,10 @@ class NotesView(StateView):
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Column(
             text(
-                pn.bind(lambda *_: self._html(), self.state.param.cohort), margin=(4, 10), sizing_mode="stretch_width"
+                pn.bind(lambda *_: self._html(), self.state.param.cohort),
+                css=LISTS,
+                margin=(4, 10),
+                sizing_mode="stretch_width",
             ),
             scroll="y-auto",
             margin=0,
@@ -46,15 +50,15 @@ def notes_html(state: ExplorerState) -> str:
     if run is None:
         return "<p class='hint'>The cohort's run folder is not where its store says: its report cannot be shown.</p>"
     parts = []
+    aside = run.read_table("set_aside")
+    if len(aside):
+        lines = [f"{row.kind} {Path(str(row.path)).name}: {row.cause} ({row.remedy})" for row in aside.itertuples()]
+        parts += _list(state, f"set aside: {counts(aside)}", lines)
     notes = run.read_table("notes") if "notes" in run.tables() else pd.DataFrame(columns=["kind", "dataset", "text"])
     for kind, heading in HEADINGS.items():
         mine = notes[notes["kind"] == kind]
         lines = [f"{row.dataset}: {row.text}" if row.dataset else str(row.text) for row in mine.itertuples()]
         parts += _list(state, heading, lines)
-    aside = run.read_table("set_aside")
-    if len(aside):
-        lines = [f"{row.kind} {Path(str(row.path)).name}: {row.cause} ({row.remedy})" for row in aside.itertuples()]
-        parts += _list(state, f"set aside: {counts(aside)}", lines)
     if not parts:
         return "<p class='hint'>Everything in the sources was taken, and nothing had to be guessed.</p>"
     return "".join(parts)

@@ -142,11 +142,12 @@ def _other_runs(state: ExplorerState) -> pn.Column:
     chosen = pn.widgets.MultiSelect.from_param(
         state.param.runs_beside,
         name=f"This case under other runs (up to {MOST_BESIDE})",
+        options=list(state.param.runs_beside.objects),  # of none Panel makes one that is called "[]"
         size=3,
         margin=(6, 10),
         sizing_mode="stretch_width",
     )
-    return pn.Column(chosen, sizing_mode="stretch_width", margin=0)
+    return pn.Column(chosen, visible=pn.bind(bool, chosen.param.options), sizing_mode="stretch_width", margin=0)
 
 
 def _box_hint(state: ExplorerState) -> Text:

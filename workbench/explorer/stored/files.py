@@ -62,7 +62,7 @@ def scan_file(row: dict[str, Any], contrast: str | None = None) -> Path:
             raise WorkbenchError(
                 f"{str(row['scan_id'])[:80]}: has no {contrast}",
                 cause="zeros stand in its place for the encoder",
-                remedy=f"choose {names[0]}",
+                remedy=f"choose the contrast {names[0]} (Settings), or another scan",
             )
     if path is None or pd.isna(path) or not path:
         raise WorkbenchError(
