@@ -108,6 +108,19 @@ def at_known_site(table: Any, site: str = "site") -> Any:
     return table[site].notna() & ~table[site].astype(str).isin(["", UNKNOWN])
 
 
+def holds_arrays(column: Any) -> bool:
+    """Whether a cell of a column (a pandas Series) is a list, a dictionary or an array: no fact for a reader."""
+    if column.dtype != object:  # numbers and text are not looked at one by one: there may be a million
+        return False
+    return bool(column.map(lambda v: isinstance(v, (list, tuple, dict)) or hasattr(v, "shape")).any())
+
+
+def has_value(column: Any) -> Any:
+    """Of each cell of a column (a pandas Series) whether it is neither missing nor empty text."""
+    there = column.notna()
+    return there if column.dtype.kind in "biufcM" else there & (column.astype(str) != "")
+
+
 def column(name: str) -> Column:
     """By its name; a data set's own column is called by its name in words."""
     if known := COLUMNS.get(name):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from workbench.plots.palette import as_categories, category_colors
+from workbench.plots.palette import category_colors, coded
 from workbench.plots.scatter import FRAME, axis_label, is_continuous, named_legend, select_tools
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def embedding_cloud(table: pd.DataFrame, x: str, y: str, color: str) -> Cloud:
     """
     colors = {} if is_continuous(table[color]) else category_colors(table[color])
     values = (
-        pd.Categorical(as_categories(table[color]), categories=list(colors))
+        pd.Categorical.from_codes(coded(table[color])[0], categories=list(colors))
         if colors
         else pd.to_numeric(table[color]).to_numpy(np.float32)
     )

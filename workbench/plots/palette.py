@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 # Okabe and Ito (2008) without black, in an order whose first ones differ most; then Paul Tol's "muted" set
@@ -43,15 +44,35 @@ def category_colors(values: Iterable[Any]) -> dict[str, str]:
     Returns:
         Categories as strings in sorted order, ``"unknown"`` last. Beyond 14 categories colours repeat.
     """
-    names = as_categories(values)
-    known = sorted(set(names) - {UNKNOWN})
-    colors = {name: CATEGORIES[i % len(CATEGORIES)] for i, name in enumerate(known)}
-    return {**colors, **({UNKNOWN: UNKNOWN_COLOR} if UNKNOWN in set(names) else {})}
+    names = coded(values)[1]
+    colors = {name: CATEGORIES[i % len(CATEGORIES)] for i, name in enumerate(n for n in names if n != UNKNOWN)}
+    return {**colors, **({UNKNOWN: UNKNOWN_COLOR} if UNKNOWN in names else {})}
 
 
 def as_categories(values: Iterable[Any]) -> list[str]:
     """Each value as the name of its category; missing and empty ones are ``"unknown"``."""
-    return [UNKNOWN if pd.isna(v) or str(v) == "" else str(v) for v in values]
+    codes, names = coded(values)
+    return np.array(names, object)[codes].tolist() if names else []
+
+
+def coded(values: Iterable[Any]) -> tuple[np.ndarray, list[str]]:
+    """The categories' names, sorted, ``"unknown"`` last, and for each value the position of its own among them. Of a
+    column of one type the different values alone are turned into names: among a million that is a second."""
+    if isinstance(values, pd.Series) and values.dtype != object:
+        places, found = pd.factorize(values)  # -1 where a value is missing
+        own = [*map(_name, found.tolist() if isinstance(found, np.ndarray) else found), UNKNOWN]
+        missing = bool((places < 0).any())
+    else:  # 1 and True are equal, and have other names
+        own = [_name(value) for value in values]
+        places, missing = np.arange(len(own)), True
+    there = set(own if missing else own[:-1])
+    names = sorted(there - {UNKNOWN}) + [UNKNOWN] * (UNKNOWN in there)
+    at = {name: k for k, name in enumerate(names)}
+    return np.array([at.get(name, -1) for name in own], np.int64)[places], names
+
+
+def _name(value: Any) -> str:
+    return UNKNOWN if pd.isna(value) or str(value) == "" else str(value)
 
 
 def label_colors(n: int, source: str) -> list[list[int]]:

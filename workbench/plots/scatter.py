@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from workbench.columns import has_value, holds_arrays
 from workbench.plots.palette import UNKNOWN, as_categories, category_colors
 
 if TYPE_CHECKING:
@@ -153,9 +154,9 @@ def colorable(table: pd.DataFrame) -> list[str]:
     good = []
     for column in table.columns:
         values = table[column]
-        if values.map(lambda v: isinstance(v, (list, tuple, dict)) or hasattr(v, "shape")).any():
+        if holds_arrays(values):
             continue
-        filled = values[values.notna() & (values.astype(str) != "")]
+        filled = values[has_value(values)]
         if len(filled) and (is_continuous(values) or filled.nunique() <= MAX_CATEGORIES):
             good.append(column)
     return good

@@ -7,10 +7,12 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+import pandas as pd
 
 from workbench import plots
 from workbench.explorer.cohort.lasso import rows_inside
 from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.shared import once_a_table
 
 
 def cloud_plot(
@@ -22,7 +24,12 @@ def cloud_plot(
     A browser without a GPU paints 100,000 points in more than a second, each time the plot is touched; an image it
     paints at once, and of a lasso only the outline is sent. Needs a Bokeh server that answers.
     """
-    cloud = plots.embedding_cloud(state.cohort, x, y, state.color)
+    clouds, asked = _clouds(state.cohort), (x, y, str(state.color))
+    if asked not in clouds:
+        while len(clouds) >= CLOUDS:
+            del clouds[next(iter(clouds))]
+        clouds[asked] = plots.embedding_cloud(state.cohort, *asked)
+    cloud = clouds[asked]
 
     def image(counter: int, x_range: Any, y_range: Any, width: int, height: int, scale: float) -> hv.RGB:
         rows = state.selected_rows() if state.selection else None
@@ -32,6 +39,15 @@ def cloud_plot(
     drawn = hv.DynamicMap(image, streams=[hv.streams.RangeXY(), hv.streams.PlotSize(), chosen])
     look["hooks"].append(_listener(cloud, tell))
     return drawn.opts(hv.opts.RGB(**look, backend="bokeh"))
+
+
+@once_a_table
+def _clouds(cohort: pd.DataFrame) -> dict[tuple[str, str, str], plots.Cloud]:
+    """Those that were drawn of it last, for all sessions: of a million points each takes a second."""
+    return {}
+
+
+CLOUDS = 4  # of one table
 
 
 def _listener(cloud: plots.Cloud, tell: Callable[[np.ndarray], None]) -> Any:

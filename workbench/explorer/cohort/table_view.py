@@ -76,7 +76,7 @@ class TableView(StateView):
 
     def _fill(self) -> None:
         state, rows = self.state, self.state.selected()
-        self._ids = [str(i) for i in rows["scan_id"].to_numpy(object)] if len(rows) else []
+        self._rows = state.selected_rows()  # of the cohort, as the table has them
         # the whole cohort is the table that all sessions share, not a copy for each
         chosen = self._whole.loc[rows.index].reset_index(drop=True) if state.selection else self._whole
         self.table.value = chosen if len(rows) else pd.DataFrame()
@@ -89,29 +89,30 @@ class TableView(StateView):
         """Next and previous follow what the table shows; the count says how many that are."""
         table, rows = self.table, self.state.selected_rows()
         arranged = bool(table.sorters or table.filters)
-        view = table.current_view.index.to_numpy(int) if arranged and len(self._ids) else np.arange(len(self._ids))
+        view = table.current_view.index.to_numpy(int) if arranged and len(rows) else np.arange(len(rows))
         if self.state.view == "cohort":  # other pages have an order of their own, or keep that of the page before
             self.state.set_order(rows[view] if arranged else None)
         self._count(len(view))
 
     def _count(self, shown: int) -> None:
-        n, of = len(self._ids), len(self.state.cohort)
+        n, of = len(self._rows), len(self.state.cohort)
         filtered = f"{shown} shown by the filters of " if shown != n else ""
         self._hint.object = f"{filtered}{n} of n = {of} scans" if n else ""
 
     def _mark(self) -> None:
-        here = [self._ids.index(self.state.case)] if self.state.case in self._ids else []
+        at = self.state.case_row_of_selection()
+        here = [] if at is None else [at]
         if self.table.selection != here:
             self.table.selection = here
         if here and not self.table.sorters and not self.table.filters:
             self.table.page = here[0] // PAGE + 1
 
     def _clicked(self, event: Any) -> None:
-        if 0 <= event.row < len(self._ids):
-            self.state.select_case(self._ids[event.row])
+        if 0 <= event.row < len(self._rows):
+            self.state.select_case(str(self.state.cohort["scan_id"].iloc[self._rows[event.row]]))
 
     def _select_filtered(self) -> None:
-        self.state.select_ids([self._ids[int(i)] for i in self.table.current_view.index])
+        self.state.select_rows(self._rows[self.table.current_view.index.to_numpy(int)])
 
     def _export(self) -> io.BytesIO:
         """The shown scans as CSV with the columns that are for readers; simulated data says so in each row."""

@@ -142,7 +142,7 @@ class ExplorerState(GroupState, ScanState):
                     others = [run for run in self.catalog.of_job("embed") if run != self.embed_run]
                     self._offer("other_embed", others)
                     self._offer("shift_run", self.catalog.shift_runs_for(self.embed_run))
-        known = set(cohort["scan_id"]) if len(cohort) else set()
+        known = _names(cohort)[0]  # shared: of a million ids a set takes a second, for each session
         columns = _colours(cohort)
         with param.parameterized.batch_call_watchers(self):
             self.cohort = cohort
@@ -227,6 +227,12 @@ class ExplorerState(GroupState, ScanState):
         rows = self.walked_rows()
         here = np.flatnonzero(rows == (self._index.get_loc(self.case) if self.case in self._index else -1))
         return (int(here[0]) + 1 if len(here) else 0), len(rows)
+
+    def case_row_of_selection(self) -> int | None:
+        """The place of the case among the selected rows, counted from 0; None where it is not among them."""
+        at = self._index.get_loc(self.case) if self.case in self._index else -1
+        here = np.flatnonzero(self.selected_rows() == at)
+        return int(here[0]) if len(here) else None
 
     def neighbour(self, by: int) -> str:
         """The scan ``by`` places after the case in what the table shows (the selection, or the cohort)."""

@@ -233,6 +233,4 @@ def readable_columns(cohort: pd.DataFrame) -> list[str]:
 
 
 def _has_content(column: pd.Series) -> bool:
-    if column.map(lambda v: hasattr(v, "shape") or isinstance(v, (list, tuple, dict))).any():
-        return False
-    return bool((column.notna() & (column.astype(str) != "")).any())
+    return not columns.holds_arrays(column) and bool(columns.has_value(column).any())
