@@ -75,10 +75,10 @@ class TableView(StateView):
         }
 
     def _fill(self) -> None:
-        state, rows = self.state, self.state.selected()
-        self._rows = state.selected_rows()  # of the cohort, as the table has them
+        state = self.state
+        self._rows = rows = state.selected_rows()  # of the cohort, as the table has them
         # the whole cohort is the table that all sessions share, not a copy for each
-        chosen = self._whole.loc[rows.index].reset_index(drop=True) if state.selection else self._whole
+        chosen = self._whole.iloc[rows].reset_index(drop=True) if state.selection else self._whole
         self.table.value = chosen if len(rows) else pd.DataFrame()
         self._tell_order()
         self._all.disabled = not state.selection  # not hidden: what comes and goes moves the page

@@ -60,7 +60,8 @@ class ExplorerState(GroupState, ScanState):
     )
     batch_run: Any = param.Selector(default=None, objects=[], allow_None=True, label="Batch")
 
-    selection = param.List(default=[], item_type=str, doc="scan_ids of the selected points; empty means all.")
+    # without item_type: to look at half a million ids one by one takes longer than the table below the scatter
+    selection = param.List(default=[], doc="scan_ids of the selected points; empty means all.")
     case = param.String(default="", doc="scan_id of the scan in the viewer; empty means none.")
 
     cohort: Any = param.DataFrame(default=pd.DataFrame(), doc="One row a scan; see Catalog.cohort.")
@@ -181,7 +182,7 @@ class ExplorerState(GroupState, ScanState):
         """Positions in the cohort table, as a plot reports them; the first becomes the case, none clears."""
         asked = np.asarray(rows, dtype=np.int64)
         inside = asked[(asked >= 0) & (asked < len(self.cohort))]
-        ids = [str(i) for i in self._index.to_numpy(object)[inside]] if len(inside) else []
+        ids = self._index.to_numpy(object)[inside].tolist() if len(inside) else []
         with param.parameterized.batch_call_watchers(self):
             self._rows = (ids, np.sort(inside))
             self.selection = ids
@@ -293,8 +294,8 @@ class ExplorerState(GroupState, ScanState):
 @once_a_table
 def _names(cohort: pd.DataFrame) -> tuple[pd.Index, bytes]:
     """The scan ids, for looking up many at once, and joined: what an address knows a cohort by."""
-    ids = cohort["scan_id"].to_numpy(object) if len(cohort) else np.empty(0, object)
-    return pd.Index(ids), chr(0).join(map(str, ids)).encode()
+    ids = [str(i) for i in cohort["scan_id"].to_numpy(object)] if len(cohort) else []
+    return pd.Index(ids, dtype=object), chr(0).join(ids).encode()
 
 
 @once_a_table
