@@ -48,9 +48,9 @@ def strip_picture(
     if heat is not None:
         volume, low, high, ramp = heat
         values = sample(volume, cut, normal, order=0, outside=-np.inf)
-        share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+        place = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
         steps = np.linspace(0, 1, len(ramp))
-        colours_of = np.stack([np.interp(share, steps, channel) for channel in np.asarray(ramp, float).T / 255], -1)
+        colours_of = np.stack([np.interp(place, steps, channel) for channel in np.asarray(ramp, float).T / 255], -1)
         seen = (values >= low)[..., None]
         out = np.where(seen, OPACITY * colours_of + (1 - OPACITY) * out, out)
     for given, border in ((fill, False), (outline, True)):
