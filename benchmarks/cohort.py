@@ -45,17 +45,20 @@ def main(argv: list[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as folder:
             seen[size] = measure(Path(folder), size)
         print(f"{size} scans: {seen[size]}", file=sys.stderr)
-    smallest, largest = min(seen), max(seen)
-    further = (seen[largest]["cpu_s"] - seen[smallest]["cpu_s"]) / max(1, largest - smallest)
-    print(json.dumps(told(seen, 1000 * further)))
+    print(json.dumps(told(seen)))
 
 
-def told(seen: dict[int, dict[str, float]], ms: float) -> dict[str, Any]:
+def told(seen: dict[int, dict[str, float]]) -> dict[str, Any]:
     smallest, largest = min(seen), max(seen)
+    if smallest == largest:
+        ms, of = seen[largest]["ms_a_scan"], f"a scan with its labels, of {largest}, imports included"
+    else:
+        ms = 1000 * (seen[largest]["cpu_s"] - seen[smallest]["cpu_s"]) / (largest - smallest)
+        of = f"each further scan with its labels, from {smallest} to {largest}"
     return {
         "name": "cohort",
         "ours": round(ms, 2),
-        "unit": f"ms of processor for each further scan with its labels, from {smallest} to {largest}",
+        "unit": f"ms of processor for {of}",
         "against": GOAL_MS,
         "ratio": round(GOAL_MS / ms, 2) if ms > 0 else None,
         "n": len(seen),
@@ -71,7 +74,12 @@ def measure(folder: Path, size: int) -> dict[str, float]:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     cpu, seconds, highest = json.loads(done.stdout.splitlines()[-1])
     unit = 1024 if sys.platform != "darwin" else 1
-    return {"cpu_s": round(cpu, 2), "seconds": round(seconds, 2), "mb": round(highest * unit / 1e6, 1)}
+    return {
+        "cpu_s": round(cpu, 2),
+        "seconds": round(seconds, 2),
+        "ms_a_scan": round(1000 * cpu / size, 2),
+        "mb": round(highest * unit / 1e6, 1),
+    }
 
 
 def write_scans(root: Path, size: int) -> None:

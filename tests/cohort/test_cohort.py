@@ -307,3 +307,13 @@ def test_what_is_no_image_and_what_is_somebody_elses_is_told(tmp_path: Path) -> 
     assert "holds only 3 values: is it a mask or a label map? (d_sub-02)" in told
     assert "one file is the scan of d/sub-03 and of d/sub-04" in told
     assert "1 segmentations hold no code that has a name" in told and "d_sub-01" in told
+
+
+def test_a_mask_larger_than_any_brain_is_set_aside(tmp_path: Path) -> None:
+    root = write_bids(tmp_path / "d", people=1, spacing=(6, 6, 6), masks=True)
+    mask = root / "derivatives/masks/sub-01/anat/sub-01_desc-brain_mask.nii.gz"
+    assert build(tmp_path / "a", root).table["mask_path"].notna().all()
+    grid = read_grid(mask)
+    write_volume(mask, Volume(np.ones(grid.shape, np.uint8), grid.affine))
+    cohort = build(tmp_path / "b", root)
+    assert cohort.table["mask_path"].isna().all() and "no brain is so large" in cohort.set_aside["cause"][0]

@@ -111,6 +111,9 @@ def test_ids_that_may_be_visits_are_told_and_stay_apart() -> None:
     settle([one], Same())
     assert "(2): sub-01V1 and sub-01V2, sub-02pre and sub-02post;" in guesses(one.remarks)
     assert len(set(people(one))) == len(ids)
+    visits = source("b", ["1000015_2", "1000015_3", "01_0001", "01_0002"])
+    settle([visits], Same())
+    assert "(1): 1000015_2 and 1000015_3;" in guesses(visits.remarks)
     assert not guesses(source("a", ["sub-CC110033", "sub-CC110037", "sub-100206", "sub-100307"]).remarks)
 
 

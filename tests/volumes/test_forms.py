@@ -114,3 +114,14 @@ def test_units_that_make_no_millimetres_are_refused_by_their_name(tmp_path: Path
     with pytest.raises(ScanError, match="voxel size is not plausible") as told:
         read_grid(tmp_path / "a.nii")
     assert "units of a micron" in told.value.cause
+
+
+def test_axes_that_are_not_at_right_angles_are_told(tmp_path: Path) -> None:
+    sheared = AFFINE.copy()
+    sheared[0, 1] = 0.5
+    image = nib.Nifti1Image(DATA, sheared)
+    image.set_qform(None, 0)
+    image.header["pixdim"][1:4] = np.linalg.norm(sheared[:3, :3], axis=0)
+    nib.save(image, tmp_path / "a.nii")
+    assert "14 degrees off right angles" in read_remarks(tmp_path / "a.nii")[0]
+    assert not read_remarks(write(tmp_path / "b.nii", AFFINE, AFFINE))

@@ -350,3 +350,19 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="disk full"):
         write_volume(tmp_path / "scan.nii.gz", phantom())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "pointer"),
+        (b"/annex/objects/MD5E-s9--0.nii.gz\n", "pointer"),
+        (b"\n<!DOCTYPE html><html>Please log in</html>", "web page"),
+    ],
+)
+def test_what_lies_in_the_place_of_an_image_is_named(tmp_path: Path, content: bytes, cause: str) -> None:
+    for name in ("a.nii.gz", "a.nii", "a.mgz"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ScanError, match="not an image") as told:
+            read_volume(tmp_path / name)
+        assert cause in told.value.cause

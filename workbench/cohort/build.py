@@ -167,7 +167,7 @@ def _usable(listed: list[Listed], checked: list[Checked], config: CohortConfig) 
     kept: list[Kept] = []
     lacking: dict[int, dict[str, list[str]]] = {}
     ids: set[str] = set()
-    contents: dict[str, tuple[str, str]] = {}
+    contents: dict[str, int] = {}  # fingerprint → which of those kept
     pairs = {id(source): sided(source.labels) for source, _ in listed}
     for (source, candidate), found in zip(listed, checked, strict=True):
         for kind, path, cause, remedy in found.problems:
@@ -175,15 +175,16 @@ def _usable(listed: list[Listed], checked: list[Checked], config: CohortConfig) 
         if found.grid is None:
             continue
         if found.fingerprint in contents:
-            same, owner = contents[found.fingerprint]
+            _, other, _, same = kept[contents[found.fingerprint]]
             source.refuse(
                 candidate.path,
                 f"the same file content as {same}",
                 participant_id=candidate.participant_id,
                 remedy="remove one: under two names a person could land on two sides of a split",
             )
-            if owner != candidate.person:
-                source.guess(f"one file is the scan of {owner} and of {candidate.person}: it is taken for the first's")
+            if other.person != candidate.person:
+                both = f"{other.person} and of {candidate.person}"
+                source.guess(f"one file is the scan of {both}: it is taken for the first's")
             continue
         if missing := [name for name in config.contrast[1:] if name not in found.channels]:
             if config.missing_channel == "drop":
@@ -197,7 +198,7 @@ def _usable(listed: list[Listed], checked: list[Checked], config: CohortConfig) 
             for name in missing:
                 lacking.setdefault(id(source), {}).setdefault(name, []).append(candidate.participant_id)
         scan_id = _scan_id(candidate, ids)
-        contents[found.fingerprint] = scan_id, candidate.person
+        contents[found.fingerprint] = len(kept)
         if found.seg_path and (why := mirrored(pairs[id(source)], found)):
             source.refuse(
                 found.seg_path,

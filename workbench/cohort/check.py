@@ -195,8 +195,7 @@ def _check_labels(kind: str, parts: tuple[Part, ...], task: Task, checked: Check
         checked.middles = _middles(whole, checked.codes[:, 0])
         checked.seg_path, checked.seg_fingerprint = path, fingerprint
     else:
-        if not task.mask_named:
-            _require_brain(parts[0].path, whole)
+        _require_brain(parts[0].path, whole, task.mask_named)
         checked.mask_path, checked.mask_fingerprint = path, fingerprint
 
 
@@ -235,9 +234,15 @@ def _count(path: Path, labels: np.ndarray) -> np.ndarray:
     return np.stack([codes, counts], axis=1)[codes != 0]
 
 
-def _require_brain(path: Path, mask: Volume) -> None:
+def _require_brain(path: Path, mask: Volume, named: bool) -> None:
     ml = np.count_nonzero(mask.data) * mask.grid.voxel_ml
-    if not BRAIN_ML[0] <= ml <= BRAIN_ML[1]:
+    if named and ml > BRAIN_ML[1]:
+        raise ScanError(
+            f"{path}: not taken for a mask of the brain",
+            cause=f"its volume is {ml:.4g} ml, and no brain is so large",
+            remedy="is it of the head, or are in and out exchanged? make it again, or remove it",
+        )
+    if not named and not BRAIN_ML[0] <= ml <= BRAIN_ML[1]:
         raise ScanError(
             f"{path}: not taken for a mask of the brain",
             cause=f"nothing in its name says brain, and its volume is {ml:.3g} ml",

@@ -28,9 +28,10 @@ VISITS = (
 _VISIT = re.compile(
     r"(?P<person>.*\d.*?)[-_. ]?"
     r"(?:(?:session|ses|visit|vis|v|timepoint|time|tp|t|mr|wave|w|scan|followup|fu|year|y|month|m)[-_]?\d{1,3}"
-    r"|baseline|bl|followup|fu|pre|post|retest|test)",
+    r"|baseline|bl|followup|fu|pre|post|retest|test|(?<=\d{4})[-_]\d)",
     re.IGNORECASE,
 )
+MOST_VISITS = 10  # of a person; more ids that begin alike are rather people of one place
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _tell_visits(source: Source, same: Same) -> None:
     for name in ids:
         found = _VISIT.fullmatch(name)
         groups[(found["person"] if found else name).casefold()].append(name)
-    several = [group for group in groups.values() if len(group) > 1 and any(_VISIT.fullmatch(name) for name in group)]
+    several = [group for group in groups.values() if 1 < len(group) <= MOST_VISITS]
     if several and same.people is not False:
         source.guess(
             f"ids that may be visits of a person count as different people ({len(several)}): "

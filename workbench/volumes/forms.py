@@ -10,6 +10,7 @@ from workbench.volumes.volume import Grid
 
 MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 SCALE_TOLERANCE = 0.02  # of a voxel's edge
+MAX_SKEW = 3.0  # degrees
 MAX_TURN = 60.0  # degrees between a head as it lay in the scanner and as a template has it
 PLACE_TOLERANCE = 0.5  # of a voxel's shortest edge, anywhere in the scan; at least 1 mm
 REMEDY = "find out which is right and write it as both, or convert the scan again from its source"
@@ -68,6 +69,8 @@ def affine_of(name: object, header: nib.Nifti1Header) -> tuple[np.ndarray, list[
             "the affine is the identity, as programs write that know of none: the first axis is taken as running to "
             "the right, and a voxel as 1 mm"
         )
+    if (skew := _skew(affine)) > MAX_SKEW:
+        remarks.append(f"the axes of the affine are up to {skew:.0f} degrees off right angles: it is taken as it says")
     if scale != 1:
         remarks.append(f"the header counts in units of a {unit}: converted to mm")
     return affine, remarks
@@ -132,6 +135,12 @@ def _turn(first: np.ndarray, second: np.ndarray) -> float:
     """Degrees between the directions of two affines of one handedness."""
     rotations = [u @ v for u, _, v in (np.linalg.svd(affine[:3, :3]) for affine in (first, second))]
     return float(np.degrees(np.arccos(np.clip((np.trace(rotations[0].T @ rotations[1]) - 1) / 2, -1, 1))))
+
+
+def _skew(affine: np.ndarray) -> float:
+    """By how many degrees the least perpendicular two of its axes miss the right angle."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.degrees(np.arcsin(np.clip(np.abs(axes.T @ axes - np.eye(3)).max(), 0, 1))))
 
 
 def _edges(values: np.ndarray) -> str:

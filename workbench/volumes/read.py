@@ -18,6 +18,7 @@ from workbench.volumes.mgh import parse_mgh
 from workbench.volumes.minc import minc_values, open_minc
 from workbench.volumes.volume import Grid, Volume
 
+SMALL = 1_000_000  # bytes: a larger file is no pointer and no error page
 SLAB = 4 * 1024**2  # bytes of voxels taken at a time, so that a scan costs no more than its array
 
 
@@ -182,6 +183,8 @@ def _read_header(path: Path, volume: int | None = None) -> Header:
             cause="its name ends in none of .nii, .nii.gz, .img (with .hdr), .mgz, .mgh, .mnc",
             remedy="convert it to .nii.gz, for example with mri_convert or dcm2niix",
         )
+    if size < SMALL and (what := _no_image(path)):
+        raise ScanError(f"{path}: not an image", cause=what[0], remedy=what[1])
     if name.endswith(".img"):
         return _read_pair(path, size, volume)
     try:
@@ -203,6 +206,20 @@ def _read_header(path: Path, volume: int | None = None) -> Header:
     if not _compressed(path) and size != header.bytes_needed:  # a compressed one is caught while it is read
         raise _mismatch(path, header, str(size))
     return header
+
+
+def _no_image(path: Path) -> tuple[str, str] | None:
+    """Cause and remedy for what often lies in the place of an image."""
+    with open(path, "rb") as stream:
+        start = stream.read(START).lstrip()
+    if start.startswith((b"version https://git-lfs", b"/annex/", b"../.git/annex", b".git/annex")):
+        return (
+            "it is a pointer that Git LFS or git-annex left in its place",
+            "fetch its content (`git lfs pull`, `datalad get` or `git annex get`)",
+        )
+    if start[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
+        return "it is a web page, perhaps of a download that was refused", "download it again"
+    return None
 
 
 def _existing(path: Path) -> Path:

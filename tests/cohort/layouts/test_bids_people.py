@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,23 @@ def test_a_scan_after_a_contrast_agent_is_not_taken_for_one_before_without_a_wor
     source = read_source(root, "d")
     assert len(source.candidates) == 2 and "only after a contrast agent" in told(source, "guess")
     assert not source.set_aside  # a FLAIR without its skull is no T1w that is named wrongly
+
+
+def test_folders_that_cannot_be_opened_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(tmp_path, t1w("sub-01"), t1w("sub-02", "ses-1"))
+    scandir = os.scandir
+
+    def refused(path: str | Path) -> object:  # whoever runs the tests may be allowed everything
+        if str(path).endswith("sub-02/ses-1"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    source = read_source(root, "d")
+    assert [c.participant_id for c in source.candidates] == ["sub-01"]
+    assert "1 folders cannot be opened" in told(source, "unused") and "sub-02/ses-1" in told(source, "unused")
+
+
+def test_derivatives_beside_rawdata_are_told(tmp_path: Path) -> None:
+    make(tmp_path, f"rawdata/{t1w('sub-01')}", "derivatives/x/sub-01/anat/sub-01_dseg.nii.gz")
+    assert "beside rawdata are not read" in told(read_source(tmp_path / "rawdata", "d"), "unused")

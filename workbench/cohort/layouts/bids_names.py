@@ -27,12 +27,17 @@ NO_SCAN = re.compile(
 DEPTH = 6
 
 
-def images_below(folder: Path, depth: int = DEPTH, *, anatomical: bool = True) -> Iterator[Path]:
-    """Image files below a person's folder by name; hidden files and (if ``anatomical``) other modalities left out."""
-    yield from _images(folder, depth, anatomical, set())
+def images_below(
+    folder: Path, depth: int = DEPTH, *, anatomical: bool = True, unread: list[Path] | None = None
+) -> Iterator[Path]:
+    """Image files below a person's folder by name; hidden files and (if ``anatomical``) other modalities left out.
+    Folders that may not be opened are added to ``unread``."""
+    yield from _images(folder, depth, anatomical, set(), [] if unread is None else unread)
 
 
-def _images(folder: Path, depth: int, anatomical: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _images(
+    folder: Path, depth: int, anatomical: bool, seen: set[tuple[int, int]], unread: list[Path]
+) -> Iterator[Path]:
     try:
         here = folder.stat()
         if (here.st_dev, here.st_ino) in seen:  # a link back up
@@ -40,13 +45,14 @@ def _images(folder: Path, depth: int, anatomical: bool, seen: set[tuple[int, int
         seen.add((here.st_dev, here.st_ino))
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
+        unread.append(folder)
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
         if is_folder(entry):
             if depth > 0 and not (anatomical and entry.name in OTHER_MODALITIES):
-                yield from _images(Path(entry.path), depth - 1, anatomical, seen)
+                yield from _images(Path(entry.path), depth - 1, anatomical, seen, unread)
         elif entry.name.lower().endswith((*IMAGE_ENDINGS, *FURTHER_ENDINGS)):
             yield Path(entry.path)
 
@@ -56,11 +62,12 @@ def find_scans(root: Path, source: Source, contrast: str = "T1w") -> list[Path]:
     are one."""
     suffix = suffix_of(contrast)
     found: list[Path] = []
+    unread: list[Path] = []
     for folder in sorted(path for path in root.glob("sub-*") if path.is_dir()):
         others: Counter[str] = Counter()
         near: list[tuple[Path, str, str]] = []
         mine: list[Path] = []
-        for path in images_below(folder):
+        for path in images_below(folder, unread=unread):
             if (problem := why_not(path, root, contrast)) is None:
                 mine.append(path)
             elif problem[0]:
@@ -86,6 +93,11 @@ def find_scans(root: Path, source: Source, contrast: str = "T1w") -> list[Path]:
             "repair the link",
             participant_id=link.name,
             kind="person",
+        )
+    if unread:
+        source.unused(
+            f"{len(unread)} folders cannot be opened, what is in them is not known (check their permissions): "
+            f"{few([str(path.relative_to(root)) for path in unread], 3)}"
         )
     _misplaced(root, source, suffix)
     if contrast == "T1w":

@@ -63,6 +63,9 @@ def attach_derivatives(root: Path, source: Source, prefer: str | None) -> None:
         source: Its candidates.
         prefer: "derivative" or "derivative/variant" whose segmentations are taken; None: see ``_choose``.
     """
+    beside = root.parent / "derivatives"
+    if root.name == "rawdata" and beside.is_dir():
+        source.unused("the derivatives beside rawdata are not read: link them into it, as rawdata/derivatives")
     files, rest, others = _find(root, source.candidates)
     files = _sides_of(files)
     labels, brains = _grouped(files, "labels", "part"), _grouped(files, "mask")
