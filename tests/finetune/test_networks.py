@@ -258,7 +258,8 @@ def test_a_scan_larger_than_the_crop_is_covered_by_overlapping_windows(study):
 
     store = open_store(study.store)
     scan = store.scan_ids[0]
-    none, half = (probabilities(Where(), store, scan, crop=(8, 8, 8), overlap=o, device="cpu") for o in (0.0, 0.5))
+    voxels = store.read_channels(scan)
+    none, half = (probabilities(Where(), voxels, crop=(8, 8, 8), overlap=o, device="cpu") for o in (0.0, 0.5))
     assert none.shape == half.shape == (2, *store.shape(scan)) and np.allclose(half.sum(0), 1, atol=1e-5)
     assert np.abs(none - half).max() > 0.1
 

@@ -14,6 +14,7 @@ __all__ = ["ClassifyConfig", "FinetuneConfig", "SegmentConfig"]
 
 # of BraTS (Menze et al., IEEE TMI 2015; Baid et al., arXiv 2107.02314), by the names of the years until and since 2023
 _CORE = ("necrotic_tumor_core", "non_enhancing_tumor_core", "enhancing_tumor")
+SIDED = ("left_", "right_", "lh_", "rh_")  # names that a mirror image would make wrong
 REGIONS = {
     "whole_tumor": (*_CORE, "peritumoral_edema", "surrounding_flair_hyperintensity"),
     "tumor_core": _CORE,
@@ -76,12 +77,16 @@ class SegmentConfig(FinetuneConfig):
     too large (docs/finetuning.md)."""
     augmentation: Literal["mild", "nnunet"] = "mild"
     """`mild`: rotation, zoom and intensity as set below. `nnunet`: nnU-Net's, each at its own odds: turns up to 30°,
-    sizes from 0.7 to 1.4, noise, blur, brightness, contrast, lower resolution and gamma (MONAI's transforms); never a
-    mirror image, since sides matter."""
+    sizes from 0.7 to 1.4, noise, blur, brightness, contrast, lower resolution and gamma (MONAI's transforms); a mirror
+    image only as `mirror` says, since sides matter."""
     rotation: float = Field(10.0, ge=0, le=45)
     """Augmentation: largest rotation, degrees."""
     zoom: float = Field(0.1, ge=0, lt=0.5)
     """Augmentation: largest relative change of size."""
+    mirror: tuple[Literal["x", "y", "z"], ...] = Field((), json_schema_extra=LATER)
+    """Axes (x: left to right, y: back to front, z: up) along which half of the crops are mirrored, and over which
+    predictions are averaged with those of the mirrored scan. `x` only where structures have no side, such as subfields
+    of single hippocampi or tumours: a mirrored left one is a right one."""
     intensity: float = Field(1.0, ge=0, le=3)
     """Augmentation: strength of gamma, bias field and noise; 0 leaves intensities alone."""
     overlap: float = Field(0.5, ge=0, lt=1)
@@ -121,6 +126,10 @@ class SegmentConfig(FinetuneConfig):
         self.refuse_changed(SEGMENT_UNREAD[self.network], f"not read by network {self.network}")
         if self.augmentation == "nnunet":
             self.refuse_changed({"rotation", "zoom", "intensity"}, "augmentation nnunet has its own")
+        if "x" in self.mirror and (sided := [name for name in self.structures if name.startswith(SIDED)]):
+            raise ValueError(f"mirror: x would make {sided[0]} one of the other side")
+        if len(set(self.mirror)) < len(self.mirror):
+            raise ValueError("mirror: an axis twice")
         if self.network == "swin_unetr" and self.features % 12:
             raise ValueError("features: must be a multiple of 12 for swin_unetr, for example 12 or 24")
         if self.encoder is None and self.crop is None:

@@ -43,12 +43,12 @@ class DiceCurve:
         for scan in self.scans.itertuples():
             found = probabilities(
                 model,
-                self.store,
-                scan.scan_id,
+                self.store.read_channels(scan.scan_id),
                 crop=self.crop,
                 overlap=self.config.overlap,
                 device=self.device,
                 precision=self.config.precision,
+                mirror=self.config.mirror,
             ).argmax(axis=0)
             if self.config.largest_component:
                 found = keep_largest(found, len(self.config.structures))

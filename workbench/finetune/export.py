@@ -72,6 +72,8 @@ class SegmenterCard(ModelCard):
     """Edges of the windows, voxels."""
     overlap: float
     """Of the windows."""
+    mirror: tuple[Literal["x", "y", "z"], ...] = ()
+    """Axes along which predictions are averaged with those of the mirrored scan."""
     largest_component: bool = False
     """Whether only the largest piece of each structure is kept."""
     steps: int
@@ -125,6 +127,7 @@ def segmenter_card(
         deep_supervision=config.deep_supervision,
         crop=crop,
         overlap=config.overlap,
+        mirror=config.mirror,
         largest_component=config.largest_component,
         steps=config.steps,
         precision=config.precision,

@@ -125,7 +125,13 @@ def segment_and_score(
 ) -> list[dict[str, object]]:
     """Write one segmentation; a row per structure, scored in the scan's own space against the file's labels."""
     probs = probabilities(
-        model, store, scan.scan_id, crop=crop, overlap=config.overlap, device=device, precision=config.precision
+        model,
+        store.read_channels(scan.scan_id),
+        crop=crop,
+        overlap=config.overlap,
+        device=device,
+        precision=config.precision,
+        mirror=config.mirror,
     )
     volume = in_source_space(probs, store, scan.scan_id)
     if config.largest_component:

@@ -91,8 +91,10 @@ class Crops:
         if self.augment is not None:
             zoom, turns = draw_nnunet(rng)
         linear = Rotation.from_euler("xyz", turns, degrees=True).as_matrix() * zoom
+        for axis in c.mirror:
+            if rng.random() < 0.5:
+                linear["xyz".index(axis)] *= -1
         offset = centre - linear @ ((crop - 1) / 2)
-        # no flip: it would make the left hippocampus a right one
         return ViewParams(np.concatenate([linear, offset[:, None]], axis=1), blur=0.0, **self._intensities(rng))
 
     def _intensities(self, rng: np.random.Generator) -> dict[str, Any]:

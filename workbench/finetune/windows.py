@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain, combinations
+
 import numpy as np
 import torch
 from scipy import ndimage
@@ -16,28 +19,43 @@ from workbench.volumes.volume import Triple
 
 @torch.inference_mode()
 def probabilities(
-    model: nn.Module, store: Store, scan: str, *, crop: Triple, overlap: float, device: str, precision: str = "32-true"
+    model: nn.Module,
+    scan: np.ndarray,
+    *,
+    crop: Triple,
+    overlap: float,
+    device: str,
+    precision: str = "32-true",
+    mirror: Sequence[str] = (),
 ) -> np.ndarray:
-    """Class probabilities ``(classes, X, Y, Z)`` on the prepared grid, float32, by overlapping windows of ``crop``."""
-    logits = window_logits(
-        model, store.read_channels(scan), crop=crop, overlap=overlap, device=device, precision=precision
-    )
-    return logits.softmax(0).cpu().numpy()
+    """Class probabilities ``(classes, X, Y, Z)`` of a prepared scan ``(C, X, Y, Z)``, float32, by overlapping windows.
 
-
-@torch.inference_mode()
-def window_logits(
-    model: nn.Module, scan: np.ndarray, *, crop: Triple, overlap: float, device: str, precision: str = "32-true"
-) -> torch.Tensor:
-    """Logits ``(classes, X, Y, Z)`` of a prepared scan ``(C, X, Y, Z)``, float32, on ``device``."""
+    Args:
+        model: In voxels of the prepared grid, RAS+.
+        scan: Its contrasts.
+        crop: Edges of the windows.
+        overlap: Of the windows, as a share of their edges.
+        device: Where it is computed.
+        precision: Of the arithmetic.
+        mirror: Axes over whose mirror images, and all their combinations, probabilities are averaged.
+    """
     from monai.inferers import sliding_window_inference
 
     model.eval()
     image = torch.from_numpy(scan.astype(np.float32))[None].to(device)
-    with arithmetic(device, precision):
-        logits = sliding_window_inference(image, crop, 2, lambda x: model(x).float(), overlap=overlap, mode="gaussian")
-    assert isinstance(logits, torch.Tensor)
-    return logits[0]
+    axes = [2 + "xyz".index(name) for name in mirror]
+    turned = list(chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1)))
+    total: torch.Tensor | None = None
+    for flips in turned:
+        with arithmetic(device, precision):
+            logits = sliding_window_inference(
+                image.flip(flips), crop, 2, lambda x: model(x).float(), overlap=overlap, mode="gaussian"
+            )
+        assert isinstance(logits, torch.Tensor)
+        found = logits.softmax(1).flip(flips)[0]
+        total = found if total is None else total + found
+    assert total is not None
+    return (total / len(turned)).cpu().numpy()
 
 
 def in_source_space(probs: np.ndarray, store: Store, scan: str) -> Volume:

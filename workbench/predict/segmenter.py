@@ -11,7 +11,7 @@ from torch import Tensor
 from workbench.engine.device import pick_device
 from workbench.finetune.export import SegmenterCard
 from workbench.finetune.networks import build_network
-from workbench.finetune.windows import keep_largest, window_logits
+from workbench.finetune.windows import keep_largest, probabilities
 from workbench.html import facts_table
 from workbench.predict.models import find_model, fresh_architecture, load_weights, on_device
 from workbench.predict.scans import Given, Preparation, PreparedScan, folder_of, own_space
@@ -113,20 +113,25 @@ class ScanSegmenter:
 
     def classes(self, scan: np.ndarray) -> np.ndarray:
         """Code of each voxel of a prepared array ``(C, X, Y, Z)``; one of a single contrast may be ``(X, Y, Z)``."""
-        return self._cut(self._logits(scan if scan.ndim == 4 else scan[None]).argmax(0).cpu().numpy())
+        return self._cut(self._found(scan if scan.ndim == 4 else scan[None]).argmax(0))
 
     def _cut(self, classes: np.ndarray) -> np.ndarray:
         """Stray pieces taken away, where the run did so."""
         return keep_largest(classes, len(self.card.structures)) if self.card.largest_component else classes
 
     def _probabilities(self, ready: PreparedScan) -> np.ndarray:
-        found: np.ndarray = self._logits(ready.read_channels()).softmax(0).cpu().numpy()
-        return found
+        return self._found(ready.read_channels())
 
-    def _logits(self, scan: np.ndarray) -> Tensor:
+    def _found(self, scan: np.ndarray) -> np.ndarray:
         c = self.card
-        return window_logits(
-            self.model, scan, crop=c.crop, overlap=c.overlap, device=self.device, precision=c.precision
+        return probabilities(
+            self.model,
+            scan,
+            crop=c.crop,
+            overlap=c.overlap,
+            device=self.device,
+            precision=c.precision,
+            mirror=c.mirror,
         )
 
 
