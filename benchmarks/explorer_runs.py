@@ -12,7 +12,7 @@ import pandas as pd
 
 from workbench.runs import JobConfig, start_run
 
-SIZE, SCANS, MANY, LARGE = 256, 8, 100_000, "z-embed-large"
+SIZE, SCANS, MANY, MOST, LARGE = 256, 8, 100_000, 1_000_000, "z-embed-large"
 
 
 class Embed(JobConfig):
@@ -60,9 +60,17 @@ def write_runs(root: Path) -> Path:
                 for s in ("left_hippocampus", "right_hippocampus")
             ]
         run.write_table("dice", pd.DataFrame(rows))
-    with start_run(Embed(out=runs / LARGE, **common), simulated=True) as run:
-        ids = [f"many_sub-{k:06d}" for k in range(MANY)]
-        rng = np.random.default_rng(0)
+    write_many(runs / LARGE, MANY)
+    return runs
+
+
+def write_many(folder: Path, n: int) -> Path:
+    """An embedding of ``n`` scans without files as the run ``folder``."""
+    ids = [f"many_sub-{k:07d}" for k in range(n)]
+    rng = np.random.default_rng(0)
+    with start_run(
+        Embed(out=folder, store=folder.parent / "store", encoder=folder.parent / "x"), simulated=True
+    ) as run:
         run.write_table(
             "scans",
             pd.DataFrame(
@@ -70,15 +78,15 @@ def write_runs(root: Path) -> Path:
                     "scan_id": ids,
                     "participant": ids,
                     "path": "",
-                    "site": rng.choice([f"site {k}" for k in range(8)], MANY),
-                    "sex": rng.choice(["F", "M"], MANY),
-                    "age": rng.normal(50, 15, MANY).round(1),
+                    "site": rng.choice([f"site {k}" for k in range(8)], n),
+                    "sex": rng.choice(["F", "M"], n),
+                    "age": rng.normal(50, 15, n).round(1),
                     "simulated": True,
                 }
             ),
         )
         run.write_table("projections", _places(ids))
-    return runs
+    return folder
 
 
 def _scans(root: Path) -> pd.DataFrame:
