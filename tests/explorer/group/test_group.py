@@ -123,7 +123,8 @@ def test_the_page_is_drawn_when_it_is_seen_and_an_empty_one_says_the_next_comman
     empty = ExplorerState(tmp_path / "none")
     empty.param["view"].objects = ["cohort", "group"]
     empty.view = "group"
-    assert "workbench attend" in GroupView(empty)._told.object
+    page = GroupView(empty)
+    assert "workbench attend" in page._told.object and not page._left.visible
     attended = ExplorerState(own_runs)
     attended.param["view"].objects = ["cohort", "group"]
     attended.view = "group"

@@ -32,13 +32,14 @@ class GroupView(StateView):
         self._tables = text(margin=(0, 10), sizing_mode="stretch_width")
         self._hint = hint()
         self._sent: Any = None
+        self._left = self._brain()
         state.param.watch(lambda *_: self._draw(), list(CHOICE))
         state.param.watch(lambda *_: self._draw(), ["view"])
         state.param.watch(lambda *_: self._turn(), ["radiological", "group_layout"])
         self._turn()
         self._draw()
 
-    def __panel__(self) -> pn.viewable.Viewable:
+    def _brain(self) -> pn.Column:
         p = self.state.param
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "min_width": 110, "margin": (2, 6)}
         rows = [
@@ -50,9 +51,12 @@ class GroupView(StateView):
             for names in (CHOICE[:4], (*CHOICE[4:], "group_layout"))
         ]
         left = pn.Column(*rows, self._hint, self.view, sizing_mode="stretch_both", margin=0)
+        return card("On the mean brain", left, "13 1 0")
+
+    def __panel__(self) -> pn.viewable.Viewable:
         right = pn.Column(self._told, self._tables, sizing_mode="stretch_both", scroll="y-auto", margin=0)
         return pn.Row(
-            card("On the mean brain", left, "13 1 0"),
+            self._left,
             card("What is found", right, "10 1 0"),
             sizing_mode="stretch_both",
             margin=0,
@@ -70,6 +74,7 @@ class GroupView(StateView):
         state, chosen = self.state, self.chosen()
         if state.view != "group":
             return  # drawn when it is seen
+        self._left.visible = chosen is not None  # empty choices over a black field tell nobody anything
         if chosen is None:
             self._sent = None
             self.view.param.update(base=None, attention=None, beside=None, looks={})

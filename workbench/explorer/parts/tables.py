@@ -11,8 +11,12 @@ from workbench.explorer.parts.style import TABLE
 
 
 class _Table(pn.widgets.Tabulator):
-    """Rows that are numbered from 0 are not listed one by one, which of a million takes half a second a change; Panel
-    takes the number of a row that is not in its list as it is."""
+    """The one of Panel, but for two things (1.9).
+
+    Rows that are numbered from 0 are not listed one by one, which of a million takes half a second a change: Panel
+    takes the number of a row that is not in its list as it is. And the chosen row of a later page is marked in a table
+    that is new on the screen, too: there Panel counts it from the first page.
+    """
 
     def _update_index_mapping(self) -> None:
         index = getattr(self._processed, "index", None)
@@ -20,6 +24,15 @@ class _Table(pn.widgets.Tabulator):
             self._index_mapping: dict[int, Any] = {}
         else:
             super()._update_index_mapping()
+
+    def _get_properties(self, doc: Any = None) -> dict[str, Any]:
+        properties: dict[str, Any] = super()._get_properties(doc)
+        if self.pagination == "remote":
+            rows = self.page_size or self.initial_page_size
+            start = (self.page - 1) * rows
+            places = self._processed.index.get_indexer(self.value.index[self.selection])
+            properties["source"].selected.indices = [int(p) - start for p in places if start <= p < start + rows]
+        return properties
 
 
 def chooser(**params: Any) -> pn.widgets.Tabulator:

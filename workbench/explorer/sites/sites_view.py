@@ -23,6 +23,10 @@ TERMS = {
     "and not in how.",
     "Neighbours of the same site": "the share of a scan's nearest scans that are of its own site; “if mixed” is that "
     "share if sites were mixed at random.",
+    "MMD² and energy distance": "how far apart the embeddings of two sites lie as whole clouds, the mean over pairs of "
+    "sites; 0 where the clouds are alike. p is from shuffling the sites among people.",
+    "Silhouette of sites": "from −1 to 1: how much nearer a scan lies to its own site than to the next one; 0 where "
+    "sites are mixed.",
     "Interval": "95 %, over people: what other people of the same sites might have given. It knows nothing of another "
     "pretraining.",
 }
