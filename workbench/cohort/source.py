@@ -225,7 +225,8 @@ def delimiter_of(path: Path) -> str:
             header = decoded(file.read(1_000_000)).split("\n", 1)[0]
     except OSError:  # said by whoever reads it
         return "\t"
-    return "\t" if path.suffix == ".tsv" and "\t" in header else max(",;\t", key=header.count)
+    most = max("\t,;" if path.suffix == ".tsv" else ",;\t", key=header.count)
+    return "\t" if path.suffix == ".tsv" and "\t" in header else most
 
 
 def _columns(

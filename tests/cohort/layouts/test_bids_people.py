@@ -253,3 +253,24 @@ def test_folders_that_cannot_be_opened_are_told(tmp_path: Path, monkeypatch: pyt
 def test_derivatives_beside_rawdata_are_told(tmp_path: Path) -> None:
     make(tmp_path, f"rawdata/{t1w('sub-01')}", "derivatives/x/sub-01/anat/sub-01_dseg.nii.gz")
     assert "beside rawdata are not read" in told(read_source(tmp_path / "rawdata", "d"), "unused")
+
+
+def test_ids_that_name_a_session_are_a_person_and_a_session(tmp_path: Path) -> None:
+    table = "participant_id\tage\nsub-01_ses-1\t20\nsub-01_ses-2\t22\n"
+    source = read_source(make(tmp_path, t1w("sub-01", "ses-1"), t1w("sub-01", "ses-2"), table=table), "d")
+    assert values(source, "age") == [20, 22] and "2 ids of participants.tsv name a session too" in told(source, "guess")
+
+
+@pytest.mark.parametrize(
+    ("table", "why"), [("\n", "it is empty"), ("participant_id\tage\n", "no row that names anybody")]
+)
+def test_a_table_without_people_is_told(tmp_path: Path, table: str, why: str) -> None:
+    source = read_source(make(tmp_path, t1w("sub-01"), table=table), "d")
+    assert why in told(source, "unused") and not told(source, "guess")
+
+
+def test_a_derivative_without_scans_names_the_data_set_that_it_is_of(tmp_path: Path) -> None:
+    root = make(tmp_path, t1w("sub-01"), "derivatives/fs/sub-01/anat/sub-01_dseg.nii.gz")
+    with pytest.raises(WorkbenchError, match="no T1w scan found") as error:
+        read_source(root / "derivatives/fs", "d")
+    assert error.value.remedy.endswith(str(tmp_path))

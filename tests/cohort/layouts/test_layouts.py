@@ -389,3 +389,39 @@ def test_a_folder_is_not_said_to_be_what_lies_beside_it(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="not a source of scans") as error:
         read(tmp_path / "mine/deep")
     assert "BraTS" not in error.value.remedy and "table" in error.value.remedy and "a.nii.gz" in error.value.cause
+
+
+def test_rows_that_contradict_each_other_are_told_of_every_set(tmp_path: Path) -> None:
+    root = trees.oasis3(tmp_path / "oasis3")
+    table = next(path for path in tmp_path.rglob("OASIS3_demographics*.csv"))
+    header, first, *_ = table.read_text().splitlines()
+    place = header.split(",").index("AgeatEntry")
+    cells = first.split(",")
+    cells[place] = "99.5"
+    table.write_text("\n".join([table.read_text().strip(), ",".join(cells)]) + "\n")
+    source = read(root)
+    person = cells[header.split(",").index("OASISID")]
+    assert (
+        f"1 people have rows that contradict each other; what they contradict in is left out: {person} (AgeatEntry)"
+        in (told(source))
+    )
+    mine = [c.values["age"] for c in source.candidates if c.participant_id == person]
+    assert mine and all(np.isnan(mine))
+
+
+def test_harp_labels_by_the_number_of_the_series_or_of_the_image(tmp_path: Path) -> None:
+    for number in ("13894", "45117"):
+        root = tmp_path / number
+        (root / "Labels").mkdir(parents=True)
+        (root / "ADNI_002_S_0413_MR_MPRAGE_br_raw_20060418_32_S13894_I45117.nii").touch()
+        for side in "LR":
+            (root / "Labels" / f"ADNI_002_S_0413_{number}_{side}.nii").touch()
+        assert len(read(root).candidates[0].seg_parts) == 2
+
+
+def test_what_is_still_packed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "IXI-T1.tar").touch()
+    with pytest.raises(WorkbenchError, match="not a source of scans") as error:
+        read(tmp_path / "d")
+    assert "IXI-T1.tar" in error.value.cause and error.value.remedy == "unpack them"

@@ -12,6 +12,7 @@ from workbench.cohort.source import Candidate, Source, is_simulated
 PERSON = r"\d{1,7}"
 DIAGNOSES = {"1": "CN", "2": "MCI", "3": "AD"}  # DXCURREN
 MISSING = "-4"
+CONSTANT = ("PTGENDER", "PTDOB", "SITEID")
 METAS = {"aibl_mrimeta*.csv": "1.5T", "aibl_mri3meta*.csv": "3T"}
 
 
@@ -28,8 +29,11 @@ def read_aibl(root: Path, dataset: str, options: Options | None = None) -> Sourc
     diagnoses = look.by_key(_rows(root, source, "aibl_pdxconv*.csv"), _rid)
     visits = look.by_key([r | {"field": f} for n, f in METAS.items() for r in _rows(root, source, n)], _rid)
     matched = 0
+    unclear: dict[str, list[str]] = {}
     for image in images:
-        person, _ = look.agreed(people.get(image.person, []))
+        person, columns = look.agreed(people.get(image.person, []))
+        # a row a visit: of what is read here only the visit and its day may differ
+        unclear[image.person] = [name for name in columns if name.upper() in CONSTANT]
         values: dict[str, Any] = {"image_id": image.image, "series": image.series, "site": look.value(person, "SITEID")}
         values["sex"] = {"1": "male", "2": "female"}.get(look.value(person, "PTGENDER"), "")
         born = look.number(look.value(person, "PTDOB").strip("/")[-4:])
@@ -55,6 +59,7 @@ def read_aibl(root: Path, dataset: str, options: Options | None = None) -> Sourc
                 simulated=simulated,
             )
         )
+    look.tell_contradicting(unclear, source)
     if visits:
         source.note(f"{matched} of {len(images)} images are of a visit that aibl_mrimeta or aibl_mri3meta lists")
     if people:

@@ -41,7 +41,9 @@ def read_bids(root: Path, dataset: str, options: Options | None = None) -> Sourc
         near = [f"{Path(row['path']).relative_to(root)}: {row['cause']}" for row in source.set_aside]
         raise WorkbenchError(
             f"{root}: no {contrast} scan found",
-            remedy="name the files as BIDS does, or list them in a CSV",
+            remedy=f"give the data set that it was derived from, {root.parents[1]}"
+            if root.parent.name == "derivatives"
+            else "name the files as BIDS does, or list them in a CSV",
             cause=f"looked for sub-*/[ses-*/]anat/sub-*_{'ce-*_' * (contrast == CONTRASTED)}{suffix}.nii[.gz]"
             + (f"; there are {few(near, 3)}" if near else ""),
         )

@@ -24,6 +24,8 @@ from workbench.cohort.source import Candidate, Source, delimiter_of, read_json, 
 from workbench.errors import WorkbenchError
 
 Row = dict[str, str]
+WITH_SESSION = re.compile(r"(?P<person>.+?)_(?P<session>ses-[^_]+)")
+SESSION_ID = "session_id"
 CHANGING = ("age", "site", "scanner", "diagnosis")
 # participants.tsv, what stands in for it, names of labels, and what BIDS has for other modalities
 OWN_TABLES = re.compile(r"^participants\.|^samples\.tsv$|(dseg|probseg|_events|_channels)\.tsv$", re.IGNORECASE)
@@ -199,10 +201,23 @@ def _participants(root: Path, source: Source, people: list[str]) -> tuple[dict[s
     if column != "participant_id":
         source.guess(f"participants.tsv names people in its column {column!r}")
     by_id: dict[str, list[Row]] = defaultdict(list)
+    split: list[str] = []
     for row in rows:
-        if name := row.pop(column, ""):
+        name = row.pop(column, "")
+        if with_session := WITH_SESSION.fullmatch(name):
+            split.append(name)
+            name = with_session["person"]
+            row.setdefault(find(columns, SESSION) or SESSION_ID, with_session["session"])
+        if name:
             by_id[name if name.startswith("sub-") else f"sub-{name}"].append(row)
     source.columns = [name for name in columns if name != column]
+    if split:
+        columns = [*columns, SESSION_ID]
+        source.guess(
+            f"{len(split)} ids of {path.name} name a session too and are read as person and session: {few(split)}"
+        )
+    if not by_id:
+        source.unused(f"{path.name} has no row that names anybody")
     spellings = [plain_id]
     if _numbers_alone(by_id) or _numbers_alone(people):  # "1" for "sub-P001"; but "C1" is not "P1"
         spellings.append(id_number)

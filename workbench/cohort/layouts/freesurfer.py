@@ -146,8 +146,9 @@ def _people(root: Path, source: Source) -> dict[str, look.Row]:
     rows = look.by_key(
         look.rows_of(found[0], source), lambda r: look.value(r, "participant_id", "subject_id", "subject")
     )
-    agreed = {name: look.agreed(mine)[0] for name, mine in rows.items()}
-    return {name: {k: v for k, v in row.items() if v != name} for name, row in agreed.items()}
+    agreed = {name: look.agreed(mine) for name, mine in rows.items()}
+    look.tell_contradicting({name: columns for name, (_, columns) in agreed.items()}, source)
+    return {name: {k: v for k, v in row.items() if v != name} for name, (row, _) in agreed.items()}
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:

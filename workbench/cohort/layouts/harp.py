@@ -30,14 +30,20 @@ def read_harp(root: Path, dataset: str, options: Options | None = None) -> Sourc
     scans: dict[tuple[str, str], list[Path]] = defaultdict(list)
     labels: dict[tuple[str, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     strays: list[Path] = []
+    archive: list[tuple[Path, str, list[str]]] = []
     for path in look.files(root):
         if match := LABEL.match(path.name):
             labels[match["person"], match["image"]][match["side"]].append(path)
-        elif match := SCAN.match(path.name) or ARCHIVE.match(path.name):
+        elif match := SCAN.match(path.name):
             scans[match["person"], match["image"]].append(path)
+        elif match := ARCHIVE.match(path.name):
+            archive.append((path, match["person"], re.findall(r"_[SI](\d+)(?=[_.])", path.name.split("_MR_", 1)[1])))
         elif "csf" not in path.name.lower():
             strays.append(path)
     look.tell_strays(strays, source)
+    for path, person, numbers in archive:  # of the series and of the image: the labels may be named after either
+        number = next((number for number in numbers if (person, number) in labels), numbers[-1])
+        scans[person, number].append(path)
     for key, paths in sorted(scans.items()):
         person, image = key
         sides = {side: _preferred(found) for side, found in labels.pop(key, {}).items()}

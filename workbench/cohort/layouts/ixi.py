@@ -47,6 +47,8 @@ def read_ixi(root: Path, dataset: str, options: Options | None = None) -> Source
     scanned = {candidate.participant_id for candidate in source.candidates}
     if people and (unknown := scanned - set(people)):
         source.note(f"{len(unknown)} people are not in the spreadsheet: {look.few(unknown)}")
+    if absent := set(people) - scanned:
+        source.note(f"{len(absent)} people of the spreadsheet have no scan here: {look.few(absent)}")
     return source
 
 
@@ -59,15 +61,9 @@ def _people(root: Path, source: Source) -> dict[str, look.Row]:
     people, unclear = {}, {}
     rows = look.rows_of(sheets[0], source)
     for person, mine in look.by_key(rows, _person).items():
-        people[person], contradicting = look.agreed(mine)
+        people[person], unclear[person] = look.agreed(mine)
         people[person].pop("IXI_ID", None)
-        if contradicting:
-            unclear[person] = contradicting
-    if unclear:
-        source.note(
-            f"{len(unclear)} people have rows that contradict each other; what they contradict in is left out: "
-            + look.few(f"{person} ({', '.join(columns[:3])})" for person, columns in unclear.items())
-        )
+    look.tell_contradicting(unclear, source)
     return people
 
 

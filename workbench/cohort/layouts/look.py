@@ -6,7 +6,7 @@ import csv
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,16 @@ def agreed(rows: list[Row]) -> tuple[Row, list[str]]:
     return {name: found[0] for name, found in seen.items() if len(found) == 1}, [
         n for n, f in seen.items() if len(f) > 1
     ]
+
+
+def tell_contradicting(unclear: Mapping[str, list[str]], source: Source) -> None:
+    """Say of whom a table has several rows that contradict each other, and in which columns (``agreed``)."""
+    told = {name: columns for name, columns in unclear.items() if columns}
+    if told:
+        source.note(
+            f"{len(told)} people have rows that contradict each other; what they contradict in is left out: "
+            + few(f"{person} ({', '.join(columns[:3])})" for person, columns in told.items())
+        )
 
 
 def read_date(text: str) -> date | None:

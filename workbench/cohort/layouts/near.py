@@ -11,6 +11,7 @@ from workbench.cohort.source import IMAGE_ENDINGS
 from workbench.errors import WorkbenchError
 
 DICOM = ("dcm", "ima", "dicom")  # endings; files without one are asked for the four letters at byte 128
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip", ".7z", ".rar")
 LOOKED_AT = 200
 FOLDERS = 50  # that are looked into on each level
 SHOWN = 3
@@ -55,6 +56,15 @@ def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
             + ", ".join(layout.name for layout in layouts),
             remedy="list them in a table, one row a scan (scans.csv with the columns path, participant, session, site, "
             "sex, age), and give that",
+        )
+    packed = (
+        [file.name for file in look.files(path, 0) if file.name.lower().endswith(ARCHIVES)] if path.is_dir() else []
+    )
+    if packed:
+        return WorkbenchError(
+            f"{path}: not a source of scans",
+            cause=f"it holds archives ({', '.join(packed[:SHOWN])}) and no scan",
+            remedy="unpack them",
         )
     return WorkbenchError(
         f"{path}: not a source of scans",

@@ -17,6 +17,7 @@ PLACES = (
     "RAW/*_mpr-1_anon",
     "RAW/mpr-1.nifti",
     "RAW/mpr-1",
+    "RAW/*_mpr-[2-9]_anon",
 )
 ENDINGS = (".nii.gz", ".nii", ".img")
 SCANNER = "Siemens Vision 1.5T"  # of both sets, as their fact sheets say
@@ -40,6 +41,7 @@ def read_oasis(root: Path, dataset: str, options: Options | None = None) -> Sour
         source.note(f"sex, age and CDR are from {path}")
     if not sheets:
         source.note("there is no oasis_cross-sectional.csv nor oasis_longitudinal.csv: sex and age are not known")
+    unclear: dict[str, list[str]] = {}
     for folder in _sessions(root):
         match = SESSION.match(folder.name)
         assert match is not None
@@ -52,13 +54,17 @@ def read_oasis(root: Path, dataset: str, options: Options | None = None) -> Sour
                 participant_id=match["person"],
             )
             continue
-        row, _ = look.agreed(rows.get(folder.name, []))
+        row, unclear[folder.name] = look.agreed(rows.pop(folder.name, []))
+        row = {name: text for name, text in row.items() if text != folder.name}
         values: dict[str, Any] = {"site": "WashU", "scanner": SCANNER, **row}
         source.candidates.append(
             Candidate(
                 dataset, match["person"], absolute(scan), session=match["session"], values=values, simulated=simulated
             )
         )
+    look.tell_contradicting(unclear, source)
+    if rows:
+        source.note(f"{len(rows)} sessions of the tables have no scan here: {look.few(rows)}")
     if any(candidate.path.suffix == ".img" for candidate in source.candidates):
         source.note("scans are in the Analyze format, whose headers do not say which side is left")
     return source

@@ -27,11 +27,12 @@ def read_oasis3(root: Path, dataset: str, options: Options | None = None) -> Sou
     people = look.by_key(_rows(root, source, "OASIS3_demographics*.csv"), _person)
     visits = look.by_key(_rows(root, source, "OASIS3_UDSb4_cdr*.csv"), _person)
     matched = 0
+    unclear: dict[str, list[str]] = {}
     for folder in _sessions(root):
         session = SESSION.match(folder.name)
         assert session is not None
         person, days = session["person"], int(session["days"])
-        row, _ = look.agreed(people.get(person, []))
+        row, unclear[person] = look.agreed(people.get(person, []))
         shared: dict[str, Any] = {"site": "WashU"}
         shared["sex"] = {"1": "male", "2": "female"}.get(look.value(row, "GENDER").removesuffix(".0"), "")
         if (entry := look.number(look.value(row, "AgeatEntry"))) is not None:
@@ -64,6 +65,7 @@ def read_oasis3(root: Path, dataset: str, options: Options | None = None) -> Sou
                     simulated=simulated,
                 )
             )
+    look.tell_contradicting(unclear, source)
     if visits:
         source.note(f"{matched} sessions have a clinical visit within {NEAR} days, whose CDR and diagnosis are taken")
     return source
