@@ -89,12 +89,12 @@ class SplitConfig(JobConfig):
     exclude: Path | None = None
     """A table of verdicts (`…-ratings.tsv` of the explorer's page Check): people with a scan that anybody rated `fail`
     are left out of every part, so that no job learns from them or tests on them."""
-    selections: Path | None = None
+    selections: Path | None = Field(None, json_schema_extra=LATER)
     """A table of named selections (`…-selections.tsv`, saved in the explorer or by `wb.save_selection`), of which
     `exclude_named` and `only_named` name some."""
-    exclude_named: tuple[str, ...] = ()
+    exclude_named: tuple[str, ...] = Field((), json_schema_extra=LATER)
     """People with a scan in any of these selections are left out of every part."""
-    only_named: tuple[str, ...] = ()
+    only_named: tuple[str, ...] = Field((), json_schema_extra=LATER)
     """Only people with a scan in any of these selections are divided, with all of their scans."""
 
     @model_validator(mode="after")
