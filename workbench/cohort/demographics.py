@@ -126,10 +126,10 @@ def _tell_spellings(source: Source) -> None:
         alike: dict[str, list[str]] = defaultdict(list)
         for value in sorted(values):
             text = value.casefold().removesuffix(".0").lstrip("0")
-            alike[re.sub(r"[\W_]+", " ", text).strip() or value].append(value)
+            alike[re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", text)].append(value)
         if len(values) <= TOLD_LEVELS and (same := [v for v in alike.values() if len(v) > 1]):
             shown = "; ".join(" and ".join(map(repr, v)) for v in same[:3])
-            source.guess(f"{name}: values that differ only in case, zeros or signs count as different: {shown}")
+            source.guess(f"{name}: values that differ only in case, zeros or separators count as different: {shown}")
 
 
 def _some(values: set[str]) -> str:

@@ -69,7 +69,7 @@ NAMES = {
         "subject_age",
         "participant_age",
     ),
-    "diagnosis": ("diagnosis", "dx", "dx_bl", "dx_group", "research_group"),
+    "diagnosis": ("diagnosis", "dx", "dx_bl", "research_group"),
 }
 # further columns of ages, from the words that they are put together of: "age_in_days_at_mri", "baseline_age"
 _AGE = re.compile(

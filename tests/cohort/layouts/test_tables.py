@@ -303,3 +303,10 @@ def test_a_table_with_a_row_a_contrast(tmp_path: Path) -> None:
     assert [c.path.name for c in flair.candidates] == ["f.nii", "g.nii"]
     (tmp_path / "t.csv").write_text("\n".join(rows).replace("t1", "MR").replace("flair", "MR"))
     assert len(read_source(tmp_path / "t.csv", "t").candidates) == 3  # DICOM's modality says nothing of a contrast
+
+
+def test_spellings_of_a_value_are_told_and_signs_are_none(tmp_path: Path) -> None:
+    rows = ["path,participant,city,z,grade", "a.nii,1,New York,-1,1.5", "b.nii,2,new-york,1,15", "c.nii,3,X,>1,2"]
+    told = "\n".join(table(tmp_path, "\n".join(rows)).notes)
+    assert "city: values that differ only" in told and "'New York' and 'new-york'" in told
+    assert "z: values" not in told and "grade: values" not in told
