@@ -63,6 +63,8 @@ def scores_by_site(table: pd.DataFrame, runs: list[str], *, label: str, title: s
         sort_legend(plot, element)
         for legend in plot.state.legend:
             legend.update(padding=0, margin=2, label_text_font_size="11px", border_line_color=None)
+            if len(runs) > 2:  # in one row the third was cut
+                legend.ncols = 2
 
     return points.opts(
         color="legend",

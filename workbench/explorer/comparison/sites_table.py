@@ -41,8 +41,15 @@ class SitesTable(StateView):
             margin=(0, 10),
         )
         return pn.Column(
-            pn.Row(self._said, one_switch(self.state), every, sizing_mode="stretch_width", margin=0),
+            pn.Row(
+                one_switch(self.state),
+                pn.Spacer(sizing_mode="stretch_width"),
+                every,
+                sizing_mode="stretch_width",
+                margin=0,
+            ),
             pn.Column(self._table, scroll="both", sizing_mode="stretch_both", margin=0),
+            self._said,
             sizing_mode="stretch_both",
             margin=0,
         )
@@ -60,8 +67,8 @@ class SitesTable(StateView):
                 )
                 if most >= scores.ENOUGH:
                     self._said.object += (
-                        f" Of {scores.ENOUGH} runs or more: t intervals over runs and people, of people whom all runs "
-                        "scored; below them the lowest and highest run."
+                        f" Of {scores.ENOUGH} runs or more t intervals over runs and people whom all scored, with the "
+                        "lowest and highest run."
                     )
                 elif most > 1:
                     self._said.object += " Of two runs: of their mean; how far seeds differ is not in the interval."
@@ -99,7 +106,7 @@ def sites_html(table: pd.DataFrame, groups: dict[str, list[str]], metric: str) -
     head = "".join(f"<th>{escape(run)}{_counted(groups[run])}</th>" for run in runs)
     lines = []
     for site in dict.fromkeys(found["site"]):
-        line = "".join(f"<td>{_cell(cells.get((site, run)))}</td>" for run in runs)
+        line = "".join(f"<td style='white-space:nowrap'>{_cell(cells.get((site, run)))}</td>" for run in runs)
         lines.append(f"<tr><th>{escape(site)}</th>{line}</tr>")
     return (
         f"<table class='dice'><thead><tr><th>{escape(metric)}</th>{head}</tr></thead>"
