@@ -31,6 +31,9 @@ def test_a_planted_cluster_is_in_table_pictures_and_viewer_and_survives_a_reload
     page.locator(".gallery button img").nth(len(south) - 1).wait_for()
     ids = page.locator(".gallery button").evaluate_all("all => all.map(e => e.dataset.id)")
     assert sorted(ids) == sorted(south)
+    whole = "all => all.map(e => [e.textContent, e.scrollWidth <= e.clientWidth])"
+    ends = page.locator(".gallery .line:first-of-type .end").evaluate_all(whole)
+    assert sorted(ends) == sorted([f"fake/{scan_id.split('_')[1]}"[-9:], True] for scan_id in south)
 
     page.locator(f".gallery button[data-id={ids[3]}]").click()  # a picture is a way to the case
     explorer.wait_case(ids[3])

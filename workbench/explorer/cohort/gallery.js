@@ -12,15 +12,21 @@ const STYLE = `
   .gallery .frame b { position: absolute; top: 50%; color: #fff; font-size: 10px; text-shadow: 0 0 2px #000, 0 0 2px #000; }
   .gallery .frame b:first-of-type { left: 2px; } .gallery .frame b:last-of-type { right: 2px; }
   .gallery .none { color: #c9ced6; text-align: center; }
-  .gallery span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; line-height: 15px; }
-  .gallery i { display: inline-block; width: 8px; height: 8px; border-radius: 50%; margin-right: 4px; }
+  .gallery .line { display: flex; align-items: center; line-height: 15px; white-space: pre; }
+  .gallery .start { flex: 0 1 auto; min-width: 0; overflow: hidden; text-overflow: ellipsis; }
+  .gallery .end { flex: 0 0 auto; max-width: 100%; overflow: hidden; text-overflow: ellipsis; }
+  .gallery i { display: inline-block; width: 8px; height: 8px; border-radius: 50%; margin-right: 4px; flex: none; }
 `
 
-// cut in the middle: names of one cohort begin alike, and what tells them apart is their end
-function middle(text, most) {
-  if (text.length <= most) return text
-  const head = Math.floor((most - 1) / 3)
-  return `${text.slice(0, head)}…${text.slice(text.length - (most - 1 - head))}`
+// names of one cohort begin alike, and what tells them apart is their end: it stays, whatever the font's width
+function parts(text) {
+  const cut = Math.max(0, text.length - 9)
+  return [["start", text.slice(0, cut)], ["end", text.slice(cut)]].map(([name, some]) => {
+    const part = document.createElement("span")
+    part.className = name
+    part.textContent = some
+    return part
+  })
 }
 
 export function render({ model }) {
@@ -55,7 +61,8 @@ export function render({ model }) {
       }
       const lines = [value(item, "title"), value(item, "note")].map((text) => {
         const span = document.createElement("span")
-        span.textContent = middle(text, 19)
+        span.className = "line"
+        span.append(...parts(text))
         span.title = text
         return span
       })

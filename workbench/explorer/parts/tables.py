@@ -27,7 +27,7 @@ class _Table(pn.widgets.Tabulator):
 
     def _get_properties(self, doc: Any = None) -> dict[str, Any]:
         properties: dict[str, Any] = super()._get_properties(doc)
-        if self.pagination == "remote":
+        if self.pagination == "remote" and self._processed is not None:
             rows = self.page_size or self.initial_page_size
             start = (self.page - 1) * rows
             places = self._processed.index.get_indexer(self.value.index[self.selection])
