@@ -41,6 +41,16 @@ def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
             cause=f"for example {dicom}",
             remedy=f"convert them first, for example: dcm2niix -z y -b y -f '%i_%s' -o NIFTI '{path}'",
         )
+    images = _images(path) if path.is_dir() else []
+    packed = (
+        [file.name for file in look.files(path, 0) if file.name.lower().endswith(ARCHIVES)] if path.is_dir() else []
+    )
+    if packed and not images:  # before what lies around it: that may be anything
+        return WorkbenchError(
+            f"{path}: not a source of scans",
+            cause=f"it holds archives ({', '.join(packed[:SHOWN])}) and no scan",
+            remedy="unpack them",
+        )
     near = next((found for folders in _around(path) if (found := _named(folders, layouts, path))), [])
     if near:
         return WorkbenchError(
@@ -48,7 +58,6 @@ def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
             cause="; ".join(f"{folder} looks like {name}" for folder, name in near[:SHOWN]),
             remedy=f"give {' '.join(str(folder) for folder, _ in near[:SHOWN])}",
         )
-    images = _images(path) if path.is_dir() else []
     if images:
         return WorkbenchError(
             f"{path}: not a source of scans",
@@ -56,15 +65,6 @@ def refuse(path: Path, layouts: Sequence[Layout]) -> WorkbenchError:
             + ", ".join(layout.name for layout in layouts),
             remedy="list them in a table, one row a scan (scans.csv with the columns path, participant, session, site, "
             "sex, age), and give that",
-        )
-    packed = (
-        [file.name for file in look.files(path, 0) if file.name.lower().endswith(ARCHIVES)] if path.is_dir() else []
-    )
-    if packed:
-        return WorkbenchError(
-            f"{path}: not a source of scans",
-            cause=f"it holds archives ({', '.join(packed[:SHOWN])}) and no scan",
-            remedy="unpack them",
         )
     return WorkbenchError(
         f"{path}: not a source of scans",
