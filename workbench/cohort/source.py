@@ -236,18 +236,19 @@ def _columns(
     ``age (2)``; one without a name (the row numbers that a program wrote) is left out."""
     header = [name.strip() for name in header]
     cells = [[cell.strip() for cell in row] for row in cells]
-    bad = [n for n, row in enumerate(cells) if any(row[len(header) :])]
+    bad = {n: len(row) for n, row in enumerate(cells) if any(row[len(header) :])}
     if bad:
+        first = next(iter(bad))
         told = (
-            f"{len(bad)} rows of {path.name} have more cells than its header (for example row {bad[0] + 2}: "
-            f"{len(cells[bad[0]])}, not {len(header)})"
+            f"{len(bad)} rows of {path.name} have more cells than its header (for example row {first + 2}: "
+            f"{bad[first]}, not {len(header)})"
         )
         if source is None:
             raise WorkbenchError(
                 f"{path}: cannot be read as a table", cause=told, remedy="quote cells that hold the delimiter"
             )
         source.unused(f"{told} and are not used; is a comma in one of them not quoted?")
-        cells = [[] if n in set(bad) else row for n, row in enumerate(cells)]
+        cells = [[] if n in bad else row for n, row in enumerate(cells)]
     names: list[str] = []
     for place, name in enumerate(header):
         first = header.index(name)
