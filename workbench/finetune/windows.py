@@ -31,8 +31,8 @@ def probabilities(
     """Class probabilities ``(classes, X, Y, Z)`` of a prepared scan ``(C, X, Y, Z)``, float32, by overlapping windows.
 
     Args:
-        model: In voxels of the prepared grid, RAS+.
-        scan: Its contrasts.
+        model: Gives logits of a window ``(1, C, x, y, z)``.
+        scan: Its contrasts on the prepared grid, RAS+.
         crop: Edges of the windows.
         overlap: Of the windows, as a share of their edges.
         device: Where it is computed.
