@@ -28,7 +28,7 @@ help:
 	@echo "make demo [SERVE=0]  simulate, prepare, pretrain, fine-tune, analyse, then serve the explorer on localhost"
 	@echo "make test            all tests (installs Chromium by apt where that is allowed); FAST=1 the inner loop,"
 	@echo "                     COVERAGE=1 with coverage and its floor"
-	@echo "make test-slurm      batches on a real Slurm of its own (needs slurm-wlm, munge and root)"
+	@echo "make test-slurm      batches, an array and a training on a real Slurm (needs slurm-wlm, munge and root)"
 	@echo "make fuzz [N=20]     damaged inputs, N times the small number that the tests try"
 	@echo "make doctor          what is installed here, what is missing, and what to do about it"
 	@echo "make lint            ruff, mypy, and the layer order of the rooms"

@@ -1,15 +1,20 @@
-"""From a table of scans to the explorer at 1,000, 10,000 and 100,000 scans: seconds and memory of each step.
+"""From a table of scans to the explorer at 1,000, 10,000 and 100,000 scans: processor time and memory of each step.
 
-    python -m benchmarks.scale [--quick] [--scans 1000 10000 100000] [--executor local]
+    python -m benchmarks.scale [--quick] [--scans 1000 10000 100000] [--executor local] [--work FOLDER]
 
 The scans are simulated and tiny (noise in a ball of 20³ voxels of 8 mm, each its own file), and so is the encoder
 (random weights, patches of 8, 3 blocks): what is measured is what the workbench adds to a scan, not the reading of real
 ones. Each step is a process of its own: `cohort`, `prepare`, `embed`, `shift` through the command line, and the state
 and the layout of the explorer's first page, for a first session and a second one in the same server. Memory is the
-highest resident of the process and of any of its children, each by itself.
+highest resident of the process and of any of its children, each by itself. Steps are judged by the processor time of
+all of these together, which others on the machine lengthen little; `seconds` is what the clock says.
 
-The last line on stdout is one JSON object: for each step its seconds and MB at each size, the seconds that a thousand
-more scans cost (the slope of the line through the sizes), and how memory grew from the smallest size to the largest.
+With `--work` the scans and runs stay in a folder, so that one step can be measured again (`--steps shift`) on what the
+others left there, at one size.
+
+The last line on stdout is one JSON object: for each step its seconds and MB at each size, the processor time that a
+thousand more scans cost (the slope of the line through the sizes, which the largest rules), and how memory grew from
+the smallest size to the largest.
 """
 
 from __future__ import annotations
@@ -17,10 +22,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +36,7 @@ import numpy as np
 SIZES = (1_000, 10_000, 100_000)
 EDGE, SPACING = 20, 8.0
 SITES = 5
+STEPS = ("cohort", "prepare", "embed", "shift", "explorer")
 
 EXPLORER = """
 import json, sys, time
@@ -38,11 +46,12 @@ from workbench.explorer.app.pages import PAGES
 from workbench.explorer.session.state import ExplorerState
 pn.extension("tabulator")
 for _ in range(2):
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     state = ExplorerState(sys.argv[1], served=True)
     state.param["view"].objects = [page.key for page in PAGES]
     layout(state).get_root()
-    print(json.dumps(round(time.perf_counter() - began, 2)), flush=True)
+    print(json.dumps({"seconds": round(time.perf_counter() - began, 2),
+                      "processor": round(time.process_time() - worked, 2)}), flush=True)
 """
 
 
@@ -51,20 +60,26 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="60 and 240 scans: shows that it runs, and no more")
     parser.add_argument("--scans", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--executor", choices=["here", "local"], default="here", help="of prepare and embed")
+    parser.add_argument("--work", type=Path, help="work here, and leave it; for one size")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
     args = parser.parse_args(argv)
     sizes = sorted([60, 240] if args.quick else args.scans)
+    if args.work is not None and len(sizes) > 1:
+        parser.error("--work is for one size of --scans")
+    if args.work is None and set(args.steps) != set(STEPS):
+        parser.error("--steps needs what the others left: --work")
     steps: dict[str, dict[int, dict[str, float]]] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            for name, seen in measure(Path(folder), size, args.executor).items():
+            for name, seen in measure(args.work or Path(folder), size, args.executor, args.steps):
                 steps.setdefault(name, {})[size] = seen
-                print(f"{size} scans, {name}: {seen}", file=sys.stderr)
+                print(f"{size} scans, {name}: {seen}", file=sys.stderr, flush=True)
     print(
         json.dumps(
             {
                 "name": "scale",
-                "ours": round(sum(seen[sizes[-1]]["seconds"] for seen in steps.values()), 1),
-                "unit": f"s for {sizes[-1]} scans, all steps",
+                "ours": round(sum(seen[sizes[-1]]["processor"] for seen in steps.values()), 1),
+                "unit": f"s of processor for {sizes[-1]} scans, all steps",
                 "ratio": None,
                 "n": 1,
                 "executor": args.executor,
@@ -78,40 +93,38 @@ def main(argv: list[str] | None = None) -> None:
 def told(seen: dict[int, dict[str, float]]) -> dict[str, Any]:
     """A step at every size, and the line through them."""
     sizes = sorted(seen)
-    seconds = [seen[size]["seconds"] for size in sizes]
-    slope = float(np.polyfit(sizes, seconds, 1)[0]) if len(sizes) > 1 else float("nan")
+    seconds = [seen[size]["processor"] for size in sizes]
+    slope = float(np.polyfit(sizes, seconds, 1)[0]) if len(sizes) > 1 else None
     return {
         "at": {str(size): seen[size] for size in sizes},
-        "seconds_for_1000_more": round(1000 * slope, 3),
+        "processor_for_1000_more": None if slope is None else round(1000 * slope, 3),
         "memory_ratio": round(seen[sizes[-1]]["mb"] / seen[sizes[0]]["mb"], 2),
     }
 
 
-def measure(folder: Path, size: int, executor: str) -> dict[str, dict[str, float]]:
-    write_scans(folder, size)
+def measure(folder: Path, size: int, executor: str, steps: Collection[str]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Do the steps, one after the other, and tell of each."""
     runs = folder / "runs"
-    runs.mkdir()
-    out = {name: str(runs / name) for name in ("cohort", "prepare", "embed", "shift")}
+    runs.mkdir(parents=True, exist_ok=True)
+    if not (folder / "scans.csv").is_file():
+        write_scans(folder, size)
+    store, encoder = runs / "prepare", folder / "encoder"
     how = ["--executor", executor]
-    seen = {"cohort": job("cohort", "--out", out["cohort"], "--sources", str(folder / "scans.csv"))}
-    seen["prepare"] = job(
-        "prepare",
-        "--out",
-        out["prepare"],
-        "--cohort",
-        out["cohort"],
-        "--spacing",
-        f"{SPACING:g}",
-        "--margin",
-        "0",
-        *how,
-    )
-    write_encoder(folder / "encoder", Path(out["prepare"]))
-    looked = ["--store", out["prepare"], "--encoder", str(folder / "encoder"), "--regions", "none_there"]
-    seen["embed"] = job("embed", "--out", out["embed"], *looked, "--accelerator", "cpu", *how)
-    seen["shift"] = job("shift", "--out", out["shift"], "--embed", out["embed"], "--combat", "false")
-    seen |= explorer(runs)
-    return seen
+    looked = ["--store", store, "--encoder", encoder, "--regions", "none_there"]
+    words: dict[str, list[str | Path]] = {
+        "cohort": ["--sources", folder / "scans.csv"],
+        "prepare": ["--cohort", runs / "cohort", "--spacing", f"{SPACING:g}", "--margin", "0", *how],
+        "embed": [*looked, "--accelerator", "cpu", *how],
+        "shift": ["--embed", runs / "embed", "--combat", "false"],
+    }
+    for name in (step for step in STEPS if step in steps):
+        if name == "explorer":
+            yield from explorer(runs)
+            continue
+        if name == "embed" and not encoder.exists():
+            write_encoder(encoder, store)
+        shutil.rmtree(runs / name, ignore_errors=True)
+        yield name, job(name, "--out", str(runs / name), *map(str, words[name]))
 
 
 def write_scans(folder: Path, size: int) -> None:
@@ -147,30 +160,30 @@ def job(*words: str) -> dict[str, float]:
     return timed([sys.executable, "-m", "workbench.cli", *words, "--quiet"])[0]
 
 
-def explorer(runs: Path) -> dict[str, dict[str, float]]:
+def explorer(runs: Path) -> Iterator[tuple[str, dict[str, float]]]:
     whole, said = timed([sys.executable, "-W", "ignore", "-c", EXPLORER, str(runs)])
-    first, second = (float(line) for line in said.split())
-    return {
-        "explorer, first session": {"seconds": first, "mb": whole["mb"]},
-        "explorer, second session": {"seconds": second, "mb": whole["mb"]},
-    }
+    for name, line in zip(("first", "second"), said.splitlines(), strict=True):
+        yield f"explorer, {name} session", {**json.loads(line), "mb": whole["mb"]}
 
 
 def timed(command: list[str]) -> tuple[dict[str, float], str]:
-    """Seconds of a process, MB of the largest among it and its children, and what it printed."""
+    """Seconds of a process, by the clock and of the processor with its children, MB of the largest among it and its
+    children, and what it printed."""
     wrapper = (
         "import json, resource, subprocess, sys; "
         "done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True); "
-        "print(json.dumps([done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.stdout]))"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(json.dumps([done.returncode, used.ru_maxrss, used.ru_utime + used.ru_stime, done.stdout]))"
     )
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", wrapper, *command], stdout=subprocess.PIPE, text=True, check=True)
     seconds = time.perf_counter() - began
-    status, highest, said = json.loads(done.stdout)
+    status, highest, processor, said = json.loads(done.stdout)
     if status:
         raise SystemExit(f"{' '.join(command)} ended with {status}")
     unit = 1024 if sys.platform != "darwin" else 1
-    return {"seconds": round(seconds, 2), "mb": round(highest * unit / 1e6, 1)}, said
+    seen = {"seconds": seconds, "processor": processor, "mb": highest * unit / 1e6}
+    return {name: round(value, 1) for name, value in seen.items()}, said
 
 
 if __name__ == "__main__":

@@ -310,6 +310,40 @@ def list_runs(argv: list[str]) -> int:
     return 0
 
 
+def tell_status(argv: list[str]) -> int:
+    """``workbench status RUN``: how a run stands; 1 where it has not ended well."""
+    asked = _one_folder("status", "Say how a run stands: its scans, its shards, its jobs in Slurm.", argv)
+    from workbench.runs import Run
+    from workbench.runs.folder import is_run
+    from workbench.standing import told
+
+    if is_run(asked) and Run(asked).job == "batch":
+        return tell_batch("status", [str(asked)])
+    lines, well = told(asked)
+    print(lines)
+    return 0 if well else 1
+
+
+def collect_run(argv: list[str]) -> int:
+    """``workbench collect RUN``: join what the shards of a run have done."""
+    asked = _one_folder("collect", "Join what the shards of a run have done, where they have done all.", argv)
+    from workbench.found import as_text
+    from workbench.runs import Run
+    from workbench.runs.folder import is_run
+    from workbench.standing import collect
+
+    if is_run(asked) and Run(asked).job == "batch":
+        return tell_batch("collect", [str(asked)])
+    print(as_text(collect(asked)))
+    return 0
+
+
+def _one_folder(command: str, description: str, argv: list[str]) -> Path:
+    parser = argparse.ArgumentParser(prog=f"workbench {command}", description=description)
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the --out of a job")
+    return parser.parse_args(argv).folder
+
+
 def tell_batch(what: str, argv: list[str]) -> int:
     """``workbench batch status FOLDER`` and ``workbench batch collect FOLDER``; 1 where not every run is well."""
     parser = argparse.ArgumentParser(
@@ -477,6 +511,8 @@ def explore(argv: list[str]) -> int:
 OTHERS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
     "look": ("go from a BIDS folder to the explorer in one command", look),
     "runs": ("list the runs below a folder", list_runs),
+    "status": ("say how a run stands that is spread over processes or Slurm", tell_status),
+    "collect": ("join what the shards of such a run have done", collect_run),
     "explore": ("open the explorer on a folder of runs", explore),
     "encoders": ("list the encoders in the box", list_encoders),
     "lab": ("open JupyterLab on the notebooks", lab),

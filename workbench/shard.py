@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.jobs import JOBS
@@ -22,20 +21,14 @@ from workbench.jobs import JOBS
 
 def main(words: Sequence[str] | None = None) -> int:
     from workbench.runs import Run
-    from workbench.runs.forks import announcement
-    from workbench.runs.slurm import queue_again
-    from workbench.runs.spread import as_shard, read_shard
+    from workbench.runs.slurm import listen, queue_again
+    from workbench.runs.spread import FOLDER, as_shard, read_shard
 
     folder, name, *parent = sys.argv[1:] if words is None else words
     if parent:
         _end_with(int(parent[0]))
-    announced = threading.Event()
-
-    def stop(*_: Any) -> None:
-        announced.set()
-        raise KeyboardInterrupt
-
-    signal.signal(announcement(), stop)  # the wall time is nearly over
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # before the job's own way to take it, and after
+    announced = listen()
     try:
         shard = read_shard(Path(folder), name)
         run = Run(folder)
@@ -49,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return error.exit_status
     except KeyboardInterrupt:  # what was done is on the disk
         if announced.is_set():
-            queue_again(shard.requeues)
+            queue_again(shard.requeues, Path(folder) / FOLDER)
         return 130
     return 0
 

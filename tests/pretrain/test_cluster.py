@@ -1,4 +1,4 @@
-"""A pretraining as a Slurm job: what is submitted, kept by an `sbatch` of our own. On a real Slurm it was not run."""
+"""A pretraining as a Slurm job: what is submitted, kept by an `sbatch` of our own. A real one: tests/slurm."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def test_the_job_asks_for_its_processes_and_carries_every_setting(
         "--signal=USR2@90",
     ):
         assert f"#SBATCH {line}\n" in script, line
+    assert "SRUN_CPUS_PER_TASK=1" in script  # else srun gives a process one core, whatever slurm.cpus says
     told = json.loads((tmp_path / "runs" / "volta-slurm" / "settings.json").read_text())
     assert f"-m workbench.pretrain.cluster {tmp_path / 'runs' / 'volta-slurm' / 'settings.json'}" in script
     assert told["requeues"] == 5 and not told["overwrite"]

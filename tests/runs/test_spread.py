@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,11 +12,16 @@ import pandas as pd
 import pytest
 
 from tests.prepare.conftest import make_cohort
+from workbench.cohort import CohortConfig, run_cohort
 from workbench.errors import WorkbenchError
 from workbench.prepare import PrepareConfig, run_prepare
 from workbench.runs import Run, start_run
 from workbench.runs.parts import Parts, over_scans
-from workbench.runs.spread import Shard, SpreadConfig, _cut, as_shard
+from workbench.runs.spread import Shard, SpreadConfig, _cut, _write, as_shard
+from workbench.runs.tables import read_parquet
+from workbench.standing import collect
+from workbench.standing import told as told_of
+from workbench.volumes import Volume, read_volume, write_volume
 
 SCANS = [f"scan-{i}" for i in range(7)]
 
@@ -131,6 +136,10 @@ def test_prepare_in_processes_and_through_slurm_of_which_one_job_is_killed(tmp_p
     with pytest.raises(WorkbenchError, match="1 of 3 shards ended before") as told:
         run_prepare(config)
     assert "1 of 3 scans" in told.value.cause and Run(config.out).status["state"] == "failed"
+    words, well = told_of(config.out)
+    assert "2 of 3 scans; shards: 2 done, 1 ended" in words and not well
+    with pytest.raises(WorkbenchError, match="not all scans are done"):
+        collect(config.out)
     (slurm / "die").write_text("none")
     array = run_prepare(config)
     assert (slurm / "arrays").read_text().split() == ["2", "0"]  # three jobs, then the one that was left
@@ -139,3 +148,43 @@ def test_prepare_in_processes_and_through_slurm_of_which_one_job_is_killed(tmp_p
         assert {p.name for p in (run.path / "scans").iterdir()} == {p.name for p in (one.path / "scans").iterdir()}
         assert run.provenance["n"] == 3 and not (run.path / "parts").exists()
     assert not json.loads((tmp_path / "array" / "status.json").read_text()).get("why")
+
+
+def test_what_came_is_joined_without_the_command_and_not_if_the_cohort_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = make_cohort(tmp_path, people=2, spacing=(6, 6, 6), shape=(22, 26, 20))
+    config = PrepareConfig(out=tmp_path / "store", cohort=cohort, spacing=4, workers=1, executor="local")
+    found: list[set[str]] = []
+
+    def stopped(run: Run, scans: list[str], done: Callable[[], set[str]], *_: object, **__: object) -> None:
+        """Whoever was asked goes before what is left of its shards ends."""
+        found.append(done())
+        (run.path / "shards").mkdir(exist_ok=True)
+        for place, scan in enumerate(scans):
+            if scan not in found[-1]:
+                shard = _write(run.path / "shards", [(place, scan)], config)
+                with as_shard(shard):
+                    run_prepare(config)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("workbench.prepare.prepare.spread", stopped)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                run_prepare(config)
+        everybody = set(read_parquet(cohort / "results" / "scans.parquet")["scan_id"])
+        assert found == [set(), everybody]
+        scan = next((tmp_path / "toy").glob("sub-*/**/*_T1w.nii.gz"))
+        image = read_volume(scan)
+        write_volume(scan, Volume(image.data * 2, image.affine))
+        run_cohort(CohortConfig(out=cohort, sources=[tmp_path / "toy"], workers=1), overwrite=True)
+        with pytest.raises(KeyboardInterrupt):
+            run_prepare(config)
+        assert found[2] == set(), "a scan may be another since"
+    assert "2 of 2 scans; shards: " in told_of(config.out)[0] and "workbench collect" in told_of(config.out)[0]
+    joined = collect(config.out)
+    assert joined.ok and len(joined.read_table("index")) == 2 and not (config.out / "shards").exists()
+    whole = run_prepare(PrepareConfig(out=tmp_path / "whole", cohort=cohort, spacing=4, workers=1))
+    assert joined.read_table("index")["key"].tolist() == whole.read_table("index")["key"].tolist()
+    assert told_of(config.out)[1] and collect(config.out).ok

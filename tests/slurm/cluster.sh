@@ -49,13 +49,13 @@ SlurmctldPidFile=$folder/slurmctld.pid
 SlurmdPidFile=$folder/slurmd.pid
 SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
-NodeName=one NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
-PartitionName=low Nodes=one Default=YES PriorityTier=1 MaxTime=INFINITE State=UP
-PartitionName=high Nodes=one PriorityTier=9 MaxTime=INFINITE State=UP
+NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
+PartitionName=low Nodes=$(hostname -s) Default=YES PriorityTier=1 MaxTime=INFINITE State=UP
+PartitionName=high Nodes=$(hostname -s) PriorityTier=9 MaxTime=INFINITE State=UP
 CONF
   export SLURM_CONF=$folder/slurm.conf
   slurmctld -f "$SLURM_CONF"
-  slurmd -f "$SLURM_CONF" -N one
+  slurmd -f "$SLURM_CONF" -N "$(hostname -s)"
   for _ in $(seq 100); do
     sinfo --noheader --format=%T 2>/dev/null | grep -q idle && return 0
     sleep 0.2

@@ -1,26 +1,21 @@
-"""A batch on a real Slurm: controller and one node on this machine, started by ``cluster.sh`` and gone afterwards."""
+"""A batch on a real Slurm of one node, this machine."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tests.batch.templates import write_notebook
+from tests.slurm.conftest import release, show, wait_for, workbench
 from workbench.batch import batch_status, collect_batch
 
-SCRIPT = Path(__file__).with_name("cluster.sh")
-REPO = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(400)]
 
 # counts to `steps`, saves where it is when it is stopped, and goes on from there
@@ -45,26 +40,6 @@ record(out, began=began, step=step, restarts=int(os.environ.get('SLURM_RESTART_C
 """
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    if os.environ.get("WORKBENCH_TEST_SLURM") != "1":
-        pytest.skip("minutes with a Slurm of its own: `make test-slurm`")
-    missing = [name for name in ("slurmctld", "slurmd", "munged", "sbatch") if not shutil.which(name)]
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not found: apt-get install slurm-wlm munge")
-    if os.getuid() != 0:
-        pytest.skip("starting slurmd and munged takes root")
-    folder = Path(tempfile.mkdtemp(prefix="workbench-slurm-"))  # not below pytest's, which munge's user cannot enter
-    subprocess.run([SCRIPT, "start", folder], check=True)
-    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
-    yield folder
-    subprocess.run(["scancel", "--me"], check=False)
-    wait_for(lambda: not squeue(), 60)
-    del os.environ["SLURM_CONF"]
-    subprocess.run([SCRIPT, "stop", folder], check=True)
-    shutil.rmtree(folder, ignore_errors=True)  # daemons remove their own files as they end
-
-
 @pytest.fixture
 def batch(cluster, tmp_path):
     """A grid of six for Slurm, and the command that submits and watches it."""
@@ -78,13 +53,7 @@ def batch(cluster, tmp_path):
 
 
 def command(folder, *more):
-    return subprocess.Popen(
-        [sys.executable, "-m", "workbench.cli", "batch", "grid.yaml", *more],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return workbench(folder, "batch", "grid.yaml", *more)
 
 
 def test_six_runs_of_which_one_is_preempted_one_out_of_time_and_one_killed(batch):
@@ -113,7 +82,6 @@ def test_six_runs_of_which_one_is_preempted_one_out_of_time_and_one_killed(batch
     wait_for(lambda: not Path(f"/proc/{kernel}").exists(), 30)  # no orphan
     show("after a kill -9")
 
-    # without accounting a job that is queued again waits two minutes; the test does not
     wait_for(lambda: release() or watcher.poll() is not None, 200, every=2)
     said = watcher.communicate()[1]
     assert watcher.returncode == 1, said
@@ -181,28 +149,3 @@ def statuses(folder):
 
 def saved_step(folder, name):
     return json.loads((folder / "runs" / name / "runs" / "state.json").read_text())["step"]
-
-
-def release():
-    for line in squeue():
-        job, state, reason = line.split("|")
-        if state == "PENDING" and reason == "BeginTime":
-            subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=False)
-
-
-def squeue():
-    return subprocess.run(
-        ["squeue", "--noheader", "--array", "--format=%i|%T|%r"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-
-
-def show(when):
-    print(f"--- {when}\n" + "\n".join(squeue()))
-
-
-def wait_for(what, patience, every=0.2):
-    end = time.monotonic() + patience
-    while not (found := what()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(every)
-    return found

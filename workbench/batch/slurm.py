@@ -19,7 +19,7 @@ from workbench.batch.conduct import Limits
 from workbench.batch.plan import PlannedRun, Told
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, replacing
-from workbench.runs.slurm import ARRAY, queue, require_queue, submit_array
+from workbench.runs.slurm import ARRAY, WAITING, queue, require_queue, submit_array
 
 LOOK_EVERY = 3.0  # seconds between two looks at the queue
 JOBS = "jobs.json"
@@ -57,9 +57,8 @@ def run_on_slurm(config: BatchConfig, todo: list[PlannedRun], told: Told) -> Non
 def queued_runs(folder: Path) -> dict[str, str]:
     """Run → ``"queued"`` or ``"running"``, of those that are in Slurm's queue."""
     there = queue() or {}
-    waiting = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")
     return {
-        name: "queued" if there[job] in waiting else "running"
+        name: "queued" if there[job] in WAITING else "running"
         for name, job in _read_jobs(folder / "slurm").items()
         if job in there
     }

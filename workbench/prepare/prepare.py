@@ -75,7 +75,7 @@ def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
             _clear_partials(run.path)
             outcomes = _prepare_all(config, sources, folder)
         else:
-            outcomes = _prepare_spread(config, sources, run)
+            outcomes = _prepare_spread(config, sources, run, cohort.fingerprint)
         _write_results(run, cohort, outcomes)
         run.note(workers=_workers(config), **_counts(outcomes))
         tqdm.write(describe(run), file=sys.stderr)
@@ -223,8 +223,11 @@ def _prepare_all(
     return outcomes
 
 
-def _prepare_spread(config: PrepareConfig, sources: list[ScanFiles], run: Run) -> list[Outcome]:
-    """The same in shards, each in a process of its own: what became of each scan comes back through the run's parts."""
+def _prepare_spread(config: PrepareConfig, sources: list[ScanFiles], run: Run, cohort: str) -> list[Outcome]:
+    """The same in shards, each in a process of its own: what became of each scan comes back through the run's parts.
+
+    Of parts that were made of another cohort none is taken: a scan may be another since.
+    """
     mine = shard()
     if mine is not None:
         with Parts(run, of=mine) as parts:
@@ -233,6 +236,7 @@ def _prepare_spread(config: PrepareConfig, sources: list[ScanFiles], run: Run) -
                 assert outcome.scan_id in mine.scans
         raise ShardDone
     parts = Parts(run)
+    parts.require_of(cohort)
     names = [source.scan_id for source in sources]
     spread(run, names, parts.look, config, desc="prepare")
     file = parts.collect(OUTCOMES)

@@ -5,7 +5,7 @@
 finds its neighbours through Slurm. Before the wall time is over Slurm tells every process; they save a checkpoint, the
 first one queues the job again, and it goes on from there. So does a job that is preempted.
 
-On a real cluster this was not run yet, with GPUs even less; what is submitted is tested.
+It was run on a Slurm of one node, on the CPU (``tests/slurm``), not on several nodes, nor with GPUs.
 """
 
 from __future__ import annotations
@@ -15,29 +15,33 @@ import os
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.pretrain.config import PretrainConfig
 from workbench.runs import Run, replacing
-from workbench.runs.forks import announcement
-from workbench.runs.slurm import queue_again, submit_array, wait_until_gone
+from workbench.runs.slurm import listen, queue_again, require_queue, submit_array, wait_until_gone
 
 LOOK_EVERY = 5.0
+JOB = "job"
 OURS = {"executor", "slurm"}
 
 
-def folder_of(config: PretrainConfig) -> Path:
+def folder_of(out: Path) -> Path:
     """Scripts and logs: beside the run, whose folder is not begun before its job is."""
-    return config.out.with_name(f"{config.out.name}-slurm")
+    return out.with_name(f"{out.name}-slurm")
+
+
+def job_of(out: Path) -> str | None:
+    """The Slurm job that somebody waits for, or waited for when last seen; None where there is none."""
+    file = folder_of(out) / JOB
+    return file.read_text().strip() if file.is_file() else None
 
 
 def submit(config: PretrainConfig, *, overwrite: bool = False) -> str:
     """Submit the job; returns its id."""
-    folder = folder_of(config).resolve()
+    folder = folder_of(config.out).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     how = {name: value for name, value in config.how().items() if name not in OURS}
     values = {**config.model_dump(mode="json"), **how}
@@ -64,16 +68,22 @@ def through_slurm(config: PretrainConfig, *, overwrite: bool = False) -> Run:
         WorkbenchError: the job ended, and the run did not.
         KeyboardInterrupt: the waiting was stopped; the job stays in the queue.
     """
-    file = folder_of(config) / "job"
-    job = file.read_text().strip() if file.is_file() else submit(config, overwrite=overwrite)
-    file.write_text(f"{job}\n")  # the same command waits for the job that it finds there
-    print(f"Slurm job {job}; its logs are in {folder_of(config)}", file=sys.stderr)
+    file = folder_of(config.out) / JOB
+    job = job_of(config.out)
+    if job is None or not any(name.split("_")[0] == job for name in require_queue()):
+        job = submit(config, overwrite=overwrite)
+        file.write_text(f"{job}\n")  # the same command waits for the job that it finds there
+    print(f"Slurm job {job}; its logs are in {folder_of(config.out)}", file=sys.stderr)
     try:
         wait_until_gone({job}, lambda: None, LOOK_EVERY)
     except KeyboardInterrupt:
-        print(f"The job stays in Slurm's queue: the same command waits for it, `scancel {job}` ends it.")
+        print(
+            f"The job stays in Slurm's queue: `workbench status {config.out}` tells how it stands, the same command "
+            f"waits for it, `scancel {job}` ends it.",
+            file=sys.stderr,
+        )
         raise
-    file.unlink()
+    file.unlink(missing_ok=True)
     return Run(config.out).require_ok()
 
 
@@ -83,13 +93,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
     (path,) = sys.argv[1:] if words is None else words
     told = json.loads(Path(path).read_text())
-    announced = threading.Event()
-
-    def stop(*_: Any) -> None:
-        announced.set()
-        os.kill(os.getpid(), signal.SIGTERM)  # which a training takes as a request, between two steps
-
-    signal.signal(announcement(), stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a training takes it as a request, between two steps
+    announced = listen()
     # a job that was queued again goes on with what it has, and does not begin anew
     overwrite = bool(told["overwrite"]) and not int(os.environ.get("SLURM_RESTART_COUNT", "0"))
     try:
@@ -99,7 +104,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return error.exit_status
     except KeyboardInterrupt:
         if announced.is_set() and os.environ.get("SLURM_PROCID", "0") == "0":
-            queue_again(int(told["requeues"]))
+            queue_again(int(told["requeues"]), Path(path).parent)
         return 130
     return 0
 

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, replacing
 from workbench.runs.spread import FOLDER as SHARDS
-from workbench.runs.spread import Shard, ShardDone, SpreadConfig, shard, spread
+from workbench.runs.spread import Shard, ShardDone, SpreadConfig, shard, spread, wait_for_earlier
 from workbench.runs.tables import column_names, read_arrow, read_parquet, write_parquet
 
 SECONDS = 10.0  # work that a kill may cost
@@ -56,12 +56,30 @@ class Parts:
         """The lists of what each part holds, in order."""
         return sorted(self.folder.glob("[0-9]*.json"), key=lambda file: (_number(file), file.name))
 
+    def require_of(self, inputs: str) -> None:
+        """Forget every part that was made from other inputs than these (a digest), or nobody knows from what."""
+        file = self.folder / "of"
+        if file.is_file() and file.read_text() == inputs:
+            return
+        wait_for_earlier(self.run)  # jobs that know of the others would write on
+        for path in self.folder.iterdir():
+            path.unlink()
+        self._looked, self.done, self.number = {}, set(), 0
+        with replacing(file) as partial:
+            partial.write_text(inputs)
+
     def look(self) -> set[str]:
         """What is done by now, whoever did it."""
         for file in self.lists():
             if file.name not in self._looked:  # a list is written once, whole
                 self._looked[file.name] = json.loads(file.read_text())
         return {scan for scans in self._looked.values() for scan in scans}
+
+    @staticmethod
+    def done_in(run: Run) -> set[str]:
+        """The scans that are done of a run that others write; nothing is changed, nor mended."""
+        files = (run.path / "parts").glob("[0-9]*.json")
+        return {str(scan) for file in files for scan in json.loads(file.read_text())}
 
     def _scans_of(self, file: Path, *, repair: bool) -> list[str]:
         """The scans whose rows a part holds; none, and the part is removed, where a power cut has left it half."""

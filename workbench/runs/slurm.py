@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +22,11 @@ from pydantic import BeforeValidator, Field
 
 from workbench.errors import WorkbenchError
 from workbench.runs.config import Settings
+from workbench.runs.folder import replacing
+from workbench.runs.forks import announcement
 
 ARRAY = 1000  # Slurm's usual MaxArraySize is 1001
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")
 OVER = (
     *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("BOOT_FAIL", "DEADLINE", "PREEMPTED", "REVOKED"),
@@ -119,7 +125,11 @@ def submit_array(
         "nodes": nodes,
         "ntasks_per_node": tasks_per_node,
         "additional_parameters": {"requeue": True, **asked.extra},
-        "setup": [*asked.setup, f"export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"],
+        # since 22.05 srun gives a process one core, whatever the job has, unless it is told
+        "setup": [
+            f"export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} SRUN_CPUS_PER_TASK={asked.cpus}",
+            *asked.setup,
+        ],
     }
     try:
         executor = submitit.SlurmExecutor(folder=folder)
@@ -168,12 +178,50 @@ def wait_until_gone(arrays: set[str], show: Callable[[], None], every: float) ->
         time.sleep(every)
 
 
-def queue_again(requeues: int) -> bool:
-    """Queue this very job again, since its time is nearly over; False where it has been often enough, or is no job."""
+def listen() -> threading.Event:
+    """Take Slurm's announcement that the time of this job is nearly over: the event is set, and this process is asked
+    to stop, as by SIGTERM.
+
+    Slurm sends it to every process of the job, and it ends whoever does not know it: a worker would seem to be killed
+    by its scan. So it is blocked, here and in all that this process starts, and a thread waits for it. Called before
+    other threads are started.
+    """
+    announced, number = threading.Event(), announcement()
+
+    def take(*_: Any) -> None:
+        if not announced.is_set():
+            announced.set()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def wait() -> None:
+        signal.sigwait({number})
+        take()
+
+    signal.signal(number, take)  # for a thread of a library that was there before
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    threading.Thread(target=wait, daemon=True).start()
+    return announced
+
+
+def queue_again(requeues: int, folder: Path) -> bool:
+    """Queue this very job again, since its time is nearly over; False where it has been often enough, or is no job.
+
+    Args:
+        requeues: How often.
+        folder: Where it is counted: Slurm's own count has the preemptions in it, which are without limit.
+    """
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    if array is None or int(os.environ.get("SLURM_RESTART_COUNT", "0")) >= requeues:
+    if array is None:
         return False
-    subprocess.run(["scontrol", "requeue", f"{array}_{task}"], check=True, timeout=60)
+    job = f"{array}_{task}"
+    counted = folder / f"{job}.requeues"
+    times = int(counted.read_text()) if counted.is_file() else 0
+    if times >= requeues:
+        print(f"out of time {times + 1} times (slurm.requeues is {requeues}); not queued again", file=sys.stderr)
+        return False
+    with replacing(counted) as partial:
+        partial.write_text(f"{times + 1}\n")
+    subprocess.run(["scontrol", "requeue", job], check=True, timeout=60)
     return True
 
 

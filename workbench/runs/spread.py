@@ -35,6 +35,7 @@ from workbench.runs.slurm import ARRAY, SlurmSettings, submit_array, wait_until_
 from workbench.runs.texts import read_json
 
 FOLDER = "shards"
+ARRAYS = "arrays"  # in it: the ids of what was submitted and may still be in the queue
 SCANS_A_SHARD = 500  # through Slurm, where nothing is said: minutes to an hour
 LOOK_EVERY = 2.0  # seconds between two looks at what is done
 
@@ -198,18 +199,29 @@ def _through_slurm(run: Run, shards: list[Shard], how: SpreadConfig, show: Calla
             partial.write_text(json.dumps({"shards": part}) + "\n")
         command = f"-u -m workbench.shard {shlex.quote(str(run.path.resolve()))} @{listed}"
         job = submit_array(command, len(part), folder.resolve(), how.slurm)
-        with open(folder / "arrays", "a") as file:
+        with open(folder / ARRAYS, "a") as file:
             file.write(f"{job}\n")
+        with replacing(folder / f"{listed}.json") as partial:  # by which a shard's log and place in the queue are found
+            partial.write_text(json.dumps({"shards": part, "job": job}) + "\n")
     try:
         _wait_for_array(folder, show)
     except KeyboardInterrupt:
-        print("The jobs stay in Slurm's queue; the same command waits for them again.", file=sys.stderr)
+        print(
+            f"The jobs stay in Slurm's queue: `workbench status {run.path}` tells how they stand, the same command "
+            "waits for them again.",
+            file=sys.stderr,
+        )
         raise
+
+
+def wait_for_earlier(run: Run) -> None:
+    """Until no job that an earlier command submitted for this run is in Slurm's queue."""
+    _wait_for_array(run.path / FOLDER, lambda: None)
 
 
 def _wait_for_array(folder: Path, show: Callable[[], None]) -> None:
     """Until no job of an array that was submitted for this run is in the queue."""
-    file = folder / "arrays"
+    file = folder / ARRAYS
     if not file.is_file():
         return
     wait_until_gone(set(file.read_text().split()), show, LOOK_EVERY)
@@ -217,7 +229,27 @@ def _wait_for_array(folder: Path, show: Callable[[], None]) -> None:
 
 
 def _last_words(folder: Path, one: Shard) -> str:
-    """The end of a shard's log, where it is known by its name."""
-    log = folder / f"{one.name}.log"
-    lines = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
-    return f"the last words of one: {lines[-1][:200]}" if lines else "no log is known by its name"
+    """The end of what a shard said."""
+    logs = logs_of(folder, one.name)
+    for log in logs:
+        if lines := log.read_text(errors="replace").strip().splitlines():
+            told = [line for line in lines if "error: " in line]  # else libraries have the last word
+            return f"the last words of one, in {log.name}: {(told or lines)[-1][:200]}"
+    return "one of them said nothing" if logs else "one of them left no log"
+
+
+def logs_of(folder: Path, shard: str) -> list[Path]:
+    """What a shard wrote while it worked, on this machine or as a job, as submitit names them."""
+    job = jobs_of(folder).get(shard)
+    names = [f"{shard}.log", *([] if job is None else [f"{job}_0_log.err", f"{job}_0_log.out"])]
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def jobs_of(folder: Path) -> dict[str, str]:
+    """Shard → its job in Slurm, of those that were submitted; of several the last."""
+    found: dict[str, str] = {}
+    for file in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns):
+        told = read_json(file)
+        if "job" in told:
+            found |= {name: f"{told['job']}_{place}" for place, name in enumerate(told["shards"])}
+    return found
