@@ -51,8 +51,8 @@ def add_channels(source: Source, layout: Layout, path: Path, options: Options, f
             chosen = min(same, key=lambda one: one.path.name)
             if len(same) > 1:
                 several.append(chosen.path.name)
-            candidate.channels[contrast] = chosen.path
-            candidate.volumes |= chosen.volumes
+            candidate.channels = {**candidate.channels, contrast: chosen.path}
+            candidate.volumes = {**candidate.volumes, **chosen.volumes}
             used.add(chosen.path)
         if several:
             source.guess(f"{len(several)} scans have several {contrast}, the first by name is taken: {few(several, 3)}")

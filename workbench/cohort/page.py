@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,9 @@ def write_page(folder: Path, table: pd.DataFrame, set_aside: pd.DataFrame, remar
 def _sites(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Of the first sites: name, people, and mid-slices of some scans spread over them."""
     shown = []
-    sites = table.assign(site=table["site"].fillna("site unknown").astype(str))
-    for site, scans in list(sites.groupby("site", sort=False))[:SHOWN_SITES]:
+    sites = table[["scan_id", "participant", "path", "scanner"]]  # a copy of all columns would be the whole cohort
+    by_site = sites.groupby(table["site"].fillna("site unknown").astype(str), sort=False)
+    for site, scans in islice(by_site, SHOWN_SITES):
         one = scans.drop_duplicates("participant")
         places = np.unique(np.linspace(0, len(one) - 1, min(SHOWN_SCANS, len(one))).astype(int))
         pictures = [

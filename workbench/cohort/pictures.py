@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -35,7 +36,7 @@ class Pictures:
         self._added += 1
         return self._added - 1
 
-    def choose(self, places: list[int]) -> None:
+    def choose(self, places: Sequence[int]) -> None:
         """Make those in ``places`` the rows, in this order."""
         self._places = np.array(places, np.int64)
 

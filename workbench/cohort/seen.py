@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -11,10 +12,9 @@ from workbench.cohort.check import Checked
 from workbench.cohort.labels import HIPPOCAMPI, canonical_structure
 from workbench.cohort.match import few
 from workbench.cohort.pictures import Pictures
-from workbench.cohort.source import Candidate, Remark, Source
+from workbench.cohort.source import Remark, Source
 from workbench.volumes.thumbnail import alike_pairs
 
-Kept = tuple[Source, Candidate, Checked, str]
 GUESSED = ("apart", "identity", "values")  # in remarks on a file: it does not say so itself
 SIDE_MM = 1.0  # by which a left structure lies left of its twin
 MOVED = {
@@ -28,62 +28,50 @@ MOVED = {
 }
 
 
-def tell_checked(kept: list[Kept], table: pd.DataFrame, labels: pd.DataFrame, pictures: Pictures) -> list[Remark]:
-    """Add what reading showed to the sources' remarks, to ``table`` (``seg_lacks``) and to ``labels`` (``scans``).
+class Seen:
+    """What the voxels of one source's scans showed, in little room: what was read of a scan goes once it is added."""
 
-    Returns:
-        Remarks on several sources together.
-    """
-    by_source: dict[int, list[int]] = defaultdict(list)
-    for place, (source, *_) in enumerate(kept):
-        by_source[id(source)].append(place)
-    for places in by_source.values():
-        source = kept[places[0]][0]
-        mine = [kept[place] for place in places]
-        _tell_moved(source, mine)
-        _tell_remarks(source, mine)
-        _tell_structures(source, mine, places, table, labels)
-    return _near_duplicates(kept, table, pictures)
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.rows = array("l")  # of the cohort's table
+        self.labelled = bytearray()  # whether that scan has a segmentation
+        self.codes: list[frozenset[int]] = []  # in it
+        self._sets: dict[frozenset[int], frozenset[int]] = {}  # one object for all scans with the same codes
+        self._moved: Counter[tuple[str, str]] = Counter()
+        self._said: dict[str, list[tuple[str, str]]] = defaultdict(list)
 
-
-def _tell_moved(source: Source, kept: list[Kept]) -> None:
-    moved = Counter(item for _, _, found, _ in kept for item in found.moved.items())
-    for what, text in MOVED.items():
-        if moved[what]:
-            source.note(text.format(n=moved[what]))
-
-
-def _tell_remarks(source: Source, kept: list[Kept]) -> None:
-    """Remarks on headers: equal ones (but for their numbers) in one line."""
-    said: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for _, _, found, scan_id in kept:
-        for remark in found.remarks:
+    def add(self, found: Checked, scan_id: str, row: int) -> None:
+        codes = frozenset(found.codes[:, 0].tolist())
+        self.rows.append(row)
+        self.labelled.append(bool(found.seg_fingerprint))
+        self.codes.append(self._sets.setdefault(codes, codes))
+        self._moved.update(found.moved.items())
+        for remark in found.remarks:  # equal ones, but for their numbers, in one line
             kind = "guess" if any(word in remark for word in GUESSED) else "note"
-            said[f"{kind}:{''.join(c for c in remark if not c.isdigit())}"].append((scan_id, remark))
-    for key, scans in said.items():
-        text = f"{len(scans)} scans: {scans[0][1]} ({few([name for name, _ in scans], 3)})"
-        source.guess(text) if key.startswith("guess") else source.note(text)
+            self._said[f"{kind}:{''.join(c for c in remark if not c.isdigit())}"].append((scan_id, remark))
+
+    def tell(self, table: pd.DataFrame, labels: pd.DataFrame) -> None:
+        """Add it to the source's remarks, to ``table`` (``seg_lacks``) and to ``labels`` (``scans``)."""
+        for what, text in MOVED.items():
+            if self._moved[what]:
+                self.source.note(text.format(n=self._moved[what]))
+        for key, scans in self._said.items():
+            text = f"{len(scans)} scans: {scans[0][1]} ({few([name for name, _ in scans], 3)})"
+            self.source.guess(text) if key.startswith("guess") else self.source.note(text)
+        _tell_structures(self, table, labels)
 
 
-def _tell_structures(
-    source: Source, kept: list[Kept], places: list[int], table: pd.DataFrame, labels: pd.DataFrame
-) -> None:
+def _tell_structures(seen: Seen, table: pd.DataFrame, labels: pd.DataFrame) -> None:
     """Codes without a name, and structures that some segmentations lack."""
+    source = seen.source
     mine = labels[labels["dataset"] == source.dataset]
     structure_of = dict(zip(mine["code"], mine["structure"], strict=True))
-    scans: Counter[int] = Counter()
-    held: list[set[int]] = []
-    strange = []
-    for _, _, found, scan_id in kept:
-        codes = {int(code) for code in found.codes[:, 0]}
-        scans.update(codes)
-        held.append(codes)
-        if codes and structure_of and not codes & set(structure_of):
-            strange.append(scan_id)
-    if strange:
+    scans = Counter(code for codes in seen.codes for code in codes)
+    strange = [row for row, codes in zip(seen.rows, seen.codes, strict=True) if codes and not codes & set(structure_of)]
+    if strange and structure_of:
         source.unused(
             f"{len(strange)} segmentations hold no code that has a name (are they of another kind, or images?): "
-            f"{few(strange)}"
+            f"{few(table['scan_id'].iloc[strange].tolist())}"
         )
     labels.loc[mine.index, "scans"] = [scans[code] for code in mine["code"]]
     if structure_of and (nameless := sorted(code for code in scans if code not in structure_of)):
@@ -91,14 +79,14 @@ def _tell_structures(
             "codes without a name are taken for background: "
             + few([f"{code} (in {scans[code]} scans)" for code in sorted(nameless, key=lambda c: -scans[c])], 8)
         )
-    with_labels = [i for i, (_, _, found, _) in enumerate(kept) if found.seg_fingerprint]
+    with_labels = [i for i, labelled in enumerate(seen.labelled) if labelled]
     everywhere = {structure_of[code] for code in scans if code in structure_of}
     lacking: Counter[str] = Counter()
     column = table.columns.get_loc("seg_lacks")
     for i in [] if source.absent_is_none else with_labels:
-        lacks = sorted(everywhere - {structure_of[code] for code in held[i] if code in structure_of})
+        lacks = sorted(everywhere - {structure_of[code] for code in seen.codes[i] if code in structure_of})
         lacking.update(lacks)
-        table.iat[places[i], column] = ";".join(lacks)
+        table.iat[seen.rows[i], column] = ";".join(lacks)
     if lacking:
         first = sorted(lacking, key=lambda name: (name not in HIPPOCAMPI, -lacking[name], name))
         source.unused(
@@ -128,11 +116,10 @@ def mirrored(pairs: list[tuple[int, int]], found: Checked) -> str:
     return f"what its names call left lies right of what they call right, by its header ({wrong} of {len(apart)} pairs)"
 
 
-def _near_duplicates(kept: list[Kept], table: pd.DataFrame, pictures: Pictures) -> list[Remark]:
-    """Scans of two people that are nearly one image."""
-    pictures.choose([found.picture_place for _, _, found, _ in kept])
+def near_duplicates(table: pd.DataFrame, pictures: Pictures) -> list[Remark]:
+    """Scans of two people that are nearly one image. ``pictures`` has a row for each of ``table``."""
     people, ids = table["participant"].to_numpy(), table["scan_id"].to_numpy()
-    every = np.arange(len(kept))
+    every = np.arange(len(table))
     pairs = [(i, j, r) for i, j, r in alike_pairs(pictures, every, every, once=True) if people[i] != people[j]]
     if not pairs:
         return []

@@ -6,8 +6,11 @@ import csv
 import io
 import os
 import re
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from workbench.cohort.sheets import is_sheet, read_sheet
@@ -17,10 +20,11 @@ from workbench.runs import texts
 MAX_COLUMNS = 50_000  # UK Biobank has some 30,000; a row costs its names again
 DESCRIPTION = "dataset_description.json"
 MISSING = {"", "n/a", "na", "nan"}
+NONE: Mapping[str, Any] = MappingProxyType({})  # one for all candidates that have none
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".mnc", ".img")  # of a pair .img and .hdr, the .img
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """A file that holds some structures of a segmentation, such as one side.
 
@@ -37,7 +41,7 @@ class Part:
     side: str = ""
 
 
-@dataclass(slots=True)
+@dataclass
 class Candidate:
     """A scan as its source lists it; nothing about it has been checked yet."""
 
@@ -47,19 +51,40 @@ class Candidate:
     session: str = ""
     entities: str = ""  # what tells it from other scans of the same person and session, e.g. "acq-native"
     seg_path: Path | None = None
-    seg_parts: list[Part] = field(default_factory=list)  # in place of seg_path: files that make one segmentation
+    seg_parts: Sequence[Part] = ()  # in place of seg_path: files that make one segmentation
     mask_path: Path | None = None
     mask_named: bool = True  # whether it is said to be of the brain; else its volume must be a brain's
     values: dict[str, Any] = field(default_factory=dict)  # further columns as written; missing ones left out
     simulated: bool = False
-    channels: dict[str, Path] = field(default_factory=dict)  # further contrasts of the same session
-    volumes: dict[str, int] = field(default_factory=dict)  # contrast -> which volume of its file, where that is 4D
+    channels: Mapping[str, Path] = field(default_factory=lambda: NONE)  # further contrasts of the same session
+    volumes: Mapping[str, int] = field(default_factory=lambda: NONE)  # contrast -> volume of its 4D file
     person_of: str = ""  # the data set after which the person is named, where it is another than ``dataset``
+
+    def __post_init__(self) -> None:
+        self.session, self.entities = sys.intern(self.session), sys.intern(self.entities)  # few, of many scans
 
     @property
     def person(self) -> str:
         """The person's name over all data sets."""
         return f"{self.person_of or self.dataset}/{self.participant_id}"
+
+
+class _AsText:
+    """A file that is held as text and handed out as a ``Path``, which weighs five times as much: cohorts are long."""
+
+    def __init__(self, held: str) -> None:
+        self.held = held
+
+    def __get__(self, candidate: Candidate, owner: type | None = None) -> Path | None:
+        text: str | None = getattr(candidate, self.held)
+        return None if text is None else Path(text)
+
+    def __set__(self, candidate: Candidate, path: Path | str | None) -> None:
+        setattr(candidate, self.held, None if path is None else str(path))
+
+
+for _name in ("path", "seg_path", "mask_path"):
+    setattr(Candidate, _name, _AsText(f"_{_name}"))
 
 
 @dataclass(frozen=True)
@@ -235,7 +260,8 @@ def _columns(
     """Cells by the names of their columns. Of columns with one name and other values all but the first are called
     ``age (2)``; one without a name (the row numbers that a program wrote) is left out."""
     header = [name.strip() for name in header]
-    cells = [[cell.strip() for cell in row] for row in cells]
+    once: dict[str, str] = {}  # a site or a code stands in thousands of cells
+    cells = [[once.setdefault(text := cell.strip(), text) for cell in row] for row in cells]
     bad = {n: len(row) for n, row in enumerate(cells) if any(row[len(header) :])}
     if bad:
         first = next(iter(bad))

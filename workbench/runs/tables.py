@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+ROW_GROUP = 4096  # rows that are encoded at once: a whole table takes its size again, and more
 REMEDY = "make it again: run the command that wrote it with --overwrite, or copy it again"
 
 
@@ -73,7 +74,7 @@ def read_arrow(
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """With a checksum for each page. Not atomic: write beside and rename, see ``replacing``."""
-    table.to_parquet(path, index=False, write_page_checksum=True)
+    table.to_parquet(path, index=False, write_page_checksum=True, row_group_size=ROW_GROUP)
 
 
 def _refused(path: Path, what: str, error: Exception, remedy: str) -> WorkbenchError:

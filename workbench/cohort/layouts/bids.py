@@ -48,7 +48,11 @@ def read_bids(root: Path, dataset: str, options: Options | None = None) -> Sourc
             + (f"; there are {few(near, 3)}" if near else ""),
         )
     simulated = is_simulated(root)
-    candidates = [c for path in found if (c := _candidate(path, root, source, simulated)) is not None]
+    found.reverse()
+    candidates = []
+    while found:  # paths go as the candidates come: together they would be the most of what a large cohort takes
+        if (candidate := _candidate(found.pop(), root, source, simulated)) is not None:
+            candidates.append(candidate)
     source.candidates = _own_space(_once(candidates, source), source)
     fill_values(root, source)
     sidecars = Sidecars(root, suffix)

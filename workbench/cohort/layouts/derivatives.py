@@ -30,7 +30,7 @@ IMAGES = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """A label or mask file, and the scan that it belongs to.
 
