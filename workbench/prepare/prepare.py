@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from workbench.cohort.contrasts import USUAL
@@ -23,7 +25,7 @@ from workbench.prepare.config import PrepareConfig
 from workbench.prepare.fingerprint import preparation_fingerprint, settings_key
 from workbench.prepare.mask import KINDS
 from workbench.prepare.scan import CHANNEL, Outcome, ScanFiles, files_complete, prepare_scan, read_sidecar, safe_id
-from workbench.runs import Run, start_run
+from workbench.runs import Run, replacing, start_run
 from workbench.runs.parts import Parts, Rows
 from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
 from workbench.runs.spread import ShardDone, shard, spread
@@ -32,6 +34,9 @@ from workbench.runs.tables import read_parquet
 if TYPE_CHECKING:
     from workbench.cohort import Cohort
 
+# of a scan's sidecar, what the tables tell: the whole, with its picture, is 6 KB, of which there are 300,000 in a lab
+TOLD = {"shape", "affine", "source_shape", "source_affine", "has_seg", "mask", "brain_ml", "key", "missing"}
+PICTURES = 2000  # of so many scans at a time
 OUTCOMES = "outcomes"  # of scans that were prepared in shards: a table among the run's parts
 BRAIN_BOX_MM = (145.0, 180.0, 140.0)  # of an adult: for the estimate of --dry-run only
 
@@ -214,6 +219,7 @@ def _prepare_all(
         for outcome in in_processes(work, sources, workers, lambda s: s.scan_id, lost=_killed):
             if outcome.cause:
                 bar.write(f"set aside {outcome.scan_id}: {outcome.cause}", file=sys.stderr)
+            outcome = replace(outcome, sidecar={k: v for k, v in outcome.sidecar.items() if k in TOLD})
             outcomes.append(outcome)
             if tell is not None:
                 tell(
@@ -279,8 +285,7 @@ def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:
     usable = usable.rename(columns={c: f"cohort_{c}" for c in added})  # should somebody's participants.tsv have a "key"
     run.write_table("index", pd.concat([usable, pd.DataFrame(added)], axis=1))
     run.write_table("labels", cohort.labels)
-    pictures = {s["scan_id"]: s["thumbnail"] for s in sidecars if "thumbnail" in s}  # none of an earlier version
-    run.write_table("thumbnails", pd.DataFrame({"scan_id": list(pictures), "thumbnail": list(pictures.values())}))
+    _write_pictures(run, usable["scan_id"].tolist())
     aside = [by_id[s] for s in table["scan_id"] if not by_id[s].sidecar]
     now = pd.DataFrame(
         {
@@ -296,6 +301,17 @@ def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:
     before = cohort.set_aside.assign(stage="cohort").reindex(columns=columns)
     parts = [part for part in (before, now[columns]) if len(part)]
     run.write_table("set_aside", (pd.concat(parts, ignore_index=True) if parts else before).astype("string"))
+
+
+def _write_pictures(run: Run, scan_ids: list[str]) -> None:
+    """The table of thumbnails out of the sidecars, some at a time; scans of an earlier version have none."""
+    schema = pa.schema([("scan_id", pa.large_string()), ("thumbnail", pa.large_string())])
+    path = run.path / "results" / "thumbnails.parquet"
+    with replacing(path) as partial, pq.ParquetWriter(partial, schema, write_page_checksum=True) as writer:
+        for start in range(0, max(1, len(scan_ids)), PICTURES):
+            some = [(i, read_sidecar(run.path / "scans", i) or {}) for i in scan_ids[start : start + PICTURES]]
+            rows = [{"scan_id": i, "thumbnail": s["thumbnail"]} for i, s in some if "thumbnail" in s]
+            writer.write_table(pa.Table.from_pylist(rows, schema))
 
 
 def _counts(outcomes: list[Outcome]) -> dict[str, Any]:

@@ -26,3 +26,8 @@ def test_snr_falls_with_noise_and_not_with_what_changes_slowly():
     expected = [np.sqrt(brain.var() + s**2) / s for s in (0.1, 0.4)]
     assert noisy == pytest.approx(expected, rel=0.05)
     assert np.isnan(snr(np.zeros((8, 8, 8), np.float32)))
+
+
+def test_scans_of_which_nothing_is_measured_have_no_measure():
+    table = pd.DataFrame({"scan_id": list("abcd")})
+    assert within_site(table, pd.Series(list("ssss"))).shape == (4, 0)

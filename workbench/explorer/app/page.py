@@ -12,6 +12,7 @@ from typing import Any
 import panel as pn
 from panel.io.resources import LOCAL_DIST
 
+from workbench.explorer.app.aside import Aside, ready_for
 from workbench.explorer.app.guard import guard
 from workbench.explorer.app.page_script import PageScript
 from workbench.explorer.app.pages import PAGES
@@ -23,7 +24,6 @@ from workbench.explorer.parts.state_view import SIMULATED
 from workbench.explorer.parts.summary_view import SummaryView
 from workbench.explorer.parts.text import text
 from workbench.explorer.scan.scan_view import ScanView
-from workbench.explorer.session import address as query_of
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import Catalog
 from workbench.explorer.stored.places import without_places
@@ -72,11 +72,9 @@ def build(runs_folder: str | Path | None, told: Callable[[], str] | None = None)
 
 
 def _page(runs_folder: str | Path | None, told: Callable[[], str] | None) -> Any:
-    state = ExplorerState(runs_folder, served=True)
-    state.param["view"].objects = [page.key for page in PAGES]
-    query = {name: values[-1].decode(errors="replace") for name, values in (pn.state.session_args or {}).items()}
-    problems = query_of.read(state, query)
-    dark = query.get("theme") == "dark"
+    ready = ready_for(runs_folder)
+    state = ready.state
+    dark = ready.theme == "dark"
     page = _template(dark)
     again = _header_button("Look for runs again")
     again.on_click(lambda *_: state.refresh())
@@ -96,7 +94,7 @@ def _page(runs_folder: str | Path | None, told: Callable[[], str] | None) -> Any
         )
     )
     page.main.append(body)
-    state.message = "\n".join([*filter(None, [state.message]), *problems])
+    state.message = "\n".join([*filter(None, [state.message]), *ready.problems])
     if told is not None:
         page.header.append(_follow(state, told))
     return page
@@ -232,6 +230,8 @@ def serve(
         start=False,
     )
     guard(server._tornado, origins)
+    for context in server._tornado._applications.values():
+        context.application.add(Aside(runs_folder))
     server.start()
     # not before: who reads it may go there at once
     print(f"explorer of {runs_folder or 'no runs folder'}: {url}   (Ctrl-C ends it)", flush=True)

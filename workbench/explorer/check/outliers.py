@@ -52,6 +52,8 @@ def within_site(table: pd.DataFrame, site: pd.Series) -> pd.DataFrame:
 
     names = site.fillna("unknown").astype(str).to_numpy()
     measures = [column for column in table if column != "scan_id"]
+    if not measures:
+        return table[measures]
     return table[measures].groupby(names).transform(z)
 
 
