@@ -234,6 +234,7 @@ def messages(browser: Any, address: str, measured: dict[str, float]) -> None:
     )
     page.goto(address)
     page.wait_for_selector(".volume-view[data-state='ready'][data-volumes*=attention]")
+    page.wait_for_selector(".volume-view[data-ahead]")  # the next scan is no part of the overlay
     page.wait_for_timeout(1000)
     frames["in"].clear()
     attention = page.locator(".chips button:text-is('Attention')")

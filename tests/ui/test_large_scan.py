@@ -23,14 +23,35 @@ def large(serve, tmp_path_factory):
     return serve(runs)
 
 
+# the planes as they are painted here, and as NiiVue's own shaders paint them: share of the bytes that differ by more
+# than rounding, the mean difference, and the share of the picture that has a colour
+PAINTED = """view => {
+  const { nv } = view.niftiView, { gl } = nv, own = nv.refreshLayers, pixels = () => {
+    nv.updateGLVolume()
+    const out = new Uint8Array(4 * gl.canvas.width * gl.canvas.height)
+    gl.readPixels(0, 0, gl.canvas.width, gl.canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, out)
+    return out }
+  const ours = pixels()
+  delete nv.refreshLayers
+  const theirs = pixels()
+  nv.refreshLayers = own
+  let off = 0, sum = 0, coloured = 0
+  for (let i = 0; i < ours.length; i++) { const d = Math.abs(ours[i] - theirs[i]); sum += d; off += d > 3 }
+  for (let i = 0; i < ours.length; i += 4) coloured += Math.abs(theirs[i] - theirs[i + 1]) > 20
+  return [off / ours.length, sum / ours.length, 4 * coloured / ours.length] }"""
+
+
 def test_every_second_voxel_first_with_true_places_and_values_and_all_on_demand(large, open_page):
     page = ExplorerPage(open_page(f"{large}?show_prediction=1&show_truth=1"))
     shapes = []
     for key in (None, "n"):
         if key:
+            page.page.wait_for_selector(".volume-view:visible[data-ahead='4']")  # made ready, and then only named
             page.page.keyboard.press(key)
             page.page.wait_for_selector(".volume-view:visible[data-scan='fake_sub-01']")
         page.wait_ready(["base", "attention", "prediction", "truth"])
+        off, mean, coloured = page.view.evaluate(PAINTED)
+        assert off < 0.002 and mean < 0.2 and coloured > 0.02
         assert "every 2nd voxel" in page.view.inner_text()
         shapes.append(page.view.evaluate("e => [...e.niftiView.loaded.base.image.hdr.dims].slice(1, 4)"))
         page.move_to(MARKER_MM)

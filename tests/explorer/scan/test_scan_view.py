@@ -74,6 +74,32 @@ def test_without_a_gpu_the_scan_comes_first_and_no_overlay_of_a_scan_that_was_le
     assert view.base == files.read_nifti(files.scan_file(files.case_row(state.cohort, state.case))).content
 
 
+def test_the_next_scan_is_sent_while_this_one_is_looked_at_and_then_only_named(fake_runs, monkeypatch):
+    monkeypatch.setattr(files, "COARSE", 14**3)
+    monkeypatch.setattr(files, "prepare_coarse", lambda paths, done: done())
+    state = everything(fake_runs, served=True)
+    view = ScanView(state).view
+    view.drawn_by = "software"
+    view.shown = view.ticket
+    assert not view.ahead  # the overlays are still on their way
+    view.shown = view.ticket
+    ahead, row = view.ahead, files.case_row(state.cohort, state.neighbour(1))
+    assert set(ahead) == {"base", "attention", "prediction", "truth"} and state.message == ""
+    assert ahead["base"]["bytes"] == files.read_coarse(files.scan_file(row), 2).content
+    state.step(1)
+    assert all(getattr(view, slot) == one["name"].encode() for slot, one in ahead.items())
+    assert view.looks == {slot: one["look"] for slot, one in ahead.items()} and view.scan == state.case
+    view.shown = view.ticket
+    state.step(-1)  # nobody foresaw that
+    assert len(view.base) > 348 and view.attention is None
+    view.shown = view.ticket
+    state.show_error = True
+    state.step(1)
+    view.shown = view.ticket
+    view.shown = view.ticket
+    assert set(view.ahead) == {"base", "attention"}  # what has to be worked out waits until it is asked for
+
+
 def test_with_a_gpu_all_comes_at_once_and_whole(fake_runs, monkeypatch):
     monkeypatch.setattr(files, "COARSE", 14**3)
     state = everything(fake_runs, served=True)

@@ -73,6 +73,7 @@ KINDS = (
         title="Errors",
         draws="labels",
         look_up=error,
+        made=True,
         controls=("segment_run", "label_opacity"),
         help="Where the prediction is correct, too much, or missed, in millilitres.",
     ),
@@ -90,6 +91,7 @@ KINDS = (
         title="A against B",
         draws="labels",
         look_up=against,
+        made=True,
         controls=("segment_run", "other_run", "label_opacity"),
         help="Two segmentation runs held against the truth: where only A is right, and where only B, in millilitres.",
     ),
@@ -109,13 +111,38 @@ def overlays(state: Any, row: dict[str, Any], runs: Shown | None = None) -> dict
         row: Of the scan.
         runs: In place of the runs that the state names.
     """
-    from workbench.explorer.stored import files
-
     runs = runs or chosen(state)
-    out = {"base": Overlay(files.scan_file(row, getattr(state, "contrast", None)), {"title": "Intensity"})}
+    out = {"base": _scan(state, row)}
     for kind in LAYERS:
         out[kind.key] = kind.look_up(state, row, runs, bool(getattr(state, kind.shown_by)))
     return out
+
+
+def files_of(state: Any, row: dict[str, Any]) -> dict[str, Overlay]:
+    """The scan, and those of the overlays that are switched on which only have to be read; nothing is told to the page.
+
+    Raises:
+        WorkbenchError: the scan has no file to show.
+    """
+    state, runs = _Silent(state), chosen(state)
+    shown = [kind for kind in LAYERS if getattr(state, kind.shown_by) and not kind.made]
+    return {"base": _scan(state, row), **{kind.key: kind.look_up(state, row, runs, True) for kind in shown}}
+
+
+class _Silent:
+    """The state, read; what is said to it is not heard."""
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, name)
+
+
+def _scan(state: Any, row: dict[str, Any]) -> Overlay:
+    from workbench.explorer.stored import files
+
+    return Overlay(files.scan_file(row, getattr(state, "contrast", None)), {"title": "Intensity"})
 
 
 def chosen(state: Any) -> Shown:
@@ -142,6 +169,7 @@ __all__ = [
     "Overlay",
     "Shown",
     "chosen",
+    "files_of",
     "for_viewer",
     "nothing",
     "overlays",

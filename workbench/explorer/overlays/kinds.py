@@ -75,6 +75,8 @@ class Kind:
     """Parameters of the state that are of use while it is on."""
     on: bool = False
     """On the first screen: one alone, or nothing can be read."""
+    made: bool = False
+    """Worked out of other files when it is asked for, which takes a while."""
     switch: str = ""
     """Name of its switch in the state; ``show_key`` where it is empty."""
     help: str = ""

@@ -69,7 +69,7 @@ class Live(pn.viewable.Viewer):
         """
         self._stop.set()
         self._stop = stop = threading.Event()
-        turn = _turn_of(pn.state.curdoc)
+        turn = turn_of(pn.state.curdoc)
         self._box.visible, self._bar.value, self._text.object = True, 0, "Waiting for its turn …"
 
         def step(share: float, text: str) -> None:
@@ -117,7 +117,7 @@ class Live(pn.viewable.Viewer):
             failed(error)
 
 
-def _turn_of(doc: Any) -> Callable[[Callable[[], Any]], None]:
+def turn_of(doc: Any) -> Callable[[Callable[[], Any]], None]:
     """How a thread changes what a session shows: at the session's next turn; at once where there is none."""
     if doc is None or doc.session_context is None:
         return lambda call: call()

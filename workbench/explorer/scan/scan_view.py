@@ -16,7 +16,7 @@ import param
 from workbench.errors import WorkbenchError
 from workbench.explorer import overlays as layers
 from workbench.explorer.overlays import Made, Overlay
-from workbench.explorer.parts.live import Live, open_encoder
+from workbench.explorer.parts.live import Live, open_encoder, turn_of
 from workbench.explorer.parts.state_view import SCAN, StateView
 from workbench.explorer.parts.style import HIDDEN_LABEL
 from workbench.explorer.scan.chips import Chips
@@ -113,28 +113,25 @@ class ScanView(StateView):
         return [*((state.case, run) for run in state.runs_beside), *((i, "") for i in scans)][:MOST_BESIDE]
 
     def _read_ahead(self, *_: Any) -> None:
-        """Once the scan is on screen: before that, the browser needs the processor."""
-        if self._panes[0].coarse and self.state.case:
-            with contextlib.suppress(WorkbenchError):  # told when that scan is really asked for
-                files.prepare_coarse(self._next_files())
+        """Once the scan is on screen with its overlays: before that, the browser needs the processor."""
+        state, pane = self.state, self._panes[0]
+        if not (state.served and pane.coarse and state.case and pane.view.shown == pane.view.ticket):
+            return
+        case, scan_id = state.case, state.neighbour(1)
+        try:
+            wanted = layers.files_of(state, files.case_row(state.cohort, scan_id))
+        except WorkbenchError:
+            return  # told when that scan is really asked for
+        turn = turn_of(pn.state.curdoc)
 
-    def _next_files(self) -> list[Path]:
-        """What the next case will ask for, as far as its files are known."""
-        state = self.state
-        row = files.case_row(state.cohort, state.neighbour(1))
-        scan_id = str(row["scan_id"])
-        truth = files.truth_file(row) if state.show_truth else None
-        shown = (
-            files.prediction_file(state.catalog, state.segment_run, scan_id)
-            if state.show_prediction and state.segment_run
-            else None
+        def send() -> None:
+            if state.case == case != scan_id:
+                with contextlib.suppress(WorkbenchError, OSError):
+                    pane.send_ahead(wanted)
+
+        files.prepare_coarse(
+            [one.source for one in wanted.values() if isinstance(one.source, Path)], lambda: turn(send)
         )
-        attention = (
-            files.attention_file(state.catalog, state.attend_run, scan_id, state.head)
-            if state.show_attention and state.attend_run
-            else None
-        )
-        return [path for path in (files.scan_file(row, state.contrast), truth, shown, attention) if path is not None]
 
     def _make_panes(self, n: int) -> None:
         if n == len(self._panes):

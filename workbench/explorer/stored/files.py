@@ -11,6 +11,7 @@ import functools
 import gzip
 import json
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,16 +167,18 @@ def read_coarse(path: Path, step: int) -> NiftiFile:
     return _read_coarse(path, path.stat().st_mtime_ns, step)
 
 
-def prepare_coarse(paths: list[Path]) -> None:
-    """Read these ahead, aside: the case after this one is often the next that is asked for. Never an error."""
+def prepare_coarse(paths: list[Path], done: Callable[[], None]) -> None:
+    """Read these ahead, aside: the case after this one is often the next that is asked for. Never an error; ``done`` is
+    called aside at the end."""
 
-    def work(path: Path) -> None:
-        with contextlib.suppress(WorkbenchError, OSError):  # told when the file is really wanted
-            if (step := coarse_step(path)) > 1:
-                read_coarse(path, step)
+    def work() -> None:
+        for path in paths:
+            with contextlib.suppress(WorkbenchError, OSError):  # told when the file is really wanted
+                if (step := coarse_step(path)) > 1:
+                    read_coarse(path, step)
+        done()
 
-    for path in paths:
-        _aside.submit(work, path)
+    _aside.submit(work)
 
 
 _aside = ThreadPoolExecutor(1, thread_name_prefix="coarse")  # starts its thread when it is first used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ class Pane:
         self.state = state
         self.view = NiftiView(sizing_mode="stretch_both", min_height=360, margin=0, **params)
         self._sent: dict[str, Any] = {}  # slot -> (path, time of change) or key of what the browser has
+        self._ahead: dict[
+            str, tuple[Any, str, NiftiFile]
+        ] = {}  # slot -> (as in _sent, name, file) of what it has besides
         self._later: dict[str, Overlay] | None = None
         self._affines: dict[str, tuple[float, ...]] = {}
         self.view.param.watch(self._follow, "shown")
@@ -36,21 +40,45 @@ class Pane:
 
     def show(self, wanted: dict[str, Overlay], **settings: Any) -> None:
         """The volumes that are new, the looks of all, and settings of the view, in one message; in two where drawing is
-        slow and the scan is another one: it is seen before its overlays are there."""
+        slow and the scan is another one: it is seen before its overlays are there, unless they were sent ahead."""
         if self.waits:
             return
         base, self._later = wanted.get("base"), None
         if base and base.source and self._step(base.source) > 1 and self._stamp(base.source) != self._sent.get("base"):
-            self._later = wanted
-            self._update({"base": base}, {**settings, "ticket": self.view.ticket + 1})
-        else:
-            self._update(wanted, settings)
+            settings["ticket"] = self.view.ticket + 1
+            if not all(self._is_ahead(slot, wanted[slot]) for slot in SLOTS if slot in wanted and wanted[slot].source):
+                self._later, wanted = wanted, {"base": base}
+        self._update(wanted, settings)
+
+    def send_ahead(self, wanted: dict[str, Overlay]) -> None:
+        """What will probably be wanted next: the browser makes it ready, and then it only has to be named.
+
+        Raises:
+            WorkbenchError: a file cannot be shown.
+        """
+        sources = {slot: one.source for slot, one in wanted.items() if isinstance(one.source, Path)}
+        self._ahead = {}
+        for slot, path in sources.items():
+            stamp = self._stamp(path)
+            if stamp is not None and stamp != self._sent.get(slot):
+                self._ahead[slot] = (stamp, f"ahead:{uuid.uuid4().hex}", self._read(path))
+        self.view.ahead = {
+            slot: {
+                "name": name,
+                "bytes": nifti.content,
+                "look": {**wanted[slot].look, "affine": list(nifti.affine)},
+            }
+            for slot, (_, name, nifti) in self._ahead.items()
+        }
+
+    def _is_ahead(self, slot: str, overlay: Overlay) -> bool:
+        return bool(overlay.source) and slot in self._ahead and self._ahead[slot][0] == self._stamp(overlay.source)
 
     def _follow(self, *_: Any) -> None:
         """The overlays of a scan that is on screen; of none that was left meanwhile."""
         if self._later is not None and self.view.shown == self.view.ticket:
             wanted, self._later = self._later, None
-            self._update(wanted, {})
+            self._update(wanted, {"ticket": self.view.ticket + 1})
 
     def _update(self, wanted: dict[str, Overlay], settings: dict[str, Any]) -> None:
         looks: dict[str, dict[str, Any]] = {}
@@ -73,20 +101,21 @@ class Pane:
             stamp = self._stamp(source)
             if stamp is not None and self._sent.get(slot) == stamp:
                 return _SAME
-            step = self._step(source)
-            nifti: NiftiFile = (
-                source.make()
-                if isinstance(source, Made)
-                else files.read_coarse(source, step)
-                if step > 1
-                else files.read_nifti(source)
-            )
+            if slot in self._ahead and self._ahead[slot][0] == stamp:
+                _, name, nifti = self._ahead[slot]
+                self._sent[slot], self._affines[slot] = stamp, nifti.affine
+                return name.encode()
+            nifti = source.make() if isinstance(source, Made) else self._read(source)
         except (WorkbenchError, OSError) as error:
             self.state.message = str(error)
             self._sent[slot] = None
             return None
         self._sent[slot], self._affines[slot] = stamp, nifti.affine
         return nifti.content
+
+    def _read(self, path: Path) -> NiftiFile:
+        step = self._step(path)
+        return files.read_coarse(path, step) if step > 1 else files.read_nifti(path)
 
     def _stamp(self, source: Path | Made) -> Any:
         """What tells one content from another; None of a file that is not there."""

@@ -32,6 +32,12 @@ class NiftiView(JSComponent):
         vars()[_kind.key] = param.Bytes(default=None, doc=_kind.help)
     del _kind
 
+    ahead = param.Dict(
+        default={},
+        doc="""
+        What will probably be asked for next: slot → {name: str, bytes, look: as in ``looks``}. The browser makes it
+        ready aside; then the slot's own parameter is set to the name alone, which begins with ``ahead:``.""",
+    )
     kinds = param.List(
         default=for_viewer(),
         doc="How slots are drawn, bottom first: {key, draws (map, labels, colours), outline, ramp: [[r, g, b], …]}.",

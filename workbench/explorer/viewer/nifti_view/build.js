@@ -18,17 +18,27 @@ const withoutZarr = {
   },
 }
 
-// NiiVue works out the gradients of every new scan for a lighting of the 3D view that is never switched on here. Without
-// a GPU that is three quarters of the time until a scan is seen.
+// Two things that NiiVue does to every new volume are left out, since without a GPU they are most of the time until it is
+// seen: the gradients for a lighting of the 3D view that is never switched on here, and, where `paint.js` has taken over
+// (`gl.painter`), the upload of the values and the shader that makes colours of them, slice by slice.
+const CHANGED = {
+  "function gradientGL(params) {": "return params.gradientTexture",
+  "function setupVolumeTextureData(params) {": "if (params.gl.painter) return { orientShader: params.orientShaderU }",
+  "function setupBlendTexture(params) {": "if (params.gl.painter) return params.rgbaTex(null, TEXTURE10_BLEND, [2, 2, 2, 2])",
+  "function renderToOutputTexture(params) {": "if (params.gl.painter) return params.gl.painter(params)",
+}
 let found = false
-const withoutGradients = {
-  name: "without-gradients",
+const changed = {
+  name: "changed",
   setup(build) {
     build.onLoad({ filter: /@niivue[\\/]niivue[\\/]build[\\/]niivue[\\/]index\.js$/ }, ({ path }) => {
-      const text = readFileSync(path, "utf8"), start = "function gradientGL(params) {"
-      if (text.split(start).length !== 2) throw new Error(`${path}: gradientGL is not where it was; look again`)
+      let text = readFileSync(path, "utf8")
+      for (const [start, first] of Object.entries(CHANGED)) {
+        if (text.split(start).length !== 2) throw new Error(`${path}: ${start} is not where it was; look again`)
+        text = text.replace(start, `${start}\n  ${first}\n`)
+      }
       found = true
-      return { contents: text.replace(start, `${start}\n  return params.gradientTexture\n`) }
+      return { contents: text }
     })
   },
 }
@@ -37,11 +47,11 @@ const result = await esbuild.build({
   entryPoints: [join(here, "nifti_view.js")],
   outfile: join(here, "nifti_view.bundle.js"),
   bundle: true, format: "esm", minify: true, target: "es2022", legalComments: "none", metafile: true,
-  plugins: [withoutZarr, withoutGradients],
+  plugins: [withoutZarr, changed],
   banner: { js: "/* NiiVue (BSD-2-Clause, see NIIVUE_LICENSE.txt) and its parts (see BUNDLED_LICENSES.txt). Built by build.js. */" },
 })
 
-if (!found) throw new Error("NiiVue's file has another name: its gradients were not left out")
+if (!found) throw new Error("NiiVue's file has another name: it was not changed")
 
 const packages = new Set(Object.keys(result.metafile.inputs)
   .map((path) => path.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\//)?.[1]).filter(Boolean))

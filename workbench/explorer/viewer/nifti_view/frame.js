@@ -8,8 +8,8 @@ export function boxOf(nv, matrix, moved) {
   return padded([0, 1, 2].map((k) => Math.min(...corners.map((c) => c[k]))), [0, 1, 2].map((k) => Math.max(...corners.map((c) => c[k]))))
 }
 
-// the box around what is bright; noise in the air is left out by asking for a share of each slice
-export function brightBox(nv, image, keep, moved) {
+// first and last voxel along each axis of what is bright; noise in the air is left out by asking for a share of each slice
+export function brightEnds(image, keep) {
   const [, nx, ny, nz] = image.hdr.dims, counts = [nx, ny, nz].map((n) => new Float64Array(n))
   for (let z = 0, i = 0; z < nz; z++) for (let y = 0; y < ny; y++) for (let x = 0; x < nx; x++, i++) {
     if (!keep(image.img[i])) continue
@@ -22,7 +22,12 @@ export function brightBox(nv, image, keep, moved) {
     const first = count.findIndex((c) => c > enough)
     return first < 0 ? null : [first - 0.5, count.length - 0.5 - [...count].reverse().findIndex((c) => c > enough)]
   })
-  if (ends.some((end) => !end)) return null
+  return ends.some((end) => !end) ? null : ends
+}
+
+// the box around them
+export function brightBox(nv, image, ends, moved) {
+  if (!ends) return null
   const rows = image.hdr.affine.slice(0, 3).flat()
   const corners = [0, 1].flatMap((a) => [0, 1].flatMap((b) => [0, 1].map((c) =>
     nv.mm2frac(moved(rows, [ends[0][a], ends[1][b], ends[2][c]]), 0, true))))

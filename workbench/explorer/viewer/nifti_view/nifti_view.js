@@ -5,8 +5,9 @@
 // with what is wanted; changes that arrive while it works are taken up in its next round.
 import { DRAG_MODE, Niivue, NVImage, cmapper } from "@niivue/niivue"
 
-import { arrange, both, boxOf, brightBox, mosaicGrid, zoomTo } from "./frame.js"
+import { arrange, both, boxOf, brightBox, brightEnds, mosaicGrid, zoomTo } from "./frame.js"
 import { STYLE as LEGEND_STYLE, TOLD, drawn } from "./legend.js"
+import { paintByProcessor } from "./paint.js"
 import { savePicture } from "./picture.js"
 import { SOLID_STYLE, cells, solidView } from "./solid.js"
 import { affineInverse, centre, distinct, histogram, massThreshold, mosaic, moved, number, plain, spread, surface, threshold } from "./volumes.js"
@@ -15,6 +16,7 @@ const LAYOUTS = { multiplanar: 3, all: 3, axial: 0, coronal: 1, sagittal: 2, ren
 const PLANES = { axial: 0, coronal: 1, sagittal: 2 }
 const MOVED = "nifti-view-moved" // viewers of one group tell each other by this event, without the server
 const FLICKER_MS = 700
+const NAME = /^ahead:/ // no NIfTI begins so, compressed or not
 const STYLE = `
   .volume-view { display: flex; flex-direction: column; width: 100%; height: 100%; font-size: 12px; }
   .volume-view .stage { position: relative; flex: 1 1 0; min-height: 0; background: #000; border-radius: 4px; overflow: hidden; }
@@ -94,6 +96,7 @@ export function render({ model, el }) {
         await bringUp()
       }
     } catch (error) {
+      nv.isBusy = false
       note.textContent = `This volume cannot be shown: ${error.message ?? error}`
       root.dataset.state = "error"
       console.warn("nifti view:", error)
@@ -107,24 +110,27 @@ export function render({ model, el }) {
     await attached
     const looks = plain(model.looks) ?? {}
     const wanted = slots().filter((slot) => model[slot]?.byteLength && (slot === "base" || model.base?.byteLength))
-    const keys = Object.fromEntries(wanted.map((slot) => [slot, identity(slot, looks[slot] ?? {})]))
+    const bytes = Object.fromEntries(wanted.map((slot) => [slot, content(slot)]))
+    const keys = Object.fromEntries(wanted.map((slot) => [slot, identity(slot, looks[slot] ?? {}, bytes[slot])]))
     const newBase = keys.base !== loaded.base?.key
     // another scan: everything goes first, so that no overlay is ever seen on a scan it does not belong to
     for (const slot of slots()) if (loaded[slot] && (newBase || loaded[slot].key !== keys[slot])) {
       delete loaded[slot]
       if (!keys[slot]) leave(slot)
     }
-    if (newBase && nv.volumes.length) layer([])
-    note.textContent = wanted.length ? (newBase ? "Loading the scan …" : "") : model.empty
-    for (const slot of wanted) if (!loaded[slot]) loaded[slot] = await load(slot, looks[slot] ?? {}, keys[slot])
+    for (const slot of wanted) if (!loaded[slot] && prepared.has(keys[slot])) loaded[slot] = prepared.get(keys[slot])
+    if (newBase && nv.volumes.length && !wanted.every((slot) => loaded[slot])) layer([])
+    note.textContent = wanted.length ? (newBase && !loaded.base ? "Loading the scan …" : "") : model.empty
+    for (const slot of wanted) loaded[slot] ??= await load(slot, looks[slot] ?? {}, keys[slot], bytes[slot])
     if (gone) return
+    nv.isBusy = true // each of the steps below would draw all of it, and one picture is wanted
     if (newBase && loaded.base) automatic = [loaded.base.image.cal_min, loaded.base.image.cal_max]
     for (const slot of wanted) dress(slot, loaded[slot], looks[slot] ?? {})
     nv.opts.isRadiologicalConvention = model.radiological
     nv.opts.sliceType = LAYOUTS[model.layout] ?? 3
     layer(wanted.map((slot) => loaded[slot].image))
     if (wanted.length) {
-      framed = both(boxOf(nv, [...(model.frame ?? [])], moved), brightBox(nv, loaded.base.image, threshold(loaded.base.image, 0.4), moved))
+      framed = both(boxOf(nv, [...(model.frame ?? [])], moved), brightBox(nv, loaded.base.image, loaded.base.ends, moved))
       place()
       makeSolid(wanted)
     }
@@ -136,6 +142,8 @@ export function render({ model, el }) {
       if (untouched === root.dataset.mm) start() // the segmentation came after the scan, and nobody has moved yet
       untouched = null
     }
+    nv.isBusy = false
+    nv.drawScene()
     beat(wanted)
     note.textContent = wanted.length ? "" : model.empty
     explain(wanted, looks)
@@ -152,9 +160,9 @@ export function render({ model, el }) {
   }
 
   // making the shaders ready may take a second of the one thread that also draws the table and the plots: those first
+  const whenIdle = (done) => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: 2000 }) : setTimeout(done))
   function pageIsThere() {
-    const idle = (done) => window.requestIdleCallback ? requestIdleCallback(done, { timeout: 2000 }) : done()
-    return new Promise((resolve) => setTimeout(() => idle(resolve), 50))
+    return new Promise((resolve) => setTimeout(() => whenIdle(resolve), 50))
   }
 
   // say how this browser draws, and that volumes may come: the page around the viewer is there by now
@@ -162,6 +170,7 @@ export function render({ model, el }) {
     const { gl } = nv, info = gl.getExtension("WEBGL_debug_renderer_info")
     const software = /swiftshader|llvmpipe|software|basic render/i.test(gl.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER))
     bySoftware = software // then the 3D view comes when it is asked for, and smaller: the first screen must not wait for it
+    if (software) paintByProcessor(nv)
     model.drawn_by = software ? "software" : "gpu"
   }
 
@@ -169,16 +178,43 @@ export function render({ model, el }) {
   // is baked in when it is loaded
   const numbers = new WeakMap()
   let next = 0
-  function identity(slot, look) {
-    const bytes = model[slot]
+  function identity(slot, look, bytes) {
     if (!numbers.has(bytes)) numbers.set(bytes, ++next)
     return JSON.stringify([numbers.get(bytes), look.affine ?? null,
                            isLabels(slot) ? [look.labels ?? null, outlined(slot)] : null])
   }
 
-  async function load(slot, look, key) {
+  // the volume of a slot; one that was sent ahead is named in place of its bytes
+  const kept = new Map() // name -> bytes
+  const named = (slot) => {
+    const text = model[slot]?.byteLength < 100 ? new TextDecoder().decode(model[slot]) : ""
+    return NAME.test(text) ? text : null
+  }
+  function content(slot) {
+    const name = named(slot)
+    if (name !== null && !kept.has(name)) throw new Error("it was to be here already and is not; choose the scan again")
+    return name === null ? model[slot] : kept.get(name)
+  }
+
+  // what will probably be asked for next is made ready while somebody looks at this
+  let prepared = new Map() // identity -> entry
+  async function prepare() {
+    const ahead = plain(model.ahead) ?? {}, used = slots().map(named), made = new Map()
+    for (const name of kept.keys()) if (!used.includes(name)) kept.delete(name)
+    for (const { name, bytes } of Object.values(ahead)) kept.set(name, bytes)
+    prepared = made
+    for (const [slot, { look, bytes }] of Object.entries(ahead)) {
+      await new Promise(whenIdle)
+      if (gone || prepared !== made) return
+      const key = identity(slot, look, bytes)
+      try { made.set(key, await load(slot, look, key, bytes)) } catch { return } // told when it is really wanted
+    }
+    if (prepared === made) root.dataset.ahead = String(made.size)
+  }
+
+  async function load(slot, look, key, bytes) {
     // a copy, since byte swapping would happen in place and the bytes may be wanted again
-    const image = await NVImage.new(model[slot].slice(0), `${slot}.nii.gz`)
+    const image = await NVImage.new(bytes.slice(0), `${slot}.nii.gz`)
     if (look.affine) {
       // the affine that the workbench's reader settled on: NiiVue prefers a qform with the higher code, nibabel the sform
       image.hdr.affine = [0, 4, 8, 12].map((row) => look.affine.slice(row, row + 4))
@@ -187,6 +223,7 @@ export function render({ model, el }) {
     const entry = { key, image }
     if (isLabels(slot)) keepLabels(entry, look.labels, outlined(slot))
     else if (isMap(slot)) entry.histogram = histogram(image)
+    if (slot === "base") Object.assign(entry, { ends: brightEnds(image, threshold(image, 0.4)), middle: centre(image, threshold(image)) })
     return entry
   }
 
@@ -363,7 +400,7 @@ export function render({ model, el }) {
   function startingPoint() {
     // where the segmentation is, so that it is seen at once; else the middle of what is bright
     const labelled = segmented()
-    return (labelled && centre(labelled.image, (v) => v === 1)) ?? centre(loaded.base.image, threshold(loaded.base.image))
+    return (labelled && centre(labelled.image, (v) => v === 1)) ?? loaded.base.middle
   }
 
   function start() {
@@ -472,6 +509,7 @@ export function render({ model, el }) {
 
   for (const name of [...slots(), "looks", "frame", "whole", "legend", "radiological", "layout", "empty", "window", "outline", "flicker", "caption", "linked", "scan", "step", "ticket", "box"])
     model.on(name, show)
+  model.on("ahead", prepare)
   document.addEventListener(MOVED, follow)
   document.addEventListener(RANGED, reranged)
   document.addEventListener(`${TOLD}-wanted`, tellLegend)
