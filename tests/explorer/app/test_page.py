@@ -31,6 +31,7 @@ def test_no_model_library_is_loaded(fake_runs):
 def test_serve_prints_its_address_and_admits_only_its_own_pages(fake_runs):
     with _served(fake_runs) as (address, body):
         assert "VolTA workbench" in body
+        assert "bokeh.min.js" in body and "mathjax" not in body
         port = int(address.split(":")[2].split("/")[0])
         assert _listens_on(port) == {"127.0.0.1"}
         assert " 101 " in _websocket(port, f"http://localhost:{port}")

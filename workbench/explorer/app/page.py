@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+from panel.io import resources
 from panel.io.resources import LOCAL_DIST
 
 from workbench.explorer.app.aside import Aside, ready_for
@@ -55,6 +56,8 @@ def build(runs_folder: str | Path | None, told: Callable[[], str] | None = None)
         # Panel takes style sheets from the network until the page's HTML is made; a browser that comes back after its
         # session has ended gets a new session without one
         pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
+        # and MathJax, 1.8 MB of script, to every page that has a text; no text here has a formula in it
+        resources._panel_use_mathjax = lambda roots: False  # type: ignore[assignment]
     try:
         return _page(runs_folder, told)
     except Exception as error:

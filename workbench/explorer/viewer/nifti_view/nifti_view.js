@@ -106,7 +106,7 @@ export function render({ model, el }) {
   }
 
   async function bringUp() {
-    if (!attached) attached = pageIsThere().then(() => nv.attachToCanvas(canvas, true)).then(introduce)
+    if (!attached) attached = pageIsThere().then(introduce).then(begin)
     await attached
     const looks = plain(model.looks) ?? {}
     const wanted = slots().filter((slot) => model[slot]?.byteLength && (slot === "base" || model.base?.byteLength))
@@ -165,13 +165,20 @@ export function render({ model, el }) {
     return new Promise((resolve) => setTimeout(() => whenIdle(resolve), 50))
   }
 
-  // say how this browser draws, and that volumes may come: the page around the viewer is there by now
+  // say how this browser draws, and that volumes may come: the page around the viewer is there by now, and they are on
+  // their way while the shaders are made ready
   function introduce() {
-    const { gl } = nv, info = gl.getExtension("WEBGL_debug_renderer_info")
-    const software = /swiftshader|llvmpipe|software|basic render/i.test(gl.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER))
-    bySoftware = software // then the 3D view comes when it is asked for, and smaller: the first screen must not wait for it
-    if (software) paintByProcessor(nv)
-    model.drawn_by = software ? "software" : "gpu"
+    const gl = document.createElement("canvas").getContext("webgl2"), info = gl?.getExtension("WEBGL_debug_renderer_info")
+    const name = gl?.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER) ?? ""
+    gl?.getExtension("WEBGL_lose_context")?.loseContext()
+    bySoftware = /swiftshader|llvmpipe|software|basic render/i.test(name) // then the 3D view comes when it is asked for
+    model.drawn_by = bySoftware ? "software" : "gpu"
+  }
+
+  // edges here run along the pixels; to smooth them takes a processor three times as long
+  async function begin() {
+    await nv.attachToCanvas(canvas, !bySoftware)
+    if (bySoftware) paintByProcessor(nv)
   }
 
   // what makes a loaded volume the wanted one: its bytes (by reference: they are replaced, never changed) and what
