@@ -10,7 +10,7 @@ import csv
 import datetime
 import fcntl
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,3 +96,13 @@ def login() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return ""
+
+
+def refuse_unknown(asked: Sequence[str], known: Container[str], where: str, source: str) -> None:
+    """Raises :class:`WorkbenchError` where a scan_id is not known; ``where`` the known ones are, ``source`` of more."""
+    if lost := [one for one in asked if one not in known]:
+        raise WorkbenchError(
+            f"{', '.join(lost[:5])}: no such scan",
+            cause=f"{len(lost)} of {len(asked)} are not {where}",
+            remedy=f"take ids from the column scan_id of {source}",
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench.cohort.beside import Beside, login, now, plain
+from workbench.cohort.beside import Beside, login, now, plain, refuse_unknown
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.runs import Run
 
@@ -126,12 +126,7 @@ def save_selection(run: Run | str | Path, name: str, scan_ids: Iterable[str], *,
     """
     run, wanted = _run(run), list(dict.fromkeys(map(str, scan_ids)))
     scans = _scans(run)
-    if lost := sorted(set(wanted) - set(scans["scan_id"])):
-        raise WorkbenchError(
-            f"{', '.join(lost[:5])}: no such scan",
-            cause=f"{len(lost)} of {len(wanted)} are not in the table of {run.path}",
-            remedy="take ids from the column scan_id of its table",
-        )
+    refuse_unknown(wanted, set(scans["scan_id"]), f"in the table of {run.path}", "its table")
     path = selections_file(run)
     add_to(path, name, scans.set_index("scan_id", drop=False).loc[wanted], by or login(), alone=True)
     return path

@@ -24,6 +24,7 @@ def interval_plot(
     label: str = "",
     title: str = "",
     sides: tuple[str, str] | None = None,
+    small: pd.DataFrame | None = None,
 ) -> hv.Overlay:
     """A forest plot: a point and a bar for each row, from top to bottom.
 
@@ -35,6 +36,8 @@ def interval_plot(
         label: Of the horizontal axis, with the unit.
         title: Of the plot.
         sides: What an estimate left and right of the reference means, said at the ends of the axis.
+        small: What the estimates are means of, as small points: the columns of ``name`` and ``value``; others are
+            told by the mouse.
     """
     import holoviews as hv
     import holoviews.plotting.bokeh  # registers the backend that the options below are for
@@ -61,10 +64,21 @@ def interval_plot(
             color=CATEGORIES[0], size=9, tools=["hover"], backend="bokeh"
         ),
     ]
+    if small is not None and len(small):
+        told = [column for column in small.columns if column not in (name, value)]
+        dots = small.rename(columns={name: "name", value: "value"})
+        dots = dots[dots["name"].isin(data["name"]) & dots["value"].notna()]
+        layers.append(
+            hv.Points(dots, axes["kdims"], told).opts(
+                color="#1f2d3d", size=4, alpha=0.6, tools=["hover"], backend="bokeh"
+            )
+        )
     if reference is not None:
         layers.append(hv.VLine(reference).opts(color="#9AA0A6", line_dash="dashed", line_width=1.5, backend="bokeh"))
     every = data[["value", "low", "high"]].to_numpy(float)
     every = np.append(every[np.isfinite(every)], [] if reference is None else [reference])
+    if small is not None:
+        every = np.append(every, pd.to_numeric(small[value]).dropna())
     ends = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
     room = 0.06 * (ends[1] - ends[0] or 1.0)
     return hv.Overlay(layers).opts(

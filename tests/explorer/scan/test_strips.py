@@ -1,5 +1,9 @@
 """Slices of several scans for a figure: what lies over them, one range of colours, the lines that make it again."""
 
+import json
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -10,6 +14,7 @@ from workbench.explorer.scan.strips import RAMP, strips
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored import files
 from workbench.explorer.stored.catalog import Catalog
+from workbench.explorer.viewer.nifti_view import BUNDLE
 from workbench.plots import label_colors, strongest
 from workbench.volumes import read_volume
 
@@ -36,6 +41,21 @@ def test_the_strongest_part_of_a_map_holds_its_share():
     assert values[values >= low].sum() == pytest.approx(0.3 * above.sum(), rel=0.01)
     assert (values > high).sum() == len(above) // 1000 and low < high
     assert strongest(np.zeros((2, 2, 2)), 30) == (np.inf, -np.inf)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node: apt install nodejs")
+@pytest.mark.parametrize("percent", [1, 25, 90])
+def test_a_figure_s_range_of_a_map_is_that_of_the_viewer(percent):
+    values = (np.random.default_rng(0).gamma(1.0, size=5000) - 0.2).round(5)
+    script = f"""
+import {{ histogram, massThreshold }} from "{BUNDLE.with_name("volumes.js").as_uri()}"
+const image = {{ img: Float64Array.from({values.tolist()}), hdr: {{}} }}
+console.log(JSON.stringify(massThreshold(histogram(image), {percent})))"""
+    done = subprocess.run(
+        ["node", "--input-type=module", "-"], input=script, capture_output=True, text=True, check=True
+    )
+    bin_width = values.max() / 4096  # the viewer counts in bins
+    assert json.loads(done.stdout) == pytest.approx(strongest(values, percent), abs=2 * bin_width)
 
 
 def test_maps_have_one_range_of_colours_and_what_lies_below_is_grey(alike):

@@ -93,11 +93,16 @@ def test_the_page_says_that_a_line_is_several_runs_and_shows_each_when_asked(fol
     view = ComparisonView(state)
     html = view._by_site._table.object
     assert html.count("<th>") == 1 + 3 + 2 and "3 runs, other seeds" in html and "3 runs: 0." in html
-    assert "volta is the mean of 3 runs" in view._told.object
+    assert "volta is the mean of 3 runs" in view._told.object and "small: each pair of runs" in view._told.object
+    small = view._forest.object.Points.II.dframe()  # the mean does not hide its runs
+    mean = view._forest.object.Points.I.dframe().set_index("name")["value"]
+    assert small.groupby("name")["runs"].nunique().eq(3).all() and small.groupby("name")["value"].nunique().gt(1).any()
+    assert small.groupby("name")["value"].mean()[mean.index].tolist() == pytest.approx(mean.tolist())
     csv = pd.read_csv(view._by_site._every())
     assert set(csv.loc[csv["run"] == "volta", "runs"]) == {3}
     state.seeds_as_one = False
     assert view._by_site._table.object.count("<th>") == 1 + 5 + 2 and "is the mean of" not in view._told.object
+    assert "small" not in view._told.object and len(view._forest.object) == 3
     state.compared = list(MADE)[:3]
     state.seeds_as_one = True
     assert "differ in their seed alone" in view._told.object

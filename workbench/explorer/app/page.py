@@ -57,7 +57,7 @@ def build(runs_folder: str | Path | None, told: Callable[[], str] | None = None)
         # session has ended gets a new session without one
         pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
         # and MathJax, 1.8 MB of script, to every page that has a text; no text here has a formula in it
-        resources._panel_use_mathjax = lambda roots: False  # type: ignore[assignment]
+        resources._panel_use_mathjax = lambda roots: False
     try:
         return _page(runs_folder, told)
     except Exception as error:

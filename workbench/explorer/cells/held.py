@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import panel as pn
 
-from workbench.errors import WorkbenchError
+from workbench.cohort.beside import refuse_unknown
 from workbench.explorer.session.state import ExplorerState
 
 
@@ -54,9 +54,4 @@ class Held(pn.viewable.Viewer):
 
     def _known(self, asked: list[str]) -> None:
         here = set(self.state.cohort["scan_id"].astype(str)) if len(self.state.cohort) else set()
-        if lost := [one for one in asked if one not in here]:
-            raise WorkbenchError(
-                f"{', '.join(lost[:5])}: no such scan",
-                cause=f"{len(lost)} of {len(asked)} are not among the {len(here)} scans on the page",
-                remedy="take ids from the column scan_id of `selected`",
-            )
+        refuse_unknown(asked, here, f"among the {len(here)} scans on the page", "`selected`")

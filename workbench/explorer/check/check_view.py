@@ -13,12 +13,11 @@ import panel as pn
 import param
 
 from workbench.cohort import ratings
-from workbench.cohort.beside import login
 from workbench.explorer.check.outliers import measured, unusual, within_site
 from workbench.explorer.cohort.gallery import MOST, Gallery, gallery_items
 from workbench.explorer.cohort.selection_views import sides
 from workbench.explorer.parts.cards import card
-from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
+from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView, visitor
 from workbench.explorer.parts.tables import chooser, head
 from workbench.explorer.parts.text import hint, text
 from workbench.explorer.session.state import ExplorerState
@@ -42,7 +41,7 @@ class CheckView(StateView):
 
     def __init__(self, state: ExplorerState, **params: Any) -> None:
         super().__init__(state, **params)
-        self.rater = str(pn.state.user or login())
+        self.rater = visitor()
         self._ratings = pd.DataFrame(columns=list(ratings.COLUMNS))
         self._z = pd.DataFrame()
         self._order = np.arange(0)

@@ -11,8 +11,8 @@ import pandas as pd
 import panel as pn
 
 from workbench.cohort import selections
-from workbench.cohort.beside import login
 from workbench.explorer.parts.panel_view import PanelView
+from workbench.explorer.parts.state_view import visitor
 from workbench.explorer.parts.style import HIDDEN_LABEL
 from workbench.explorer.parts.tables import chooser, head
 from workbench.explorer.parts.text import hint
@@ -89,7 +89,7 @@ class SavedView(PanelView):
             if not len(scans) or not state.embed_run:
                 return
             if more:
-                selections.add_to(self.file, name, scans, str(pn.state.user or login()))
+                selections.add_to(self.file, name, scans, visitor())
             else:
                 selections.take_out(self.file, name, scans["scan_id"].astype(str))
             self.draw()

@@ -254,25 +254,32 @@ class ComparisonView(StateView):
             self._forest.object = None
             self._told.object = f"<p class='hint'>Choose a second run{more} to see paired differences.</p>"
             return
-        parts = []
+        parts, each = [], []
+        several = len(runs) > 2
         for other in runs[1:]:
             found = scores.differences(table, runs[0], other)
-            parts.append(found.assign(other=other))
-        all_found = pd.concat(parts, ignore_index=True)
-        several = len(runs) > 2
-        names = [(f"{r.other}, " if several else "") + f"{r.site} (n = {r.n})" for r in all_found.itertuples()]
+            name = {r.site: (f"{other}, " if several else "") + f"{r.site} (n = {r.n})" for r in found.itertuples()}
+            parts.append(found.assign(name=found["site"].map(name)))
+            of_runs = scores.each_difference(table, runs[0], other)
+            each.append(of_runs.assign(name=of_runs["site"].map(name))[["name", "value", "runs"]])
+        all_found, small = pd.concat(parts, ignore_index=True), pd.concat(each, ignore_index=True)
         other = runs[1] if not several else "the other"
         sides = (f"{other} better", f"{runs[0]} better")
         sides = sides if scores.better(self.state.metric) > 0 else sides[::-1]
         short = tuple(middle(side, 34) for side in sides)
         forest = plots.interval_plot(
-            all_found.assign(name=names), name="name", reference=0.0, label="difference", sides=(short[0], short[1])
+            all_found,
+            name="name",
+            reference=0.0,
+            label="difference",
+            sides=(short[0], short[1]),
+            small=small if len(small) else None,
         )
         self._forest.height = 70 + 20 * len(all_found)
         self._forest.object = forest.opts(toolbar=None, backend="bokeh")
         self._told.object = (
             f"<p><b>{escape(self.state.metric)}</b>: {escape(runs[0])} minus {escape(other)}"
-            f"{escape(_means(groups))}</p>"
+            f"{escape(_means(groups))}{'; small: each pair of runs' if len(small) else ''}</p>"
             "<p class='hint'>95 % bootstrap intervals over the people who have both scores, of these pretrainings only "
             "and not corrected for the number of comparisons; with fewer than 10 people they are too narrow.</p>"
         )

@@ -6,11 +6,17 @@ from typing import Any
 
 import panel as pn
 
+from workbench.cohort.beside import login
 from workbench.explorer.session.state import ExplorerState
 
 SIMULATED = '<span class="simulated" title="These scans were made by a computer">SIMULATED DATA</span>'
 # who is told first of a change that many look at: texts and the table, then the scan, then what only marks
 SCAN, MARKS = 1, 2
+
+
+def visitor() -> str:
+    """Who is at the page: by a proxy's login where there is one, else by this machine's."""
+    return str(pn.state.user or login())
 
 
 class StateView(pn.viewable.Viewer):

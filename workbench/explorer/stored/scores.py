@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -152,6 +153,20 @@ def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
         found = _difference(part, first, other)
         rows.append({"site": site, "value": found.estimate, "low": found.low, "high": found.high, "n": found.n})
     return pd.DataFrame(rows)
+
+
+def each_difference(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
+    """The ``value`` of :func:`differences`, of the same people, for each run of the first with each of the other, where
+    one of the two stands for several: columns site, value, runs (both names). Empty where both are one run."""
+    rows = []
+    for site in ["all sites", *sorted(set(table["site"]) - {UNKNOWN})]:
+        part = table if site == "all sites" else table[table["site"] == site]
+        people = [_people(part[part["run"] == run]) for run in (first, other)]
+        both = people[0].index.intersection(people[1].index)
+        for a, b in itertools.product(*people) if max(p.shape[1] for p in people) > 1 else ():
+            value = (people[0].loc[both, a] - people[1].loc[both, b]).mean()
+            rows.append({"site": site, "value": value, "runs": f"{a} minus {b}"})
+    return pd.DataFrame(rows, columns=["site", "value", "runs"])
 
 
 def shares(table: pd.DataFrame, runs: list[str]) -> pd.DataFrame:

@@ -57,22 +57,24 @@ class Pane:
             WorkbenchError: a file cannot be shown.
         """
         sources = {slot: one.source for slot, one in wanted.items() if isinstance(one.source, Path)}
-        self._ahead = {}
+        read: dict[str, tuple[Any, str, NiftiFile]] = {}
         for slot, path in sources.items():
             stamp = self._stamp(path)
             if stamp is not None and stamp != self._sent.get(slot):
-                self._ahead[slot] = (stamp, f"ahead:{uuid.uuid4().hex}", self._read(path))
-        self.view.ahead = {
+                read[slot] = (stamp, f"ahead:{uuid.uuid4().hex}", self._read(path))
+        ahead: dict[str, dict[str, Any]] = {
             slot: {
                 "name": name,
                 "bytes": nifti.content,
                 "look": {**wanted[slot].look, "affine": list(nifti.affine)},
             }
-            for slot, (_, name, nifti) in self._ahead.items()
+            for slot, (_, name, nifti) in read.items()
         }
+        self._ahead, self.view.ahead = read, ahead
 
     def _is_ahead(self, slot: str, overlay: Overlay) -> bool:
-        return bool(overlay.source) and slot in self._ahead and self._ahead[slot][0] == self._stamp(overlay.source)
+        source = overlay.source
+        return source is not None and slot in self._ahead and self._ahead[slot][0] == self._stamp(source)
 
     def _follow(self, *_: Any) -> None:
         """The overlays of a scan that is on screen; of none that was left meanwhile."""

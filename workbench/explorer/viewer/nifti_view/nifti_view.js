@@ -39,6 +39,7 @@ const STYLE = `
 
 const RANGED = "nifti-view-range" // and that a map of theirs has another range
 const ranges = (globalThis.__niftiViewRanges ??= new Map()) // "group|slot" -> Map of viewer -> [low, high]
+const kept = (globalThis.__niftiViewKept ??= new Map()) // name -> bytes that were sent ahead; a viewer may be drawn anew
 const shared = (globalThis.__niftiViewPlaces ??= new Map()) // group -> world mm: a viewer that comes later starts there
 
 export function render({ model, el }) {
@@ -192,7 +193,7 @@ export function render({ model, el }) {
   }
 
   // the volume of a slot; one that was sent ahead is named in place of its bytes
-  const kept = new Map() // name -> bytes
+  const mine = new Set()
   const named = (slot) => {
     const text = model[slot]?.byteLength < 100 ? new TextDecoder().decode(model[slot]) : ""
     return NAME.test(text) ? text : null
@@ -207,8 +208,8 @@ export function render({ model, el }) {
   let prepared = new Map() // identity -> entry
   async function prepare() {
     const ahead = plain(model.ahead) ?? {}, used = slots().map(named), made = new Map()
-    for (const name of kept.keys()) if (!used.includes(name)) kept.delete(name)
-    for (const { name, bytes } of Object.values(ahead)) kept.set(name, bytes)
+    for (const name of mine) if (!used.includes(name)) mine.delete(name) && kept.delete(name)
+    for (const { name, bytes } of Object.values(ahead)) mine.add(name) && kept.set(name, bytes)
     prepared = made
     for (const [slot, { look, bytes }] of Object.entries(ahead)) {
       await new Promise(whenIdle)
