@@ -12,6 +12,8 @@ PORT ?= 5006
 PARTICIPANTS ?= 60
 EPOCHS ?= 8
 STEPS ?= 240
+SPACING ?= 2
+DRAWS ?= 5
 
 # progress bars redraw themselves on a terminal; in a log a line every ten seconds is enough
 export TQDM_MININTERVAL ?= $(shell test -t 2 && echo 0.1 || echo 10)
@@ -48,7 +50,7 @@ $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 
 demo: setup
 	@mkdir -p $(DEMO)/runs
-	$(WB) simulate --out $(DEMO)/simulated --participants $(PARTICIPANTS)
+	$(WB) simulate --out $(DEMO)/simulated --participants $(PARTICIPANTS) --spacing $(SPACING)
 	$(WB) cohort   --out $(DEMO)/runs/cohort --sources $(DEMO)/simulated
 	$(WB) split    --out $(DEMO)/runs/split --cohort $(DEMO)/runs/cohort --stratify site diagnosis sex
 	$(WB) prepare  --out $(DEMO)/runs/store --cohort $(DEMO)/runs/cohort --spacing 2
@@ -62,7 +64,7 @@ demo: setup
 	  $(WB) attend   --out $(DEMO)/runs/attend-$$init --init $$init $(LOOK) || exit $$?; \
 	done
 	$(WB) tokens   --out $(DEMO)/runs/tokens $(LOOK) --rgb false
-	$(WB) probe    --out $(DEMO)/runs/probe $(LOOK) --labelled 2
+	$(WB) probe    --out $(DEMO)/runs/probe $(LOOK) --labelled 2 --draws $(DRAWS)
 	@$(WB) runs $(DEMO)/runs
 	@echo; $(WB) runs $(DEMO)/runs --by-site
 	@if [ "$(SERVE)" = 1 ]; then $(WB) explore $(DEMO)/runs --port $(PORT); \

@@ -81,7 +81,7 @@ def run_job(name: str, argv: list[str]) -> int:
         if plan := job.planner():
             print(plan(config))
         return 0
-    run = job.function()(config, overwrite=overwrite)
+    run = job.do(config, overwrite=overwrite)
     # of several processes of one training, the first speaks
     if not asked.quiet and all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
         from workbench.found import as_json, as_text

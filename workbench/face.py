@@ -69,8 +69,7 @@ def run(job: str, config: Configured = None, /, *, overwrite: bool = False, **se
         WorkbenchError: the job was refused, or failed, with cause and remedy.
     """
     made = configured(job, config, settings)
-    done: Run = JOBS[job].function()(made, overwrite=overwrite)
-    return done
+    return JOBS[job].do(made, overwrite=overwrite)
 
 
 def plan(job: str, config: Configured = None, /, **settings: Any) -> str:

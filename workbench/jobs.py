@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import keyword
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ class Job:
     """Its configuration class."""
     run: str
     """Its function: ``run(config, *, overwrite=False) -> Run``."""
+    inputs: str | None = None
+    """Fingerprints of what it reads, by name: ``inputs(config)``. Told without loading a model, so that a finished run
+    is found before ``run`` is imported, which takes seconds."""
     plan: str | None = None
     """Says what would be done, for --dry-run."""
     found: str | None = None
@@ -47,6 +51,18 @@ class Job:
     def function(self) -> Callable[..., Run]:
         return load(self.run)
 
+    def do(self, config: JobConfig, *, overwrite: bool = False) -> Run:
+        """Run it, or find it done."""
+        from workbench.errors import WorkbenchError
+        from workbench.runs import finished
+
+        if self.inputs is not None and not overwrite and (config.out / "status.json").is_file():
+            # what is missing or wrong, the job itself says
+            with suppress(WorkbenchError, OSError, LookupError, ValueError):
+                if done := finished(config, load(self.inputs)(config)):
+                    return done
+        return self.function()(config, overwrite=overwrite)
+
     def planner(self) -> Callable[[Any], str] | None:
         return None if self.plan is None else load(self.plan)
 
@@ -64,7 +80,7 @@ _IN_ORDER = (
         config="workbench.simulate.config:SimulateConfig",
         run="workbench.simulate.simulate:run_simulate",
         found="workbench.found.counts:simulate",
-        imports=("workbench.simulate.simulate",),
+        imports=("workbench.simulate.simulate", "scipy.ndimage"),
     ),
     Job(
         name="labelmaps",
@@ -79,7 +95,7 @@ _IN_ORDER = (
         config="workbench.cohort.config:CohortConfig",
         run="workbench.cohort.build:run_cohort",
         found="workbench.found.counts:cohort",
-        imports=("workbench.cohort.build",),
+        imports=("workbench.cohort.build", "scipy.ndimage"),
     ),
     Job(
         name="split",
@@ -95,13 +111,14 @@ _IN_ORDER = (
         run="workbench.prepare.prepare:run_prepare",
         plan="workbench.prepare.prepare:plan_prepare",
         found="workbench.found.counts:prepare",
-        imports=("workbench.prepare.prepare",),
+        imports=("workbench.prepare.prepare", "scipy.ndimage"),
     ),
     Job(
         name="pretrain",
         help="pretrain an encoder without labels",
         config="workbench.pretrain.config:PretrainConfig",
         run="workbench.pretrain.train:run_pretrain",
+        inputs="workbench.pretrain.inputs:inputs_of",
         plan="workbench.pretrain.dry_run:plan_pretrain",
         found="workbench.found.counts:pretrain",
         imports=("workbench.pretrain.train", "workbench.pretrain.objectives.table", "workbench.engine.views_cpu"),
@@ -111,6 +128,7 @@ _IN_ORDER = (
         help="take a published encoder in, so that every job takes it",
         config="workbench.dock.config:ImportConfig",
         run="workbench.dock.importing:run_import",
+        inputs="workbench.dock.inputs:inputs_of_import",
         found="workbench.found.counts:imported",
         words=("weights",),
     ),
@@ -119,6 +137,7 @@ _IN_ORDER = (
         help="write an encoder in a form that other software takes",
         config="workbench.dock.export_config:ExportConfig",
         run="workbench.dock.exporting:run_export",
+        inputs="workbench.dock.inputs:inputs_of_export",
         found="workbench.found.counts:exported",
         words=("encoder",),
     ),
@@ -127,10 +146,12 @@ _IN_ORDER = (
         help="fine-tune a segmentation and segment unseen people",
         config="workbench.finetune.config:SegmentConfig",
         run="workbench.finetune.segment:run_segment",
+        inputs="workbench.finetune.inputs:inputs_of",
         found="workbench.found.scores:segment",
         imports=(
             "workbench.finetune.segment",
             "workbench.engine.views_cpu",
+            "scipy.stats",
             "monai.losses",
             "monai.networks.nets",
             "monai.inferers",
@@ -142,8 +163,9 @@ _IN_ORDER = (
         help="predict a label of the person",
         config="workbench.finetune.config:ClassifyConfig",
         run="workbench.finetune.classify:run_classify",
+        inputs="workbench.finetune.inputs:inputs_of",
         found="workbench.found.scores:classify",
-        imports=("workbench.finetune.classify", "sklearn.linear_model"),
+        imports=("workbench.finetune.classify", "sklearn.linear_model", "scipy.stats"),
     ),
     Job(
         name="predict",
@@ -158,6 +180,7 @@ _IN_ORDER = (
         help="embed every scan; PCA, UMAP, t-SNE, neighbours",
         config="workbench.analysis.config:EmbedConfig",
         run="workbench.analysis.embed.job:run_embed",
+        inputs="workbench.analysis.inputs:embed",
         found="workbench.found.counts:embed",
     ),
     Job(
@@ -165,6 +188,7 @@ _IN_ORDER = (
         help="write attention maps in each scan's own space",
         config="workbench.analysis.config:AttendConfig",
         run="workbench.analysis.attention.job:run_attend",
+        inputs="workbench.analysis.inputs:looked_at",
         found="workbench.found.looks:attend",
     ),
     Job(
@@ -172,6 +196,7 @@ _IN_ORDER = (
         help="mean attention of groups of people in a common frame, and where two groups differ",
         config="workbench.analysis.config:GroupConfig",
         run="workbench.analysis.group.job:run_group",
+        inputs="workbench.analysis.inputs:group",
         plan="workbench.analysis.group.job:plan_group",
         found="workbench.found.groups:group",
     ),
@@ -180,6 +205,7 @@ _IN_ORDER = (
         help="compare patch tokens between scans; correspondence, colours",
         config="workbench.analysis.config:TokensConfig",
         run="workbench.analysis.tokens.job:run_tokens",
+        inputs="workbench.analysis.inputs:looked_at",
         found="workbench.found.looks:tokens",
     ),
     Job(
@@ -187,6 +213,7 @@ _IN_ORDER = (
         help="what tokens know of a structure: a linear model from few labelled people, tested at every site",
         config="workbench.analysis.config:ProbeConfig",
         run="workbench.analysis.probe.job:run_probe",
+        inputs="workbench.analysis.inputs:probe",
         found="workbench.found.looks:probe",
     ),
     Job(
@@ -194,6 +221,7 @@ _IN_ORDER = (
         help="how far sites are apart in an embedding, and what of it is left",
         config="workbench.analysis.config:ShiftConfig",
         run="workbench.analysis.shift.job:run_shift",
+        inputs="workbench.analysis.inputs:shift",
         found="workbench.found.looks:shift",
     ),
     Job(
@@ -201,6 +229,7 @@ _IN_ORDER = (
         help="how far repeated scans of the same people agree: ICC, variance, recognition",
         config="workbench.analysis.config:ReliabilityConfig",
         run="workbench.analysis.reliability.job:run_reliability",
+        inputs="workbench.analysis.inputs:reliability",
         found="workbench.found.looks:reliability",
         words=("runs",),
     ),
@@ -209,6 +238,7 @@ _IN_ORDER = (
         help="how much people change per year: embeddings, volumes, scores; and whether groups change differently",
         config="workbench.analysis.config:ChangeConfig",
         run="workbench.analysis.change.job:run_change",
+        inputs="workbench.analysis.inputs:change",
         found="workbench.found.years:change",
         words=("runs",),
     ),
@@ -217,6 +247,7 @@ _IN_ORDER = (
         help="change the acquisition of a scan step by step, and see what moves",
         config="workbench.analysis.config:WhatifConfig",
         run="workbench.analysis.whatif.job:run_whatif",
+        inputs="workbench.analysis.inputs:whatif",
         found="workbench.found.looks:whatif",
     ),
     Job(

@@ -36,7 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
         values = {key: value for key, value in run.config.items() if key != "job"}
         config = job.config_class().build({**values, "out": folder, **shard.settings})
         with as_shard(shard):
-            job.function()(config)
+            job.do(config)
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

@@ -13,7 +13,8 @@ from tests.ui.explorer_page import ExplorerPage
 from workbench.runs import find_runs
 
 REPO = Path(__file__).parents[2]
-SMALL = ["PARTICIPANTS=18", "EPOCHS=1", "STEPS=4"]
+PEOPLE = 12
+SMALL = [f"PARTICIPANTS={PEOPLE}", "SPACING=4", "EPOCHS=1", "STEPS=2", "DRAWS=1"]
 
 
 def make_demo(folder: Path) -> subprocess.CompletedProcess:
@@ -80,7 +81,7 @@ def test_the_explorer_shows_the_demo(demo, serve, open_page):
     explorer = ExplorerPage(open_page(serve(demo / "runs")))
     explorer.wait_ready(["base", "attention"])  # the scan and one overlay
     points = explorer.points()
-    assert len(points) == 18
+    assert len(points) == PEOPLE
     other = loneliest({scan_id: p for scan_id, p in points.items() if scan_id != explorer.case()})
     before = explorer.picture()
     explorer.page.mouse.click(*points[other])

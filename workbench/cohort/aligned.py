@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+import scipy
 from scipy.spatial.transform import Rotation
 
 from workbench.errors import ScanError
@@ -83,7 +83,7 @@ def _at(volume: Volume, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which points lie in the field of view, and the values there (linear)."""
     voxels = volume.grid.to_voxel(points)
     inside = np.asarray(((voxels >= -0.5) & (voxels <= np.array(volume.data.shape) - 0.5)).all(axis=1))
-    return inside, ndimage.map_coordinates(volume.data, voxels.T, order=1, mode="nearest", output=np.float32)
+    return inside, scipy.ndimage.map_coordinates(volume.data, voxels.T, order=1, mode="nearest", output=np.float32)
 
 
 def _moved(points: np.ndarray, centre: np.ndarray, axis: int, mm: float, degrees: float) -> np.ndarray:

@@ -11,14 +11,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from workbench.dock.export_config import ExportConfig
+from workbench.dock.inputs import inputs_of_export
 from workbench.dock.nnunet import require_resenc, write_nnunet
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.config import EncoderConfig, triple
 from workbench.model.contract import AnyEncoder
-from workbench.model.encode import encoder_digest
-from workbench.model.export import WEIGHTS, EncoderCard, architecture_words, load_encoder, save_encoder
+from workbench.model.export import EncoderCard, architecture_words, load_encoder, save_encoder
 from workbench.model.foreign.shape import taken_in
 from workbench.model.foreign.vit import VitShape
+from workbench.model.inputs import WEIGHTS
 from workbench.runs import Run, digest_file, finished, start_run
 from workbench.volumes.volume import Triple
 
@@ -34,7 +35,7 @@ def run_export(config: ExportConfig, *, overwrite: bool = False) -> Run:
         WorkbenchError: what was written gives other features.
     """
     encoder, card = load_encoder(config.encoder)
-    inputs = {"encoder": encoder_digest(config.encoder)}
+    inputs = inputs_of_export(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     size = card.config.size_xyz if config.size is None else triple(config.size)

@@ -9,16 +9,15 @@ from pydantic import ValidationError
 
 from workbench.dock.checkpoint import read_checkpoint, without_wrappers
 from workbench.dock.config import ImportConfig
+from workbench.dock.inputs import inputs_of_import, preparation
 from workbench.dock.table import FORMATS, Format
 from workbench.dock.translate import Asked, Read, read_as
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import pooled_words
 from workbench.model.export import EncoderCard, Origin, save_encoder
-from workbench.prepare import PrepareConfig, open_store, preparation_fingerprint
+from workbench.prepare import preparation_fingerprint
 from workbench.prepare.fingerprint import scan_settings
-from workbench.runs import Run, digest_file, finished, start_run
-
-USUAL_SPACING = 1.0  # of a format that was trained on mixed ones
+from workbench.runs import Run, finished, start_run
 
 
 def run_import(config: ImportConfig, *, overwrite: bool = False) -> Run:
@@ -31,11 +30,9 @@ def run_import(config: ImportConfig, *, overwrite: bool = False) -> Run:
     form = FORMATS[config.format]
     if not config.weights.is_file():
         raise WorkbenchError(f"{config.weights}: no such file", remedy="give the published checkpoint")
-    digest = digest_file(config.weights)
-    inputs = {"weights": digest}
-    prepared = preparation(config, form)
+    prepared = preparation(config)
     people = () if config.people is None else people_of(config)
-    inputs["preparation"] = preparation_fingerprint(prepared)
+    inputs = inputs_of_import(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     read = _read(config, form, enlargements(config, form, prepared.spacing))
@@ -51,7 +48,7 @@ def run_import(config: ImportConfig, *, overwrite: bool = False) -> Run:
         seed=0,
         simulated=False,
         prepare=scan_settings(prepared),
-        origin=Origin(form.name, config.source, config.licence, digest, known),
+        origin=Origin(form.name, config.source, config.licence, inputs["weights"], known),
     )
     words = told(card, form)
     with start_run(
@@ -85,28 +82,6 @@ def _read(config: ImportConfig, form: Format, enlarge: list[int]) -> Read:
         cause=wrong[-1],
         remedy="see --image_size, --heads, --enlarge and --spacing",
     )
-
-
-def preparation(config: ImportConfig, form: Format) -> PrepareConfig:
-    """How the scans that it is given are prepared: as those of a store, or as set."""
-    if config.store is not None:
-        store = open_store(config.store)
-        if store.channels > 1:
-            raise ConfigError(
-                f"{config.store}: has {'+'.join(store.contrasts)}",
-                cause="an encoder made elsewhere is given one contrast, in each of the channels that it takes",
-                remedy="prepare one contrast of the cohort (prepare --contrasts T1w) and import it for that store",
-            )
-        settings = store.settings
-    else:
-        settings = {
-            "spacing": config.spacing or form.spacing or USUAL_SPACING,
-            "mask": config.mask,
-            "interpolation": config.interpolation,
-            "n4": config.n4,
-            "clip_percentile": config.clip_percentile,
-        }
-    return PrepareConfig.build({"out": ".", "cohort": ".", **settings})
 
 
 def enlargements(config: ImportConfig, form: Format, spacing: float) -> list[int]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.cohort.splits import load_sides, split_fingerprint
+from workbench.cohort.splits import load_sides
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.finetune.shared_config import FinetuneConfig
 from workbench.model.contract import AnyEncoder
-from workbench.model.encode import fingerprints, open_matching
+from workbench.model.encode import open_matching
 from workbench.model.export import EncoderCard
 from workbench.prepare.duplicates import near_duplicates
 from workbench.prepare.store import Store, open_store
@@ -159,9 +159,3 @@ def refuse_duplicates(store: Store, table: pd.DataFrame, card: EncoderCard | Non
             remedy="give both one participant in the cohort and split again, or add "
             "--allow_duplicates if they are two people after all",
         )
-
-
-def inputs_of(store: Store, config: FinetuneConfig) -> dict[str, str]:
-    """Content of all that a fine-tuning reads."""
-    read = {"store": store.content} if config.encoder is None else fingerprints(store, config.encoder)
-    return {**read, "split": split_fingerprint(load_sides(config.split))}

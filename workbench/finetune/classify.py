@@ -11,9 +11,10 @@ from tqdm.auto import tqdm
 
 from workbench.engine.device import pick_device
 from workbench.errors import WorkbenchError
-from workbench.finetune.assignment import assign, facts_of, inputs_of, open_parts
+from workbench.finetune.assignment import assign, facts_of, open_parts
 from workbench.finetune.config import ClassifyConfig
 from workbench.finetune.export import DRAWN, FOLDER, as_tensors, classifier_card, save_model
+from workbench.finetune.inputs import inputs_of
 from workbench.finetune.predictors import (
     apply_regression,
     choose_penalty,
@@ -40,7 +41,7 @@ def run_classify(config: ClassifyConfig, *, overwrite: bool = False) -> Run:
     applies to other scans (not with structure_volume, which needs labels).
     """
     store, encoder, card = open_parts(config)
-    inputs = inputs_of(store, config)
+    inputs = inputs_of(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     if config.target not in store.index.columns:

@@ -14,10 +14,11 @@ from tqdm.auto import tqdm
 from workbench.cohort.splits import load_sides
 from workbench.engine.device import arithmetic, check_convolutions, pick_device
 from workbench.errors import WorkbenchError
-from workbench.finetune.assignment import assign, facts_of, inputs_of, open_parts
+from workbench.finetune.assignment import assign, facts_of, open_parts
 from workbench.finetune.config import REGIONS, SegmentConfig
 from workbench.finetune.curve import DiceCurve
 from workbench.finetune.export import FOLDER, save_model, segmenter_card
+from workbench.finetune.inputs import inputs_of
 from workbench.finetune.loop import fit
 from workbench.finetune.networks import build_network, crop_of
 from workbench.finetune.segment_data import Crops, class_map, to_classes
@@ -34,7 +35,7 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
     """Train, segment and score; ``results/dice.parquet``, ``volumes/*_dseg.nii.gz`` in each scan's own space, and
     ``model/``, which `workbench predict` applies to other scans."""
     store, encoder, card = open_parts(config)
-    inputs = inputs_of(store, config)
+    inputs = inputs_of(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     labelled = store.index["has_seg"] & store.index["scan_id"].map(

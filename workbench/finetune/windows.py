@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import chain, combinations
 
 import numpy as np
+import scipy
 import torch
-from scipy import ndimage
 from torch import nn
 
 from workbench.engine.device import arithmetic
@@ -77,7 +77,7 @@ def keep_largest(classes: np.ndarray, structures: int) -> np.ndarray:
     """
     kept = np.zeros_like(classes)
     for code in range(1, structures + 1):
-        parts, count = ndimage.label(classes == code, structure=np.ones((3, 3, 3)))
+        parts, count = scipy.ndimage.label(classes == code, structure=np.ones((3, 3, 3)))
         if count:
             kept[parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])] = code
     return kept

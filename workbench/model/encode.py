@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,12 +10,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from workbench.model.box import encoder_folder, facts
 from workbench.model.contract import AnyEncoder, pooled_words
-from workbench.model.export import WEIGHTS, EncoderCard, Init, load_encoder
+from workbench.model.export import EncoderCard, Init, load_encoder
 from workbench.prepare.one import Scans
 from workbench.prepare.store import Corner, Store, open_store
-from workbench.runs import digest_file, digest_text
 from workbench.volumes.volume import Triple
 
 
@@ -34,20 +31,6 @@ def open_matching(store: Path, encoder: Path, *, init: Init, seed: int) -> tuple
         if told:
             tqdm.write(f"{encoder}: {told}", file=sys.stderr)
     return opened, loaded, card
-
-
-def fingerprints(store: Store, encoder: Path) -> dict[str, str]:
-    """Content of a store and of an encoder's weights: the ``inputs`` of a run that reads them."""
-    return {"store": store.content, "encoder": encoder_digest(encoder)}
-
-
-def encoder_digest(encoder: Path) -> str:
-    """Content of an exported encoder's weights; of one made elsewhere also what it is given, which the weights do not
-    say."""
-    folder = encoder_folder(encoder)
-    weights = digest_file(folder / WEIGHTS)
-    told = facts(folder)
-    return weights if told.get("origin") is None else digest_text(weights, json.dumps(told["config"], sort_keys=True))
 
 
 def padded_box(shape: Triple, patch: Triple) -> tuple[np.ndarray, np.ndarray]:

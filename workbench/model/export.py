@@ -21,12 +21,13 @@ from workbench.model.box import encoder_folder
 from workbench.model.config import EncoderConfig
 from workbench.model.contract import AnyEncoder, pooled_words
 from workbench.model.foreign.config import AnyConfig, Foreign
+from workbench.model.inputs import WEIGHTS
 from workbench.model.vit import Encoder
 from workbench.prepare.fingerprint import contrasts_in
 from workbench.runs import read_json, replacing
 from workbench.runs.config import without_later
 
-WEIGHTS, CONFIG, CARD = "encoder.safetensors", "config.json", "README.md"
+CONFIG, CARD = "config.json", "README.md"
 Init = Literal["pretrained", "random"]
 # what a file may make us build before its weights are compared with it
 MAX_TOKENS = 2**17  # 800 voxels an axis at patch 16

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.plots.palette import label_colors
 from workbench.volumes import Grid, Volume, spaced_grid
@@ -127,7 +127,7 @@ def sample(volume: Volume, cut: Grid, normal: int, *, order: int, outside: float
     at = np.moveaxis(volume.grid.to_voxel(cut.to_world(ijk)), -1, 0)
     size = np.array(volume.data.shape).reshape(3, 1, 1, 1)
     inside = ((at > -0.501) & (at < size - 0.499)).all(axis=0)  # a voxel reaches half its edge beyond its centre
-    values = ndimage.map_coordinates(volume.data.astype(np.float32), at, order=order, mode="nearest")
+    values = scipy.ndimage.map_coordinates(volume.data.astype(np.float32), at, order=order, mode="nearest")
     return np.where(inside, values, outside).squeeze(axis=normal)
 
 

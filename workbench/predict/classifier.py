@@ -17,8 +17,9 @@ from workbench.finetune.predictors import small_pictures, votes_of
 from workbench.finetune.train_classifier import build_classifier, output_of, padding_of
 from workbench.html import facts_table
 from workbench.model.contract import AnyEncoder
-from workbench.model.encode import encoder_digest, whole_scan
+from workbench.model.encode import whole_scan
 from workbench.model.export import load_encoder as load_network
+from workbench.model.inputs import encoder_digest
 from workbench.predict.models import find_model, fresh_architecture, load_weights
 from workbench.predict.scans import Given, Preparation, PreparedScan, folder_of
 from workbench.runs import Run

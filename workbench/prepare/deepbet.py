@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.errors import ConfigError, ScanError
 from workbench.extras import is_there, require
@@ -81,12 +81,12 @@ def _brain(head: np.ndarray) -> np.ndarray:
         share = find_brain(levelled(scaled(inside, FINE)))[0, 1]
         found = scaled(share, tuple(inside.shape)) > 0.5
     out = np.zeros(head.shape, bool)
-    out[box] = ndimage.binary_fill_holes(_largest(found.numpy()))
+    out[box] = scipy.ndimage.binary_fill_holes(_largest(found.numpy()))
     return out
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:
-    parts, n = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    parts, n = scipy.ndimage.label(mask, structure=np.ones((3, 3, 3)))
     if not n:
         raise ScanError("no brain found", cause=f"{VERSION} finds none", remedy="give a mask, or use --mask head")
     sizes = np.bincount(parts.ravel())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.errors import ScanError
 from workbench.prepare.config import MaskChoice
@@ -114,7 +114,7 @@ def _border_value(data: np.ndarray) -> tuple[float, float]:
 
 
 def _largest_part(mask: np.ndarray) -> np.ndarray:
-    parts, n = ndimage.label(mask)
+    parts, n = scipy.ndimage.label(mask)
     if n < 2:
         return mask
     sizes = np.bincount(parts.ravel())
@@ -129,14 +129,14 @@ def _fill_holes(mask: np.ndarray, plane: int | None = None) -> np.ndarray:
     """
     if not mask.any():
         return mask
-    neighbours = ndimage.generate_binary_structure(3, 1)
+    neighbours = scipy.ndimage.generate_binary_structure(3, 1)
     if plane is not None:
         neighbours = neighbours.copy()
         neighbours[tuple([0, 2] if axis == plane else 1 for axis in range(3))] = False
     spans = [np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)]
     box = tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
     padding = [(0, 0) if axis == plane else (1, 1) for axis in range(3)]
-    parts, n = ndimage.label(np.pad(~mask[box], padding, constant_values=True), structure=neighbours)
+    parts, n = scipy.ndimage.label(np.pad(~mask[box], padding, constant_values=True), structure=neighbours)
     # the padding belongs to the outside: its labels name all of it, slice by slice where there are slices
     outside = np.zeros(n + 1, bool)
     outside[parts[:, 0, :] if plane != 1 else parts[0]] = True

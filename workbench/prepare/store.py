@@ -19,14 +19,14 @@ from workbench.cohort.contrasts import USUAL
 from workbench.columns import UNKNOWN
 from workbench.errors import WorkbenchError
 from workbench.prepare.config import PrepareConfig
+from workbench.prepare.content import REMEDY, index_file, store_content
 from workbench.prepare.fingerprint import scan_settings
 from workbench.prepare.scan import scan_file, seg_file
-from workbench.runs import Run, digest_text
+from workbench.runs import Run
 from workbench.runs.tables import column_names, read_arrow, read_parquet
 from workbench.volumes import Grid
 
 LAZY = ("index", "labels", "_codes", "_lacks", "_missing", "settings")  # read when asked for, not sent along
-REMEDY = "run the same `workbench prepare` again; it makes only what is missing"
 Corner = Sequence[int] | np.ndarray
 
 
@@ -79,7 +79,7 @@ class Store:
 
     @property
     def _index_file(self) -> Path:
-        return self.path / "results" / "index.parquet"
+        return index_file(self.path)
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -102,8 +102,7 @@ class Store:
     @cached_property
     def content(self) -> str:
         """Fingerprint of all that can be read here: which scans, made from which files with which settings."""
-        table = read_arrow(self._index_file, ["scan_id", "key"], remedy=REMEDY)
-        return digest_text(*table["scan_id"].to_pylist(), *table["key"].to_pylist())
+        return store_content(self.path)
 
     @property
     def scan_ids(self) -> list[str]:

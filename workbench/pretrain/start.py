@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from workbench.errors import ConfigError
 from workbench.model.config import EncoderConfig
-from workbench.model.encode import encoder_digest
 from workbench.model.export import EncoderCard, architecture_words, load_encoder
 from workbench.model.vit import Encoder
 from workbench.prepare.store import Store
@@ -16,15 +15,15 @@ from workbench.pretrain.objectives.base import Objective
 NO_WEIGHTS = {"drop_path"}  # settings of an architecture that decide no weight
 
 
-def require_start(config: PretrainConfig, store: Store) -> dict[str, str]:
-    """Fingerprint of ``start_from`` among a run's inputs; nothing where there is none.
+def require_start(config: PretrainConfig, store: Store) -> None:
+    """Refuse an encoder that a pretraining on this store cannot start from.
 
     Raises:
         ConfigError: it is of another architecture than ``encoder``, or made elsewhere.
         WorkbenchError: there is no such encoder, or it wants scans that are prepared otherwise.
     """
     if config.start_from is None:
-        return {}
+        return
     _, card = load_encoder(config.start_from)
     if not isinstance(card.config, EncoderConfig):
         raise ConfigError(
@@ -42,7 +41,6 @@ def require_start(config: PretrainConfig, store: Store) -> dict[str, str]:
             remedy=" ".join(f"--encoder.{name} {_flag(theirs[name])}" for name in other),
         )
     store.require_fingerprint(card.preparation, str(config.start_from))
-    return {"start_from": encoder_digest(config.start_from)}
 
 
 def begin_with(objective: Objective, config: PretrainConfig) -> None:

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from workbench.cohort.splits import load_sides, split_fingerprint
+from workbench.cohort.splits import load_sides
 from workbench.engine.checkpoint import (
     State,
     latest_checkpoint,
@@ -35,6 +35,7 @@ from workbench.pretrain.cluster import through_slurm
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.data import MicroBatches, RawBatch, loader, on_device
 from workbench.pretrain.devices import launch, shared_run, threads_of
+from workbench.pretrain.inputs import inputs_of
 from workbench.pretrain.objectives.base import Objective, StepInfo
 from workbench.pretrain.optimiser import adamw, rates
 from workbench.pretrain.probe import Probe
@@ -54,8 +55,8 @@ def run_pretrain(config: PretrainConfig, *, overwrite: bool = False) -> Run:
     store = open_store(config.store)
     config = fitted(config, store)
     split = None if config.split is None else load_sides(config.split)
-    inputs = {"store": store.content, "split": "none" if split is None else split_fingerprint(split)}
-    inputs |= require_start(config, store)
+    require_start(config, store)
+    inputs = inputs_of(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     if config.executor == "slurm":

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.simulate.atlas import HIPPOCAMPUS_RADIUS, Atlas
 from workbench.simulate.design import Person
@@ -78,7 +78,7 @@ class Anatomy:
         """World points ``(N, 3)`` mm → template (MNI) points ``(N, 3)`` mm."""
         mni = ((world - self._shift) @ self._turn) / self._stretch
         nodes = np.ascontiguousarray(((mni - self.atlas.grid.affine[:3, 3]) / WARP_STEP).T)
-        move = [ndimage.map_coordinates(c, nodes, order=1, mode="nearest", output=np.float32) for c in self._warp]
+        move = [scipy.ndimage.map_coordinates(c, nodes, order=1, mode="nearest", output=np.float32) for c in self._warp]
         return mni + np.stack(move, axis=-1)
 
     def look(self, world: np.ndarray) -> Look:
@@ -224,7 +224,7 @@ def _random_warp(grid: Grid, rng: np.random.Generator) -> np.ndarray:
         for component in total:
             pad = int(np.ceil(2 * length / WARP_STEP))  # so that the border moves as freely as the middle
             noise = rng.standard_normal([n + 2 * pad for n in shape], dtype=np.float32)
-            noise = ndimage.gaussian_filter(noise, length / WARP_STEP, mode="wrap")
+            noise = scipy.ndimage.gaussian_filter(noise, length / WARP_STEP, mode="wrap")
             noise *= strength / noise.std()
             component += noise[pad:-pad, pad:-pad, pad:-pad]
     return total

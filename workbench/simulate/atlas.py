@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.volumes import Grid
 
@@ -59,7 +59,7 @@ class Atlas:
     def sample(self, field: str, mni: np.ndarray) -> np.ndarray:
         """Linear interpolation of a field at MNI coordinates ``(N, 3)`` mm → ``(N,)``."""
         voxels = (mni - self.grid.affine[:3, 3]).T  # the grid is 1 mm RAS+
-        return ndimage.map_coordinates(getattr(self, field), voxels, order=1, mode="nearest", output=np.float32)
+        return scipy.ndimage.map_coordinates(getattr(self, field), voxels, order=1, mode="nearest", output=np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -79,17 +79,17 @@ def load_atlas() -> Atlas:
     gm, wm = cut(datasets.load_mni152_gm_template(resolution=1)), cut(datasets.load_mni152_wm_template(resolution=1))
     gm, wm = _sharpen(gm, wm)
     brain = np.pad(inside[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], MARGIN)
-    brain = ndimage.binary_fill_holes(ndimage.binary_closing(brain, iterations=2)) > 0
+    brain = scipy.ndimage.binary_fill_holes(scipy.ndimage.binary_closing(brain, iterations=2)) > 0
     affine = np.eye(4)
     affine[:3, 3] = template.affine[:3, 3] + low - MARGIN
     x, y, z = brain.shape
     grid = Grid((x, y, z), affine)
     ventricle = _lateral_ventricles(gm + wm, brain, grid)
-    tissue = (gm + wm > 0.5) | ventricle | ndimage.binary_dilation(ventricle, iterations=2)
+    tissue = (gm + wm > 0.5) | ventricle | scipy.ndimage.binary_dilation(ventricle, iterations=2)
     hippocampus, horn = _hippocampus(grid)
     # one side of a border is enough where the other is never asked for: a transform of the whole grid takes a second
-    outside_brain = _border(ndimage.distance_transform_edt(~brain), brain)
-    inside_tissue = _border(~tissue, ndimage.distance_transform_edt(tissue))
+    outside_brain = _border(scipy.ndimage.distance_transform_edt(~brain), brain)
+    inside_tissue = _border(~tissue, scipy.ndimage.distance_transform_edt(tissue))
     # however wide the ventricles grow, a septum stays between them
     x_mm = np.abs(np.arange(x, dtype=np.float32) + affine[0, 3])[:, None, None]
     ventricles = np.maximum(_ventricle_distance(ventricle), 9 * (1.2 - x_mm))
@@ -106,13 +106,13 @@ def _sharpen(gm: np.ndarray, wm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _border(outside: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Signed distance from two one-sided ones. Voxel-wise distances jump from -1 to 1 across a border; a little
     smoothing puts the border between them."""
-    return ndimage.gaussian_filter(outside.astype(np.float32) - inside.astype(np.float32), 0.7)
+    return scipy.ndimage.gaussian_filter(outside.astype(np.float32) - inside.astype(np.float32), 0.7)
 
 
 def _ventricle_distance(mask: np.ndarray, reach: int = 14) -> np.ndarray:
     """Signed distance to ``mask``, exact up to ``reach`` voxels and constant beyond: the transform is costly."""
     box = tuple(slice(int(axis.min()) - reach, int(axis.max()) + reach + 1) for axis in np.nonzero(mask))
-    near = _border(ndimage.distance_transform_edt(~mask[box]), ndimage.distance_transform_edt(mask[box]))
+    near = _border(scipy.ndimage.distance_transform_edt(~mask[box]), scipy.ndimage.distance_transform_edt(mask[box]))
     distance = np.full(mask.shape, reach, np.float32)
     distance[box] = np.minimum(near, reach)
     return distance
@@ -125,7 +125,7 @@ def _lateral_ventricles(tissue: np.ndarray, brain: np.ndarray, grid: Grid) -> np
     where = (np.abs(x) < 42) & (y > -62) & (y < 42) & (z > -4) & (z < 34)
     where &= ~((np.abs(x) < 6) & (z < 5))  # third ventricle
     where &= ~((np.abs(x) < 12) & (y < -30))  # the cistern behind the corpus callosum
-    labels, _ = ndimage.label((tissue < 0.5) & brain & where)
+    labels, _ = scipy.ndimage.label((tissue < 0.5) & brain & where)
     # within these bounds the ventricles are the largest piece of CSF on either side (joined, or two mirror images)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
@@ -143,7 +143,7 @@ def _hippocampus(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     points = (ijk + grid.to_world(first)).reshape(-1, 3)
     knots = np.linspace(0, 1, len(HIPPOCAMPUS))
     at = np.linspace(0, 1, 61)
-    course = ndimage.gaussian_filter1d(np.stack([np.interp(at, knots, c) for c in HIPPOCAMPUS.T], 1), 3, axis=0)
+    course = scipy.ndimage.gaussian_filter1d(np.stack([np.interp(at, knots, c) for c in HIPPOCAMPUS.T], 1), 3, axis=0)
     tangents = np.gradient(course[:, :3], axis=0)
     best, side = np.full(len(points), 9.0), np.zeros(len(points))
     for (cx, cy, cz, width, height, tilt), tangent in zip(course, tangents, strict=True):

@@ -26,6 +26,8 @@ from workbench.simulate.design import Person, Visit, design, visits_of
 from workbench.simulate.sites import Site, acquire, site_by_name
 from workbench.volumes import Volume, write_volume
 
+SCANS_AN_ATLAS = 10  # a further process has to build the atlas, which takes as long as so many scans of 2 mm
+
 # signal of CSF, grey and white matter where it is not the site's; of necrotic core, enhancing rim and oedema
 TISSUE: dict[Contrast, tuple[float, float, float]] = {"T2w": (1.0, 0.62, 0.45), "FLAIR": (0.15, 0.66, 0.52)}
 TUMOUR: dict[Contrast, tuple[float, float, float]] = {
@@ -147,7 +149,8 @@ def _missing(config: SimulateConfig, visits: list[Visit]) -> list[Visit]:
 def _simulate_all(config: SimulateConfig, visits: list[Visit]) -> Iterator[str]:
     """Ids as they are finished."""
     work = partial(simulate_visit, config=config)
-    workers = max(1, min(config.workers or available_cpus(), len(visits)))
+    workers = config.workers or min(available_cpus(), len(visits) // SCANS_AN_ATLAS)
+    workers = max(1, min(workers, len(visits)))
     yield from in_processes(work, visits, workers, lambda visit: visit.stem, begin=_start_worker)
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.volumes import Grid
 
@@ -204,7 +204,7 @@ def acquire(
     """
     image = signal * _bias(mask, grid, site, rng)
     sigma = np.array(site.blur) * spacing / np.array(grid.spacing) / 2.355
-    image = ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=3.0)
+    image = scipy.ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=3.0)
     real, imaginary = (_noise(grid.shape, site, rng) for _ in range(2))
     image = np.hypot(image + real, imaginary)
     gain = site.full_scale / 1.5 * np.exp(rng.normal(0, 0.1))
@@ -231,6 +231,6 @@ def _bias(mask: np.ndarray, grid: Grid, site: Site, rng: np.random.Generator) ->
 def _noise(shape: tuple[int, int, int], site: Site, rng: np.random.Generator) -> np.ndarray:
     noise = rng.standard_normal(shape, dtype=np.float32)
     if site.grain > 0:
-        noise = ndimage.gaussian_filter(noise, site.grain / 2.355)
+        noise = scipy.ndimage.gaussian_filter(noise, site.grain / 2.355)
         noise /= noise.std()
     return noise * np.float32(site.noise)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,13 @@ def equivalence(differences: np.ndarray, margin: float, *, alpha: float = 0.05) 
     if n < 2:
         return Equivalence(margin, math.nan, math.nan, math.nan, n)
     mean, error = float(d.mean()), float(d.std(ddof=1)) / math.sqrt(n)
-    half = float(stats.t.ppf(1 - alpha, n - 1)) * error
+    half = float(scipy.stats.t.ppf(1 - alpha, n - 1)) * error
     if error == 0:
         p = 0.0 if abs(mean) < margin else 1.0
     else:
-        p = float(max(stats.t.sf((mean + margin) / error, n - 1), stats.t.cdf((mean - margin) / error, n - 1)))
+        p = float(
+            max(scipy.stats.t.sf((mean + margin) / error, n - 1), scipy.stats.t.cdf((mean - margin) / error, n - 1))
+        )
     return Equivalence(margin, p, mean - half, mean + half, n)
 
 

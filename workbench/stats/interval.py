@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from workbench.stats.by_person import person_means
 
@@ -79,8 +79,8 @@ def bootstrap_interval(
             return statistic(means[np.concatenate(parts)])
 
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # told by equal ends
-        result = stats.bootstrap(
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)  # told by equal ends
+        result = scipy.stats.bootstrap(
             groups,
             of_indices,
             vectorized=statistic is None,
@@ -183,7 +183,7 @@ def _satterthwaite(
     if total == 0:
         return mean, mean
     freedom = max(total**2 / (ms_s**2 / (s - 1) + ms_p**2 / (p - 1) + ms_e**2 / ((s - 1) * (p - 1))), 1.0)
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(total / (s * p))
+    half = float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(total / (s * p))
     return mean - half, mean + half
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 EXACT = 16  # people: up to 2¹⁶ sign patterns are all tried
 
@@ -27,7 +27,7 @@ def sign_flip_p(differences: np.ndarray, *, seed: int = 0, draws: int = 20_000) 
         return 1.0
     # the sum in place of the mean, rounded: patterns that are equal must not differ by the last bit
     scale = np.abs(d).max()
-    result = stats.permutation_test(
+    result = scipy.stats.permutation_test(
         (d / scale,),
         lambda x, axis: np.round(x.sum(axis=axis), 9),
         vectorized=True,
@@ -44,7 +44,7 @@ def wilcoxon_p(differences: np.ndarray) -> float:
     d = _finite(differences)
     if not len(d):
         return math.nan
-    return float(stats.wilcoxon(d, zero_method="pratt").pvalue) if d.any() else 1.0
+    return float(scipy.stats.wilcoxon(d, zero_method="pratt").pvalue) if d.any() else 1.0
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def false_discovery(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     out = np.full(p.shape, math.nan)
     known = np.isfinite(p)
     if known.any():
-        out[known] = stats.false_discovery_control(p[known], method="bh")
+        out[known] = scipy.stats.false_discovery_control(p[known], method="bh")
     return out
 
 
@@ -87,15 +87,15 @@ def rank_biserial(differences: np.ndarray) -> float:
     d = d[d != 0]
     if not len(d):
         return math.nan
-    ranks = stats.rankdata(np.abs(d))
+    ranks = scipy.stats.rankdata(np.abs(d))
     return float((ranks * np.sign(d)).sum() / ranks.sum())
 
 
 def paired_power(effect: float, n: int, *, alpha: float = 0.05) -> float:
     """Power of the two-sided paired t test for a true ``effect`` in standard deviations of the differences: the
     noncentral t with n − 1 degrees of freedom and noncentrality effect · √n, beyond ± t(1 − α/2, n − 1)."""
-    edge, shift = stats.t.ppf(1 - alpha / 2, n - 1), effect * math.sqrt(n)
-    return float(stats.nct.sf(edge, n - 1, shift) + stats.nct.cdf(-edge, n - 1, shift))
+    edge, shift = scipy.stats.t.ppf(1 - alpha / 2, n - 1), effect * math.sqrt(n)
+    return float(scipy.stats.nct.sf(edge, n - 1, shift) + scipy.stats.nct.cdf(-edge, n - 1, shift))
 
 
 def detectable_difference(differences: np.ndarray, *, power: float = 0.8, alpha: float = 0.05) -> float:
@@ -115,7 +115,7 @@ def detectable_difference(differences: np.ndarray, *, power: float = 0.8, alpha:
     while paired_power(high, len(d), alpha=alpha) < power:
         high *= 2
     try:
-        return float(optimize.brentq(lambda e: paired_power(e, len(d), alpha=alpha) - power, 0.0, high)) * spread
+        return float(scipy.optimize.brentq(lambda e: paired_power(e, len(d), alpha=alpha) - power, 0.0, high)) * spread
     except ValueError:  # two people: the noncentral t with one degree of freedom has no value that far out
         return math.nan
 

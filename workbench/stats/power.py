@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+import scipy
 
 from workbench.stats.paired import paired_power
 
@@ -37,8 +37,8 @@ def study_power(
         return paired_power(difference / spread, people, alpha=alpha)
     a, b = spread**2 / people, seed_spread**2 / seeds
     df = (a + b) ** 2 / (a**2 / (people - 1) + b**2 / (seeds - 1))
-    edge, shift = stats.t.ppf(1 - alpha / 2, df), difference / math.sqrt(a + b)
-    return float(stats.nct.sf(edge, df, shift) + stats.nct.cdf(-edge, df, shift))
+    edge, shift = scipy.stats.t.ppf(1 - alpha / 2, df), difference / math.sqrt(a + b)
+    return float(scipy.stats.nct.sf(edge, df, shift) + scipy.stats.nct.cdf(-edge, df, shift))
 
 
 def people_needed(
@@ -75,6 +75,6 @@ def equivalence_power(
     the two one-sided tests, Chow, Shao & Wang 2008, Sample Size Calculations, 3.2): Φ of both ends, at least 0."""
     if not margin > 0 or people < 2 or not spread > 0:
         raise ValueError("a margin and a spread above 0, and two people or more, are needed")
-    error, edge = spread / math.sqrt(people), stats.norm.ppf(1 - alpha)
+    error, edge = spread / math.sqrt(people), scipy.stats.norm.ppf(1 - alpha)
     ends = [(margin - difference) / error - edge, (margin + difference) / error - edge]
-    return max(0.0, float(stats.norm.cdf(ends).sum() - 1))
+    return max(0.0, float(scipy.stats.norm.cdf(ends).sum() - 1))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 REST = "rest"
 
@@ -57,7 +57,7 @@ def icc(values: np.ndarray, *, level: float = 0.95) -> ICC:
     with np.errstate(divide="ignore", invalid="ignore"):
         consistency = (rows - rest) / (rows + (k - 1) * rest)
         ratio = rows / rest
-        low, high = ratio / stats.f.ppf(tail, n - 1, df), ratio * stats.f.ppf(tail, df, n - 1)
+        low, high = ratio / scipy.stats.f.ppf(tail, n - 1, df), ratio * scipy.stats.f.ppf(tail, df, n - 1)
         consistency_low = np.where(rest > 0, (low - 1) / (low + k - 1), consistency)
         consistency_high = np.where(rest > 0, (high - 1) / (high + k - 1), consistency)
         agreement = (rows - rest) / (rows + (k - 1) * rest + k * (columns - rest) / n)
@@ -66,7 +66,7 @@ def icc(values: np.ndarray, *, level: float = 0.95) -> ICC:
         known = np.isfinite(v) & (v > 0)
         v = np.where(known, v, 1.0)
         spread = k * columns + (k * n - k - n) * rest
-        f_low, f_high = stats.f.ppf(tail, n - 1, v), stats.f.ppf(tail, v, n - 1)
+        f_low, f_high = scipy.stats.f.ppf(tail, n - 1, v), scipy.stats.f.ppf(tail, v, n - 1)
         agreement_low = n * (rows - f_low * rest) / (f_low * spread + n * rows)
         agreement_high = n * (f_high * rows - rest) / (spread + n * f_high * rows)
     return ICC(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -15,7 +15,7 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
     m, n = int(positive.sum()), int((~positive).sum())
     if not m or not n:
         return math.nan
-    return float((stats.rankdata(scores)[positive].sum() - m * (m + 1) / 2) / (m * n))
+    return float((scipy.stats.rankdata(scores)[positive].sum() - m * (m + 1) / 2) / (m * n))
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ def delong(scores_a: np.ndarray, scores_b: np.ndarray, positive: np.ndarray, *, 
     m, n = x.shape[1], y.shape[1]
     if m < 2 or n < 2:
         raise ValueError(f"DeLong's test needs two people of each class; there are {m} and {n}")
-    together = stats.rankdata(np.concatenate([x, y], axis=1), axis=1)
-    v10 = (together[:, :m] - stats.rankdata(x, axis=1)) / n  # of each positive: share of the negatives below it
-    v01 = 1 - (together[:, m:] - stats.rankdata(y, axis=1)) / m
+    together = scipy.stats.rankdata(np.concatenate([x, y], axis=1), axis=1)
+    v10 = (together[:, :m] - scipy.stats.rankdata(x, axis=1)) / n  # of each positive: share of the negatives below it
+    v01 = 1 - (together[:, m:] - scipy.stats.rankdata(y, axis=1)) / m
     a, b = (float(v) for v in v10.mean(axis=1))
     covariance = np.cov(v10) / m + np.cov(v01) / n
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     variance = 0.0 if variance < 1e-15 else variance
-    half = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance)
+    half = float(scipy.stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance)
     if variance == 0:
         p = 1.0 if math.isclose(a, b) else 0.0
     else:
-        p = float(2 * stats.norm.sf(abs(a - b) / math.sqrt(variance)))
+        p = float(2 * scipy.stats.norm.sf(abs(a - b) / math.sqrt(variance)))
     return DeLong(a, b, variance, p, a - b - half, a - b + half)

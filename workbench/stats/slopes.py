@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 BOTH, OWN = "random intercept and slope", "mean of people's own slopes"
 
@@ -109,8 +109,8 @@ def _of_slopes(slopes: np.ndarray, group: np.ndarray | None, rows: int) -> Slope
 
 
 def _interval(estimate: float, error: float, df: float, like: Slope) -> Slope:
-    half = float(stats.t.ppf(0.975, max(df, 1.0))) * error
-    p = float(2 * stats.t.sf(abs(estimate) / error, max(df, 1.0))) if error > 0 else float(estimate == 0)
+    half = float(scipy.stats.t.ppf(0.975, max(df, 1.0))) * error
+    p = float(2 * scipy.stats.t.sf(abs(estimate) / error, max(df, 1.0))) if error > 0 else float(estimate == 0)
     return replace(like, estimate=estimate, low=estimate - half, high=estimate + half, p=p)
 
 
@@ -158,7 +158,7 @@ def _mixed(
         return out
     at = names.index("age")
     by, off = float(found.fe_params[at]) * scale / spread, float(found.bse_fe[at]) * scale / spread
-    half = float(stats.t.ppf(0.975, max(plain.people - 2.0, 1.0))) * off
+    half = float(scipy.stats.t.ppf(0.975, max(plain.people - 2.0, 1.0))) * off
     return replace(out, across=by, across_low=by - half, across_high=by + half)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.volumes.resample import resample
 from workbench.volumes.volume import Grid, Volume
@@ -78,7 +78,7 @@ def _blurred(data: np.ndarray, axis: int, step: float) -> np.ndarray:
     """Against aliasing, as ``resample`` does it."""
     if step <= 1.01:
         return data
-    return ndimage.gaussian_filter1d(data, np.sqrt(step**2 - 1) / 2.355, axis, mode="nearest")
+    return scipy.ndimage.gaussian_filter1d(data, np.sqrt(step**2 - 1) / 2.355, axis, mode="nearest")
 
 
 def _around(volume: Volume, grid: Grid) -> Volume:

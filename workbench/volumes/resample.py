@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.volumes.volume import Grid, Volume
 
@@ -38,11 +38,11 @@ def resample(volume: Volume, grid: Grid, *, order: int = 1, fill: float = 0.0, a
         ratio = np.abs(matrix[:3, :3]).max(axis=1)
         sigma = np.where(ratio > 1.01, np.sqrt(np.maximum(ratio**2 - 1, 0)) / 2.355, 0)
         if sigma.any():
-            data = ndimage.gaussian_filter(data, sigma, mode="nearest")
+            data = scipy.ndimage.gaussian_filter(data, sigma, mode="nearest")
     if (moved := _without_interpolation(data, matrix, grid.shape, fill)) is not None:
         return Volume(moved, grid.affine)
     # "grid-constant", for "constant" drops a whole outer slice where rounding puts its centre 1e-13 outside
-    moved = ndimage.affine_transform(
+    moved = scipy.ndimage.affine_transform(
         data, matrix[:3, :3], matrix[:3, 3], output_shape=grid.shape, order=order, mode="grid-constant", cval=fill
     )
     return Volume(moved, grid.affine)

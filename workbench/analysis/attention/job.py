@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.attention.mass import nested_sets
 from workbench.analysis.attention.sanity import BESIDE as RANDOM
 from workbench.analysis.attention.sanity import (
@@ -21,13 +22,13 @@ from workbench.analysis.attention.sanity import (
 )
 from workbench.analysis.config import AttendConfig
 from workbench.analysis.facts import facts_of, random_beside, require_block
-from workbench.cohort.splits import load_sides, split_fingerprint, tested_people
+from workbench.cohort.splits import tested_people
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune.assignment import seen_people
 from workbench.model.contract import AnyEncoder, require
-from workbench.model.encode import fingerprints, open_matching
+from workbench.model.encode import open_matching
 from workbench.predict.passes import Maps, Reading, enlarge, scan_maps
 from workbench.predict.query import Query, parse_query, region_mask
 from workbench.prepare.restore import to_source_space
@@ -55,9 +56,7 @@ def run_attend(config: AttendConfig, *, overwrite: bool = False) -> Run:
     - ``set_aside``: scans in which the query has no place, where there are any.
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
-    inputs = fingerprints(store, config.encoder)
-    if config.split is not None:
-        inputs["split"] = split_fingerprint(load_sides(config.split))
+    inputs = made_from.looked_at(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     scans = list(config.scans) or store.scan_ids

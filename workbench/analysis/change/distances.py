@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 from scipy.spatial.distance import cdist
 
 from workbench.found.years import PER_YEAR, SHARED
@@ -109,7 +109,7 @@ def shared(alike: np.ndarray, seed: int) -> dict[str, float]:
     whole = float(by_person.sum())
     without = (whole - 2 * by_person) / ((n - 1) * (n - 2))  # the same without each person
     error = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
-    value, half = whole / (n * (n - 1)), float(stats.t.ppf(0.975, n - 1) * error)
+    value, half = whole / (n * (n - 1)), float(scipy.stats.t.ppf(0.975, n - 1) * error)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(DRAWS, n))
     length = ((signs @ alike) * signs).sum(axis=1)  # of the sum of all, squared
     p = float((1 + (length >= alike.sum() - 1e-9).sum()) / (1 + DRAWS))

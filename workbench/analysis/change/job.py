@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.change import distances
 from workbench.analysis.change.numbers import of_columns, of_table
 from workbench.analysis.change.page import write_page
 from workbench.analysis.change.times import EVERYBODY, NEAR, with_groups, with_years
 from workbench.analysis.config import ChangeConfig
-from workbench.analysis.reliability.quantities import Quantities, inputs_of, of_each, of_run, those_asked_for
+from workbench.analysis.reliability.quantities import Quantities, of_each, of_run, those_asked_for
 from workbench.analysis.reliability.tables import components
-from workbench.cohort.splits import load_sides, split_fingerprint
 from workbench.errors import ConfigError
 from workbench.extras import require
 from workbench.found.years import PER_YEAR
-from workbench.runs import Run, digest_file, finished, start_run
+from workbench.runs import Run, finished, start_run
 from workbench.stats import bootstrap_interval, change_per_year, holm
 
 EMBEDDING, COMPONENT = "embedding", "component"
@@ -52,13 +52,7 @@ def run_change(config: ChangeConfig, *, overwrite: bool = False) -> Run:
     Beside them ``report.html``.
     """
     require("statsmodels", extra="mixed")
-    inputs = inputs_of(config)
-    if config.table is not None:
-        if not config.table.is_file():
-            raise ConfigError(f"{config.table}: there is no such table", remedy="choose another --table")
-        inputs["table"] = digest_file(config.table)
-    if config.split is not None:
-        inputs["split"] = split_fingerprint(load_sides(config.split))
+    inputs = made_from.change(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     with start_run(config, overwrite=overwrite, inputs=inputs, seed=config.seed) as run:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.config import EmbedConfig
 from workbench.analysis.embed.neighbours import nearest, picture_quality
 from workbench.analysis.embed.reference import fit_reference
@@ -17,12 +18,13 @@ from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import AnyEncoder
-from workbench.model.encode import box_of_scan, fingerprints, open_matching, padded_box
+from workbench.model.encode import box_of_scan, open_matching, padded_box
 from workbench.model.export import EncoderCard
+from workbench.model.inputs import encoder_digest
 from workbench.predict.query import per_patch, region_mask
 from workbench.predict.reference import Reference, load_reference
 from workbench.prepare.store import Store
-from workbench.runs import Run, digest_file, finished, start_run
+from workbench.runs import Run, finished, start_run
 from workbench.runs.parts import over_scans
 
 
@@ -40,12 +42,11 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
     reference, never on batch-mates.
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
-    inputs = fingerprints(store, config.encoder)
     known = None
     if config.reference is not None:
         known = load_reference(config.reference)
-        known.require(inputs["encoder"], config.init, config.seed, config.token, config.reference)
-        inputs["reference"] = digest_file(config.reference / "reference" / "reference.safetensors")
+        known.require(encoder_digest(config.encoder), config.init, config.seed, config.token, config.reference)
+    inputs = made_from.embed(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     column_of(config.token, config.regions)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from workbench.analysis.config import GroupConfig
 from workbench.analysis.group.frames import Frame
@@ -133,7 +133,7 @@ def found_places(
     octants = frame.octants()
     for sign in (1, -1):
         here = (peak_of["p"] <= level) & (np.sign(peak_of["difference"]) == sign)
-        parts, n = ndimage.label(here, structure=np.ones((3, 3, 3)))
+        parts, n = scipy.ndimage.label(here, structure=np.ones((3, 3, 3)))
         for part in range(1, n + 1):
             voxels = np.argwhere(parts == part)
             at = tuple(voxels[np.abs(peak_of["t"][parts == part]).argmax()])

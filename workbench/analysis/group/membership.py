@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from workbench.columns import at_known_site, column
 from workbench.errors import ConfigError
@@ -95,7 +95,7 @@ def confounds(scans: pd.DataFrame, name: str, a: str, b: str) -> list[dict[str, 
                 )
             )
             continue
-        found = stats.chi2_contingency(table, correction=False)
+        found = scipy.stats.chi2_contingency(table, correction=False)
         strength = float(np.sqrt(found.statistic / table.to_numpy().sum()))  # Cramér's V of two groups
         if found.pvalue < 0.05 or strength >= STRONG:
             shares = table / table.sum()
@@ -110,7 +110,7 @@ def confounds(scans: pd.DataFrame, name: str, a: str, b: str) -> list[dict[str, 
         ]
         if min(map(len, ages)) >= 2 and (spread := float(np.sqrt((ages[0].var() + ages[1].var()) / 2))) > 0:
             apart = float(ages[0].mean() - ages[1].mean()) / spread
-            if abs(apart) >= STRONG or stats.ttest_ind(*ages, equal_var=False).pvalue < 0.05:
+            if abs(apart) >= STRONG or scipy.stats.ttest_ind(*ages, equal_var=False).pvalue < 0.05:
                 rows.append(
                     _confound(
                         "age",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.config import GroupConfig
 from workbench.analysis.group import membership
 from workbench.analysis.group.warp import UNIT, ScanMaps
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.extras import require
 from workbench.prepare.store import Store
-from workbench.runs import Run, digest_file, digest_text
+from workbench.runs import Run
 from workbench.runs.folder import from_there
 from workbench.stats.sentence import counted
 
@@ -71,15 +72,7 @@ class Preflight:
             self.notes.append(
                 f"{counted(heads, 'scan')} prepared with skull: the box is the head's there, not the brain's"
             )
-        self.inputs = {"store": self.store.content}
-        for role, run in zip(("attend", "against"), runs, strict=False):
-            made_from = run.provenance.get("inputs") or {}
-            tables = [
-                digest_file(run.path / "results" / f"{t}.parquet") for t in run.tables() if t.startswith("attention")
-            ]
-            self.inputs[role] = digest_text(*tables, *(f"{k} {v}" for k, v in sorted(made_from.items())))
-        if config.template is not None:
-            self.inputs["template"] = digest_file(config.template)
+        self.inputs = made_from.group(config)
         self.facts = {
             "seed": config.seed,
             "store": str(where),

@@ -11,18 +11,19 @@ import pandas as pd
 from sklearn.metrics import average_precision_score
 from tqdm.auto import tqdm
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.config import ProbeConfig
 from workbench.analysis.facts import facts_of, random_beside, require_block
 from workbench.analysis.probe.linear import Probe, fit_probe
 from workbench.analysis.tokens.correspond import HIT
 from workbench.analysis.tokens.scene import scene_of, token_set
-from workbench.cohort.splits import load_sides, split_fingerprint, tested_people
+from workbench.cohort.splits import tested_people
 from workbench.columns import at_known_site
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import AnyEncoder
-from workbench.model.encode import encoder_digest, fingerprints, open_matching
+from workbench.model.encode import open_matching
 from workbench.predict.token_grid import BRAIN
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
@@ -64,10 +65,7 @@ def run_probe(config: ProbeConfig, *, overwrite: bool = False) -> Run:
     - ``weights_paired``: the first encoder less each other, person by person, with intervals.
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
-    inputs = fingerprints(store, config.encoder)
-    inputs |= {f"against_{i}": encoder_digest(other) for i, other in enumerate(config.against)}
-    if config.split is not None:
-        inputs["split"] = split_fingerprint(load_sides(config.split))
+    inputs = made_from.probe(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     require_block(config.block, encoder.config.depth)

@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.config import ReliabilityConfig
 from workbench.analysis.reliability import tables
 from workbench.analysis.reliability.conditions import complete, with_condition
 from workbench.analysis.reliability.quantities import (
     Quantities,
     dimensions,
-    inputs_of,
     of_each,
     of_run,
     those_asked_for,
 )
-from workbench.cohort.splits import load_sides, split_fingerprint
 from workbench.errors import ConfigError
 from workbench.runs import Run, finished, start_run
 
@@ -47,13 +46,8 @@ def run_reliability(config: ReliabilityConfig, *, overwrite: bool = False) -> Ru
         raise ConfigError(
             "nothing to look at", remedy="give --store and --encoder, or --runs (embed, segment, classify)"
         )
-    inputs, encode = inputs_of(config), None
-    facts: dict[str, Any] = {}
-    if config.encoder is not None:
-        encode, own, facts = _open_encoder(config)
-        inputs |= own
-    if config.split is not None:
-        inputs["split"] = split_fingerprint(load_sides(config.split))
+    encode, facts = _open_encoder(config) if config.encoder is not None else (None, {})
+    inputs = made_from.reliability(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     with start_run(config, overwrite=overwrite, inputs=inputs, seed=config.seed, **facts) as run:
@@ -105,11 +99,11 @@ def _compare(one: Quantities, config: ReliabilityConfig, rows: Rows, notes: list
 
 def _open_encoder(
     config: ReliabilityConfig,
-) -> tuple[Callable[[list[str]], Quantities], dict[str, str], dict[str, Any]]:
-    """An encoder and a store that belong together: how to embed their scans, their fingerprints, provenance."""
+) -> tuple[Callable[[list[str]], Quantities], dict[str, Any]]:
+    """An encoder and a store that belong together: how to embed their scans, provenance."""
     from workbench.engine.device import pick_device
     from workbench.finetune.assignment import seen_people
-    from workbench.model.encode import encode_scans, fingerprints, open_matching
+    from workbench.model.encode import encode_scans, open_matching
 
     assert config.store is not None and config.encoder is not None
     if config.token not in ("cls", "patch_mean"):
@@ -142,4 +136,4 @@ def _open_encoder(
         "objective": card.objective,
         "preparation": store.fingerprint,
     }
-    return encode, fingerprints(store, config.encoder), facts
+    return encode, facts

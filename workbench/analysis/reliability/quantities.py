@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.embed.vectors import open_embed
+from workbench.analysis.inputs import TABLES
 from workbench.cohort.splits import tested_people
 from workbench.errors import WorkbenchError
 from workbench.measures.predictions import classes_of
 from workbench.prepare.store import open_store
-from workbench.runs import Run, digest_file
+from workbench.runs import Run
 
-TABLES = {"embed": "embeddings", "segment": "dice", "classify": "predictions"}
 VOLUMES = {"dice": "Dice", "volume_ml": "volume", "true_volume_ml": "volume of the labels"}
 
 
@@ -51,25 +51,6 @@ class Asked(Protocol):
     def split(self) -> Path | None: ...
     @property
     def seen(self) -> bool: ...
-
-
-def inputs_of(config: Asked) -> dict[str, str]:
-    """Fingerprints of what the given runs hold.
-
-    Raises:
-        WorkbenchError: a run of another job.
-    """
-    found = {}
-    for path in config.runs:
-        run = Run(path).require_ok()
-        if run.job not in TABLES:
-            raise WorkbenchError(
-                f"{path}: has no numbers to compare between scans",
-                cause=f"it is a run of '{run.job}'",
-                remedy=f"give runs of {', '.join(TABLES)}",
-            )
-        found[str(path)] = digest_file(run.path / "results" / f"{TABLES[run.job]}.parquet")
-    return found
 
 
 def of_run(path: Path, config: Asked) -> list[Quantities]:

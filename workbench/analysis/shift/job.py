@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.config import ShiftConfig
 from workbench.analysis.embed.vectors import open_embed
 from workbench.analysis.shift import measures, spaces
@@ -14,7 +15,7 @@ from workbench.analysis.shift.task import task_by_distance, task_by_person, task
 from workbench.columns import at_known_site
 from workbench.engine.streams import Purpose, stream
 from workbench.extras import require
-from workbench.runs import Run, digest_file, finished, start_run
+from workbench.runs import Run, finished, start_run
 from workbench.stats import bootstrap_interval
 
 
@@ -32,10 +33,8 @@ def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
     What was left out (small sites, people without covariates, a space that cannot be computed) is in ``notes``.
     """
     embed, scans, vectors = open_embed(config.embed, config.token)
-    inputs = {"embed": digest_file(embed.path / "results" / "embeddings.parquet")}
+    inputs = made_from.shift(config)
     task = Run(config.task).require_ok() if config.task is not None else None
-    if task is not None:
-        inputs["task"] = digest_file(task.path / "results" / f"{_task_table(task)}.parquet")
     if not overwrite and (done := finished(config, inputs)):
         return done
     if config.combat:

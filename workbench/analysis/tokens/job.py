@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.config import TokensConfig
 from workbench.analysis.facts import facts_of, random_beside, require_block
 from workbench.analysis.tokens.correspond import Checker, in_short, site_pairs, weights_paired
 from workbench.analysis.tokens.rgb import Colours, write_rgb
-from workbench.cohort.splits import load_sides, split_fingerprint, tested_people
+from workbench.cohort.splits import tested_people
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.finetune.assignment import seen_people
 from workbench.model.contract import AnyEncoder
-from workbench.model.encode import fingerprints, open_matching
+from workbench.model.encode import open_matching
 from workbench.predict.query import parse_query
 from workbench.predict.token_grid import BRAIN, TokenGrid, query_vector, token_grid
 from workbench.prepare.restore import to_source_space
@@ -40,9 +41,7 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
     - ``colours``: the principal components' share of variance; their axes are in ``reference/colours.safetensors``.
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
-    inputs = fingerprints(store, config.encoder)
-    if config.split is not None:
-        inputs["split"] = split_fingerprint(load_sides(config.split))
+    inputs = made_from.looked_at(config)
     if not overwrite and (done := finished(config, inputs)):
         return done
     only = set(store.scan_ids)

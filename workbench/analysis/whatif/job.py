@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from workbench.analysis import inputs as made_from
 from workbench.analysis.config import WhatifConfig
 from workbench.analysis.embed.vectors import open_embed
 from workbench.analysis.facts import facts_of
@@ -16,9 +17,9 @@ from workbench.analysis.whatif.tables import curves, flips, spread_within_sites
 from workbench.engine.device import pick_device
 from workbench.engine.streams import Purpose, stream
 from workbench.errors import ConfigError, WorkbenchError
-from workbench.model.encode import fingerprints, open_matching
+from workbench.model.encode import open_matching
 from workbench.prepare.store import Store
-from workbench.runs import Run, digest_file, finished, start_run
+from workbench.runs import Run, finished, start_run
 from workbench.runs.parts import over_scans
 
 
@@ -37,15 +38,13 @@ def run_whatif(config: WhatifConfig, *, overwrite: bool = False) -> Run:
     """
     store, encoder, card = open_matching(config.store, config.encoder, init=config.init, seed=config.seed)
     embed, rows, vectors = open_embed(config.embed, config.token)
-    inputs = fingerprints(store, config.encoder)
+    inputs = made_from.whatif(config)
     if config.token.startswith("region:"):
         raise ConfigError(f"token '{config.token}': regions move with the change", remedy="choose cls or patch_mean")
     check_embed(embed, inputs, config)
-    inputs["embed"] = digest_file(embed.path / "results" / "embeddings.parquet")
     for name, path in (("segment", config.segment), ("classify", config.classify)):
         if path is not None:
-            table = "dice" if name == "segment" else "predictions"
-            inputs[name] = digest_file(task_run(path, name, store).path / "results" / f"{table}.parquet")
+            task_run(path, name, store)  # it must be of scans prepared alike
     if not overwrite and (done := finished(config, inputs)):
         return done
     scans = list(config.scans) or draw_people(store, config.people, config.seed)

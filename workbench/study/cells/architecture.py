@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.model.config import EncoderConfig
-from workbench.model.export import WEIGHTS, EncoderCard, fresh_encoder, save_encoder
+from workbench.model.export import EncoderCard, fresh_encoder, save_encoder
+from workbench.model.inputs import WEIGHTS
 from workbench.prepare.store import Store
 from workbench.runs import digest_text
 

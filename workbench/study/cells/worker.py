@@ -28,7 +28,7 @@ def run_cell(work: dict[str, Any]) -> dict[str, Any]:
     values = read_yaml(Path(work["config"]))
     job = JOBS[values.pop("job")]
     try:
-        job.function()(job.config_class().build({**values, **work.get("how", {})}))
+        job.do(job.config_class().build({**values, **work.get("how", {})}))
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return {"failed": error.what + (f" ({error.cause})" if error.cause else "")}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from workbench.measures import MEASURES, PRIMARY, measure
 from workbench.measures.predictions import sensitivity as sensitivity_measure
@@ -31,7 +31,8 @@ from workbench.study.evidence.numbers import MARKS, MEAN, scored
 
 ALPHA = 0.05
 ENOUGH = 3  # pretrainings from which their variation can be estimated: of two it has one degree of freedom
-WHOLE_POWER = 1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)  # half an interval → what is found four times of five
+# half an interval → what is found four times of five
+WHOLE_POWER = 1 + NormalDist().inv_cdf(0.8) / NormalDist().inv_cdf(0.975)
 
 
 def measured(people: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from html import escape
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from workbench.plots.slices import ENDS, PLANES, sample, slice_grid
 from workbench.study.report.canvas import blank
@@ -25,7 +25,7 @@ def largest_error(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     Args:
         truth, found: Class numbers on the same grid.
     """
-    pieces, count = ndimage.label(truth != found, structure=np.ones((3, 3, 3)))
+    pieces, count = scipy.ndimage.label(truth != found, structure=np.ones((3, 3, 3)))
     if not count:
         return np.argwhere(truth > 0)
     sizes = np.bincount(pieces.ravel())
