@@ -182,6 +182,7 @@ _IN_ORDER = (
         run="workbench.analysis.embed.job:run_embed",
         inputs="workbench.analysis.inputs:embed",
         found="workbench.found.counts:embed",
+        imports=("workbench.analysis.embed.job",),
     ),
     Job(
         name="attend",
@@ -190,6 +191,7 @@ _IN_ORDER = (
         run="workbench.analysis.attention.job:run_attend",
         inputs="workbench.analysis.inputs:looked_at",
         found="workbench.found.looks:attend",
+        imports=("workbench.analysis.attention.job", "scipy.ndimage"),
     ),
     Job(
         name="group",
@@ -207,6 +209,7 @@ _IN_ORDER = (
         run="workbench.analysis.tokens.job:run_tokens",
         inputs="workbench.analysis.inputs:looked_at",
         found="workbench.found.looks:tokens",
+        imports=("workbench.analysis.tokens.job", "scipy.ndimage"),
     ),
     Job(
         name="probe",
@@ -215,6 +218,7 @@ _IN_ORDER = (
         run="workbench.analysis.probe.job:run_probe",
         inputs="workbench.analysis.inputs:probe",
         found="workbench.found.looks:probe",
+        imports=("workbench.analysis.probe.job", "sklearn.linear_model"),
     ),
     Job(
         name="shift",
@@ -232,6 +236,7 @@ _IN_ORDER = (
         inputs="workbench.analysis.inputs:reliability",
         found="workbench.found.looks:reliability",
         words=("runs",),
+        imports=("workbench.analysis.reliability.job", "workbench.finetune.assignment", "scipy.stats"),
     ),
     Job(
         name="change",

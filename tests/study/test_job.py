@@ -334,7 +334,7 @@ def test_killed_in_any_cell_it_goes_on(study, tmp_path):
         arms={"random": None, "volta": {"pretrain": {}}, "mae": {"pretrain": {"objective": {"name": "mae"}}}},
     )
     values["data"] = {"tiny": {"cohort": str(study.cohort), "prepare": {"spacing": 1.5}}}
-    values["pretrain"]["epochs"] = 60
+    values["pretrain"]["epochs"] = 30
     values["tasks"].pop("sex")
     asked = tmp_path / "study.yaml"
     asked.write_text(yaml.safe_dump({k: v for k, v in values.items() if k != "out"}))

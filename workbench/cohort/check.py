@@ -12,7 +12,7 @@ from workbench.cohort.place import merged, on_grid
 from workbench.cohort.source import Candidate, Part
 from workbench.errors import ScanError
 from workbench.runs import digest_file
-from workbench.volumes import Grid, Volume, read_scan, read_volume, write_volume
+from workbench.volumes import Grid, Guess, Volume, read_scan, read_volume, write_volume
 from workbench.volumes.thumbnail import coarse_thumbnail
 
 BRAIN_ML = (250.0, 2500.0)
@@ -203,7 +203,7 @@ def _few_values(scan: Volume) -> tuple[str, ...]:
     values = scan.data.ravel(order="K")
     if len(np.unique(values[:: max(1, len(values) // SAMPLED)])) > FEW_VALUES or len(np.unique(values)) > FEW_VALUES:
         return ()
-    return (f"the image holds only {len(np.unique(values))} values: is it a mask or a label map?",)
+    return (Guess(f"the image holds only {len(np.unique(values))} values: is it a mask or a label map?"),)
 
 
 def _middles(labels: Volume, codes: np.ndarray) -> np.ndarray:

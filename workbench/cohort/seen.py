@@ -13,9 +13,9 @@ from workbench.cohort.labels import HIPPOCAMPI, canonical_structure
 from workbench.cohort.match import few
 from workbench.cohort.pictures import Pictures
 from workbench.cohort.source import Remark, Source
+from workbench.volumes import Guess
 from workbench.volumes.thumbnail import alike_pairs
 
-GUESSED = ("apart", "identity", "values")  # in remarks on a file: it does not say so itself
 SIDE_MM = 1.0  # by which a left structure lies left of its twin
 MOVED = {
     (
@@ -47,7 +47,7 @@ class Seen:
         self.codes.append(self._sets.setdefault(codes, codes))
         self._moved.update(found.moved.items())
         for remark in found.remarks:  # equal ones, but for their numbers, in one line
-            kind = "guess" if any(word in remark for word in GUESSED) else "note"
+            kind = "guess" if isinstance(remark, Guess) else "note"
             self._said[f"{kind}:{''.join(c for c in remark if not c.isdigit())}"].append((scan_id, remark))
 
     def tell(self, table: pd.DataFrame, labels: pd.DataFrame) -> None:

@@ -71,8 +71,8 @@ class SimulateConfig(JobConfig):
     BraTS labels them. Its place and size have nothing to do with sex, age, diagnosis or site."""
 
     workers: int = Field(0, ge=0, le=256, exclude=True)
-    """Processes that work side by side; 0 takes one per available CPU where there are scans enough to be worth it, 1 works
-    in this process."""
+    """Processes that work side by side; 0 takes one per available CPU where there are scans enough to be worth it, 1
+    works in this process."""
 
     @model_validator(mode="after")
     def _every_site_has_someone(self) -> Self:

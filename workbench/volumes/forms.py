@@ -16,6 +16,10 @@ PLACE_TOLERANCE = 0.5  # of a voxel's shortest edge, anywhere in the scan; at le
 REMEDY = "find out which is right and write it as both, or convert the scan again from its source"
 
 
+class Guess(str):
+    """A remark on what the file does not say itself, so that it was concluded; any other remark is on what it says."""
+
+
 def affine_of(name: object, header: nib.Nifti1Header) -> tuple[np.ndarray, list[str]]:
     """The affine in mm, and remarks on how it was come by.
 
@@ -66,8 +70,10 @@ def affine_of(name: object, header: nib.Nifti1Header) -> tuple[np.ndarray, list[
         raise _singular(name, np.linalg.det(affine[:3, :3]))
     if np.array_equal(affine, np.eye(4)):
         remarks.append(
-            "the affine is the identity, as programs write that know of none: the first axis is taken as running to "
-            "the right, and a voxel as 1 mm"
+            Guess(
+                "the affine is the identity, as programs write that know of none: the first axis is taken as running "
+                "to the right, and a voxel as 1 mm"
+            )
         )
     if (skew := _skew(affine)) > MAX_SKEW:
         remarks.append(f"the axes of the affine are up to {skew:.0f} degrees off right angles: it is taken as it says")
@@ -126,9 +132,8 @@ def _agree(
             cause=f"one turns the head by {turn:.0f} degrees against the other, so left and right are not known",
             remedy=REMEDY,
         )
-    return [
-        f"sform (code {codes[1]}) and qform (code {codes[0]}) are up to {far:.1f} mm apart: the place is the sform's"
-    ]
+    told = f"sform (code {codes[1]}) and qform (code {codes[0]}) are up to {far:.1f} mm apart: the place is the sform's"
+    return [Guess(told)]
 
 
 def _turn(first: np.ndarray, second: np.ndarray) -> float:
