@@ -109,8 +109,8 @@ def measure(folder: Path, size: int, executor: str, steps: Collection[str]) -> I
     if not (folder / "scans.csv").is_file():
         write_scans(folder, size)
     store, encoder = runs / "prepare", folder / "encoder"
-    how = ["--executor", executor]
-    looked = ["--store", store, "--encoder", encoder, "--regions", "none_there"]
+    how: list[str | Path] = ["--executor", executor]
+    looked: list[str | Path] = ["--store", store, "--encoder", encoder, "--regions", "none_there"]
     words: dict[str, list[str | Path]] = {
         "cohort": ["--sources", folder / "scans.csv"],
         "prepare": ["--cohort", runs / "cohort", "--spacing", f"{SPACING:g}", "--margin", "0", *how],

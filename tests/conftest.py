@@ -24,7 +24,7 @@ CHROMIUM_ARGS = [
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
-    # SwiftShader draws the canvas alone and not the page around it: the same pixels, half the work
+    # SwiftShader draws the canvas alone and not the page around it: the same picture, a quarter less processor time
     "--disable-gpu-compositing",
     "--disable-quic",
     "--no-first-run",
