@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.cohort import build
+from workbench.cohort import rows
 from workbench.cohort.cohort import OPTIONAL
 from workbench.cohort.demographics import RESERVED
 from workbench.columns import COLUMNS, PROJECTIONS, column, shown, text, written_by
@@ -15,8 +15,8 @@ def test_each_is_described_once():
 
 
 def test_what_the_cohort_writes_is_reserved():
-    assert written_by("cohort") == build.COLUMNS and written_by("check") == build.CHECKED
-    assert {*build.COLUMNS, *build.CHECKED} - {"site", "scanner", "sex", "age"} < RESERVED
+    assert written_by("cohort") == rows.COLUMNS and written_by("check") == rows.CHECKED
+    assert {*rows.COLUMNS, *rows.CHECKED} - {"site", "scanner", "sex", "age"} < RESERVED
     assert set(OPTIONAL) == {"sex", "site", "seg_path", "seg_lacks", "mask_path", "seg_fingerprint", "mask_fingerprint"}
 
 

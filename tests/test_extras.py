@@ -48,13 +48,14 @@ def test_a_folder_of_its_name_is_no_package(monkeypatch, tmp_path):
 
 
 def test_prepare_and_shift_refuse_before_they_start(monkeypatch, tmp_path):
+    from workbench.analysis import inputs
     from workbench.analysis.config import ShiftConfig
     from workbench.analysis.shift import job
     from workbench.prepare.config import PrepareConfig
     from workbench.prepare.prepare import run_prepare
 
     monkeypatch.setattr(job, "open_embed", lambda *_: (SimpleNamespace(path=tmp_path), None, None))
-    monkeypatch.setattr(job, "digest_file", lambda _: "")
+    monkeypatch.setattr(inputs, "shift", lambda _: {})
     for name in ("SimpleITK", "neuroHarmonize"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigError, match="N4 bias correction"):
