@@ -13,6 +13,7 @@ from workbench.cohort import taken
 from workbench.cohort.check import Checked, Task
 from workbench.cohort.config import CohortConfig
 from workbench.cohort.pictures import VALUES, Pictures
+from workbench.cohort.rows import Rows
 from workbench.cohort.source import Candidate, Source
 from workbench.volumes import Grid
 
@@ -39,11 +40,11 @@ def test_what_was_read_of_a_scan_goes_with_its_row(tmp_path, monkeypatch):
 
     def counted(task: Task) -> Checked:
         gc.collect()
-        alive.append(sum(isinstance(one, (Checked, Candidate)) for one in gc.get_objects()))
+        alive.append(sum(type(one) in (Checked, Candidate) for one in gc.get_objects()))
         return read(task)
 
     monkeypatch.setattr(taken, "check", counted)
-    before = sum(isinstance(one, (Checked, Candidate)) for one in gc.get_objects())
+    before = sum(type(one) in (Checked, Candidate) for one in gc.get_objects())
     mine = sources(tmp_path, [12, 8])
     with Pictures(tmp_path) as pictures:
         rows, seen = taken.take(mine, CohortConfig(out=tmp_path, sources=[tmp_path], workers=1), tmp_path, pictures)
@@ -93,8 +94,6 @@ def test_rows_are_in_the_order_of_the_candidates_however_they_come(tmp_path_fact
 
 
 def test_a_column_that_comes_late_or_ends_early_is_empty_elsewhere(tmp_path):
-    from workbench.cohort.rows import Rows
-
     rows = Rows(("T1w",))
     for n, values in enumerate([{"a": "007"}, {"b": "1.5"}, {"b": "2", "a": "8"}]):
         one = Candidate("set", f"sub-{n}", tmp_path / f"{n}.nii", values=values)

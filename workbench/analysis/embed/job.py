@@ -20,7 +20,6 @@ from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import AnyEncoder
 from workbench.model.encode import box_of_scan, open_matching, padded_box
 from workbench.model.export import EncoderCard
-from workbench.model.inputs import encoder_digest
 from workbench.predict.query import per_patch, region_mask
 from workbench.predict.reference import Reference, load_reference
 from workbench.prepare.store import Store
@@ -45,8 +44,9 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
     known = None
     if config.reference is not None:
         known = load_reference(config.reference)
-        known.require(encoder_digest(config.encoder), config.init, config.seed, config.token, config.reference)
     inputs = made_from.embed(config)
+    if known is not None and config.reference is not None:
+        known.require(inputs["encoder"], config.init, config.seed, config.token, config.reference)
     if not overwrite and (done := finished(config, inputs)):
         return done
     column_of(config.token, config.regions)

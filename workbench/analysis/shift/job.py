@@ -72,10 +72,6 @@ def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
     return run
 
 
-def _task_table(task: Run) -> str:
-    return "dice" if task.job == "segment" else "predictions"
-
-
 def chosen_spaces(
     units: spaces.Units, config: ShiftConfig, notes: list[str]
 ) -> list[tuple[str, spaces.Units, spaces.Fit]]:

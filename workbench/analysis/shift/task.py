@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 
 from workbench.analysis.config import ShiftConfig
+from workbench.analysis.inputs import TABLES
 from workbench.analysis.shift.measures import energy_distance
 from workbench.columns import UNKNOWN, at_known_site
 from workbench.errors import WorkbenchError
@@ -42,7 +43,7 @@ def tested_people(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: S
         raise WorkbenchError(
             f"{task.path}: not a task", cause=f"it is a run of '{task.job}'", remedy="give a segment or a classify run"
         )
-    scores = task.read_table("dice" if task.job == "segment" else "predictions")
+    scores = task.read_table(TABLES[task.job])
     trained = set(task.provenance.get("participants", {}).get("train", []))
     spread = vectors.std(axis=0)
     standard = (vectors - vectors.mean(axis=0)) / np.where(spread > 1e-9, spread, 1)

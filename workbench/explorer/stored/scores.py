@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,6 +142,13 @@ def wide(table: pd.DataFrame, runs: list[str], metric: str, order: str = "worst"
     return out.sort_values(runs[0], ascending=better(metric) > 0, ignore_index=True) if runs else out
 
 
+def _by_site_and_all(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Name and rows of all sites together, then of each that is known."""
+    yield "all sites", table
+    for site in sorted(set(table["site"]) - {UNKNOWN}):
+        yield site, table[table["site"] == site]
+
+
 def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
     """First run minus other, paired over the people that both scored: a row a site, and one for all. A run may stand
     for several (``repeats.pooled``): then each person's mean over them.
@@ -148,8 +156,7 @@ def differences(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
     Columns: site, value, low, high (95 % bootstrap over people, see ``workbench.stats``), n (people).
     """
     rows = []
-    for site in ["all sites", *sorted(set(table["site"]) - {UNKNOWN})]:
-        part = table if site == "all sites" else table[table["site"] == site]
+    for site, part in _by_site_and_all(table):
         found = _difference(part, first, other)
         rows.append({"site": site, "value": found.estimate, "low": found.low, "high": found.high, "n": found.n})
     return pd.DataFrame(rows)
@@ -159,8 +166,7 @@ def each_difference(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame
     """The ``value`` of :func:`differences`, of the same people, for each run of the first with each of the other, where
     one of the two stands for several: columns site, value, runs (both names). Empty where both are one run."""
     rows = []
-    for site in ["all sites", *sorted(set(table["site"]) - {UNKNOWN})]:
-        part = table if site == "all sites" else table[table["site"] == site]
+    for site, part in _by_site_and_all(table):
         people = [_people(part[part["run"] == run]) for run in (first, other)]
         both = people[0].index.intersection(people[1].index)
         for a, b in itertools.product(*people) if max(p.shape[1] for p in people) > 1 else ():

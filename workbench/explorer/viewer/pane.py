@@ -21,9 +21,8 @@ class Pane:
         self.state = state
         self.view = NiftiView(sizing_mode="stretch_both", min_height=360, margin=0, **params)
         self._sent: dict[str, Any] = {}  # slot -> (path, time of change) or key of what the browser has
-        self._ahead: dict[
-            str, tuple[Any, str, NiftiFile]
-        ] = {}  # slot -> (as in _sent, name, file) of what it has besides
+        # slot -> (as in _sent, name, file) of what it has besides
+        self._ahead: dict[str, tuple[Any, str, NiftiFile]] = {}
         self._later: dict[str, Overlay] | None = None
         self._affines: dict[str, tuple[float, ...]] = {}
         self.view.param.watch(self._follow, "shown")
