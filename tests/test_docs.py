@@ -117,7 +117,7 @@ def site(tmp_path_factory) -> Path:
 
 
 def test_every_job_has_its_page_with_every_setting(site):
-    from workbench.cli import leaves
+    from workbench.cli.flags import leaves
     from workbench.jobs import JOBS
 
     for name, job in JOBS.items():
