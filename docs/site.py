@@ -12,7 +12,8 @@ import jupytext
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from workbench import cli, shipped
+from workbench import shipped
+from workbench.cli.flags import bounds, leaves, shown
 from workbench.dock.table import FORMATS
 from workbench.jobs import JOBS
 from workbench.measures import MEASURES
@@ -65,14 +66,12 @@ def job_page(job: str) -> str:
     if known := shipped.presets(job):
         lines += [f"Presets: {', '.join(f'`--preset {name}`' for name in known)}, see [presets](../presets.md).", ""]
     lines += ["| setting | values | default | what it is |", "|---|---|---|---|"]
-    for leaf in cli.leaves(kind):
+    for leaf in leaves(kind):
         field = leaf.field
-        default = (
-            "**needed**" if field.is_required() else f"`{cli._shown(field.get_default(call_default_factory=True))}`"
-        )
+        default = "**needed**" if field.is_required() else f"`{shown(field.get_default(call_default_factory=True))}`"
         of = f"*{leaf.variants}.* " if leaf.variants else ""
         text = " ".join((field.description or "").split())
-        values = f"{_values(leaf.annotation)}{cli._bounds(field)}"
+        values = f"{_values(leaf.annotation)}{bounds(field)}"
         lines.append("| " + " | ".join(_cell(c) for c in (f"`{leaf.path}`", values, default, of + text)) + " |")
     return "\n".join([*lines, ""])
 

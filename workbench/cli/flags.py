@@ -165,18 +165,18 @@ def _help(leaf: Leaf) -> str:
     """What a setting is, whose, its bounds and its default."""
     field = leaf.field
     of = f"[{leaf.variants}] " if leaf.variants else ""
-    default = "" if field.is_required() else f" [{_shown(field.get_default(call_default_factory=True))}]"
-    return f"{of}{(field.description or '').strip()}{_bounds(field)}{default}"
+    default = "" if field.is_required() else f" [{shown(field.get_default(call_default_factory=True))}]"
+    return f"{of}{(field.description or '').strip()}{bounds(field)}{default}"
 
 
-def _bounds(field: Any) -> str:
+def bounds(field: Any) -> str:
     """What the field's constraints say, as in `` (above 0, at most 5)``."""
     words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     said = [f"{word} {getattr(c, key):g}" for c in field.metadata for key, word in words.items() if hasattr(c, key)]
     return f" ({', '.join(said)})" if said else ""
 
 
-def _shown(default: Any) -> str:
+def shown(default: Any) -> str:
     if isinstance(default, tuple | list):
         return " ".join(str(v) for v in default) or "none"
     return str(default).lower() if isinstance(default, bool) else str(default)
