@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from workbench.runs import JobConfig
-from workbench.runs.slurm import SlurmSettings, Values, from_text
+from workbench.runs.config import Values, from_text
+from workbench.runs.slurm import SlurmSettings
 
 Axes = Annotated[dict[str, list[Any]], BeforeValidator(from_text)]
 Rows = Annotated[list[dict[str, Any]], BeforeValidator(from_text)]

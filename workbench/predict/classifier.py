@@ -21,7 +21,7 @@ from workbench.model.encode import whole_scan
 from workbench.model.export import load_encoder as load_network
 from workbench.model.inputs import encoder_digest
 from workbench.predict.models import find_model, fresh_architecture, load_weights
-from workbench.predict.scans import Given, Preparation, PreparedScan, folder_of
+from workbench.predict.scans import Given, Preparation, PreparedScan, TakesScans, folder_of
 from workbench.runs import Run
 from workbench.runs.folder import from_there
 
@@ -39,7 +39,7 @@ class Prediction:
     """What was taken for the brain, in words."""
 
 
-class ScanClassifier:
+class ScanClassifier(TakesScans):
     """A classifier (or a regression) with the preparation that its input must have. Make it with ``load_classifier``.
 
     Attributes:
@@ -95,18 +95,6 @@ class ScanClassifier:
             },
             simulated=c.simulated,
         )
-
-    def prepare(self, scan: Given | PreparedScan, *, mask: Given | None = None) -> PreparedScan:
-        """Bring a scan onto the grid and the scale that this model takes; ``predict`` does so by itself.
-
-        Args:
-            scan: A path, a nibabel image, ``(array, affine)``, or what this has made.
-            mask: Brain mask, in the same world; without it the brain is found as the model's scans' were.
-
-        Raises:
-            ScanError: the scan cannot be used.
-        """
-        return self.preparation.prepare(scan, mask=mask)
 
     @torch.no_grad()
     def predict(self, scan: Given | PreparedScan, *, mask: Given | None = None) -> Prediction:

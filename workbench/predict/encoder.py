@@ -23,7 +23,7 @@ from workbench.predict.passes import Reading, scan_maps
 from workbench.predict.place import Placed, place_vector
 from workbench.predict.query import Query, parse_query, per_patch
 from workbench.predict.reference import load_reference
-from workbench.predict.scans import Given, Preparation, PreparedScan, own_space
+from workbench.predict.scans import Given, Preparation, PreparedScan, TakesScans, own_space
 from workbench.predict.similar import similar_tokens
 from workbench.predict.token_grid import token_grid
 from workbench.runs import Run
@@ -88,7 +88,7 @@ class ScanTokens:
         return token
 
 
-class ScanEncoder:
+class ScanEncoder(TakesScans):
     """An encoder with the preparation that its input must have. Make it with ``load_encoder``.
 
     Attributes:
@@ -109,20 +109,6 @@ class ScanEncoder:
 
     def _repr_html_(self) -> str:
         return self.card._repr_html_()
-
-    def prepare(self, scan: Given | PreparedScan, *, mask: Given | None = None) -> PreparedScan:
-        """Bring a scan onto the grid and the scale that this encoder takes; every question does so by itself. Worth a
-        line of its own where several are asked about one scan.
-
-        Args:
-            scan: A path, a nibabel image, ``(array, affine)``, or what this has made.
-            mask: Brain mask, in the same world; without it the brain is found as the encoder's scans' were.
-
-        Raises:
-            ScanError: the scan cannot be used.
-            ConfigError: the encoder needs a mask and none is given, or the scan was prepared for another.
-        """
-        return self.preparation.prepare(scan, mask=mask)
 
     @torch.no_grad()
     def embed(self, scan: Given | PreparedScan, *, mask: Given | None = None) -> Embedding:

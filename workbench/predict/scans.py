@@ -21,7 +21,7 @@ from workbench.prepare.store import Store, open_store
 from workbench.runs import Run
 from workbench.volumes.given import Given, as_image, as_volume, name_of
 
-__all__ = ["Given", "Preparation", "PreparedScan", "own_space"]
+__all__ = ["Given", "Preparation", "PreparedScan", "TakesScans", "own_space"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,26 @@ class Preparation:
                 remedy=f"give {{{asked}}}; None for a further contrast that was not scanned",
             )
         return [given[name] for name in wanted]
+
+
+class TakesScans:
+    """What `ScanEncoder`, `ScanSegmenter` and `ScanClassifier` share: how the scans must be that they are given."""
+
+    preparation: Preparation
+
+    def prepare(self, scan: Given | PreparedScan, *, mask: Given | None = None) -> PreparedScan:
+        """Bring a scan onto the grid and the scale that this model takes; every question does so by itself. Worth a
+        line of its own where several are asked about one scan.
+
+        Args:
+            scan: A path, a nibabel image, ``(array, affine)``, or what this has made.
+            mask: Brain mask, in the same world; without it the brain is found as the model's scans' were.
+
+        Raises:
+            ScanError: the scan cannot be used.
+            ConfigError: the model needs a mask and none is given, or the scan was prepared for another.
+        """
+        return self.preparation.prepare(scan, mask=mask)
 
 
 def folder_of(place: str | os.PathLike[str] | Run) -> Path:

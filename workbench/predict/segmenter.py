@@ -14,13 +14,13 @@ from workbench.finetune.networks import build_network
 from workbench.finetune.windows import keep_largest, probabilities
 from workbench.html import facts_table
 from workbench.predict.models import find_model, fresh_architecture, load_weights, on_device
-from workbench.predict.scans import Given, Preparation, PreparedScan, folder_of, own_space
+from workbench.predict.scans import Given, Preparation, PreparedScan, TakesScans, folder_of, own_space
 from workbench.runs import Run
 from workbench.volumes import Volume
 from workbench.volumes.given import as_image
 
 
-class ScanSegmenter:
+class ScanSegmenter(TakesScans):
     """A segmentation network with the preparation that its input must have. Make it with ``load_segmenter``.
 
     Attributes:
@@ -55,18 +55,6 @@ class ScanSegmenter:
             },
             simulated=c.simulated,
         )
-
-    def prepare(self, scan: Given | PreparedScan, *, mask: Given | None = None) -> PreparedScan:
-        """Bring a scan onto the grid and the scale that this model takes; ``predict`` does so by itself.
-
-        Args:
-            scan: A path, a nibabel image, ``(array, affine)``, or what this has made.
-            mask: Brain mask, in the same world; without it the brain is found as the model's scans' were.
-
-        Raises:
-            ScanError: the scan cannot be used.
-        """
-        return self.preparation.prepare(scan, mask=mask)
 
     def predict(self, scan: Given | PreparedScan, *, mask: Given | None = None) -> nib.Nifti1Image:
         """Segment a scan: what the job ``segment`` writes, without a store.

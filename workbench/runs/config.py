@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Annotated, Any, ClassVar, Self, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from workbench.errors import ConfigError
 
 LATER: dict[str, JsonValue] = {"later": True}
 """``json_schema_extra`` of a setting that joined later, with a default that does what was done before: a run folder, or
 a key made from settings, that does not have it is as good as one that has the default."""
+
+
+def from_text(value: Any) -> Any:
+    """A mapping or list that came from a flag is YAML text: ``--grid '{seed: [0, 1]}'``."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {value[:80]}") from error
+
+
+Values = Annotated[dict[str, Any], BeforeValidator(from_text)]
 
 
 class Settings(BaseModel):

@@ -15,13 +15,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from workbench.errors import WorkbenchError
-from workbench.runs.config import Settings
+from workbench.runs.config import Settings, Values
 from workbench.runs.folder import replacing
 from workbench.runs.forks import announcement
 
@@ -31,19 +30,6 @@ OVER = (
     *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("BOOT_FAIL", "DEADLINE", "PREEMPTED", "REVOKED"),
 )
-
-
-def from_text(value: Any) -> Any:
-    """A mapping or list that came from a flag is YAML text: ``--grid '{seed: [0, 1]}'``."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {value[:80]}") from error
-
-
-Values = Annotated[dict[str, Any], BeforeValidator(from_text)]
 
 
 class SlurmSettings(Settings):

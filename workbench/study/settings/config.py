@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from workbench.runs import JobConfig
+from workbench.runs.config import Values
 from workbench.study.settings.baselines import ARMS, BASELINES, MARK
 from workbench.study.settings.parts import ArmSettings, DataSettings, TaskSettings
-
-
-def _from_text(value: Any) -> Any:
-    """A mapping or list that came from a flag is YAML text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {value[:80]}") from error
-
-
-Values = Annotated[dict[str, Any], BeforeValidator(_from_text)]
 
 
 def _names(value: Any) -> Any:
