@@ -104,6 +104,7 @@ def test_a_lasso_a_tap_and_a_zoom_among_many(planted, serve, open_page):
       const figure = [...Bokeh.documents[0].all_models].find(m => m.type === "Figure" && Bokeh.index.find_one(m))
       const image = figure.renderers.map(r => r.data_source.data).find(d => d.image)
       const width = figure.x_range.end - figure.x_range.start
+      if (figure.lod_timeout > 200) throw "a zoom waits half a second before it asks for its picture"
       return width < 9 && Math.abs(image.dw[0] - width) < 1e-3 * width }""")  # drawn again for what is seen
     page.page.wait_for_timeout(500)
     part = (np.abs(places - [5, 4.8]) < 0.2).all(axis=1).sum()

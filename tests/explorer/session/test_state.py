@@ -31,6 +31,17 @@ def test_a_lasso_is_the_selection_and_its_first_scan_the_case(state):
     assert len(state.selected()) == len(state.cohort)
 
 
+def test_the_same_selection_again_tells_nobody(state):
+    told = []
+    state.select_rows([1, 3, 5])
+    state.param.watch(told.append, ["selection", "case"])
+    state.select_rows([5, 3, 1])
+    assert not told
+    state.select_case(str(state.cohort["scan_id"].iloc[0]))
+    state.select_rows([1, 3, 5])  # the case was another meanwhile
+    assert state.case == state.selection[0] and [event.name for event in told] == ["case", "case"]
+
+
 def test_steps_go_through_the_selection_and_round_its_end(state):
     state.select_rows([1, 3, 5])
     seen = [state.case]

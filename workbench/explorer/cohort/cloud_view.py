@@ -38,7 +38,7 @@ def cloud_plot(
     look = plots.cloud_look(cloud)
     drawn = hv.DynamicMap(image, streams=[hv.streams.RangeXY(), hv.streams.PlotSize(), chosen])
     look["hooks"].append(_listener(cloud, tell))
-    return drawn.opts(hv.opts.RGB(**look, backend="bokeh"))
+    return drawn.opts(hv.opts.RGB(**look, lod={"timeout": SETTLED_MS}, backend="bokeh"))
 
 
 @once_a_table
@@ -74,4 +74,5 @@ def _listener(cloud: plots.Cloud, tell: Callable[[np.ndarray], None]) -> Any:
     return listen
 
 
+SETTLED_MS = 150  # after the last turn of the wheel the new part is asked for; Bokeh waits 500
 HEARD = "workbench: outlines are heard"

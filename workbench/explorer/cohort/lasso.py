@@ -42,5 +42,7 @@ def _inside(x: np.ndarray, y: np.ndarray, geometry: dict[str, Any], pixel: tuple
     if kind == "poly" and len(geometry["x"]) > 2:
         corners = np.column_stack([geometry["x"], geometry["y"]]).astype(float)
         corners = corners[:: -(-len(corners) // MOST_CORNERS)]
-        return np.flatnonzero(Path(corners).contains_points(np.column_stack([x, y])))
+        (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
+        near = np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))  # of a million the costly test takes most
+        return near[Path(corners).contains_points(np.column_stack([x[near], y[near]]))]
     return np.empty(0, np.int64)

@@ -35,8 +35,7 @@ class ScatterView(StateView):
         self._hint = hint(min_height=34)  # two lines: the plot below must not move with the text
         state.param.watch(lambda *_: self._draw(), ["cohort", "projection", "color"])
         state.param.watch(lambda *_: self._count(), ["selection", "cohort", "projection", "address_lacks"])
-        state.param.watch(lambda *_: self._ring.event(case=state.case), ["case"], precedence=MARKS)
-        state.param.watch(lambda *_: self._highlight(), ["selection"], precedence=MARKS)
+        state.param.watch(self._highlight, ["selection", "case"], precedence=MARKS)
         self._ring, self._chosen = Case(), hv.streams.Counter()  # of the present plot
         self._by_plot = False  # whether the selection is being changed by the plot itself
         self._draw()
@@ -84,7 +83,9 @@ class ScatterView(StateView):
             x, y = PROJECTIONS[state.projection]
             # the ring is a layer of its own: another case must not redraw the cloud nor forget the lasso
             self._ring, self._chosen = Case(case=state.case), hv.streams.Counter()
-            ring = hv.DynamicMap(lambda case: plots.case_ring(cohort, x, y, case), streams=[self._ring])
+            ring = hv.DynamicMap(
+                lambda case: plots.case_ring(cohort.iloc[state.rows_in_order([case])], x, y, case), streams=[self._ring]
+            )
             if self._cloudy():
                 from workbench.explorer.cohort.cloud_view import (
                     cloud_plot,  # brings datashader and matplotlib: here alone
@@ -107,12 +108,17 @@ class ScatterView(StateView):
         finally:
             self._by_plot = False
 
-    def _highlight(self) -> None:
-        """Show a selection that was made elsewhere."""
-        if self._cloudy():
-            self._chosen.event()
-        elif not self._by_plot:
+    def _highlight(self, *events: Any) -> None:
+        """Show the case, and a selection that was made elsewhere; of very many both in one drawing."""
+        selected, drawn = any(event.name == "selection" for event in events), [self._ring]
+        if selected and not self._cloudy() and not self._by_plot:
             self._draw()
+            return
+        self._ring.update(case=self.state.case)
+        if selected and self._cloudy():
+            self._chosen.update()
+            drawn.append(self._chosen)
+        hv.streams.Stream.trigger(drawn)
 
     def _points(self, x: str, y: str) -> hv.Points:
         state = self.state

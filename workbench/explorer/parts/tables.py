@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import panel as pn
 
@@ -11,11 +12,12 @@ from workbench.explorer.parts.style import TABLE
 
 
 class _Table(pn.widgets.Tabulator):
-    """The one of Panel, but for two things (1.9).
+    """The one of Panel, but for three things (1.9).
 
     Rows that are numbered from 0 are not listed one by one, which of a million takes half a second a change: Panel
-    takes the number of a row that is not in its list as it is. And the chosen row of a later page is marked in a table
-    that is new on the screen, too: there Panel counts it from the first page.
+    takes the number of a row that is not in its list as it is. A number that is missing is an empty cell. And the
+    chosen row of a later page is marked in a table that is new on the screen, too: there Panel counts it from the first
+    page.
     """
 
     def _update_index_mapping(self) -> None:
@@ -24,6 +26,12 @@ class _Table(pn.widgets.Tabulator):
             self._index_mapping: dict[int, Any] = {}
         else:
             super()._update_index_mapping()
+
+    def _process_column(self, values: Any, col: str, df: pd.DataFrame | None = None) -> Any:
+        values = super()._process_column(values, col, df)
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
+            return [None if np.isnan(value) else float(value) for value in values]
+        return values
 
     def _get_properties(self, doc: Any = None) -> dict[str, Any]:
         properties: dict[str, Any] = super()._get_properties(doc)

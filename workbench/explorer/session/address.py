@@ -136,8 +136,13 @@ def _selection(state: ExplorerState) -> str:
         return ",".join(state.selection)
     chosen = np.zeros(len(state.cohort), bool)
     chosen[state.selected_rows()] = True
-    bits = np.packbits(chosen)
-    return f"~{_checksum(state)}~{base64.urlsafe_b64encode(zlib.compress(bits.tobytes(), 9)).decode()}"
+    bits = np.packbits(chosen).tobytes()
+    first = _packed(bits[: 4 * LONGEST])  # is this alone too long, the rest of a million need not be tried
+    return f"~{_checksum(state)}~{_packed(bits) if len(first) <= LONGEST else first}"
+
+
+def _packed(bits: bytes) -> str:
+    return base64.urlsafe_b64encode(zlib.compress(bits, 9)).decode()
 
 
 def _from_bitmap(state: ExplorerState, text: str) -> list[str]:

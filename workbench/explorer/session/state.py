@@ -182,12 +182,14 @@ class ExplorerState(GroupState, ScanState):
         """Positions in the cohort table, as a plot reports them; the first becomes the case, none clears."""
         asked = np.asarray(rows, dtype=np.int64)
         inside = asked[(asked >= 0) & (asked < len(self.cohort))]
-        ids = self._index.to_numpy(object)[inside].tolist() if len(inside) else []
+        rows = np.sort(inside)
         with param.parameterized.batch_call_watchers(self):
-            self._rows = (ids, np.sort(inside))
-            self.selection = ids
-            if ids and self.case not in ids:
-                self.case = ids[0]
+            if not np.array_equal(rows, self.selected_rows() if self.selection else rows[:0]):
+                ids = self._index.to_numpy(object)[inside].tolist()
+                self._rows = (ids, rows)
+                self.selection = ids  # not the same ids again: param compares them one by one for each who watches
+            if len(rows) and not np.isin(self._at(), rows):
+                self.case = str(self._index[inside[0]])
 
     def select_ids(self, scan_ids: list[str]) -> None:
         """The same by name; names that the table does not hold are left out."""
@@ -226,20 +228,23 @@ class ExplorerState(GroupState, ScanState):
     def standing(self) -> tuple[int, int]:
         """Which of how many the case is, counted from 1; 0 where it is not among them."""
         rows = self.walked_rows()
-        here = np.flatnonzero(rows == (self._index.get_loc(self.case) if self.case in self._index else -1))
+        here = np.flatnonzero(rows == self._at())
         return (int(here[0]) + 1 if len(here) else 0), len(rows)
 
     def case_row_of_selection(self) -> int | None:
         """The place of the case among the selected rows, counted from 0; None where it is not among them."""
-        at = self._index.get_loc(self.case) if self.case in self._index else -1
-        here = np.flatnonzero(self.selected_rows() == at)
+        here = np.flatnonzero(self.selected_rows() == self._at())
         return int(here[0]) if len(here) else None
 
     def neighbour(self, by: int) -> str:
         """The scan ``by`` places after the case in what the table shows (the selection, or the cohort)."""
         rows = self.walked_rows()
-        here = np.flatnonzero(rows == (self._index.get_loc(self.case) if self.case in self._index else -1))
+        here = np.flatnonzero(rows == self._at())
         return str(self._index[rows[((here[0] if len(here) else -by) + by) % len(rows)]])
+
+    def _at(self) -> int:
+        """The place of the case in the cohort; -1 where there is none."""
+        return int(self._index.get_loc(self.case)) if self.case in self._index else -1
 
     def selected(self) -> pd.DataFrame:
         """The cohort rows that the table shows: the selection, or all where nothing is selected."""
