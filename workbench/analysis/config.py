@@ -178,7 +178,9 @@ class ShiftConfig(JobConfig):
     smallest_site: int = Field(5, ge=2)
     """Sites with fewer people are left out, and said so."""
     most_people: int = Field(2000, ge=10)
-    """Where there are more, distances are taken between this many people drawn by the seed."""
+    """Where there are more, distances, silhouette and mixing are of this many people, drawn by the seed, and of more
+    where a site would have fewer than `smallest_site` among them; so are, of either side, the distances of a `task`.
+    The notes and the n of each row say so."""
     task: Path | None = None
     """Classify or segment run: its performance by site, beside the distance from the people it was trained on."""
     seed: int = Field(0, ge=0)

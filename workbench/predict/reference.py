@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
-from scipy.spatial.distance import cdist
 
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.predict.nearest import nearest_rows
 from workbench.runs import replacing
 
 WEIGHTS, FACTS = "reference.safetensors", "reference.json"
 PLACED_BY = 5  # nearest reference scans that a new one is placed between
-CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,9 @@ class Reference:
         place = {scan: i for i, scan in enumerate(self.scan_ids)}
         known = np.array([place.get(scan, -1) for scan in scan_ids])
         both = np.concatenate([self.umap, self.tsne], axis=1)
-        out = np.empty((len(scan_ids), 4), np.float32)
-        for start in range(0, len(scan_ids), CHUNK):
-            some = standard[start : start + CHUNK]
-            distances = cdist(some, self.vectors)  # pair by pair: no row depends on the others
-            near = np.argsort(distances, axis=1, kind="stable")[:, :PLACED_BY]
-            weights = 1 / np.maximum(np.take_along_axis(distances, near, axis=1), 1e-6)
-            out[start : start + CHUNK] = (both[near] * weights[:, :, None]).sum(1) / weights.sum(1, keepdims=True)
+        near, distances = nearest_rows(standard, self.vectors, PLACED_BY)  # no row depends on the others
+        weights = 1 / np.maximum(distances, 1e-6)
+        out = ((both[near] * weights[:, :, None]).sum(1) / weights.sum(1, keepdims=True)).astype(np.float32)
         mine = known >= 0
         mine[mine] = np.abs(self.vectors[known[mine]] - standard[mine]).max(axis=1, initial=0) < 1e-3
         out[mine] = both[known[mine]]

@@ -1,11 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from workbench.analysis.config import EmbedConfig
+from workbench.analysis.embed import neighbours
 from workbench.analysis.embed.job import make_reference, run_embed
 from workbench.analysis.embed.neighbours import nearest, picture_quality
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.predict import nearest as exact
 from workbench.predict.query import region_mask
 from workbench.predict.reference import load_reference
 
@@ -114,6 +117,7 @@ def test_a_run_against_a_reference_gives_the_same_places(embedded, study, tmp_pa
 def test_more_scans_than_the_reference_holds(study, tmp_path):
     run = run_embed(config(study, tmp_path / "x", reference_scans=8))
     places = run.read_table("projections")
+    assert set(run.read_table("quality")["fitted"]) == {8} and set(run.read_table("quality")["placed"]) == {4}
     assert places["in_reference"].sum() == 8 and np.isfinite(places.iloc[:, 1:7].to_numpy(float)).all()
 
 
@@ -127,6 +131,20 @@ def test_neighbours_are_the_nearest_others(grouped):
     twins = np.concatenate([vectors[:3], vectors[:3]])  # two scans with the same vector: neither is its own neighbour
     table = nearest(names[:6], twins, names[:6], twins, k=2)
     assert (table["scan_id"] != table["neighbour"]).all() and (table.groupby("scan_id").size() == 2).all()
+
+
+def test_neighbours_of_many_are_those_of_few(monkeypatch):
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(600, 3)) @ rng.normal(size=(3, 20)) + 5).astype(np.float32)
+    vectors[1] = vectors[0]
+    names = [f"s{i}" for i in range(600)]
+    few = nearest(names, vectors, names, vectors, k=3)
+    monkeypatch.setattr(neighbours, "MANY", 10)
+    monkeypatch.setattr(exact, "FEW", 0)
+    many = nearest(names, vectors, names, vectors, k=3)
+    assert many["distance"].dtype == few["distance"].dtype
+    pd.testing.assert_frame_equal(many, few, atol=2e-2)  # of few a root is taken of a difference of large numbers
+    assert (many.loc[many["scan_id"].isin(["s0", "s1"]) & (many["rank"] == 1), "distance"] == 0).all()
 
 
 def test_a_picture_that_keeps_nothing_is_told(grouped):

@@ -33,7 +33,8 @@ def run_embed(config: EmbedConfig, *, overwrite: bool = False) -> Run:
     - ``embeddings``: scan_id, cls, patch_mean, and region_<name> for each region (None without labels), float32;
     - ``projections``: PCA, UMAP and t-SNE coordinates, and whether the scan is of the reference;
     - ``neighbours``: the nearest scans of each in the full space (standardised, Euclidean);
-    - ``quality``: trustworthiness and continuity of each picture (Venna & Kaski 2001): how far to believe it;
+    - ``quality``: trustworthiness and continuity of each picture (Venna & Kaski 2001), on how many scans it was fitted,
+      and how many were placed among these: how far to believe it;
     - ``scans`` and ``labels``: the store's tables.
 
     ``reference/`` holds what the coordinates were made from, without pickle. The vectors of a scan are those of the
@@ -153,4 +154,7 @@ def write_pictures(
         table["same_participant"] = table["scan_id"].map(people) == table["neighbour"].map(people)
     run.write_table("neighbours", table)
     if len(ids) >= 5:
-        run.write_table("quality", picture_quality(standard, places, config.neighbours, config.seed))
+        quality = picture_quality(standard, places, config.neighbours, config.seed)
+        run.write_table(
+            "quality", quality.assign(fitted=len(reference.scan_ids), placed=int((~places["in_reference"]).sum()))
+        )

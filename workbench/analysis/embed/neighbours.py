@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.engine.streams import Purpose, stream
+from workbench.predict.nearest import nearest_rows
 
+MANY = 5000  # scans, from where on most distances are ruled out and not taken; the neighbours are the same
 SAMPLE = 2000  # scans that the quality of a picture is computed on: it needs all their pairs
 PICTURES = ("pca", "umap", "tsne")
 
@@ -15,8 +17,11 @@ def nearest(ids: list[str], vectors: np.ndarray, other_ids: list[str], others: n
     """The ``k`` nearest scans (rank 1 … k, Euclidean) of each, never itself."""
     from sklearn.neighbors import NearestNeighbors
 
-    search = NearestNeighbors(n_neighbors=min(k + 1, len(others)), algorithm="brute").fit(others)
-    distances, places = search.kneighbors(vectors)
+    if len(others) > MANY:
+        places, distances = nearest_rows(vectors, others, k + 1)
+    else:
+        search = NearestNeighbors(n_neighbors=min(k + 1, len(others)), algorithm="brute").fit(others)
+        distances, places = search.kneighbors(vectors)
     names = np.array(other_ids, dtype=object)[places]
     itself = names == np.array(ids, dtype=object)[:, None]
     order = np.argsort(itself, axis=1, kind="stable")  # itself goes to the end

@@ -57,18 +57,20 @@ def run_shift(config: ShiftConfig, *, overwrite: bool = False) -> Run:
             notes.append(f"{unknown} people are left out: their {config.site} is not known")
         for name, some, fit in chosen_spaces(units, config, notes):
             try:
-                pairs.append(compare(name, some, fit, config, tables).assign(space=name))
+                pairs.append(compare(name, some, fit, config, tables, notes).assign(space=name))
             except np.linalg.LinAlgError as error:
                 notes.append(f"{name}: not computed ({error}): a covariate and the site go together")
         for table, rows in tables.items():
             run.write_table(table, pd.DataFrame(rows))
         run.write_table("site_pairs", pd.concat(pairs, ignore_index=True))
-        run.write_table("notes", pd.DataFrame({"note": notes}, dtype=object))
         if task is not None:
             tested = tested_people(task, scans, vectors, config)
+            if (trained := int(tested.vectors.index.isin(tested.trained).sum())) > len(tested.reference):
+                notes.append(f"task: distances are from {len(tested.reference)} of {trained} training people")
             run.write_table("task", task_by_site(tested, config.seed))
             run.write_table("task_people", people := task_by_person(tested))
             run.write_table("task_distance", task_by_distance(people, config.seed))
+        run.write_table("notes", pd.DataFrame({"note": notes}, dtype=object))
     return run
 
 
@@ -111,9 +113,15 @@ def chosen_spaces(
 
 
 def compare(
-    name: str, units: spaces.Units, fit: spaces.Fit, config: ShiftConfig, tables: dict[str, list[dict[str, Any]]]
+    name: str,
+    units: spaces.Units,
+    fit: spaces.Fit,
+    config: ShiftConfig,
+    tables: dict[str, list[dict[str, Any]]],
+    notes: list[str],
 ) -> pd.DataFrame:
-    """All measures of one space; rows are added to ``tables``, the pairs of sites returned."""
+    """All measures of one space; rows are added to ``tables``, what was done of fewer people to ``notes``, the pairs of
+    sites returned."""
     folds = spaces.folds_of(units, config.folds, config.seed)
     named, sites = measures.predict_site(units, fit, folds), units.sites
     facts: dict[str, Any] = {"space": name, "people": len(set(units.people)), "sites": len(set(sites))}
@@ -135,11 +143,12 @@ def compare(
         for person, site, said in zip(units.people, sites, named, strict=True)
     ]
     vectors = spaces.held_out(units, fit, folds)
-    drawn = np.arange(len(vectors))
     rng = stream(config.seed, Purpose.LOOKS, 6)
-    if len(drawn) > config.most_people:
-        drawn = np.sort(rng.choice(drawn, config.most_people, replace=False))
+    drawn = drawn_rows(sites, config.most_people, config.smallest_site, rng)
     vectors, sites = vectors[drawn], sites[drawn]
+    if len(drawn) < len(named):
+        facts["people"] = len(set(units.people[drawn]))
+        notes.append(f"{name}: distances, silhouette and mixing are of {len(drawn)} of {len(named)} people")
     found = measures.distances(vectors, sites, permutations=config.permutations, rng=rng)
     for measure, (value, p) in found.overall.items():
         add(f"{measure}, mean over pairs", value, chance=0.0, p=p)
@@ -161,3 +170,17 @@ def compare(
     )
     tables["mixing"] += [{"space": name, **row} for row in measures.mixing_by_site(same, expected, sites, config.seed)]
     return found.pairs
+
+
+def drawn_rows(sites: np.ndarray, most: int, smallest: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows that distances are taken between: all, or ``most`` drawn, and of a site that is then there with fewer than
+    ``smallest`` as many more (there is no distance within a site of one)."""
+    rows = np.arange(len(sites))
+    if len(rows) <= most:
+        return rows
+    drawn = rng.choice(rows, most, replace=False)
+    for site in np.unique(sites):
+        if (lacks := smallest - int((sites[drawn] == site).sum())) > 0:
+            left = np.setdiff1d(np.flatnonzero(sites == site), drawn)
+            drawn = np.concatenate([drawn, rng.choice(left, min(lacks, len(left)), replace=False)])
+    return np.sort(drawn)

@@ -13,6 +13,7 @@ from workbench.stats import bootstrap_interval, holm
 
 COMPONENTS = 50  # principal components that the site is predicted from, fitted on the training people
 DRAWS = 2000
+TOGETHER, BATCH = 500, 20  # people, from where on so many permutations are tried at once
 
 
 def predict_site(units: Units, fit: Fit, folds: list[Fold]) -> np.ndarray:
@@ -107,19 +108,37 @@ def _tested(
 
     own = values(one_hot)
     above = np.zeros(2)
-    for _ in range(permutations):
-        above += values(one_hot[rng.permutation(len(sites))]) >= own
+    at_once = 1 if len(sites) < TOGETHER else BATCH
+    for start in range(0, permutations, at_once):
+        drawn = [one_hot[rng.permutation(len(sites))] for _ in range(min(at_once, permutations - start))]
+        if at_once == 1:
+            above += values(drawn[0]) >= own
+        else:
+            rows = np.stack(drawn, axis=1)
+            above[0] += (_between_each(kernel, rows) >= own[0]).sum()
+            above[1] += (-_between_each(apart, rows) >= own[1]).sum()
     return own, (1 + above) / (1 + permutations)
 
 
 def _between(matrix: np.ndarray, one_hot: np.ndarray) -> float:
     """Mean over pairs of sites of within a + within b − 2 × between, from a symmetric matrix with zero diagonal."""
-    n = one_hot.sum(axis=0, dtype=np.float64)
-    sums = one_hot.T @ matrix @ one_hot
-    within = np.diag(sums) / np.maximum(n * (n - 1), 1)
+    return float(_of_sums(one_hot.T @ matrix @ one_hot, one_hot.sum(axis=0, dtype=np.float64)))
+
+
+def _between_each(matrix: np.ndarray, one_hots: np.ndarray) -> np.ndarray:
+    """``_between`` of several labellings ``(n, labellings, sites)``: the matrix is read once for all of them."""
+    n, labellings, sites = one_hots.shape
+    halves = (matrix @ one_hots.reshape(n, -1)).reshape(n, labellings, sites)
+    sums = np.matmul(one_hots.transpose(1, 2, 0), halves.transpose(1, 0, 2))
+    return _of_sums(sums, one_hots[:, 0].sum(axis=0, dtype=np.float64))
+
+
+def _of_sums(sums: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """From the sums between sites of ``n`` people each, ``(…, sites, sites)``."""
+    within = np.diagonal(sums, axis1=-2, axis2=-1) / np.maximum(n * (n - 1), 1)
     between = sums / np.outer(n, n)
     a, b = np.triu_indices(len(n), 1)
-    return float((within[a] + within[b] - 2 * between[a, b]).mean())
+    return (within[..., a] + within[..., b] - 2 * between[..., a, b]).mean(axis=-1)
 
 
 def energy_distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from workbench.errors import WorkbenchError
 Fold = tuple[np.ndarray, np.ndarray]  # rows to fit on, rows held out
 Fit = Callable[[np.ndarray], Callable[[np.ndarray, np.ndarray], np.ndarray]]  # rows -> (vectors, rows) -> vectors
 
-MANY = 5000  # people, from where on what is as good and faster is taken
+MANY = 5000  # people, from where on what is as good and faster is taken: float32 too
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Units:
     """A row a person and site: the mean of the person's scans there, standardised."""
 
     table: pd.DataFrame  # participant, site, and the covariates that are known
-    vectors: np.ndarray  # (n, D) float64
+    vectors: np.ndarray  # (n, D) float64, float32 of more than MANY people
     covariates: np.ndarray  # (n, C) numbers, NaN where unknown
     names: tuple[str, ...]  # of the covariates' columns
     left_out: dict[str, int] = field(default_factory=dict)  # sites with too few people
@@ -62,11 +62,11 @@ def make_units(
             remedy="choose another --site",
         )
     known = at_known_site(scans, site)
-    table = scans[known].assign(site=scans[site].astype(str), row=np.flatnonzero(known))
+    table = scans[known].assign(site=scans[site].astype(str))
     have = [c for c in covariates if c in table]
     groups = table.groupby(["participant", "site"], sort=True)
     units = groups[have].first().reset_index() if have else groups.size().reset_index()[["participant", "site"]]
-    means = np.stack([vectors[rows["row"]].mean(axis=0, dtype=np.float64) for _, rows in groups])
+    means = means_of(vectors[known], groups.ngroup().to_numpy())
     sizes = units["site"].value_counts()
     small = {str(s): int(n) for s, n in sizes[sizes < smallest].items()}
     keep = ~units["site"].isin(list(small)).to_numpy()
@@ -80,7 +80,18 @@ def make_units(
     spread = means.std(axis=0)
     means = (means - means.mean(axis=0))[:, spread > 1e-9] / spread[spread > 1e-9]
     numbers, names = _numbers(units, have)
-    return Units(units, means, numbers, names, small)
+    return Units(units, means.astype(np.float32 if len(means) > MANY else np.float64), numbers, names, small)
+
+
+def means_of(vectors: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Mean of the rows of each group, float64 ``(groups, D)``; ``group`` numbers them from 0."""
+    rows = np.argsort(group, kind="stable")
+    sizes = np.bincount(group)
+    ends = np.cumsum(sizes)
+    means = vectors[rows[ends - sizes]].astype(np.float64)  # the first of each, which most often is the only one
+    for several in np.flatnonzero(sizes > 1):
+        means[several] = vectors[rows[ends[several] - sizes[several] : ends[several]]].mean(axis=0, dtype=np.float64)
+    return means
 
 
 def _numbers(units: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -121,8 +132,14 @@ def regressed(units: Units) -> Fit:
     def fit(rows: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         centre = units.covariates[rows].mean(axis=0)
         design = np.column_stack([np.ones(len(rows)), units.covariates[rows] - centre])
-        slopes = np.linalg.lstsq(design, units.vectors[rows], rcond=None)[0][1:]
-        return lambda vectors, targets: vectors[targets] - (units.covariates[targets] - centre) @ slopes
+        asked = units.vectors[rows]
+        if len(rows) > MANY:  # the same solution, of a few rows in place of all
+            turned, design = np.linalg.qr(design)
+            asked = turned.T.astype(asked.dtype) @ asked
+        slopes = np.linalg.lstsq(design, asked, rcond=None)[0][1:].astype(units.vectors.dtype)
+        return lambda vectors, targets: (
+            vectors[targets] - (units.covariates[targets] - centre).astype(vectors.dtype) @ slopes
+        )
 
     return fit
 
@@ -139,9 +156,10 @@ def combat(units: Units, seed: int) -> Fit:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations of NumPy inside
-            model, _ = harmonizationLearn(units.vectors[rows], covars.iloc[rows].reset_index(drop=True), seed=seed)
+            vectors = units.vectors.astype(np.float64, copy=False)
+            model, _ = harmonizationLearn(vectors[rows], covars.iloc[rows].reset_index(drop=True), seed=seed)
             # all rows at once: its design matrix is wrong where a site is missing among those it is applied to
-            harmonised = harmonizationApply(units.vectors, covars, model)
+            harmonised = harmonizationApply(vectors, covars, model)
         if not np.isfinite(harmonised).all():
             raise np.linalg.LinAlgError("site and covariates cannot be told apart")
         return lambda vectors, targets: harmonised[targets]

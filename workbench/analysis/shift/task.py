@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,15 @@ from workbench.analysis.config import ShiftConfig
 from workbench.analysis.inputs import TABLES
 from workbench.analysis.shift.measures import energy_distance
 from workbench.columns import UNKNOWN, at_known_site
+from workbench.engine.streams import Purpose, stream
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
 from workbench.stats import bootstrap_interval
 
 DRAWS = 2000
 FEWEST = 8  # people that a correlation is given for
+CHUNK = 1000  # people whose distances are held at a time
+PAIRS = 2**20  # of people of both classes, up to which all are compared
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,20 @@ class Tested:
     rows: pd.DataFrame  # a row a test scan (and structure): participant, place, and the task's columns
     vectors: pd.DataFrame  # a row a person, features standardised
     trained: set[str]
+    most: int  # people of either side that distances are taken between
+    seed: int
 
-    @property
+    @cached_property
     def reference(self) -> np.ndarray:
-        return self.vectors[self.vectors.index.isin(self.trained)].to_numpy()
+        """Vectors of the training people, of ``most`` drawn where there are more."""
+        return self.drawn(self.trained, 0)
+
+    def drawn(self, people: set[str], number: int) -> np.ndarray:
+        vectors = self.vectors[self.vectors.index.isin(people)].to_numpy()
+        if len(vectors) <= self.most:
+            return vectors
+        rng = stream(self.seed, Purpose.LOOKS, 9, number)
+        return vectors[np.sort(rng.choice(len(vectors), self.most, replace=False))]
 
 
 def tested_people(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: ShiftConfig) -> Tested:
@@ -60,14 +74,16 @@ def tested_people(task: Run, scans: pd.DataFrame, vectors: np.ndarray, config: S
     rows = scores[scores["split"] == "test"].assign(place=lambda t: t["scan_id"].map(site_of)).dropna(subset=["place"])
     if task.job == "classify":
         rows = rows.assign(positive=(rows["truth"] == task.provenance["positive"]).to_numpy())
-    return Tested("dice" if task.job == "segment" else "auroc", rows, frame, trained)
+    kind = "dice" if task.job == "segment" else "auroc"
+    return Tested(kind, rows, frame, trained, config.most_people, config.seed)
 
 
 def task_by_site(tested: Tested, seed: int) -> pd.DataFrame:
     """One row a site with test people: score (mean Dice of a person's structures, or AUROC) with a 95 % interval over
-    people, and the energy distance between the site's test people and the training people in the embedding."""
+    people, and the energy distance between the site's test people and the training people in the embedding, of so many
+    of either (``energy_people``, ``energy_training``)."""
     rows = []
-    for site, group in tested.rows[at_known_site(tested.rows, "place")].groupby("place"):
+    for number, (site, group) in enumerate(tested.rows[at_known_site(tested.rows, "place")].groupby("place"), start=1):
         if tested.kind == "dice":
             people = group.groupby("participant")["dice"].mean().dropna().to_frame()
             value, (low, high) = (
@@ -77,7 +93,7 @@ def task_by_site(tested: Tested, seed: int) -> pd.DataFrame:
         else:
             people = group.groupby("participant").agg(score=("score", "mean"), positive=("positive", "first"))
             value, low, high = auroc(people["score"].to_numpy(), people["positive"].to_numpy(bool), seed)
-        mine = tested.vectors[tested.vectors.index.isin(set(people.index) - tested.trained)].to_numpy()
+        mine = tested.drawn(set(people.index) - tested.trained, number)
         rows.append(
             {
                 "site": site,
@@ -87,6 +103,8 @@ def task_by_site(tested: Tested, seed: int) -> pd.DataFrame:
                 "high": high,
                 "people": len(people),
                 "energy_from_training": energy_distance(mine, tested.reference) if len(mine) > 1 else np.nan,
+                "energy_people": len(mine),
+                "energy_training": len(tested.reference),
             }
         )
     return pd.DataFrame(rows).sort_values("energy_from_training")
@@ -100,7 +118,8 @@ def task_by_person(tested: Tested) -> pd.DataFrame:
     people = rows.assign(each=each).groupby("participant").agg(site=("place", "first"), score=("each", "mean")).dropna()
     people = people[people.index.isin(tested.vectors.index) & ~people.index.isin(tested.trained)]
     mine = tested.vectors.loc[people.index].to_numpy()
-    return people.assign(distance=cdist(mine, tested.reference).mean(axis=1)).reset_index()
+    parts = [cdist(mine[i : i + CHUNK], tested.reference).mean(axis=1) for i in range(0, len(mine), CHUNK)]
+    return people.assign(distance=np.concatenate([*parts, np.empty(0)])).reset_index()
 
 
 def task_by_distance(people: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -136,10 +155,21 @@ def auroc(scores: np.ndarray, positive: np.ndarray, seed: int) -> tuple[float, f
     a, b = scores[positive], scores[~positive]
     if not len(a) or not len(b):
         return np.nan, np.nan, np.nan
-    wins = (a[:, None] > b) + 0.5 * (a[:, None] == b)
     rng = np.random.default_rng(seed)
+    if len(a) * len(b) > PAIRS:
+        many = [_won(a[rng.integers(len(a), size=len(a))], b[rng.integers(len(b), size=len(b))]) for _ in range(DRAWS)]
+        low, high = np.quantile(many, [0.025, 0.975])
+        return _won(a, b), float(low), float(high)
+    wins = (a[:, None] > b) + 0.5 * (a[:, None] == b)
     draws = [
         wins[np.ix_(rng.integers(len(a), size=len(a)), rng.integers(len(b), size=len(b)))].mean() for _ in range(DRAWS)
     ]
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(wins.mean()), float(low), float(high)
+
+
+def _won(a: np.ndarray, b: np.ndarray) -> float:
+    """Share of pairs in which the one of ``a`` is the larger; equal ones count half."""
+    b = np.sort(b)
+    below = np.searchsorted(b, a, side="left").sum() + np.searchsorted(b, a, side="right").sum()
+    return float(below / (2 * len(a) * len(b)))

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 import holoviews as hv
+import pandas as pd
 import panel as pn
 
 from workbench import plots
@@ -152,11 +153,23 @@ class ScatterView(StateView):
         row = table[table["picture"] == PROJECTIONS[state.projection][0].split("_")[0]]
         if not len(row):
             return ""
-        told = (
-            "Trustworthiness: neighbours in the picture are neighbours in the full space; continuity: the other "
-            "way round; 1 is perfect (Venna and Kaski 2001)"
+        return quality_html(row.iloc[0])
+
+
+def quality_html(row: pd.Series) -> str:
+    """A row of the table ``quality``, and that not all scans made the picture, where that is so and known."""
+    told = (
+        "Trustworthiness: neighbours in the picture are neighbours in the full space; continuity: the other "
+        "way round; 1 is perfect (Venna and Kaski 2001)"
+    )
+    placed = ""
+    if {"fitted", "placed"} <= set(row.index) and row["placed"]:
+        placed = f"; {int(row['placed']):,} scans are placed among {int(row['fitted']):,}"
+        told += (
+            ". Pictures are fitted on some scans, drawn by the seed (--reference_scans) or of another run; UMAP and "
+            "t-SNE put any other between the five of them that are nearest to it in the full space, PCA on their axes"
         )
-        return (
-            f' <span title="{told}">Trustworthiness {row["trustworthiness"].iloc[0]:.2f}, continuity '
-            f"{row['continuity'].iloc[0]:.2f}.</span>"
-        )
+    return (
+        f' <span title="{told}">Trustworthiness {row["trustworthiness"]:.2f}, continuity '
+        f"{row['continuity']:.2f}{placed}.</span>"
+    )
