@@ -117,6 +117,9 @@ class TokensConfig(LookConfig):
     shifts: int = Field(1, ge=1, le=8)
     """Patch grids along each axis that the check looks at, each shifted by a fraction of a patch: tokens as large as
     before, but closer together."""
+    grids: int = Field(1, ge=1, le=4, json_schema_extra=LATER)
+    """Patch grids along each axis over which each token is averaged, each shifted by a fraction of a patch: 2 reads a
+    scan eight times, and where the grid happens to cut a structure matters less."""
     standardise: bool = False
     """In the check, tokens of each scan less their mean over its brain and divided by their deviation there, channel by
     channel: takes away what a scanner does to all tokens of a scan alike."""
@@ -146,6 +149,9 @@ class ProbeConfig(LookConfig):
     """Folds by person where all are learnt from (at most the people of the site)."""
     shifts: int = Field(1, ge=1, le=8)
     """Patch grids along each axis, each shifted by a fraction of a patch: tokens closer together."""
+    grids: int = Field(1, ge=1, le=4, json_schema_extra=LATER)
+    """Patch grids along each axis over which each token is averaged, each shifted by a fraction of a patch: 2 reads a
+    scan eight times, and where the grid happens to cut a structure matters less."""
     standardise: bool = False
     """Tokens of each scan less their mean over its brain and divided by their deviation there, channel by channel."""
     sanity: bool = True

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from workbench.errors import ScanError
 from workbench.model.contract import AnyEncoder
@@ -45,23 +47,60 @@ class TokenGrid:
 
 
 @torch.no_grad()
-def token_grid(encoder: AnyEncoder, store: Scans, scan: str, block: int = -1) -> TokenGrid:
-    """Patch tokens of a whole scan after a block; those of the last block are normed by the encoder's last layer."""
+def token_grid(encoder: AnyEncoder, store: Scans, scan: str, block: int = -1, grids: int = 1) -> TokenGrid:
+    """Patch tokens of a whole scan after a block; those of the last block are normed by the encoder's last layer.
+    ``grids`` as of `patch_tokens`.
+    """
     patch = encoder.config.patch_xyz
     volume = whole_scan(store, scan, patch)
-    unit_PD, grid_xyz = patch_tokens(encoder, volume, block)
+    unit_PD, grid_xyz = patch_tokens(encoder, volume, block, grids)
     brain = per_patch(volume[0, 0].numpy() != 0, patch) / np.prod(patch)
     return TokenGrid(unit_PD, brain, grid_xyz, padded_box(store.shape(scan), patch)[0], patch)
 
 
 @torch.no_grad()
-def patch_tokens(encoder: AnyEncoder, volume_11XYZ: torch.Tensor, block: int) -> tuple[np.ndarray, Triple]:
-    """Patch tokens of a volume after a block, each of length 1 ``(P, D)``, and their grid."""
+def patch_tokens(
+    encoder: AnyEncoder, volume_1CXYZ: torch.Tensor, block: int, grids: int = 1
+) -> tuple[np.ndarray, Triple]:
+    """Patch tokens of a volume after a block, each of length 1 ``(P, D)``, and their grid.
+
+    With ``grids`` k the volume is read k³ times, its patch grid shifted by k-ths of a patch, and the token of a place
+    is the mean over the grids less than a patch away, the nearer the heavier (1 less the distance in patches, axis by
+    axis). Where a grid happens to cut a structure then matters less.
+    """
+    if grids == 1:
+        unit_XYZD = _unit_tokens(encoder, volume_1CXYZ, block)
+        return unit_XYZD.flatten(0, 2).numpy(), _shape_of(unit_XYZD)
+    patch = encoder.config.patch_xyz
+    around = functional.pad(volume_1CXYZ, [p for p in reversed(patch) for _ in range(2)])  # beyond a scan there is 0
+    steps = [sorted({round(i * p / grids) for i in range(grids)}) for p in patch]
+    total: torch.Tensor | float = 0.0
+    for offset in itertools.product(*steps):
+        part = around
+        for axis, (start, size, p) in enumerate(zip(offset, volume_1CXYZ.shape[2:], patch, strict=True), 2):
+            part = part.narrow(axis, start, size + p)
+        tokens = _unit_tokens(encoder, part, block)
+        for axis, (start, p) in enumerate(zip(offset, patch, strict=True)):  # begins a patch before the volume
+            n, share = tokens.shape[axis] - 1, start / p
+            tokens = (1 - share) * tokens.narrow(axis, 1, n) + share * tokens.narrow(axis, 0, n)
+        total = total + tokens
+    assert isinstance(total, torch.Tensor)
+    mean = functional.normalize(total, dim=-1)
+    return mean.flatten(0, 2).numpy(), _shape_of(mean)
+
+
+def _unit_tokens(encoder: AnyEncoder, volume_1CXYZ: torch.Tensor, block: int) -> torch.Tensor:
+    """Patch tokens after a block, each of length 1, ``(X, Y, Z, D)`` float32."""
     number = block % encoder.config.depth + 1
     last = number == encoder.config.depth
-    tokens = encoder(volume_11XYZ.to(next(encoder.parameters()).device), hidden=() if last else (number,))
-    patches_PD = (tokens.patches_BPD if last else tokens.hidden[number])[0].float().cpu().numpy()
-    return patches_PD / np.maximum(np.linalg.norm(patches_PD, axis=1, keepdims=True), 1e-12), tokens.grid_xyz
+    tokens = encoder(volume_1CXYZ.to(next(encoder.parameters()).device), hidden=() if last else (number,))
+    patches_PD = (tokens.patches_BPD if last else tokens.hidden[number])[0].float().cpu()
+    return functional.normalize(patches_PD, dim=1).unflatten(0, tokens.grid_xyz)
+
+
+def _shape_of(tokens_XYZD: torch.Tensor) -> Triple:
+    x, y, z = tokens_XYZD.shape[:3]
+    return x, y, z
 
 
 def query_vector(grid: TokenGrid, query: Query, store: Scans, scan: str) -> np.ndarray:

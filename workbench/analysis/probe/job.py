@@ -158,7 +158,7 @@ def _read(encoder: AnyEncoder, store: Store, people: pd.DataFrame, config: Probe
     read: dict[str, list[Labelled]] = {}
     for row in people.itertuples():
         scene = scene_of(store, str(row.scan_id), config.structures)
-        tokens = token_set(encoder, scene, config.block, config.shifts)
+        tokens = token_set(encoder, scene, config.block, config.shifts, config.grids)
         if config.standardise:
             tokens = tokens.standardised()
         brain = tokens.brain >= BRAIN

@@ -34,7 +34,7 @@ class Wanted:
 
 
 def _tokens(encoder: AnyEncoder, scene: Scene, config: TokensConfig) -> TokenSet:
-    found = token_set(encoder, scene, config.block, config.shifts)
+    found = token_set(encoder, scene, config.block, config.shifts, config.grids)
     return found.standardised() if config.standardise else found
 
 

@@ -77,7 +77,7 @@ def run_tokens(config: TokensConfig, *, overwrite: bool = False) -> Run:
         def work(scan: str) -> Rows:
             rows: Rows = {"maps": []}
             if maps.any and scan in mapped:
-                rows["maps"] = maps.write(scan, token_grid(encoder, store, scan, config.block))
+                rows["maps"] = maps.write(scan, token_grid(encoder, store, scan, config.block, config.grids))
             if scan in labelled:
                 rows["correspondence"] = checker.check(scan)
                 if config.disturb:
@@ -119,13 +119,15 @@ class _Maps:
             "interpolation": "nearest",
         }
         if config.source:
-            grid = token_grid(encoder, store, config.source, config.block)
+            grid = token_grid(encoder, store, config.source, config.block, config.grids)
             self.vector = query_vector(grid, parse_query(config.query), store, config.source)
         if config.rgb:
             rng = stream(config.seed, Purpose.LOOKS, 1)
             ids = store.scan_ids
             reference = sorted(rng.choice(len(ids), min(config.reference_scans, len(ids)), replace=False).tolist())
-            self.colours = Colours.fit(encoder, store, [ids[i] for i in reference], config.block, config.seed)
+            self.colours = Colours.fit(
+                encoder, store, [ids[i] for i in reference], config.block, config.seed, config.grids
+            )
             run.write_table("colours", self.colours.save(run.path / "reference"))
 
     def write(self, scan: str, grid: TokenGrid) -> list[dict[str, Any]]:

@@ -37,12 +37,12 @@ class Colours:
     scans: list[str]
 
     @classmethod
-    def fit(cls, encoder: AnyEncoder, store: Store, scans: list[str], block: int, seed: int) -> Colours:
+    def fit(cls, encoder: AnyEncoder, store: Store, scans: list[str], block: int, seed: int, grids: int = 1) -> Colours:
         from sklearn.decomposition import PCA
 
         parts = []
         for number, scan in enumerate(scans):
-            grid = token_grid(encoder, store, scan, block)
+            grid = token_grid(encoder, store, scan, block, grids)
             brain = np.flatnonzero(grid.brain >= BRAIN)
             if len(brain) > TOKENS_EACH:
                 brain = stream(seed, Purpose.LOOKS, 3, number).choice(brain, TOKENS_EACH, replace=False)

@@ -89,15 +89,15 @@ def disturbed(scene: Scene, rng: np.random.Generator, degrees: float) -> Scene:
 
 
 @torch.no_grad()
-def token_set(encoder: AnyEncoder, scene: Scene, block: int, shifts: int) -> TokenSet:
+def token_set(encoder: AnyEncoder, scene: Scene, block: int, shifts: int, grids: int = 1) -> TokenSet:
     """Tokens of the whole scene after a block, from ``shifts`` patch grids along each axis, each a fraction of a patch
-    further."""
+    further; each token the mean over ``grids`` about it, see `patch_tokens`."""
     patch = encoder.config.patch_xyz
     parts = []
     for low, high in boxes(scene.volume.shape, patch, patch, Reading(shifts=shifts)):
         volume = _box(scene.volume, low, high)
         channels = np.stack([volume, *(_box(other, low, high) for other in scene.further)])
-        unit_PD, grid = patch_tokens(encoder, torch.from_numpy(channels)[None], block)
+        unit_PD, grid = patch_tokens(encoder, torch.from_numpy(channels)[None], block, grids)
         places = np.stack(np.unravel_index(np.arange(len(unit_PD)), grid), axis=-1)
         centres = (places + 0.5) * patch - 0.5 + low
         counts = {name: per_patch(_box(mask, low, high), patch) for name, mask in scene.masks.items()}
