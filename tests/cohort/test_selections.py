@@ -93,3 +93,17 @@ def fake_run(tmp_path):
         ids = [f"fake_sub-{k:02d}" for k in range(3)]
         run.write_table("scans", pd.DataFrame({"scan_id": ids, "participant": [i.replace("_", "/") for i in ids]}))
     return tmp_path / "embed"
+
+
+def test_rows_that_have_more_cells_than_the_header_are_no_selections(path):
+    """Read by place, each cell would be another column's."""
+    kept.add_to(path, "motion", PEOPLE, "Ada")
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row + "\t" for row in rows)]) + "\n")
+    with pytest.raises(WorkbenchError, match="more cells than its header"):
+        kept.read_selections(path)
+
+
+def test_half_a_character_from_a_browser_is_written_as_a_question_mark(path):
+    kept.add_to(path, "a\ud800b", PEOPLE.iloc[:1], "Ada\udfff")
+    assert names(path) == {"a?b": {"s1"}} and set(kept.read_selections(path)["by"]) == {"Ada?"}

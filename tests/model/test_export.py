@@ -2,10 +2,12 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from workbench.errors import WorkbenchError
 from workbench.model.config import EncoderConfig
 from workbench.model.export import EncoderCard, fresh_encoder, load_encoder, save_encoder
+from workbench.model.foreign.vit import VitShape
 
 CONFIG = EncoderConfig(preset="micro", image_size=16, patch=8)
 
@@ -123,3 +125,25 @@ def test_a_card_that_does_not_say_what_it_must_is_refused(exported, field, value
 def test_a_folder_without_encoder_is_named(tmp_path):
     with pytest.raises(WorkbenchError, match="no exported encoder"):
         load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.bool, torch.complex64, torch.int64])
+def test_weights_of_another_kind_are_refused(exported, kind):
+    folder, encoder, _ = exported
+    save_file({k: v.contiguous().to(kind) for k, v in encoder.state_dict().items()}, folder / "encoder.safetensors")
+    with pytest.raises(WorkbenchError, match=r"not read|do not fit") as told:
+        load_encoder(folder)
+    assert str(kind).removeprefix("torch.") in told.value.cause
+
+
+def test_random_weights_of_a_card_that_its_file_does_not_fit_take_no_memory(tmp_path):
+    """A few bytes of a card would else ask for 50 GB."""
+    config = VitShape(format="", title="a ViT", width=24, depth=1, heads=2, hidden=48, image_size=16, patch=8)
+    card = EncoderCard(config, "abc", 2.0, (), ("f1",), "x", 10, 3, True)
+    folder = save_encoder(tmp_path / "model", fresh_encoder(config, 0).state_dict(), card)
+    assert load_encoder(folder, init="random")[1].init == "random"
+    facts = json.loads((folder / "config.json").read_text())
+    facts["config"] |= {"width": 4096, "depth": 64, "hidden": 16384}
+    (folder / "config.json").write_text(json.dumps(facts))
+    with pytest.raises(WorkbenchError, match="do not fit"):
+        load_encoder(folder, init="random")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
@@ -142,6 +142,48 @@ def test_a_half_written_metric_is_left_out(tmp_path: Path) -> None:
         with open(run.path / "metrics.jsonl", "a") as file:
             file.write('{"step": 2, "lo')
     assert run.metrics()["step"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "line", [b"[1]", b'{"step": null}', b'{"step": "a"}', b"9" * 5000, b"\xff\xfe", b"[" * 100_000]
+)
+def test_what_is_no_metric_does_not_keep_a_run_from_being_resumed(tmp_path: Path, line: bytes) -> None:
+    with start_run(Toy(out=tmp_path / "run")) as run:
+        run.log(step=1, loss=0.5)
+        run.log(step=9)
+    path = run.path / "metrics.jsonl"
+    first, second = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([first, line, second, b'{"step"']))
+    run.rewind(5)
+    assert path.read_bytes() == first + b"\n" and run.metrics()["loss"].tolist() == [0.5]
+
+
+def test_a_folder_that_may_not_be_entered_hides_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "shut/b"):
+        with start_run(Toy(out=tmp_path / name)):
+            pass
+    real = os.stat
+
+    def stat(path: Any, *args: Any, **named: Any) -> os.stat_result:  # root may enter everywhere
+        if "shut" in Path(os.fsdecode(path)).parent.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **named)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert list(find_runs(tmp_path)) == ["a"]
+
+
+def test_a_run_whose_name_is_not_utf_8_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from workbench.cli import main
+
+    with start_run(Toy(out=tmp_path / "a")):
+        pass
+    (tmp_path / "a").rename(tmp_path / os.fsdecode(b"\xe9t\xe9"))  # as a program of an older age named it
+    ((name, run),) = find_runs(tmp_path).items()
+    assert name == run.name == "\\udce9t\\udce9" and run.ok
+    assert main(["runs", str(tmp_path)]) == 0 and name in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        Toy.build({"out": run.path})
 
 
 def test_a_table_that_is_not_there_is_told(tmp_path: Path) -> None:

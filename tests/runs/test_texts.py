@@ -31,6 +31,12 @@ YAMLS = {
         + "".join(f"{b}: &{b} [{', '.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
         "holds too much",
     ),
+    "laughs that merge": (
+        "l0: &l0 {k: 1}\n" + "".join(f"l{i}: &l{i} {{<<: [{', '.join([f'*l{i - 1}'] * 9)}]}}\n" for i in range(1, 12)),
+        "takes over more than 10,000 settings",
+    ),
+    "a merge of itself": ("a: &a {<<: *a}\n", "nested too deeply"),
+    "half a character": ('a: {b: ["\\uD800"]}\n', "half a character"),
     "itself": ("a: &a [*a]\n", "nested too deeply"),
     "an unknown alias": ("a: *b\n", "line 1"),
     "a tab": ("a:\n\tb: 1\n", "line 2"),
@@ -61,6 +67,8 @@ JSONS = {
     "a huge number": ('{"a": ' + "9" * 5000 + "}", "digits"),
     "beyond all bounds": ('{"a": {"b": 1e999}}', "a.b is inf"),
     "not a number": ('{"a": NaN}', "a is nan"),
+    "half a character": ('{"a": [{"b": "\\ud83d"}]}', "half a character"),
+    "half a character as a name": ('{"a": {"\\udce9": 1}}', "half a character"),
 }
 
 
@@ -114,3 +122,13 @@ def test_what_was_written_is_read(tmp_path: Path, values: dict[str, object]) -> 
     assert read_yaml(tmp_path / "a.yaml") == values
     (tmp_path / "a.json").write_text(json.dumps(values))
     assert read_json(tmp_path / "a.json") == json.loads(json.dumps(values))
+
+
+def test_merges_and_whole_characters_of_escapes_are_read() -> None:
+    assert parse_yaml("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n", "x")["b"] == {"x": 1, "y": 3}
+    assert parse_yaml('a: "\\u00e9"', "x") == {"a": "é"}
+
+
+def test_a_pair_of_escapes_is_one_character(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": "\\ud83e\\udde0"}')
+    assert read_json(tmp_path / "a.json") == {"a": "\U0001f9e0"}

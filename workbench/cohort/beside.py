@@ -20,6 +20,8 @@ from workbench.errors import WorkbenchError
 from workbench.runs import Run
 from workbench.runs.folder import replacing
 
+MAX_BYTES = 200_000_000  # of a million scans, each rated by a few
+
 
 @dataclass(frozen=True)
 class Beside:
@@ -45,9 +47,13 @@ class Beside:
         if not path.is_file():
             return pd.DataFrame(columns=list(self.columns), dtype=str)
         try:
+            if (size := path.stat().st_size) > MAX_BYTES:
+                raise ValueError(f"it has {size / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f}")
             table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
         except (OSError, ValueError) as error:
             raise self.damaged(path, str(error).splitlines()[0][:200]) from error
+        if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first of too many cells for a row's name
+            raise self.damaged(path, "its rows have more cells than its header")
         if lacking := [c for c in self.columns if c not in table]:
             raise self.damaged(path, f"it has no column {', '.join(lacking)}")
         return table[list(self.columns)]
@@ -81,8 +87,8 @@ class Beside:
 
 
 def plain(text: str) -> str:
-    """One field of a TSV: no tab, no line break."""
-    return " ".join(str(text).split())
+    """One field of a TSV: no tab, no line break, no half character (a browser can send one)."""
+    return " ".join(str(text).encode("utf-8", "replace").decode("utf-8").split())
 
 
 def now() -> str:

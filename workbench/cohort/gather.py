@@ -13,6 +13,7 @@ from workbench.cohort.layouts.table import LAYOUTS, layout_of
 from workbench.cohort.sheets import ENDINGS as SHEETS
 from workbench.cohort.source import DESCRIPTION, Source, absolute, plain, read_json
 from workbench.errors import ConfigError, WorkbenchError
+from workbench.runs.texts import is_text, printable
 
 
 def gather(paths: list[Path], options: Options | None = None, further: tuple[str, ...] = ()) -> list[Source]:
@@ -76,6 +77,10 @@ def read_source(path: Path, name: str, options: Options | None = None, further: 
 
 
 def _require(path: Path) -> None:
+    if not is_text(str(path)):
+        raise WorkbenchError(
+            f"{printable(path)}: cannot be used", cause="its name is not UTF-8", remedy="rename it, as with convmv"
+        )
     if not path.exists():
         broken = path.is_symlink()
         raise WorkbenchError(
@@ -95,6 +100,7 @@ def _read(path: Path, name: str, options: Options | None, further: tuple[str, ..
     source = layout.read(path, name, options)
     add_channels(source, layout, path, options, further)
     source.root = path if path.is_dir() else None
+    _leave_out_unwritable(source)
     unread: dict[Path, str] = {}
     read_json(path / DESCRIPTION, unread)
     for cause in unread.values():
@@ -106,6 +112,22 @@ def _read(path: Path, name: str, options: Options | None, further: tuple[str, ..
             remedy="give the folder that holds the scans, or list them in a CSV",
         )
     return source
+
+
+def _leave_out_unwritable(source: Source) -> None:
+    """Set aside what lies under a name that no table can hold, as old programs and other systems write them."""
+    kept = []
+    for one in source.candidates:
+        parts = [part.path for part in one.seg_parts]
+        paths = [one.path, one.seg_path, one.mask_path, *parts, *one.channels.values()]
+        if bad := next((path for path in paths if path is not None and not is_text(str(path))), None):
+            person = printable(one.participant_id)
+            remedy = "rename it, as with convmv -f latin1 -t utf8 -r"
+            source.refuse(one.path, f"the name {printable(bad.name)} or that of its folder is not UTF-8", remedy,
+                          participant_id=person)  # fmt: skip
+        else:
+            kept.append(one)
+    source.candidates = kept
 
 
 def _read_many(root: Path, names: dict[Path, str], options: Options | None, further: tuple[str, ...]) -> list[Source]:

@@ -120,16 +120,15 @@ class Source:
         self, path: Path | str, cause: str, remedy: str, *, participant_id: str = "", kind: str = "scan"
     ) -> None:
         person = f"{self.dataset}/{participant_id}" if participant_id else ""
-        self.set_aside.append(
-            {
-                "path": str(path),
-                "dataset": self.dataset,
-                "participant": person,
-                "kind": kind,
-                "cause": cause,
-                "remedy": remedy,
-            }
-        )
+        row = {
+            "path": path,
+            "dataset": self.dataset,
+            "participant": person,
+            "kind": kind,
+            "cause": cause,
+            "remedy": remedy,
+        }
+        self.set_aside.append({name: texts.printable(value) for name, value in row.items()})
 
     @property
     def notes(self) -> list[str]:
@@ -149,7 +148,7 @@ class Source:
         self._remark("unused", text)
 
     def _remark(self, kind: str, text: str) -> None:
-        remark = Remark(kind, self.dataset, text)
+        remark = Remark(kind, self.dataset, texts.printable(text))
         if remark not in self.remarks:
             self.remarks.append(remark)
 
@@ -221,6 +220,8 @@ def read_table(
             source.note(f"of {path.name} one sheet is read ({others[0]}), not: {', '.join(others[1:])}")
         return _columns(path, header, cells, source)
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited at for ever
+            raise csv.Error("it is no file")
         if (size := path.stat().st_size) > texts.MAX_TEXT:
             raise csv.Error(
                 f"it has {size / 1e6:.0f} MB, more than {texts.MAX_TEXT / 1e6:.0f}; is it what its name says?"
@@ -243,7 +244,7 @@ def read_table(
 
 def delimiter_of(path: Path) -> str:
     """What stands between the cells of a table, by its first line: a comma, a semicolon or a tab."""
-    if is_sheet(path):
+    if is_sheet(path) or not path.is_file():
         return "\t"
     try:
         with open(path, "rb") as file:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -32,6 +32,7 @@ Init = Literal["pretrained", "random"]
 # what a file may make us build before its weights are compared with it
 MAX_TOKENS = 2**17  # 800 voxels an axis at patch 16
 MAX_PATCH = 64**3
+KINDS = {"float64", "float32", "float16", "bfloat16", "int64", "int32"}  # whole numbers are buffers that count
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
     """
     folder, card = encoder_folder(path), read_card(path)
     if init == "random":
+        if not isinstance(card.config, EncoderConfig):
+            _check_fit(card.config, _shapes(folder / WEIGHTS), folder / WEIGHTS)
         card = replace(
             card,
             participants=(),
@@ -177,8 +180,15 @@ def load_encoder(path: str | Path, *, init: Init = "pretrained", seed: int = 0) 
         return fresh_encoder(card.config, seed), card
     weights = _read_weights(folder / WEIGHTS)
     if not isinstance(card.config, EncoderConfig):
-        _check_fit(card.config, weights, folder / WEIGHTS)
+        _check_fit(card.config, {name: tuple(w.shape) for name, w in weights.items()}, folder / WEIGHTS)
     encoder = build_encoder(card.config)
+    for name, own in encoder.state_dict().items():
+        if name in weights and own.is_floating_point() != weights[name].is_floating_point():
+            raise WorkbenchError(
+                f"{folder / WEIGHTS}: the weights do not fit {CONFIG}",
+                cause=f"{name} holds {str(weights[name].dtype).removeprefix('torch.')}",
+                remedy="export the encoder again",
+            )
     try:
         encoder.load_state_dict(weights, strict=True)
     except RuntimeError as error:
@@ -207,15 +217,15 @@ def build_encoder(config: AnyConfig) -> AnyEncoder:
     return Encoder(config) if isinstance(config, EncoderConfig) else config.build()
 
 
-def _check_fit(config: Foreign, weights: dict[str, Tensor], path: Path) -> None:
+def _check_fit(config: Foreign, shapes: dict[str, tuple[int, ...]], path: Path) -> None:
     """The settings of a foreign encoder are checked against its weights before memory is taken for them."""
     with torch.device("meta"):
         wanted = {name: tuple(value.shape) for name, value in config.build().state_dict().items()}
-    wrong = [name for name, shape in wanted.items() if name not in weights or tuple(weights[name].shape) != shape]
-    if wrong or set(weights) - set(wanted):
+    wrong = [name for name, shape in wanted.items() if shapes.get(name) != shape]
+    if wrong or set(shapes) - set(wanted):
         raise WorkbenchError(
             f"{path}: the weights do not fit {CONFIG}",
-            cause=f"for example {(wrong or sorted(set(weights) - set(wanted)))[0]}",
+            cause=f"for example {(wrong or sorted(set(shapes) - set(wanted)))[0]}",
             remedy="import the encoder again",
         )
 
@@ -248,20 +258,42 @@ def _read_card(path: Path) -> EncoderCard:
     return card
 
 
+UNREADABLE = (SafetensorError, OSError, ValueError, RuntimeError, KeyError)
+COPY = "copy it again and compare checksums, or pretrain again"
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Of each tensor, from the file's table of contents."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> WorkbenchError:
+    cause = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return WorkbenchError(f"{path}: truncated or damaged", cause=cause, remedy=COPY)
+
+
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    remedy = "copy it again and compare checksums, or pretrain again"
     try:
         weights = load_file(path)
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
-        cause = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise WorkbenchError(f"{path}: truncated or damaged", cause=cause, remedy=remedy) from error
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
+    if odd := sorted({str(w.dtype).removeprefix("torch.") for w in weights.values()} - KINDS):
+        raise WorkbenchError(
+            f"{path}: holds weights of a kind that is not read",
+            cause=", ".join(odd),
+            remedy="save them as float32, float16 or bfloat16",
+        )
     bad = [name for name, w in weights.items() if w.is_floating_point() and not torch.isfinite(w).all()]
     if bad:
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise WorkbenchError(
             f"{path}: holds weights that are no numbers",
             cause=f"NaN or infinite in {', '.join(bad[:3])}{more}",
-            remedy="its training diverged, or the file is damaged: " + remedy,
+            remedy="its training diverged, or the file is damaged: " + COPY,
         )
     return weights
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, cast
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from workbench.errors import ConfigError
+from workbench.runs.texts import is_text, printable
 
 LATER: dict[str, JsonValue] = {"later": True}
 """``json_schema_extra`` of a setting that joined later, with a default that does what was done before: a run folder, or
@@ -47,6 +49,12 @@ class JobConfig(Settings):
     @classmethod
     def build(cls, values: dict[str, Any]) -> Self:
         """Validate ``values``; every problem is told at once, by the name of the setting."""
+        if bad := next(_unwritable(values), None):
+            raise ConfigError(
+                f"settings of '{cls.job}' are not valid",
+                cause=f"{printable(bad)[:200]} is not UTF-8",
+                remedy="rename the file or folder, as with convmv",
+            )
         try:
             return cls(**values)
         except ValidationError as error:
@@ -64,6 +72,15 @@ class JobConfig(Settings):
 
     def to_yaml(self) -> str:
         return yaml.safe_dump({"job": self.job, **self.model_dump(mode="json")}, sort_keys=False)
+
+
+def _unwritable(value: Any) -> Iterator[str]:
+    """Names of files, and other text, that no file of settings could hold."""
+    if isinstance(value, dict | list | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _unwritable(one)
+    elif isinstance(value, str | Path) and not is_text(str(value)):
+        yield str(value)
 
 
 def without_later(values: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.html import facts_table
 from workbench.runs.hold import LOCK, began, boot_id, earlier_life, held, process_lives, slurm
 from workbench.runs.tables import read_parquet, write_parquet
-from workbench.runs.texts import read_json, read_yaml
+from workbench.runs.texts import printable, read_json, read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where it is used: `workbench JOB --help` does not wait for it
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return printable(self.path.name)
 
     @property
     def job(self) -> str:
@@ -174,28 +174,17 @@ class Run:
 
     def metrics(self) -> pd.DataFrame:
         """``metrics.jsonl`` as a table; a half-written line (kill -9, a damaged disk) is left out."""
-        path, rows = self.path / "metrics.jsonl", []
-        for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            rows += [row] if isinstance(row, dict) else []
         import pandas as pd
 
-        return pd.DataFrame(rows)
+        return pd.DataFrame([row for _, row in _logged(self.path)])
 
     def rewind(self, step: int) -> None:
-        """Forget the lines of ``metrics.jsonl`` after ``step``, and half a line: a resumed run writes them again."""
-        path, kept = self.path / "metrics.jsonl", []
-        for line in path.read_text().splitlines(keepends=True) if path.is_file() else []:
-            try:
-                if json.loads(line).get("step", 0) <= step:
-                    kept.append(line)
-            except json.JSONDecodeError:
-                continue
-        with replacing(path) as partial:
-            partial.write_text("".join(kept))
+        """Forget the lines of ``metrics.jsonl`` after ``step``, and what is no line of it, as half a one: a resumed run
+        writes them again."""
+        steps = [(line, row.get("step", 0)) for line, row in _logged(self.path)]
+        kept = [line for line, at in steps if isinstance(at, int | float) and at <= step]
+        with replacing(self.path / "metrics.jsonl") as partial:
+            partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def note(self, **facts: Any) -> None:
         """Add facts to ``provenance.json`` (cohort fingerprint, participants seen, seed, simulated …)."""
@@ -205,10 +194,23 @@ class Run:
         write_json(self.path / "status.json", {**who(), "state": state, **more})
 
 
+def _logged(run: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The lines of ``metrics.jsonl`` that can be read, as they stand and as values."""
+    path, rows = run / "metrics.jsonl", []
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        rows += [(line, row)] if isinstance(row, dict) else []
+    return rows
+
+
 def is_run(path: Path) -> bool:
     """Whether a folder is of a run, also of one that has lost a file of its own: it must be told as damaged, not vanish
     from the list. A single file of such a name may be anybody's."""
-    return sum((path / name).exists() for name in OWN_FILES) >= 2
+    # of a folder that may not be entered nothing is there; Path.exists would raise
+    return sum(os.path.exists(path / name) for name in OWN_FILES) >= 2  # noqa: PTH110
 
 
 def from_there(path: str | Path, run: Path) -> Path:
@@ -235,9 +237,9 @@ def find_runs(root: str | Path, *, depth: int = 3) -> dict[str, Run]:
         below: list[tuple[Path, int]] = []
         for folder, left in level:
             if is_run(folder):
-                found[folder.relative_to(root).as_posix()] = Run(folder)
+                found[printable(folder.relative_to(root).as_posix())] = Run(folder)
                 below += [(folder / "runs", depth)] if _is_folder(folder / "runs") else []
-            elif left > 0 and folder.is_dir():
+            elif left > 0 and (folder != root or folder.is_dir()):
                 below += [(p, left - 1) for p in _entries(folder) if _is_folder(p)]
         level = below
     return found
@@ -252,7 +254,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+    return os.path.isdir(path) and not path.is_symlink()  # noqa: PTH112
 
 
 @contextmanager

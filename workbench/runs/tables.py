@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ def column_names(path: Path) -> list[str]:
     import pyarrow.parquet as pq
 
     try:
+        _require_file(path)
         return list(pq.read_schema(path).names)
     except Exception as error:
         raise _refused(path, "a table", error, REMEDY) from error
@@ -62,14 +64,21 @@ def read_arrow(
     import pyarrow.parquet as pq
 
     try:
-        if path.is_dir():  # Arrow would read it as a data set of many files: of none, a table without columns
-            raise IsADirectoryError("it is a folder")
+        _require_file(path)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if lacking := [name for name in columns or () if name not in file.schema_arrow.names]:
                 raise ValueError(f"it lacks the columns {', '.join(lacking)}")
+            if twice := [name for name, n in Counter(file.schema_arrow.names).items() if n > 1]:
+                raise ValueError(f"it has several columns {', '.join(twice)}")
             return file.read(columns=None if columns is None else list(columns))
     except Exception as error:  # Arrow has a dozen kinds of its own, all of them: this is no such table
         raise _refused(path, what, error, remedy) from error
+
+
+def _require_file(path: Path) -> None:
+    """Arrow would read a folder as a data set of many files: of none, a table without columns; and wait at a pipe."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is a folder" if path.is_dir() else "it is no file")
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:

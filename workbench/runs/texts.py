@@ -21,6 +21,18 @@ MAX_JSON = 512 * 1024**2  # the provenance of an encoder names everybody it has 
 MAX_YAML = 4 * 1024**2  # its parser takes some seconds a megabyte
 MAX_DEPTH = 64
 MAX_EXPANDED = 1_000_000  # values, each alias counted with all that it stands for
+MAX_MERGED = 10_000  # settings that one mapping takes over from others (`<<`), counted before they are
+
+
+def printable(text: object) -> str:
+    """Text that can be written and sent: a file name in another encoding than UTF-8, or half a character of JSON, with
+    what is no character as ``\\udce9``."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written: file names need not be UTF-8, and escapes of JSON and YAML may be half a character."""
+    return printable(text) == text
 
 
 def read_text(path: Path, *, limit: int = MAX_TEXT, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
@@ -89,6 +101,7 @@ def read_json(path: Path, *, limit: int = MAX_JSON, finite: bool = False) -> dic
             f"{path}: not a JSON object", cause=f"it holds a {type(values).__name__}", remedy='write {"name": value}'
         )
     _require_shallow(path, values, WorkbenchError)
+    _require_characters(path, text, values, WorkbenchError)
     if finite and (bad := next(_infinite(values), None)):
         raise WorkbenchError(f"{path}: not a number", cause=bad, remedy=remedy)
     return values
@@ -137,7 +150,11 @@ def parse_yaml(text: str, name: object) -> Any:
         ) from error
     if isinstance(values, dict | list):
         _require_shallow(name, values, ConfigError, MAX_EXPANDED)
+    _require_characters(name, text, values, ConfigError)
     return values
+
+
+MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
@@ -152,10 +169,22 @@ class _Loader(yaml.SafeLoader):
             said = f"{str(node.value)[:60]!r} is not what its form says: {error}"
             raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from error
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        merged = 0
+        for key, value in node.value:
+            for one in (value.value if isinstance(value, yaml.SequenceNode) else [value]) if key.tag == MERGE else ():
+                if isinstance(one, yaml.MappingNode):
+                    self.flatten_mapping(one)
+                    merged += len(one.value)
+                if merged > MAX_MERGED:
+                    said = f"it takes over more than {MAX_MERGED:,} settings from others"
+                    raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
+        super().flatten_mapping(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
-            if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
+            if key.tag not in ("tag:yaml.org,2002:str", MERGE):
                 said = f"the key {str(key.value)[:60]!r} is no text (write it in quotation marks)"
                 raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
             if key.value in seen and key.tag.endswith("str"):
@@ -182,6 +211,22 @@ def _require_shallow(name: object, values: Any, kind: type[WorkbenchError], most
         if not level:
             return
     raise _too_deep(name, kind)
+
+
+def _require_characters(name: object, text: str, values: Any, kind: type[WorkbenchError]) -> None:
+    """Refuse half a character, which an escape can name and nobody can write."""
+    if "\\ud" not in text.lower():
+        return
+    level = [values]
+    while level:
+        inside = [one for v in level if isinstance(v, dict | list) for one in (v.items() if isinstance(v, dict) else v)]
+        level = [part for one in inside for part in (one if isinstance(one, tuple) else [one])]
+        if bad := next((one for one in level if isinstance(one, str) and not is_text(one)), None):
+            raise kind(
+                f"{name}: holds half a character",
+                cause=f"in {printable(bad)[:60]!r}",
+                remedy="write the character itself, in UTF-8",
+            )
 
 
 def _infinite(values: Any, where: str = "") -> Iterator[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
 
 from workbench.cohort import CohortConfig, run_cohort
-from workbench.cohort.gather import read_source
+from workbench.cohort.gather import gather, read_source
 from workbench.cohort.layouts.layout import Options
 from workbench.cohort.source import Candidate, Source
 from workbench.errors import WorkbenchError
@@ -292,3 +293,19 @@ def test_levels_that_explain_do_not_hide_codes_that_speak_for_themselves(tmp_pat
     )
     run = run_cohort(CohortConfig(out=tmp_path / "cohort", sources=[root], workers=1))
     assert set(run.read_table("scans")["sex"]) == {"F", "M"}
+
+
+def test_a_name_that_is_not_utf_8_and_half_a_character_end_no_cohort(tmp_path: Path) -> None:
+    """As an old archive unpacks them: the one is set aside by name, what the other says is left out."""
+    root = write_bids(tmp_path / "toy", people=3, spacing=(8, 8, 8), shape=(7, 8, 6))
+    first, second, _ = sorted(root.glob("sub-*"))
+    first.rename(root / os.fsdecode(b"sub-\xe9"))
+    anat = second / "anat"
+    (anat / f"{second.name}_T1w.json").write_text('{"Manufacturer": "\\ud800"}')
+    (root / os.fsdecode(b"n\xf6tes.txt")).touch()
+    run = run_cohort(CohortConfig(out=tmp_path / "cohort", sources=(root,), workers=1))
+    assert len(run.read_table("scans")) == 2
+    (path,) = run.read_table("set_aside")["path"]
+    assert "sub-\\udce9" in path
+    with pytest.raises(WorkbenchError, match="not UTF-8"):
+        gather([tmp_path / os.fsdecode(b"d\xe9")])

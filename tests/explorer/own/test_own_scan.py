@@ -1,3 +1,4 @@
+import gc
 import gzip
 import threading
 import time
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import ScanError
+from workbench.explorer.own import upload as module
 from workbench.explorer.own.own_scan import header_of, read_own, show_name
 from workbench.explorer.own.upload import Upload
 from workbench.testing import phantom
@@ -114,12 +116,24 @@ def test_voxels_far_in_are_refused_at_the_first_piece(fields):
         tracemalloc.stop()
 
 
+def test_all_visitors_together_have_so_much_on_its_way_and_no_more(monkeypatch):
+    """A page that is left open in the middle of its file keeps what came; a second one must not add to it for ever."""
+    content, got = image(), []
+    monkeypatch.setattr(module, "MAX_BEGUN", len(content) + 100)
+    first, second = Upload(got.append), Upload(got.append)
+    send(first, "a.nii", content[:20_000], size=len(content))
+    send(second, "b.nii", content)
+    assert "others are sending" in second.said and "remedy" in second.said and not second._parts and not got
+    del first  # its page is closed
+    gc.collect()
+    send(second, "b.nii", content)
+    assert len(got) == 1
+
+
 def test_a_served_page_unpacks_aside(monkeypatch):
     """Other visitors' pages run on the same thread; what is unpacked comes back to the page as its next task."""
     from bokeh.document import Document
     from panel.io.state import set_curdoc
-
-    from workbench.explorer.own import upload as module
 
     document, got, where = Document(), [], []
     read = module.read_own

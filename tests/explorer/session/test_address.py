@@ -54,6 +54,8 @@ def test_a_long_selection_is_a_bitmap_of_this_cohort_only(fake_runs, monkeypatch
     query = query_of(state)
     assert query["selection"].startswith("~") and not address.read(other, query)
     assert other.selection == state.selection
+    mangled = query["selection"][:10] + "~AAAA"  # as a program of mail leaves it
+    assert len(address.read(other, {"selection": mangled})) == 1 and other.selection == state.selection
     other.cohort = other.cohort.iloc[::-1].reset_index(drop=True)
     other.selection = []
     assert len(address.read(other, query)) == 1 and other.selection == []

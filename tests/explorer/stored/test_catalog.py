@@ -1,5 +1,6 @@
 """Scans are seen without an embedding."""
 
+import shutil
 from pathlib import Path
 from typing import ClassVar
 
@@ -7,9 +8,11 @@ import pandas as pd
 import pytest
 
 from tests.explorer.fake_runs import FakeSegment, FakeShift
+from workbench.errors import WorkbenchError
 from workbench.explorer.cohort.cohort_view import CohortView
 from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session.state import ExplorerState
+from workbench.explorer.stored.catalog import Catalog
 from workbench.runs import JobConfig, start_run
 
 
@@ -55,3 +58,31 @@ def test_figures_of_an_embedding_that_was_named_by_a_relative_path_are_found(own
         run.write_table("shift", pd.DataFrame({"measure": ["x"]}))
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert ExplorerState(own_runs).shift_run == "shift"
+
+
+STRANGE = {
+    "an id that is a mapping": ("scans", "scan_id", [{"a": 1}]),
+    "a person that is a list": ("scans", "participant", [[1]]),
+    "a place that is text": ("projections", "umap_1", ["left"]),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_values_of_another_kind_are_refused_by_their_column(fake_runs, tmp_path, kind):
+    table, column, values = STRANGE[kind]
+    shutil.copytree(fake_runs / "embed", tmp_path / "embed")
+    path = tmp_path / "embed" / "results" / f"{table}.parquet"
+    whole = pd.read_parquet(path)
+    whole.assign(**{column: values * len(whole)}).to_parquet(path)
+    with pytest.raises(WorkbenchError, match="cannot be used") as told:
+        Catalog.scan(tmp_path).cohort("embed")
+    assert column in told.value.cause
+
+
+def test_bytes_and_lists_of_a_column_are_shown_as_text(fake_runs, tmp_path):
+    shutil.copytree(fake_runs / "embed", tmp_path / "embed")
+    path = tmp_path / "embed" / "results" / "scans.parquet"
+    whole = pd.read_parquet(path)
+    whole.assign(site=[b"\xff"] * len(whole), made=[[1, 2]] * len(whole)).to_parquet(path)
+    cohort = Catalog.scan(tmp_path).cohort("embed")
+    assert set(cohort["site"]) == {"b'\\xff'"} and set(cohort["made"]) == {"[1 2]"}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import panel as pn
 import param
@@ -13,6 +14,9 @@ from panel.custom import JSComponent
 
 from workbench.errors import ScanError, WorkbenchError
 from workbench.explorer.own.own_scan import MAX_UPLOAD, Own, check_start, read_own, show_name
+
+MAX_BEGUN = 4 * MAX_UPLOAD  # bytes of all visitors' files that are not whole yet: a page may be left open
+_begun: WeakSet[Upload] = WeakSet()  # of all sessions
 
 
 class Upload(JSComponent):
@@ -28,6 +32,7 @@ class Upload(JSComponent):
         super().__init__(**params)
         self._on_scan = on_scan
         self._name, self._size, self._parts = "", 0, bytearray()
+        _begun.add(self)
 
     def _handle_msg(self, data: Any) -> None:
         """A piece. Everything in it comes from a browser that may be anybody's."""
@@ -47,6 +52,12 @@ class Upload(JSComponent):
                 f"{name}: the file is too large" if size > 0 else f"{name}: the file is empty",
                 cause=f"{size / 1e6:.1f} MB; the limit is {self.max_bytes / 1e6:.0f} MB",
                 remedy="compress it (.nii.gz), resample it, or copy it again",
+            )
+        if sum(len(one._parts) for one in _begun if one is not self) + size > MAX_BEGUN:
+            raise ScanError(
+                f"{name}: others are sending scans now",
+                cause=f"all together may have {MAX_BEGUN / 1e6:.0f} MB on their way",
+                remedy="try it again in a minute",
             )
         at, piece = int(data["at"]), data["data"]
         if not isinstance(piece, bytes | bytearray | memoryview):

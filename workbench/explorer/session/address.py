@@ -65,7 +65,7 @@ def read(state: ExplorerState, query: Mapping[str, str]) -> list[str]:
             continue
         try:
             setattr(state, name, _value(state, name, query[name]))
-        except (ValueError, TypeError, KeyError, OverflowError):
+        except (ValueError, TypeError, KeyError, OverflowError, zlib.error):
             problems.append(f"the address says {name} = '{query[name][:60]}', which is not to be had here")
     return problems
 

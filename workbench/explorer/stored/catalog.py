@@ -18,6 +18,7 @@ from workbench.found.told import UNKNOWN
 from workbench.runs import Run, find_runs, read_json, read_yaml
 from workbench.runs.folder import from_there
 from workbench.runs.tables import read_parquet
+from workbench.runs.texts import printable
 
 MERGED_KEPT = 4  # merged cohorts that are kept for all sessions
 _MERGED: dict[tuple[Any, ...], pd.DataFrame] = {}
@@ -187,6 +188,16 @@ class Catalog:
                     remedy="run `workbench embed` again",
                 )
         own = [column for pair in PROJECTIONS.values() for column in pair if column in projections]
+        odd = [c for c in ("scan_id", "participant") if _nested(scans[c])]
+        odd += [c for c in own if not pd.api.types.is_numeric_dtype(projections[c])]
+        if odd or _nested(projections["scan_id"]):
+            raise WorkbenchError(
+                f"run '{embed_run}': its tables cannot be used",
+                cause=f"values of {', '.join(dict.fromkeys(odd or ['scan_id']))} are of another kind",
+                remedy="run `workbench embed` again",
+            )
+        # what a table cannot show as it is becomes text
+        scans = scans.assign(**{c: [printable(v) for v in scans[c]] for c in scans if _nested(scans[c])})
         cohort = scans.drop(columns=[c for c in own if c in scans]).merge(
             projections[["scan_id", *own]].drop_duplicates("scan_id"), on="scan_id", how="inner"
         )
@@ -209,6 +220,11 @@ class Catalog:
     def labels(self, embed_run: str) -> pd.DataFrame | None:
         """The cohort's table of label codes, which the embedding run keeps a copy of."""
         return self.table(embed_run, "labels") if "labels" in self.run(embed_run).tables() else None
+
+
+def _nested(column: pd.Series) -> bool:
+    """Whether its values are lists, mappings or bytes: nothing that can be a name, a colour or a cell."""
+    return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) in ("mixed", "bytes")
 
 
 @functools.lru_cache(maxsize=64)
