@@ -53,7 +53,7 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
     assert ml[0] + ml[2] == pytest.approx(truth, abs=0.02) and ml[1] == pytest.approx(ml[2], abs=0.01)
 
     explorer.check("Errors")
-    explorer.check("Held against")
+    explorer.check("Compare")
     explorer.check("Attention")
     explorer.wait_ready(["base", "attention", "beside"])
     explorer.check("Flicker between the two")
@@ -71,7 +71,7 @@ def test_errors_outlines_and_random_weights_are_where_they_must_be(explorer):
     explorer.page.wait_for_selector(".volume-view:visible[data-flicker='']")
 
     explorer.check("Attention")
-    explorer.check("Held against")
+    explorer.check("Compare")
     explorer.check("True")
     explorer.check("Predicted")
     explorer.wait_ready(["base", "prediction", "truth"])

@@ -16,7 +16,6 @@ CATEGORIES = (
     "#CC79A7",
     "#56B4E9",
     "#D55E00",
-    "#F0E442",
     "#332288",
     "#882255",
     "#999933",
@@ -24,6 +23,7 @@ CATEGORIES = (
     "#AA4499",
     "#117733",
     "#DDCC77",
+    "#F0E442",  # last: a line of it can hardly be seen on white
 )
 UNKNOWN, UNKNOWN_COLOR = "unknown", "#9AA0A6"
 

@@ -14,7 +14,7 @@ class Moves(NamedTuple):
 
 
 MOVES = (
-    Moves("moved", "Embedding (people's spread within a site)", "distance / people's spread within a site"),
+    Moves("moved", "Embedding, in spreads within a site", "distance / people's spread within a site"),
     Moves("cosine", "Embedding (cosine to the unchanged)", "cosine to the unchanged scan"),
     Moves("attention_correlation", "Attention (correlation)", "correlation of attention"),
     Moves("attention_change", "Attention (total variation)", "total variation of attention"),

@@ -46,7 +46,9 @@ class CheckView(StateView):
         self._z = pd.DataFrame()
         self._order = np.arange(0)
         self._progress = text(margin=(0, 10), sizing_mode="stretch_width")
-        self.table = chooser(selectable=1, page_size=12, sizing_mode="stretch_both", sortable=False)
+        self.table = chooser(
+            selectable=1, page_size=12, sizing_mode="stretch_both", sortable=False, widths={"verdict": 72}
+        )
         self.table.on_click(lambda event: self._go(event.row))
         self.gallery = Gallery(state.select_case, sizing_mode="stretch_both", margin=(0, 10), visible=False)
         self._from = 0

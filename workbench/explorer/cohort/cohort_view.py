@@ -41,7 +41,7 @@ class CohortView(StateView):
     def __panel__(self) -> pn.viewable.Viewable:
         state = self.state
         return pn.Column(
-            card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort], least=310),
+            card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort], least=330),
             self._finding(),
             panels(state, "panel", PANELS),
             HoverPicture(state),
@@ -67,6 +67,7 @@ class CohortView(StateView):
 
         said = text(
             pn.bind(told, state.param.shift_run, state.param.cohort),
+            css=":host { font-size: 12px; line-height: 1.35 }",
             margin=(0, 4, 0, 10),
             sizing_mode="stretch_width",
         )

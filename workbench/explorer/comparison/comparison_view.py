@@ -16,6 +16,7 @@ from workbench.explorer.overlays import KINDS
 from workbench.explorer.parts.cards import card, panels
 from workbench.explorer.parts.figures import figure_button
 from workbench.explorer.parts.state_view import MARKS, SIMULATED, StateView
+from workbench.explorer.parts.style import LIST
 from workbench.explorer.parts.tables import chooser, head
 from workbench.explorer.parts.text import hint, middle, text
 from workbench.explorer.scan.paper import drawn
@@ -76,13 +77,18 @@ class ComparisonView(StateView):
             ways.append(button)
         small: dict[str, Any] = {"height": 28, "width": 72, "margin": (4, 4)}
         chosen = pn.widgets.MultiSelect.from_param(
-            p.compared, name="Runs: A, B, …", size=4, sizing_mode="stretch_width", min_width=150
+            p.compared,
+            name="Runs: A, B, …",
+            size=4,
+            sizing_mode="stretch_width",
+            min_width=150,
+            stylesheets=[LIST],
         )
         controls = pn.Row(
             chosen,
             pn.Column(
                 pn.Row(
-                    pn.widgets.Select.from_param(p.metric, width=150, margin=(5, 4)),
+                    pn.widgets.Select.from_param(p.metric, width=205, margin=(5, 4)),
                     pn.widgets.Select.from_param(p.part, width=95, margin=(5, 4)),
                     margin=0,
                 ),

@@ -25,7 +25,7 @@ KINDS = (
     ),
     Kind(
         key="beside",
-        title="Held against",
+        title="Compare",
         draws="map",
         look_up=beside,
         ramp=((0, 70, 70), (0, 115, 105), (20, 165, 140), (95, 210, 180), (205, 250, 235)),

@@ -27,8 +27,8 @@ dl div { display: flex; gap: 10px; break-inside: avoid; padding: 1px 0; }
 dt { color: var(--quiet); font-weight: 400; flex: 0 0 92px; } dd { margin: 0; overflow-wrap: anywhere; }
 table.dice { border-collapse: collapse; font-size: 12.5px; margin: 0 10px 0 0; align-self: flex-start;
              font-variant-numeric: tabular-nums; }
-table.dice th { text-align: left; font-weight: 500; padding: 2px 16px 2px 0; vertical-align: bottom; }
-table.dice td { padding: 2px 16px 2px 0; } table.dice thead th { border-bottom: 1px solid var(--line); }
+table.dice th { text-align: left; font-weight: 500; padding: 2px 10px 2px 0; vertical-align: bottom; }
+table.dice td { padding: 2px 10px 2px 0; } table.dice thead th { border-bottom: 1px solid var(--line); }
 table.dice small { color: var(--quiet); }
 .footer { color: var(--quiet); font-size: 12px; text-align: center; }
 kbd { border: 1px solid var(--line); border-radius: 3px; padding: 0 4px; font: 11px system-ui, sans-serif; }
@@ -47,6 +47,11 @@ TABLE = """
   padding: 0 8px; font-size: 12px; line-height: 22px; }
 :host .tabulator.tabulator .tabulator-header-filter input {
   height: 24px; min-height: 0; padding: 1px 5px; font-size: 12px; }
+"""
+
+# a list of which all is seen has no arrow that opens it
+LIST = """
+:host select.bk-input { background-image: none; padding-left: 6px; padding-right: 0; }
 """
 
 # the label of a control whose place says what it is: read out, and not seen

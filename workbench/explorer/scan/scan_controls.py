@@ -11,6 +11,7 @@ from workbench.explorer.overlays import KINDS
 from workbench.explorer.parts.figures import figure_button
 from workbench.explorer.parts.live import Live
 from workbench.explorer.parts.state_view import MARKS
+from workbench.explorer.parts.style import LIST
 from workbench.explorer.parts.text import Text, hint
 from workbench.explorer.scan.paper import TOLD, strips_of_page
 from workbench.explorer.session.scan_state import MOST_BESIDE
@@ -145,6 +146,7 @@ def _other_runs(state: ExplorerState) -> pn.Column:
         options=list(state.param.runs_beside.objects),  # of none Panel makes one that is called "[]"
         size=3,
         margin=(6, 10),
+        stylesheets=[LIST],
         sizing_mode="stretch_width",
     )
     return pn.Column(chosen, visible=pn.bind(bool, chosen.param.options), sizing_mode="stretch_width", margin=0)

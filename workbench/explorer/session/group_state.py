@@ -25,7 +25,7 @@ class GroupState(param.Parameterized):
         default="p_family",
         label="Differences shown",
         objects={
-            "found: p corrected over all places": "p_family",
+            "found (p over all places)": "p_family",
             "found: false-discovery rate": "q",
             "all, tested or not": "all",
         },

@@ -27,7 +27,7 @@ class ScanState(param.Parameterized):
     beside: Any = param.Selector(
         default=RANDOM,
         objects=[RANDOM],
-        label="Held against",
+        label="Compare with",
         doc="""
         Whose attention is held against that of the run: random weights of the same architecture, or another run.""",
     )

@@ -78,7 +78,7 @@ class WhatIfView(StateView):
     def __panel__(self) -> pn.viewable.Viewable:
         p = self.state.param
         choose = pn.Row(
-            pn.widgets.Select.from_param(p.whatif_run, width=180),
+            pn.widgets.Select.from_param(p.whatif_run, width=140),
             pn.widgets.Select.from_param(p.whatif_measure, sizing_mode="stretch_width"),
             sizing_mode="stretch_width",
             margin=0,

@@ -14,7 +14,7 @@ function element(kind, className, text = "") {
 }
 
 export function drawn(row) {
-  const line = element("span", "row")
+  const line = element("span", "told") // not "row": Bootstrap has a rule of its own for that, and its sheet is on some pages
   line.title = row.hint ?? ""
   if (row.title) line.append(element("b", "", `${row.title} `))
   if (row.colors) {
@@ -36,7 +36,7 @@ export function drawn(row) {
 export const STYLE = `
   .legend { display: flex; flex-wrap: wrap; gap: 1px 18px; padding: 3px 2px 0; line-height: 18px; font-size: 12px;
             font-variant-numeric: tabular-nums; color: var(--ink, inherit); }
-  .legend.common { height: 58px; box-sizing: border-box; overflow: auto; align-content: flex-start; } /* the pictures must not jump */
+  .legend.common { height: 62px; box-sizing: border-box; overflow: auto; align-content: flex-start; } /* the pictures must not jump */
   .legend b { font-weight: 600; } .legend .quiet { color: var(--quiet, #5b6776); }
   .legend .swatch { display: inline-block; box-sizing: border-box; width: 12px; height: 12px; border-radius: 2px; margin: 0 4px 0 8px; vertical-align: -2px; }
   .legend .outlined { border: 3px solid; background: none; }

@@ -26,7 +26,7 @@ const STYLE = `
   .volume-view .note:empty { display: none; }
   .volume-view .readout { flex: 0 0 20px; display: flex; gap: 1px 18px; padding: 3px 2px 0; line-height: 17px; overflow: hidden;
                       white-space: nowrap; font-variant-numeric: tabular-nums; } /* one line: the picture must not jump with it */
-  .volume-view .legend { flex: 0 0 58px; box-sizing: border-box; overflow: auto; align-content: flex-start; } /* three lines, for the same reason */
+  .volume-view .legend { flex: 0 0 62px; box-sizing: border-box; overflow: auto; align-content: flex-start; } /* three lines, for the same reason */
   .volume-view .legend.elsewhere { display: none; }
   .volume-view .readout b { font-weight: 600; }
   .volume-view .caption { position: absolute; left: 8px; bottom: 6px; color: #ffd166; font-size: 13px; pointer-events: none;
@@ -482,6 +482,11 @@ export function render({ model, el }) {
     const rows = [], flat = model.layout !== "render" && model.layout !== "sagittal"
     if (flat) rows.push({ text: model.radiological ? "Radiological: the patient's left is on the right of the screen"
       : "Neurological: the patient's left is on the left of the screen" })
+    const { cal_min, cal_max } = loaded.base.image
+    rows.push({ title: "Window", text: `${number(cal_min)} to ${number(cal_max)}`,
+                hint: "Drag with the right mouse button: up and down for the level, left and right for the width" })
+    if (model.step > 1) rows.push({ text: `every ${["", "", "2nd", "3rd"][model.step] ?? `${model.step}th`} voxel`,
+      hint: "This browser draws without a GPU. Places and values are those of the voxels shown; “Every voxel” shows all" })
     for (const slot of wanted.slice(1)) {
       const entry = loaded[slot], look = looks[slot] ?? {}, title = look.title ?? slot
       if (isMap(slot)) {
@@ -489,15 +494,10 @@ export function render({ model, el }) {
         const several = (ranges.get(`${model.group}|${slot}`)?.size ?? 1) > 1
         rows.push({ slot, title, low: number(entry.low), high: number(entry.high) + unit,
                     colors: [1, 64, 128, 192, 255].map((i) => `rgb(${lut[4 * i]},${lut[4 * i + 1]},${lut[4 * i + 2]})`),
-                    note: `${look.range ? "" : `from the threshold (strongest ${look.mass ?? 25} %) `}to the maximum${several ? ", the same in all viewers" : ""}` })
+                    note: `${look.range ? "" : `the strongest ${look.mass ?? 25} %, `}to the maximum${several ? ", the same in all viewers" : ""}` })
       } else if (isLabels(slot)) rows.push({ slot, title, labels: entry.labels, outline: outlined(slot) })
       else rows.push({ slot, title, text: look.unit ?? "" })
     }
-    const { cal_min, cal_max } = loaded.base.image
-    rows.push({ title: "Window", text: `${number(cal_min)} to ${number(cal_max)}`,
-                hint: "Drag with the right mouse button: up and down for the level, left and right for the width" })
-    if (model.step > 1) rows.push({ text: `every ${["", "", "2nd", "3rd"][model.step] ?? `${model.step}th`} voxel`,
-      hint: "This browser draws without a GPU. Places and values are those of the voxels shown; “Every voxel” shows all" })
     return rows
   }
 

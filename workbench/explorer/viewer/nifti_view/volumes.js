@@ -49,10 +49,12 @@ export function spread(i) { // hues a golden angle apart, for maps with many unn
 }
 
 export function threshold({ img }, share = 1) {
-  let sum = 0, count = 0
-  for (let i = 0; i < img.length; i += 7) if (img[i] > 0) { sum += img[i]; count++ }
+  let low = 0, sum = 0, count = 0
+  for (let i = 0; i < img.length; i += 7) if (img[i] < low) low = img[i]
+  const none = low === img[0] ? low : 0 // in SD, or CT, what is beside the head is the lowest value and not 0
+  for (let i = 0; i < img.length; i += 7) if (img[i] > none) { sum += img[i] - none; count++ }
   const mean = count ? sum / count : 0
-  return (value) => value > share * mean
+  return (value) => value - none > share * mean
 }
 
 // centre of mass in world mm of the voxels that `keep` keeps, or null where there are none
