@@ -6,11 +6,13 @@
 - `views`: two views of 96³ made on the device, and that they are those of the CPU;
 - `precision`: time and memory of a forward and backward pass in float32 and bf16, and how far the outputs are apart;
 - `attention`: memory of a CLS row beside a fused pass at 128³ / 8, as the device's allocator counts it;
+- `fsdp`: an encoder sharded over the one device, as `--strategy fsdp` does it: that its loss and gradients are those of
+  one that is not, time and memory beside it (one device saves nothing, and two were not asked for);
 - `resume`: a pretraining stopped half way and continued ends in the weights of one that was not, up to rounding.
 
-Each part is a process with a limit of time, so that one that fails costs itself alone: what it said is in the file. Of
-FSDP one GPU shows nothing, and two were not asked for. ``--device cpu --tiny`` takes the same way through the code on a
-small encoder, and says nothing about a GPU.
+Each part is a process with a limit of time, so that one that fails costs itself alone: what it said is in the file.
+``--device cpu --tiny`` takes the same way through the code on a small encoder, and says nothing about a GPU. The
+encoder in the box anew is no part of it: `make encoder`, with its data.
 
 The last line on stdout is one JSON object: ``ours`` parts of ``n`` ended well, and where the file is.
 """
@@ -191,6 +193,41 @@ def attention(device: torch.device, tiny: bool) -> dict[str, Any]:
     }
 
 
+def fsdp(device: torch.device, tiny: bool) -> dict[str, Any]:
+    from lightning_fabric.plugins.environments.lightning import find_free_network_port
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import DTensor
+
+    from workbench.pretrain.devices import shard
+
+    here = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port()), "RANK": "0", "WORLD_SIZE": "1"}
+    os.environ.update(here)
+    out: dict[str, Any] = {}
+    kept: dict[str, tuple[float, float]] = {}
+    for name in ("plain", "sharded"):
+        encoder, volume = network(tiny, 48 if tiny else 96, 16, device)
+        if name == "sharded":
+            shard(torch.nn.Sequential(encoder), init_device_mesh(device.type, (1,), mesh_dim_names=("data_parallel",)))
+
+        def step(encoder: Any = encoder, volume: torch.Tensor = volume, name: str = name) -> None:
+            encoder.zero_grad()
+            loss = encoder(volume).cls_BD.float().square().mean()
+            loss.backward()
+            grads = [p.grad.full_tensor() if isinstance(p.grad, DTensor) else p.grad for p in encoder.parameters()]
+            kept[name] = float(loss), float(torch.stack([g.norm() for g in grads if g is not None]).norm())
+
+        out[f"{name}_s"] = round(timed(step, device, 3 if tiny else 10), 4)
+        out[f"{name}_peak_mb"] = peak_mb(step, device)
+        del encoder
+    torch.distributed.destroy_process_group()
+    (loss, gradient), (other_loss, other_gradient) = kept["plain"], kept["sharded"]
+    return {
+        **out,
+        "loss_apart": abs(loss - other_loss) / abs(loss),
+        "gradient_apart": abs(gradient - other_gradient) / gradient,
+    }
+
+
 def resume(device: torch.device, tiny: bool) -> dict[str, Any]:
     """Stopped by its own epochs' end would be no stop: the checkpoint of the half is taken as the run's last."""
     import shutil
@@ -234,6 +271,7 @@ PARTS: dict[str, Callable[[torch.device, bool], dict[str, Any]]] = {
     "views": views,
     "precision": precision,
     "attention": attention,
+    "fsdp": fsdp,
     "resume": resume,
 }
 

@@ -44,7 +44,7 @@ def launch(config: PretrainConfig) -> lightning_fabric.Fabric:
         # the teacher and the centres are moved alike everywhere, so no buffer has to be sent around
         strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
     elif ranks > 1:
-        strategy = ModelParallelStrategy(parallelize_fn=_shard, data_parallel_size=ranks, tensor_parallel_size=1)
+        strategy = ModelParallelStrategy(parallelize_fn=shard, data_parallel_size=ranks, tensor_parallel_size=1)
     # one process beside a Slurm that did not start it is what was asked for
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     # no precision: Fabric's own refuses frozen inputs and the backward passes of gradient shares; `arithmetic` is ours
@@ -55,7 +55,7 @@ def launch(config: PretrainConfig) -> lightning_fabric.Fabric:
     return fabric
 
 
-def _shard(model: nn.Module, mesh: Any) -> nn.Module:
+def shard(model: nn.Module, mesh: Any) -> nn.Module:
     """FSDP2: each block, each encoder and the rest are sharded over the devices and put together when they are used."""
     from torch.distributed.fsdp import fully_shard
 

@@ -64,6 +64,7 @@ class ScatterView(StateView):
             f"{state.projection} of the embedding {state.embed_run} of n = {len(state.cohort)} scans of "
             f"{state.cohort['participant'].nunique()} people, coloured by {state.color}. Axes have no unit."
             + (f" {len(chosen)} selected scans are drawn full." if chosen else "")
+            + placed_words(self._quality_row())
             + (" Simulated data." if state.simulated else "")
         )
         code = (
@@ -146,14 +147,23 @@ class ScatterView(StateView):
 
     def _quality(self) -> str:
         """How far the picture can be believed, where the embedding says so."""
+        row = self._quality_row()
+        return "" if row is None else quality_html(row)
+
+    def _quality_row(self) -> pd.Series | None:
         state = self.state
         if not state.embed_run or not state.projection or "quality" not in state.catalog.run(state.embed_run).tables():
-            return ""
+            return None
         table = state.catalog.table(state.embed_run, "quality")
-        row = table[table["picture"] == PROJECTIONS[state.projection][0].split("_")[0]]
-        if not len(row):
-            return ""
-        return quality_html(row.iloc[0])
+        rows = table[table["picture"] == PROJECTIONS[state.projection][0].split("_")[0]]
+        return rows.iloc[0] if len(rows) else None
+
+
+def placed_words(row: pd.Series | None) -> str:
+    """That not all scans made the picture, where that is so and known."""
+    if row is None or not {"fitted", "placed"} <= set(row.index) or not row["placed"]:
+        return ""
+    return f" {int(row['placed']):,} scans are placed among the {int(row['fitted']):,} that the picture was fitted on."
 
 
 def quality_html(row: pd.Series) -> str:
@@ -163,7 +173,7 @@ def quality_html(row: pd.Series) -> str:
         "way round; 1 is perfect (Venna and Kaski 2001)"
     )
     placed = ""
-    if {"fitted", "placed"} <= set(row.index) and row["placed"]:
+    if placed_words(row):
         placed = f"; {int(row['placed']):,} scans are placed among {int(row['fitted']):,}"
         told += (
             ". Pictures are fitted on some scans, drawn by the seed (--reference_scans) or of another run; UMAP and "
