@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pandas as pd
 
@@ -24,6 +22,7 @@ from workbench.cohort.taken import take
 from workbench.columns import column
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, start_run
+from workbench.runs.tables import plain_memory
 
 SET_ASIDE = ["path", "dataset", "participant", "kind", "cause", "remedy"]
 PLACES = [name for name in (*COLUMNS, *CHANNELS) if column(name).type == "file"]  # where files lie is no property of it
@@ -52,7 +51,7 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
     across = settle(sources, Same(people=people, sites=config.same_sites, by_dataset=config.sites == "dataset"))
     if config.strict:
         _refuse_guesses(_remarks(sources, across))
-    with start_run(config, overwrite=overwrite) as run, Pictures(run.path) as pictures, _plain_memory():
+    with start_run(config, overwrite=overwrite) as run, Pictures(run.path) as pictures, plain_memory():
         rows, seen = take(sources, config, run.path / "volumes", pictures)
         table = rows.table()
         labels = pd.DataFrame(_labels(sources), columns=LABELS).astype({"code": int, "scans": int})
@@ -84,19 +83,6 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
             simulated=bool(table["simulated"].any()),
         )
     return run
-
-
-@contextmanager
-def _plain_memory() -> Iterator[None]:
-    """Arrow's tables in the system's memory: its own pool keeps what it had once, 15 MB of a table of 5,000 scans."""
-    import pyarrow as pa
-
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
 
 
 def cohort_fingerprint(table: pd.DataFrame) -> str:

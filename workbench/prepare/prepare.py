@@ -29,18 +29,19 @@ from workbench.runs import Run, replacing, start_run
 from workbench.runs.parts import Parts, Rows
 from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
 from workbench.runs.spread import ShardDone, shard, spread
-from workbench.runs.tables import read_parquet
+from workbench.runs.tables import plain_memory, read_parquet
 
 if TYPE_CHECKING:
     from workbench.cohort import Cohort
 
 # of a scan's sidecar, what the tables tell: the whole, with its picture, is 6 KB, of which there are 300,000 in a lab
 TOLD = {"shape", "affine", "source_shape", "source_affine", "has_seg", "mask", "brain_ml", "key", "missing"}
-PICTURES = 2000  # of so many scans at a time
+PICTURES = 500  # of so many scans at a time
 OUTCOMES = "outcomes"  # of scans that were prepared in shards: a table among the run's parts
 BRAIN_BOX_MM = (145.0, 180.0, 140.0)  # of an adult: for the estimate of --dry-run only
 
 
+@plain_memory()
 def run_prepare(config: PrepareConfig, *, overwrite: bool = False) -> Run:
     """Prepare every scan of the cohort into the run folder ``config.out``, which then is the store.
 
@@ -220,13 +221,19 @@ def _prepare_all(
             if outcome.cause:
                 bar.write(f"set aside {outcome.scan_id}: {outcome.cause}", file=sys.stderr)
             outcome = replace(outcome, sidecar={k: v for k, v in outcome.sidecar.items() if k in TOLD})
-            outcomes.append(outcome)
             if tell is not None:
                 tell(
                     outcome.scan_id, {OUTCOMES: [{"scan_id": outcome.scan_id, "outcome": json.dumps(asdict(outcome))}]}
                 )
+            outcomes.append(_packed(outcome))
             bar.update()
     return outcomes
+
+
+def _packed(outcome: Outcome) -> Outcome:
+    """Its matrices as arrays: a list of numbers weighs six times as much, and outcomes are as many as scans."""
+    matrices = {k: np.asarray(v, float) for k, v in outcome.sidecar.items() if k in ("affine", "source_affine")}
+    return replace(outcome, sidecar=outcome.sidecar | matrices)
 
 
 def _prepare_spread(config: PrepareConfig, sources: list[ScanFiles], run: Run, cohort: str) -> list[Outcome]:
@@ -247,7 +254,7 @@ def _prepare_spread(config: PrepareConfig, sources: list[ScanFiles], run: Run, c
     spread(run, names, parts.look, config, desc="prepare")
     file = parts.collect(OUTCOMES)
     rows = [] if file is None else read_parquet(file)["outcome"]
-    found = {one.scan_id: one for one in (Outcome(**json.loads(text)) for text in rows)}
+    found = {one.scan_id: one for one in (_packed(Outcome(**json.loads(text))) for text in rows)}
     if file is not None:
         file.unlink()
     parts.remove()
@@ -269,9 +276,9 @@ def _write_results(run: Run, cohort: Cohort, outcomes: list[Outcome]) -> None:
         "px": shapes[:, 0],
         "py": shapes[:, 1],
         "pz": shapes[:, 2],
-        "affine": [np.ravel(s["affine"]).tolist() for s in sidecars],
+        "affine": [np.ravel(s["affine"]) for s in sidecars],
         "source_shape": [list(s["source_shape"]) for s in sidecars],
-        "source_affine": [np.ravel(s["source_affine"]).tolist() for s in sidecars],
+        "source_affine": [np.ravel(s["source_affine"]) for s in sidecars],
         "has_seg": np.array([s["has_seg"] for s in sidecars], dtype=bool),
         "mask_kind": [s["mask"] for s in sidecars],
         "brain_ml": [float(s["brain_ml"]) for s in sidecars],
