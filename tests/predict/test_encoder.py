@@ -76,6 +76,8 @@ def test_the_like_of_a_place_is_most_like_at_the_place(looked):
     other = encoder.similar(path, mm, in_=turned)
     assert other.best == pytest.approx(1, abs=1e-4) and np.linalg.norm(np.array(other.best_mm) - mm) < 8 * 3 * 0.9
     assert other.image.shape == image.shape
+    averaged = encoder.similar(path, mm, in_=turned, grids=2)
+    assert averaged.best == pytest.approx(1, abs=1e-4) and averaged.best_mm == pytest.approx(other.best_mm)
 
 
 def test_tokens_lie_where_they_say(looked):
