@@ -63,6 +63,9 @@ demo: setup
 	  $(WB) embed    --out $(DEMO)/runs/embed-$$init --init $$init $(LOOK) && \
 	  $(WB) attend   --out $(DEMO)/runs/attend-$$init --init $$init $(LOOK) || exit $$?; \
 	done
+	$(WB) shift    --out $(DEMO)/runs/shift --embed $(DEMO)/runs/embed-pretrained --smallest_site 4
+	$(WB) whatif   --out $(DEMO)/runs/what-if $(LOOK) --embed $(DEMO)/runs/embed-pretrained \
+	    --classify $(DEMO)/runs/diagnosis-pretrained --people 3 --strengths 0.5 1
 	$(WB) tokens   --out $(DEMO)/runs/tokens $(LOOK) --rgb false
 	$(WB) probe    --out $(DEMO)/runs/probe $(LOOK) --labelled 2 --draws $(DRAWS)
 	@$(WB) runs $(DEMO)/runs

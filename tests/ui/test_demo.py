@@ -45,6 +45,8 @@ def test_every_job_of_the_demo_is_done_and_marked_simulated(demo):
         "classify",
         "embed",
         "attend",
+        "shift",
+        "whatif",
         "tokens",
         "probe",
     }
