@@ -119,6 +119,7 @@ def test_a_plot_is_whole_on_a_low_screen(server, new_page, view):
     opened.goto(f"{server}?view={view}&part=all")
     ExplorerPage(opened).wait_ready(FIRST)
     cut = opened.evaluate(CUT)
+    rows = opened.locator(".tabulator-tableholder:visible").first.evaluate("e => e.clientHeight")
     buttons = [opened.get_by_role("button", name=name, exact=True) for name in ("Dark", "Tour", "Save page")]
     if view == "cohort":
         buttons.append(opened.get_by_role("button", name="Report", exact=True))
@@ -127,6 +128,7 @@ def test_a_plot_is_whole_on_a_low_screen(server, new_page, view):
     opened.close()
     assert all(end <= limit for end, limit in zip(ends, limits, strict=False)), ends
     assert cut["height"] > 140 and not cut["cut"], cut
+    assert rows > 70, "a table of which fewer than three rows can be seen is none; the column may scroll to it"
 
 
 def test_a_lost_connection_is_told_and_a_reload_keeps_the_place(start_server, runs, new_page):

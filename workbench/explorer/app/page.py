@@ -136,7 +136,10 @@ def layout(state: ExplorerState) -> pn.Column:
     """The open page on the left, the scan (viewer, facts) on the right; ``pages.PAGES`` says which pages there are."""
     note: dict[str, Any] = {"on": [state.param.case, state.param.cohort]}
     left = pn.Column(
-        margin=0, sizing_mode="stretch_both", styles={"flex": "9 1 0", "min-width": "0", "min-height": "0"}
+        margin=0,
+        sizing_mode="stretch_both",
+        # on a low screen the cards keep a height at which they can be read, and the column scrolls
+        styles={"flex": "9 1 0", "min-width": "0", "min-height": "0", "overflow": "hidden auto"},
     )
     right = pn.Column(
         card("Scan", ScanView(state), "1 1 0", note=lambda: _case_name(state), beside=_stepper(state), **note),

@@ -41,7 +41,7 @@ class CohortView(StateView):
     def __panel__(self) -> pn.viewable.Viewable:
         state = self.state
         return pn.Column(
-            card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort], least=330),
+            card("Cohort", ScatterView(state), "1 1 0", note=self._source, on=[state.param.cohort], least=380),
             self._finding(),
             panels(state, "panel", PANELS),
             HoverPicture(state),

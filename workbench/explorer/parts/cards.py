@@ -11,6 +11,8 @@ from workbench.explorer.parts import style
 from workbench.explorer.parts.text import text
 from workbench.explorer.session.state import ExplorerState
 
+LEAST = 250  # pixels of height below which a table under its filters has no rows
+
 
 def card(
     title: str,
@@ -31,7 +33,7 @@ def card(
         note: Gives escaped HTML that stands behind the title; asked again when one of ``on`` changes.
         on: Parameters.
         beside: On the right of the heading.
-        least: Pixels of height that it keeps on a low screen, at the cost of :func:`panels` below it.
+        least: Pixels of height that it keeps on a low screen.
     """
 
     def heading(*_: Any) -> str:
@@ -58,7 +60,7 @@ def panels(
     height: int = 338,
 ) -> pn.Column:
     """A row of buttons and the panel that ``state``'s ``parameter`` names; each is made when it is first opened.
-    ``height`` is what it takes where there is room for it."""
+    ``height`` is what it takes where there is room for it, ``LEAST`` where there is not."""
     buttons: Any = pn.widgets.RadioButtonGroup(
         options={title: key for key, (title, _) in choice.items()},
         value=getattr(state, parameter),
@@ -87,5 +89,5 @@ def panels(
         sizing_mode="stretch_both",
         margin=0,
         stylesheets=[style.CARD],
-        styles={"flex": f"0 1 {height}px", "min-width": "0", "min-height": "0", "overflow": "hidden"},
+        styles={"flex": f"0 1 {height}px", "min-width": "0", "min-height": f"{LEAST}px", "overflow": "hidden"},
     )
