@@ -13,6 +13,7 @@ from workbench.explorer.cohort.cohort_view import CohortView
 from workbench.explorer.scan.scan_view import ScanView
 from workbench.explorer.session.state import ExplorerState
 from workbench.explorer.stored.catalog import Catalog
+from workbench.explorer.viewer.brain_box import brain_box
 from workbench.runs import JobConfig, start_run
 
 
@@ -83,6 +84,8 @@ def test_bytes_and_lists_of_a_column_are_shown_as_text(fake_runs, tmp_path):
     shutil.copytree(fake_runs / "embed", tmp_path / "embed")
     path = tmp_path / "embed" / "results" / "scans.parquet"
     whole = pd.read_parquet(path)
-    whole.assign(site=[b"\xff"] * len(whole), made=[[1, 2]] * len(whole)).to_parquet(path)
+    own = {"affine": [[2.0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1]] * len(whole), "px": 4, "py": 4, "pz": 4}
+    whole.assign(site=[b"\xff"] * len(whole), made=[[1, 2]] * len(whole), **own).to_parquet(path)
     cohort = Catalog.scan(tmp_path).cohort("embed")
     assert set(cohort["site"]) == {"b'\\xff'"} and set(cohort["made"]) == {"[1 2]"}
+    assert brain_box(cohort.iloc[0].to_dict()) is not None, "crosshairs are linked by it"

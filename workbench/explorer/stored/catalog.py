@@ -196,8 +196,9 @@ class Catalog:
                 cause=f"values of {', '.join(dict.fromkeys(odd or ['scan_id']))} are of another kind",
                 remedy="run `workbench embed` again",
             )
-        # what a table cannot show as it is becomes text
-        scans = scans.assign(**{c: [printable(v) for v in scans[c]] for c in scans if _nested(scans[c])})
+        # what a table cannot show as it is becomes text, but for what is known to be a list (affines)
+        shown = [c for c in scans if _nested(scans[c]) and columns.column(c).type != "list"]
+        scans = scans.assign(**{c: [printable(v) for v in scans[c]] for c in shown})
         cohort = scans.drop(columns=[c for c in own if c in scans]).merge(
             projections[["scan_id", *own]].drop_duplicates("scan_id"), on="scan_id", how="inner"
         )
