@@ -121,10 +121,12 @@ def _leave_out_unwritable(source: Source) -> None:
         parts = [part.path for part in one.seg_parts]
         paths = [one.path, one.seg_path, one.mask_path, *parts, *one.channels.values()]
         if bad := next((path for path in paths if path is not None and not is_text(str(path))), None):
-            person = printable(one.participant_id)
-            remedy = "rename it, as with convmv -f latin1 -t utf8 -r"
-            source.refuse(one.path, f"the name {printable(bad.name)} or that of its folder is not UTF-8", remedy,
-                          participant_id=person)  # fmt: skip
+            source.refuse(
+                one.path,
+                f"the name {printable(bad.name)} or that of its folder is not UTF-8",
+                "rename it, as with convmv -f latin1 -t utf8 -r",
+                participant_id=printable(one.participant_id),
+            )
         else:
             kept.append(one)
     source.candidates = kept

@@ -116,6 +116,7 @@ class _Maps:
             "encoder": str(config.encoder),
             "init": config.init,
             "block": config.block,
+            "grids": config.grids,
             "interpolation": "nearest",
         }
         if config.source:
