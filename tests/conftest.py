@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from tests.slurm_commands import put_slurm
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: tests start processes beside their own
 if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared by the test processes
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -43,6 +45,7 @@ LONG = (
     "batch/test_notebook.py",
     "batch/test_slurm_job.py",
     "engine/test_contrast.py",
+    "cohort/test_apart.py::test_a_cohort",
     "cohort/test_cohort.py::test_the_real_data",
     "explorer/app/test_page.py",
     "explorer/parts/test_live.py",
@@ -62,12 +65,19 @@ LONG = (
     "simulate/",
     "slurm/",
     "study/test_job.py",
+    "study/cells/test_on_slurm.py",
     "study/test_looks.py",
     "test_docs.py",
     "test_readme.py",
     "test_wheel.py",
     "ui/",
 )
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Commands that look like Slurm's."""
+    return put_slurm(tmp_path / "fake", monkeypatch)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -81,6 +81,7 @@ def told(folder: Path) -> tuple[str, bool]:
     """How a run stands, in lines, and whether it has ended well."""
     from workbench.found import as_text
     from workbench.pretrain.cluster import folder_of, job_of
+    from workbench.study.cells.on_slurm import queued_cells
 
     job = job_of(folder)
     if job is not None:
@@ -96,6 +97,9 @@ def told(folder: Path) -> tuple[str, bool]:
         lines.append(where)
         if run.job == "pretrain" and not run.ok and len(steps := run.metrics()):
             lines.append(f"  {int(steps['step'].max())} steps are done")
+    if run.job == "compare" and not run.ok and (cells := queued_cells(folder)):
+        waiting = sum(state in WAITING for state in cells.values())
+        lines.append(f"  Slurm has {len(cells)} of its cells: {len(cells) - waiting} running, {waiting} queued")
     found = None if run.ok else standing(run)
     if found is not None:
         counted = ", ".join(f"{found.shards[state]} {state}" for state in sorted(found.shards))

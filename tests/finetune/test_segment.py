@@ -1,9 +1,13 @@
 import json
+import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import yaml
 
 from workbench.errors import WorkbenchError
 from workbench.finetune.config import SegmentConfig
@@ -13,6 +17,7 @@ from workbench.finetune.windows import keep_largest
 from workbench.measures.structures import dice
 from workbench.prepare import open_store
 from workbench.runs import Run
+from workbench.runs.parts import Parts
 from workbench.volumes import read_volume
 
 STRUCTURES = ("left_hippocampus", "right_hippocampus")
@@ -200,3 +205,39 @@ def test_scans_without_labels_are_segmented_too_when_all_are_wanted(segmented, s
     scores = run.read_table("dice").groupby("scan_id")["dice"].agg(lambda d: d.isna().all())
     assert len(scores) == 12 and scores.sum() == 2
     assert all((run.path / f).is_file() for f in pd.unique(run.read_table("dice")["file"]))
+
+
+@pytest.fixture
+def unscored(segmented, tmp_path) -> Path:
+    """The same run, stopped after its training."""
+    out = tmp_path / "run"
+    shutil.copytree(segmented.path, out)
+    for name in ("results", "volumes"):
+        shutil.rmtree(out / name)
+    for file, changed in (("status.json", {"state": "interrupted"}), ("config.yaml", {"out": str(out)})):
+        told = yaml.safe_load((out / file).read_text())
+        (out / file).write_text(json.dumps({**told, **changed}))
+    return out
+
+
+def test_scans_are_segmented_in_several_processes_as_in_one(segmented, unscored, study):
+    again = run_segment(config(study, unscored, executor="local", shards=2))
+    pd.testing.assert_frame_equal(again.read_table("dice"), segmented.read_table("dice"))
+    for file in segmented.read_table("dice")["file"].unique():
+        assert np.array_equal(read_volume(unscored / file).data, read_volume(segmented.path / file).data)
+    assert len(again.metrics()) == len(segmented.metrics())  # it was trained already
+    assert not (unscored / "shards").exists() and not (unscored / "parts").exists()
+
+
+def test_a_scan_that_cannot_be_scored_ends_the_job_and_the_others_are_kept(segmented, unscored, study, monkeypatch):
+    *_, last = scans = list(dict.fromkeys(segmented.read_table("dice")["scan_id"]))
+
+    def score(model, store, scan, *rest):
+        if scan.scan_id == last:
+            raise WorkbenchError(f"{scan.path}: gone")
+        return segment_and_score(model, store, scan, *rest)
+
+    monkeypatch.setattr("workbench.finetune.segment.segment_and_score", score)
+    with pytest.raises(WorkbenchError, match="gone"):
+        run_segment(config(study, unscored))
+    assert Parts.done_in(Run(unscored)) == set(scans) - {last} and scans[:-1]

@@ -78,7 +78,7 @@ def test_run_folders(tmp_path: Path) -> None:
             shutil.rmtree(shelf / "b")
             shutil.copytree(good, shelf / "b")
 
-    outcomes = fuzz("run folders", 60, attempt)
+    outcomes = fuzz("run folders", 300, attempt)
     assert set(outcomes) >= {"read", "refused", "damaged"}
 
 
@@ -109,4 +109,4 @@ def test_encoders(tmp_path: Path) -> None:
         finally:
             (good / name).write_bytes(whole[name])
 
-    fuzz("encoders", 30, attempt)
+    fuzz("encoders", 200, attempt)

@@ -1,4 +1,4 @@
-"""600 JSON and 500 YAML files, damaged: values, or an error with a name and a place, never a parser's own."""
+"""1,000 JSON and 500 YAML files, damaged: values, or an error with a name and a place, never a parser's own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_json(tmp_path: Path) -> None:
         read_json(path, finite=rng.random() < 0.5)
         return "read"
 
-    fuzz("JSON", 600, attempt)
+    fuzz("JSON", 1000, attempt)
 
 
 def test_yaml(tmp_path: Path) -> None:

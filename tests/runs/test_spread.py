@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -86,44 +85,6 @@ def test_shards_are_neighbours_and_as_even_as_can_be(tmp_path: Path) -> None:
     ]
     assert len(_cut(left, Toy(out=tmp_path, executor="local", shards=50))) == 6
     assert _cut([], Toy(out=tmp_path, executor="slurm")) == []
-
-
-SBATCH = """#!/bin/bash
-# each job of the array in a process of its own, one after the other; the job of the number in `die` is killed
-script="$1"; name="$RANDOM$RANDOM"
-last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
-echo "$last" >> "$FAKE/arrays"
-touch "$FAKE/queue/${name}_0"
-(
-  for i in $(seq 0 "$last"); do
-    touch "$FAKE/queue/${name}_$i"
-    [ "$i" = "$(cat "$FAKE/die")" ] || SLURM_ARRAY_JOB_ID=$name SLURM_ARRAY_TASK_ID=$i bash "$script"
-    [ "$i" = 0 ] || rm -f "$FAKE/queue/${name}_$((i - 1))"
-  done
-  rm -f "$FAKE/queue/${name}_$last"
-) > "$FAKE/log" 2>&1 &
-echo "Submitted batch job $name"
-"""
-SRUN = """#!/bin/bash
-while [ "$1" ]; do case "$1" in --output | --error) shift 2 ;; --*) shift ;; *) break ;; esac; done
-exec "$@"
-"""
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Commands that look like Slurm's and do the jobs here; a real one is in tests/slurm."""
-    folder = tmp_path / "fake"
-    (folder / "queue").mkdir(parents=True)
-    squeue = '#!/bin/sh\nfor job in "$FAKE"/queue/*; do [ -e "$job" ] && echo "${job##*/}|RUNNING"; done; true\n'
-    for name, text in {"sbatch": SBATCH, "srun": SRUN, "squeue": squeue}.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("FAKE", str(folder))
-    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    monkeypatch.setattr("workbench.runs.spread.LOOK_EVERY", 0.3)
-    yield folder
 
 
 def test_prepare_in_processes_and_through_slurm_of_which_one_job_is_killed(tmp_path: Path, slurm: Path) -> None:

@@ -52,7 +52,7 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
     if config.strict:
         _refuse_guesses(_remarks(sources, across))
     with start_run(config, overwrite=overwrite) as run, Pictures(run.path) as pictures, plain_memory():
-        rows, seen = take(sources, config, run.path / "volumes", pictures)
+        rows, seen = take(sources, config, run, pictures)
         table = rows.table()
         labels = pd.DataFrame(_labels(sources), columns=LABELS).astype({"code": int, "scans": int})
         for one in seen:

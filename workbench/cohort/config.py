@@ -9,9 +9,10 @@ from pydantic import Field, field_validator, model_validator
 
 from workbench.cohort.contrasts import USUAL, asked_for
 from workbench.runs import LATER, JobConfig
+from workbench.runs.spread import SpreadConfig
 
 
-class CohortConfig(JobConfig):
+class CohortConfig(SpreadConfig):
     """Find the scans of one or several data sets, check each, and write one table."""
 
     job: ClassVar[str] = "cohort"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 from tqdm.auto import tqdm
 
+from workbench.cohort.apart import Found, Numbered, check_apart, check_shard
 from workbench.cohort.check import Checked, Task, check
 from workbench.cohort.config import CohortConfig
 from workbench.cohort.match import few
@@ -15,13 +16,14 @@ from workbench.cohort.pictures import Pictures
 from workbench.cohort.rows import Rows
 from workbench.cohort.seen import Seen, mirrored, sided
 from workbench.cohort.source import Candidate, Source, plain
+from workbench.runs import Run
 from workbench.runs.pool import KILLED, KILLED_REMEDY, available_cpus, in_processes
+from workbench.runs.spread import shard
 
-Numbered = tuple[int, Task]
 Read = tuple[Source, Candidate, Checked]
 
 
-def take(sources: list[Source], config: CohortConfig, folder: Path, pictures: Pictures) -> tuple[Rows, list[Seen]]:
+def take(sources: list[Source], config: CohortConfig, run: Run, pictures: Pictures) -> tuple[Rows, list[Seen]]:
     """Check every candidate, and keep those that can be used; everything else goes to its source's ``set_aside``.
 
     The candidates of ``sources`` are gone after it.
@@ -29,14 +31,14 @@ def take(sources: list[Source], config: CohortConfig, folder: Path, pictures: Pi
     Args:
         sources: All of them, with their people settled.
         config: Of the job.
-        folder: Gets the volumes that have to be written.
+        run: Its folder ``volumes`` gets the volumes that have to be written.
         pictures: Gets a row for each scan that is kept, in the order of the table.
 
     Returns:
         The rows of the table, and what the voxels showed, a source with scans each.
     """
     rows, seen, places = Rows(config.contrast), dict[int, Seen](), list[int]()
-    for source, candidate, found, scan_id in _usable(_read_all(sources, config, folder, pictures), rows, config):
+    for source, candidate, found, scan_id in _usable(_read_all(sources, config, run, pictures), rows, config):
         seen.setdefault(id(source), Seen(source)).add(found, scan_id, len(rows))
         places.append(found.picture_place)
         rows.add(candidate, found, scan_id)
@@ -44,47 +46,69 @@ def take(sources: list[Source], config: CohortConfig, folder: Path, pictures: Pi
     return rows, list(seen.values())
 
 
-def _read_all(sources: list[Source], config: CohortConfig, folder: Path, pictures: Pictures) -> Iterator[Read]:
+def _read_all(sources: list[Source], config: CohortConfig, run: Run, pictures: Pictures) -> Iterator[Read]:
     """Every candidate with what reading it showed, in order, in several processes where that is worth starting them."""
     total = sum(len(source.candidates) for source in sources)
-    workers = max(1, min(config.workers or available_cpus(), total // 8))
+    check_all = partial(_check_all, config)
+    listed = ((number, task) for number, _, _, task in _tasks(sources, config, run, keep=True))
+    if (mine := shard()) is not None:
+        check_shard(run, mine, listed, check_all)
+    apart = check_apart(run, listed, config) if config.executor != "here" else None
     in_work: dict[int, tuple[Source, Candidate]] = {}
     read: dict[int, Checked] = {}  # before its turn
     turn = 0
-    tasks = _tasks(sources, config, folder, in_work)
-    items = in_processes(_check_numbered, tasks, workers, lambda item: str(item[1].path), lost=_killed)
-    for number, found in tqdm(items, total=total, desc="check scans", unit="scan", file=sys.stderr):
+
+    def tasks() -> Iterator[Numbered]:
+        for number, source, candidate, task in _tasks(sources, config, run):
+            in_work[number] = source, candidate
+            yield number, task
+
+    waiting = tasks()
+    for number, found in check_all(waiting, total) if apart is None else apart:
         if found.picture:
             found.picture, found.picture_place = b"", pictures.add(found.picture)
         read[number] = found
         while turn in read:
+            if apart is not None:
+                next(waiting)
             source, candidate = in_work.pop(turn)
             yield source, candidate, read.pop(turn)
             turn += 1
 
 
+def _check_all(config: CohortConfig, tasks: Iterable[Numbered], total: int) -> Iterator[Found]:
+    """Some scans, as they come, with their numbers."""
+    workers = max(1, min(config.workers or available_cpus(), total // 8))
+    items = in_processes(_check_numbered, tasks, workers, lambda item: str(item[1].path), lost=_killed)
+    yield from tqdm(items, total=total, desc="check scans", unit="scan", file=sys.stderr)
+
+
 def _tasks(
-    sources: list[Source], config: CohortConfig, folder: Path, in_work: dict[int, tuple[Source, Candidate]]
-) -> Iterator[Numbered]:
+    sources: list[Source], config: CohortConfig, run: Run, *, keep: bool = False
+) -> Iterator[tuple[int, Source, Candidate, Task]]:
+    """Every candidate with its place among all and what is to be done with it. If they are not to be kept, the sources
+    have lost each by the time it comes."""
     names: dict[str, int] = {}
     number = 0
     for source in sources:
-        waiting, source.candidates = source.candidates[::-1], []
+        waiting = source.candidates[::-1]
+        if not keep:
+            source.candidates = []
         while waiting:
             candidate = waiting.pop()
             stem = _stem(candidate)
             names[stem] = names.get(stem, 0) + 1
             name = stem if names[stem] == 1 else f"{stem}_{names[stem]}"
-            in_work[number] = source, candidate
-            yield number, Task.of(candidate, folder / name, config.resample_labels)
+            task = Task.of(candidate, run.path / "volumes" / name, config.resample_labels)
+            yield number, source, candidate, task
             number += 1
 
 
-def _check_numbered(item: Numbered) -> tuple[int, Checked]:
+def _check_numbered(item: Numbered) -> Found:
     return item[0], check(item[1])
 
 
-def _killed(item: Numbered) -> tuple[int, Checked]:
+def _killed(item: Numbered) -> Found:
     return item[0], Checked(problems=[("scan", str(item[1].path), KILLED, KILLED_REMEDY)])
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from workbench.finetune.shared_config import TRAINING, FinetuneConfig
 from workbench.runs import LATER
+from workbench.runs.spread import SpreadConfig
 from workbench.volumes.volume import Triple
 
 __all__ = ["ClassifyConfig", "FinetuneConfig", "SegmentConfig"]
@@ -43,8 +44,9 @@ CLASSIFY_READ = {
 }
 
 
-class SegmentConfig(FinetuneConfig):
-    """Fine-tune a segmentation and segment people it has not seen."""
+class SegmentConfig(FinetuneConfig, SpreadConfig):
+    """Fine-tune a segmentation and segment people it has not seen. The training is one process; with `executor` its
+    scans are segmented in several."""
 
     job: ClassVar[str] = "segment"
 

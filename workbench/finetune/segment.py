@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from workbench.cohort.splits import load_sides
 from workbench.engine.device import arithmetic, check_convolutions, pick_device
@@ -17,7 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.finetune.assignment import assign, facts_of, open_parts
 from workbench.finetune.config import REGIONS, SegmentConfig
 from workbench.finetune.curve import DiceCurve
-from workbench.finetune.export import FOLDER, save_model, segmenter_card
+from workbench.finetune.export import FOLDER, read_model, save_model, segmenter_card
 from workbench.finetune.inputs import inputs_of
 from workbench.finetune.loop import fit
 from workbench.finetune.networks import build_network, crop_of
@@ -27,6 +27,8 @@ from workbench.measures.structures import no_scores, structure_scores
 from workbench.model.contract import AnyEncoder
 from workbench.prepare.store import Store
 from workbench.runs import Run, finished, start_run
+from workbench.runs.parts import Rows, over_scans
+from workbench.runs.spread import shard
 from workbench.volumes import Volume, read_volume, write_volume
 from workbench.volumes.volume import Triple
 
@@ -56,17 +58,22 @@ def run_segment(config: SegmentConfig, *, overwrite: bool = False) -> Run:
     with start_run(config, overwrite=overwrite, inputs=inputs, **facts_of(config, store, table, card)) as run:
         # convolutions are faster with channels last; on a CPU about a third of a step
         model.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        train(model, store, table, config, run, device, crop)
-        save_model(run.path / FOLDER, segmenter_card(config, crop, store, table, card), model.state_dict())
+        if shard() is None:
+            train(model, store, table, config, run, device, crop)
+            save_model(run.path / FOLDER, segmenter_card(config, crop, store, table, card), model.state_dict())
+        else:
+            model.load_state_dict(read_model(run.path / FOLDER)[1])
+            model.eval()
         wanted = table[table["split"] == config.predict]
         if config.predict == "all":
             wanted = store.index.assign(labelled=labelled).merge(load_sides(config.split), on="participant")
-        scores = [
-            row
-            for scan in tqdm(wanted.itertuples(), total=len(wanted), desc="segment", unit="scan")
-            for row in segment_and_score(model, store, scan, config, run.path, device, crop)
-        ]
-        run.write_table("dice", pd.DataFrame(scores))
+        scans = {scan.scan_id: scan for scan in wanted.itertuples()}
+
+        def rows(scan: str) -> Rows:
+            return {"dice": segment_and_score(model, store, scans[scan], config, run.path, device, crop)}
+
+        # whoever is not scored is missing from every comparison: one that cannot be read ends the job
+        over_scans(run, list(scans), rows, ["dice"], config, desc="segment", set_aside=False)
     return run
 
 
@@ -123,7 +130,7 @@ def supervised(
 
 def segment_and_score(
     model: nn.Module, store: Store, scan, config: SegmentConfig, folder: Path, device: str, crop: Triple
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Write one segmentation; a row per structure, scored in the scan's own space against the file's labels."""
     probs = probabilities(
         model,
@@ -156,7 +163,7 @@ def segment_and_score(
     if scan.labelled:
         labels = read_volume(scan.seg_path, labels=True).data
         own = to_classes(labels, class_map(store, scan.scan_id, config.structures))
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     parts = {name: [code] for name, code in names.items()}
     parts |= {region: [names[name] for name in REGIONS[region] if name in names] for region in config.regions}
     for name, of in parts.items():

@@ -181,10 +181,12 @@ def over_scans(
     how: SpreadConfig | None = None,
     *,
     desc: str,
+    set_aside: bool = True,
 ) -> None:
     """Do ``work`` for each scan that is not done yet and write ``tables`` (and ``set_aside``) at the end.
 
-    A scan that cannot be used (WorkbenchError) is set aside with its cause; the others go on. Where they are worked on,
+    A scan that cannot be used (WorkbenchError) is set aside with its cause, and the others go on; or it ends the job,
+    where ``set_aside`` says that none may be missing. Where they are worked on,
     ``how`` says; in a process that is for a shard of them, only these are done, and the rest of the job is not.
 
     Raises:
@@ -201,6 +203,8 @@ def over_scans(
             try:
                 rows = work(scan)
             except WorkbenchError as error:
+                if not set_aside:
+                    raise
                 rows = {
                     "set_aside": [{"scan_id": scan, "what": error.what, "cause": error.cause, "remedy": error.remedy}]
                 }

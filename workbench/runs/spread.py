@@ -45,8 +45,8 @@ class SpreadConfig(JobConfig):
     result."""
 
     executor: Literal["here", "local", "slurm"] = Field("here", exclude=True)
-    """Where the scans are worked on: in this process (of `prepare`, in its workers), in several processes on this
-    machine, or as an array of Slurm jobs."""
+    """Where the scans are worked on: in this process (of `cohort` and `prepare`, in its workers), in several processes
+    on this machine, or as an array of Slurm jobs."""
     shards: int = Field(0, ge=0, le=100_000, exclude=True)
     """Parts that the scans are cut into with --executor; 0: one a CPU on this machine, one for 500 scans with Slurm."""
     slurm: SlurmSettings = Field(default_factory=SlurmSettings, exclude=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.errors import ConfigError, RunsFailed
 from workbench.runs import Run, start_run
+from workbench.runs.slurm import SlurmSettings
 from workbench.study.cells.cell import Cell
 from workbench.study.cells.data import Data, plan_data
 from workbench.study.cells.estimate import Budget, Pace, minutes_left, told
@@ -34,7 +35,8 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
         _keep_finished(config.out)
     began = time.monotonic()
     with start_run(config, overwrite=overwrite, seed=list(config.seeds)) as run:
-        prepared = _prepare(data, run)
+        on = config.slurm if config.executor == "slurm" else None
+        prepared = _prepare(data, run, on)
         if prepared.failed:
             raise ConfigError(
                 f"{config.out}: the data could not be prepared",
@@ -45,7 +47,7 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
         budget = None
         if config.minutes is not None:
             budget = Budget(config.minutes, Pace(_ended(plan)[0]), spent=time.monotonic() - began)
-        outcome = execute(plan.in_order(), run.path, config.workers, budget=budget)
+        outcome = execute(plan.in_order(), run.path, config.workers, budget=budget, slurm=on)
         run.note(
             simulated=any(store.simulated for store in plan.stores.values()),
             failed=outcome.failed,
@@ -96,15 +98,15 @@ def _keep_finished(out: Path) -> None:
         )
 
 
-def _prepare(data: dict[str, Data], run: Run) -> Outcome:
-    """One after the other: these jobs use all cores by themselves."""
+def _prepare(data: dict[str, Data], run: Run, slurm: SlurmSettings | None) -> Outcome:
+    """One after the other on one machine: these jobs use all cores by themselves."""
     nodes = [
         Node(f"data/{cell.name}", tuple(f"data/{c.name}" for c in one.cells[:i]), partial(_same, cell), cell.about)
         for one in data.values()
         if not one.ready
         for i, cell in enumerate(one.cells)
     ]
-    return execute(nodes, run.path, 1, "data") if nodes else Outcome()
+    return execute(nodes, run.path, 1, "data", slurm=slurm) if nodes else Outcome()
 
 
 def _same(cell: Cell) -> Cell:
@@ -112,7 +114,7 @@ def _same(cell: Cell) -> Cell:
 
 
 def plan_all_data(config: StudyConfig) -> dict[str, Data]:
-    return {name: plan_data(name, one, config.out, config.workers) for name, one in config.data.items()}
+    return {name: plan_data(name, one, config.out, config.processes) for name, one in config.data.items()}
 
 
 def plan_study(config: StudyConfig) -> str:
@@ -135,7 +137,7 @@ def plan_study(config: StudyConfig) -> str:
         [
             *lines,
             f"{len(plan.nodes)} cells, {len(done)} done, {len(plan.nodes) - len(done)} to do",
-            told(len(done), len(left), *minutes_left(done, list(left.values()), config.workers)),
+            told(len(done), len(left), *minutes_left(done, list(left.values()), config.at_once)),
             *([] if config.minutes is None else [f"in this order, until {config.minutes:g} minutes are over"]),
         ]
     )

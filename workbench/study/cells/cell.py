@@ -60,6 +60,14 @@ class Cell:
                 shutil.rmtree(self.folder)
 
 
+def ask(cell: Cell, logs: Path) -> dict[str, Any]:
+    """What a process that is to run a cell is told; its settings lie in ``logs``, where it writes what it prints."""
+    cell.clear_if_moved()
+    asked = logs / f"{cell.name}.yaml"
+    asked.write_text(cell.config.to_yaml())
+    return {"config": str(asked), "log": str(logs / f"{cell.name}.txt"), "how": cell.config.how()}
+
+
 def make_cell(root: Path, config: JobConfig, inputs: Mapping[str, str], words: str, about: dict[str, Any]) -> Cell:
     """A cell below ``root/cells``.
 

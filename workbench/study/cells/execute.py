@@ -15,8 +15,10 @@ from tqdm.auto import tqdm
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
 from workbench.runs.fork_server import ForkServer, share_of_cores
-from workbench.study.cells.cell import Cell
+from workbench.runs.slurm import SlurmSettings
+from workbench.study.cells.cell import Cell, ask
 from workbench.study.cells.estimate import Budget
+from workbench.study.cells.on_slurm import SlurmCells
 from workbench.study.cells.plan import Node
 
 WORKER = "workbench.study.cells.worker"
@@ -35,19 +37,25 @@ class Outcome:
 
 
 def execute(
-    nodes: Sequence[Node], root: Path, workers: int, desc: str = "compare", budget: Budget | None = None
+    nodes: Sequence[Node],
+    root: Path,
+    workers: int,
+    desc: str = "compare",
+    budget: Budget | None = None,
+    slurm: SlurmSettings | None = None,
 ) -> Outcome:
     """Every node after those it waits for, ``workers`` at a time. Cells that are done are not run.
 
-    With a ``budget`` no cell is begun that would not end in time, and one that is not over when it is stops and saves
-    its state; the rest is ``left``.
+    With ``slurm`` each cell is a job of Slurm, so many at a time as that says. With a ``budget`` no cell is begun that
+    would not end in time, and one that is not over when it is stops and saves its state; the rest is ``left``.
 
     Raises:
-        KeyboardInterrupt: after the running cells have saved their state and ended.
+        KeyboardInterrupt: after the running cells have saved their state and ended; jobs of Slurm stay.
     """
+    cells: Workers | SlurmCells = Workers(workers, root, jobs_of(nodes)) if slurm is None else SlurmCells(slurm, root)
     with (
         tqdm(total=len(nodes), desc=desc, unit="cell", file=sys.stderr, smoothing=0) as bar,
-        closing(Workers(workers, root, jobs_of(nodes))) as running,
+        closing(cells) as running,
     ):
 
         def ended(node: str, why: str) -> None:
@@ -77,7 +85,7 @@ def execute(
                 if budget is not None and not running.cells and len(queue.waiting) == waited:
                     queue.leave_rest("not run: the time given was over")
         except KeyboardInterrupt:
-            running.stop()
+            running.leave()
             raise
     return queue.outcome
 
@@ -189,10 +197,7 @@ class Workers:
         if free is None:
             free = ForkServer(WORKER, share_of_cores(self.most), self.jobs)
             self._servers.append(free)
-        cell.clear_if_moved()
-        asked = self.logs / f"{cell.name}.yaml"
-        asked.write_text(cell.config.to_yaml())
-        free.start({"config": str(asked), "log": str(self.logs / f"{cell.name}.txt"), "how": cell.config.how()})
+        free.start(ask(cell, self.logs))
         self.cells[free] = cell
 
     def ended(self, seconds: float = 0.2) -> Iterator[tuple[Cell, str]]:
@@ -217,6 +222,10 @@ class Workers:
                         del self.cells[server]
         except KeyboardInterrupt:
             pass
+
+    def leave(self) -> None:
+        """Whoever asked for them goes."""
+        self.stop()
 
     def close(self) -> None:
         for server in self._servers:

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from workbench.runs import JobConfig
 from workbench.runs.config import Values
+from workbench.runs.slurm import SlurmSettings
 from workbench.study.settings.baselines import ARMS, BASELINES, MARK
 from workbench.study.settings.parts import ArmSettings, DataSettings, TaskSettings
 
@@ -70,9 +71,24 @@ class StudyConfig(JobConfig):
     # how, not what
     workers: int = Field(1, ge=1, exclude=True)
     """Cells at the same time; the cores are shared out among them."""
+    executor: Literal["here", "slurm"] = Field("here", exclude=True)
+    """Where cells are run: in processes of this machine, or each as a job of Slurm, at most `slurm.at_once` at a time,
+    submitted when what it needs has ended."""
+    slurm: SlurmSettings = Field(default_factory=SlurmSettings, exclude=True)
+    """What each cell asks of Slurm."""
     minutes: float | None = Field(None, gt=0, exclude=True)
     """Stop after so many minutes, the cells that a report needs first having been run first; tables and report are then
     of what is done, and say what was not run. The same command goes on. Preparing the data is not cut short."""
+
+    @property
+    def processes(self) -> int:
+        """Of a job that uses several by itself."""
+        return self.slurm.cpus if self.executor == "slurm" else self.workers
+
+    @property
+    def at_once(self) -> int:
+        """Cells at the same time."""
+        return self.slurm.at_once if self.executor == "slurm" else self.workers
 
     @model_validator(mode="after")
     def _check_names(self) -> StudyConfig:
