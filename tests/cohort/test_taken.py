@@ -15,6 +15,7 @@ from workbench.cohort.config import CohortConfig
 from workbench.cohort.pictures import VALUES, Pictures
 from workbench.cohort.rows import Rows
 from workbench.cohort.source import Candidate, Source
+from workbench.runs import Run
 from workbench.volumes import Grid
 
 GRID = Grid((10, 11, 12), np.diag([2.0, 2.0, 2.0, 1.0]))
@@ -35,6 +36,11 @@ def read(task: Task) -> Checked:
     return Checked(GRID, fingerprint=task.path.name, codes=np.array([[1, 5]]), seg_fingerprint="x", picture=picture)
 
 
+def a_run(folder):
+    (folder / "status.json").write_text("{}")
+    return Run(folder)
+
+
 def test_what_was_read_of_a_scan_goes_with_its_row(tmp_path, monkeypatch):
     alive = []
 
@@ -47,7 +53,9 @@ def test_what_was_read_of_a_scan_goes_with_its_row(tmp_path, monkeypatch):
     before = sum(type(one) in (Checked, Candidate) for one in gc.get_objects())
     mine = sources(tmp_path, [12, 8])
     with Pictures(tmp_path) as pictures:
-        rows, seen = taken.take(mine, CohortConfig(out=tmp_path, sources=[tmp_path], workers=1), tmp_path, pictures)
+        rows, seen = taken.take(
+            mine, CohortConfig(out=tmp_path, sources=[tmp_path], workers=1), a_run(tmp_path), pictures
+        )
     assert len(rows) == 20 and [len(one.codes) for one in seen] == [12, 8] and not mine[0].candidates
     # of the 20 each takes its own with it, but for the one in work and the last
     assert alive[-1] - before <= 4, alive
@@ -84,7 +92,7 @@ def test_rows_are_in_the_order_of_the_candidates_however_they_come(tmp_path_fact
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(taken, "in_processes", several)
             patch.setattr(taken, "_check_numbered", check)
-            rows, _ = taken.take(mine, CohortConfig(out=folder, sources=[folder]), folder, pictures)
+            rows, _ = taken.take(mine, CohortConfig(out=folder, sources=[folder]), a_run(folder), pictures)
         assert len(pictures) == len(rows)
     table = rows.table()
     assert table["path"].tolist() == [path for path in paths if path not in bad]

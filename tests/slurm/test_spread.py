@@ -14,8 +14,10 @@ import pytest
 from tests.prepare.conftest import make_cohort
 from tests.slurm.conftest import release, show, wait_for, workbench
 from tests.slurm.test_slurm import announce_the_end
+from workbench.cohort import CohortConfig, run_cohort
 from workbench.prepare import PrepareConfig, run_prepare
 from workbench.runs import Run
+from workbench.testing import write_bids
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(600)]
 SHARDS, SCANS = 3, 24
@@ -113,3 +115,15 @@ def processes(job: str) -> list[int]:
 def status(folder: Path) -> str:
     process = workbench(folder, "status", "store", stdout=subprocess.PIPE)
     return process.communicate(timeout=60)[0]
+
+
+def test_a_cohort_is_checked_by_an_array(cluster, tmp_path):
+    toy = write_bids(tmp_path / "toy", people=6, spacing=(6, 6, 6), shape=(22, 26, 20))
+    whole = run_cohort(CohortConfig(out=tmp_path / "whole", sources=[toy], workers=1))
+    flags = ("--out", "cohort", "--sources", toy, "--executor", "slurm", "--shards", 2)
+    watcher = workbench(tmp_path, "cohort", *flags)
+    wait_for(lambda: (tmp_path / "cohort" / "shards" / "arrays").is_file(), 90)
+    assert watcher.wait(120) == 0, watcher.communicate()[1]
+    run = Run(tmp_path / "cohort").require_ok()
+    assert run.provenance["cohort_fingerprint"] == whole.provenance["cohort_fingerprint"]
+    assert not (run.path / "shards").exists() and not (run.path / "parts").exists()
