@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.study.cells.execute import Queue, jobs_of
+from workbench.study.cells.estimate import Budget, Pace
+from workbench.study.cells.execute import Queue, _step, jobs_of
 from workbench.study.cells.plan import Node
 
 
@@ -86,3 +87,45 @@ def test_a_cell_that_cannot_be_made_is_told_and_the_rest_goes_on():
 def test_jobs_of_nodes():
     nodes = [node("d", stage="data"), node("p", stage="pretrain"), node("t", stage="test", kind="segment")]
     assert jobs_of(nodes) == ["cohort", "prepare", "pretrain", "segment", "simulate"]
+
+
+class FakeWorkers:
+    """Processes in which each cell is over when it has been looked at ``looks`` times."""
+
+    def __init__(self, most, looks):
+        self.most, self.looks, self.cells = most, looks, {}
+
+    @property
+    def full(self):
+        return len(self.cells) == self.most
+
+    def start(self, cell):
+        self.cells[cell.key] = cell
+        cell.left = self.looks
+
+    def ended(self):
+        for cell in list(self.cells.values()):
+            cell.left -= 1
+            if not cell.left:
+                cell.done = True
+                del self.cells[cell.key]
+                yield cell, "no status to read here"
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("looks", [1, 2, 5])
+def test_time_that_is_not_over_leaves_nothing(workers, looks):
+    """Also where all that run end at the same look, so that for a moment nothing runs and nothing was begun."""
+    queue, running = Queue([node(str(n)) for n in range(5)], lambda name, why: None), FakeWorkers(workers, looks)
+    while queue.waiting or running.cells:
+        _step(queue, running, Budget(60, Pace()))
+    assert not queue.outcome.left and len(queue.outcome.failed) == 5
+
+
+def test_time_that_is_over_leaves_the_rest():
+    queue, running = Queue([node(str(n), stage="x") for n in range(5)], lambda name, why: None), FakeWorkers(2, 2)
+    _step(queue, running, Budget(60, Pace()))
+    slow = Budget(60, Pace([({"stage": "x"}, 4000.0)]))  # none of the others would end in an hour
+    while queue.waiting or running.cells:
+        _step(queue, running, slow)
+    assert set(queue.outcome.left) == {"2", "3", "4"} and set(queue.outcome.failed) == {"0", "1"}

@@ -66,28 +66,34 @@ def execute(
         queue = Queue(nodes, ended)
         try:
             while queue.waiting or running.cells:
-                waited = len(queue.waiting)
-                for node in queue.ready():
-                    room = not running.full and (budget is None or budget.fits(node.about))
-                    if (cell := queue.take(node, full=not room)) is not None:
-                        running.start(cell)
-                        bar.set_postfix_str(", ".join(c.name[:40] for c in running.cells.values()), refresh=False)
-                if budget is not None and budget.over and running.cells:
-                    stopped = list(running.cells.values())
-                    running.stop()
-                    running.cells.clear()  # one that did not answer is ended with its process
-                    for cell in stopped:
-                        queue.end(cell, "") if cell.done else queue.leave(cell, "stopped: the time given was over")
-                for cell, why in running.ended():
-                    if budget is not None and not why:
-                        budget.pace.add(cell.about, float(Run(cell.folder).status.get("seconds", 0.0)))
-                    queue.end(cell, why)
-                if budget is not None and not running.cells and len(queue.waiting) == waited:
-                    queue.leave_rest("not run: the time given was over")
+                _step(queue, running, budget)
+                bar.set_postfix_str(", ".join(c.name[:40] for c in running.cells.values()), refresh=False)
         except KeyboardInterrupt:
             running.leave()
             raise
     return queue.outcome
+
+
+def _step(queue: Queue, running: Workers | SlurmCells, budget: Budget | None) -> None:
+    """Start what there is room for, and take what has ended; of a budget that is used up, end the rest."""
+    idle, waited = not running.cells, len(queue.waiting)
+    for node in queue.ready():
+        room = not running.full and (budget is None or budget.fits(node.about))
+        if (cell := queue.take(node, full=not room)) is not None:
+            running.start(cell)
+    # only where nothing ran before either: else what has just ended may have made the room that was lacking
+    if budget is not None and idle and not running.cells and len(queue.waiting) == waited:
+        queue.leave_rest("not run: the time given was over")
+    if budget is not None and budget.over and running.cells:
+        stopped = list(running.cells.values())
+        running.stop()
+        running.cells.clear()  # one that did not answer is ended with its process
+        for cell in stopped:
+            queue.end(cell, "") if cell.done else queue.leave(cell, "stopped: the time given was over")
+    for cell, why in running.ended():
+        if budget is not None and not why:
+            budget.pace.add(cell.about, float(Run(cell.folder).status.get("seconds", 0.0)))
+        queue.end(cell, why)
 
 
 def jobs_of(nodes: Sequence[Node]) -> list[str]:
