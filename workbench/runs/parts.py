@@ -185,9 +185,9 @@ def over_scans(
 ) -> None:
     """Do ``work`` for each scan that is not done yet and write ``tables`` (and ``set_aside``) at the end.
 
-    A scan that cannot be used (WorkbenchError) is set aside with its cause, and the others go on; or it ends the job,
-    where ``set_aside`` says that none may be missing. Where they are worked on,
-    ``how`` says; in a process that is for a shard of them, only these are done, and the rest of the job is not.
+    A scan that cannot be used (WorkbenchError) is set aside with its cause, and the others go on; without ``set_aside``
+    it ends the job, since none may be missing. Where they are worked on, ``how`` says; in a process that is for a shard
+    of them, only these are done, and the rest of the job is not.
 
     Raises:
         WorkbenchError: no scan at all could be used, or a shard failed.
