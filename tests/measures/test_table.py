@@ -7,7 +7,17 @@ import pandas as pd
 import pytest
 
 from workbench import measures
-from workbench.measures import MEASURES, PRIMARY, Measure, is_shown, measure, measures_in, structures
+from workbench.measures import (
+    MEASURES,
+    PRIMARY,
+    Measure,
+    is_shown,
+    main_measure,
+    main_rows,
+    measure,
+    measures_in,
+    structures,
+)
 from workbench.measures.predictions import classes_of
 from workbench.study.evidence.intervals import arm_table
 from workbench.study.evidence.numbers import MARKS, PLACE, _segmentation
@@ -116,3 +126,11 @@ def test_a_row_in_the_table_is_all_that_a_new_measure_needs(monkeypatch):
 def test_a_measure_cannot_be_changed_by_whoever_reads_it():
     with pytest.raises(dataclasses.FrozenInstanceError):
         MEASURES["dice"].digits = 5
+
+
+def test_a_task_has_one_main_measure():
+    """Of a classification AUROC, though the share of correct answers is a main measure where there is no AUROC."""
+    rows = [("sex", "auroc"), ("sex", "correct"), ("stage", "correct"), ("stage", "brier"), ("other", "brier")]
+    table = pd.DataFrame(rows, columns=["task", "metric"])
+    assert list(main_rows(table).itertuples(index=False, name=None)) == [("sex", "auroc"), ("stage", "correct")]
+    assert main_rows(table[:0]).empty and main_measure([]) is None

@@ -124,10 +124,9 @@ def embed(run: Run) -> Found:
 
 def compare(run: Run) -> Found:
     """How many of the comparisons show a difference; the sentences are in the report."""
-    from workbench.measures import PRIMARY
+    from workbench.measures import main_rows
 
-    table, facts = run.read_table("differences"), run.provenance
-    table = table[table["metric"].isin(PRIMARY)]
+    table, facts = main_rows(run.read_table("differences")), run.provenance
     clear = ((table["low"] > 0) | (table["high"] < 0)) & (table["p_holm"] < 0.05)
     failed, left = len(facts.get("failed") or {}), int(facts.get("not_run") or 0)
     return Found(

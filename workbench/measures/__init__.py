@@ -6,6 +6,7 @@ read it; none of them has a list of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from workbench.measures.looks import LOOKS
@@ -16,7 +17,7 @@ from workbench.measures.structures import STRUCTURES
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MEASURES", "PRIMARY", "Measure", "is_shown", "measure", "measures_in"]
+__all__ = ["MEASURES", "PRIMARY", "Measure", "is_shown", "main_measure", "main_rows", "measure", "measures_in"]
 
 MEASURES: dict[str, Measure] = {one.name: one for one in (*STRUCTURES, *PEOPLE, *LOOKS)}
 PRIMARY = (
@@ -30,6 +31,18 @@ PRIMARY = (
     "probe_between",
 )
 """The measure that verdicts and figures are about: the first of these that a task has."""
+
+
+def main_measure(metrics: Iterable[str]) -> str | None:
+    """The one of a task's measures that verdicts are about; None where it has none of ``PRIMARY``."""
+    there = set(metrics)
+    return next((name for name in PRIMARY if name in there), None)
+
+
+def main_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a table with a ``task`` and a ``metric`` a row: the rows of each task's main measure."""
+    main = {task: main_measure(metrics) for task, metrics in table.groupby("task")["metric"]}
+    return table[table["metric"] == table["task"].map(main)]
 
 
 def measure(name: str) -> Measure:

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from workbench.measures import MEASURES, PRIMARY, measure
+from workbench.measures import MEASURES, main_measure, measure
 from workbench.measures.predictions import sensitivity as sensitivity_measure
 from workbench.stats import (
     Interval,
@@ -166,7 +166,7 @@ def difference_table(
     """
     people = one_pretraining(people, given)
     values, scores, rows = measured(people), scored(people), []
-    main = {task: next((m for m in PRIMARY if m in set(one)), None) for task, one in values.groupby("task")["metric"]}
+    main = {task: main_measure(metrics) for task, metrics in values.groupby("task")["metric"]}
     for names, one in values.groupby([*GROUP, "metric"], sort=False):
         place = dict(zip([*GROUP, "metric"], names, strict=True))
         margin = (margins or {}).get(place["task"]) if place["metric"] == main[place["task"]] else None

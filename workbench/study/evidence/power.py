@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from workbench.errors import ConfigError
-from workbench.measures import PRIMARY, measure
+from workbench.measures import main_rows, measure
 from workbench.runs import Run
 from workbench.stats import equivalence_power, people_needed, study_power
 
@@ -62,7 +62,7 @@ def of_study(path: object) -> Iterator[tuple[str, float]]:
     if run.job != "compare":
         raise ConfigError(f"{path}: not a study", cause=f"it is a run of '{run.job}'", remedy="give --spread instead")
     table = run.read_table("differences")
-    table = table[table["metric"].isin(PRIMARY)]
+    table = main_rows(table)
     for row in table.itertuples():
         spread = abs((row.mean_a - row.mean_b) / row.dz) if row.dz else np.nan
         if np.isfinite(spread) and spread > 0:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.finetune.config import SegmentConfig
-from workbench.measures import PRIMARY, measure
+from workbench.measures import main_measure, measure
 from workbench.prepare.store import Store
 from workbench.study.evidence.intervals import measured
 from workbench.study.evidence.numbers import scored
@@ -50,7 +50,7 @@ class TaskTables:
     @property
     def metric(self) -> str | None:
         """The one that verdicts and figures are about; None where nothing has ended."""
-        return next((m for m in PRIMARY if m in set(self.arms["metric"])), None)
+        return main_measure(self.arms["metric"])
 
     @property
     def main(self) -> pd.DataFrame:

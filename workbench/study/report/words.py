@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from workbench.measures import MEASURES, PRIMARY, measure
+from workbench.measures import MEASURES, main_rows, measure
 from workbench.measures.predictions import sensitivity
 from workbench.model.export import EncoderCard, architecture_words, read_card
 from workbench.stats.sentence import FEW, bracketed, counted
@@ -174,7 +174,7 @@ def caveats(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
             + "; ".join(f"{name}: {study.run_folds} of {all_}" for name, all_ in short.items())
             + "."
         )
-    primary = arms[arms["metric"].isin(PRIMARY)]
+    primary = main_rows(arms)
     if len(few := primary[primary["n"] < FEW]):
         yield (
             f"Fewer than {FEW} people are tested in {counted(few.groupby(['task', 'direction']).ngroups, 'place')}: "
@@ -197,10 +197,9 @@ def beside_baselines(plan: Plan, arms: pd.DataFrame) -> Iterator[str]:
         )
     if not study.baselines:
         return
-    most = arms[arms["metric"].isin(PRIMARY)]
+    most = main_rows(arms)
     for (task, direction), every in most[most["task"].isin(predicted)].groupby(["task", "direction"], sort=False):
         one = every[every["fraction"] == every["fraction"].max()]
-        one = one[one["metric"] == next(m for m in PRIMARY if m in set(one["metric"]))]
         shown = measure(str(one["metric"].iloc[0]))
         ranked = one.assign(better=one["estimate"] * (-1 if shown.better == "lower" else 1))
         plain = ranked[ranked["arm"].isin(study.baseline_arms())].sort_values("better")
