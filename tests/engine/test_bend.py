@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.engine.bend import Placement, draw_bend
-from workbench.engine.views import ViewParams, crop_bent, make_views, pad_together
+from workbench.engine.view_params import ViewParams
+from workbench.engine.views import crop_bent, make_views, pad_together
 from workbench.pretrain.config import ViewSettings
 from workbench.pretrain.draw_views import draw_view
 

@@ -49,7 +49,7 @@ def test_the_job_asks_for_its_processes_and_carries_every_setting(
         assert f"#SBATCH {line}\n" in script, line
     assert "SRUN_CPUS_PER_TASK=1" in script  # else srun gives a process one core, whatever slurm.cpus says
     told = json.loads((tmp_path / "runs" / "volta-slurm" / "settings.json").read_text())
-    assert f"-m workbench.pretrain.cluster {tmp_path / 'runs' / 'volta-slurm' / 'settings.json'}" in script
+    assert f"-m workbench.pretrain.cluster_job {tmp_path / 'runs' / 'volta-slurm' / 'settings.json'}" in script
     assert told["requeues"] == 5 and not told["overwrite"]
     inside = PretrainConfig.build(told["settings"])  # what each process of the job is set to: itself, and no new job
     assert inside == config.model_copy(update={"executor": "here", "slurm": inside.slurm})

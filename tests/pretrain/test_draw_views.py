@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, stats
 
-from workbench.engine.views import ViewParams, change_intensities, crop_by_grid, identity_view, make_views, pad_together
+from workbench.engine.view_params import ViewParams, identity_view
+from workbench.engine.views import change_intensities, crop_by_grid, make_views, pad_together
 from workbench.pretrain.config import ViewSettings
 from workbench.pretrain.draw_views import draw_cut, draw_view
 

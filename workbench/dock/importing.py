@@ -11,7 +11,8 @@ from workbench.dock.checkpoint import read_checkpoint, without_wrappers
 from workbench.dock.config import ImportConfig
 from workbench.dock.inputs import inputs_of_import, preparation
 from workbench.dock.table import FORMATS, Format
-from workbench.dock.translate import Asked, Read, read_as
+from workbench.dock.translate import Read, read_as
+from workbench.dock.translation import Asked
 from workbench.errors import ConfigError, WorkbenchError
 from workbench.model.contract import pooled_words
 from workbench.model.export import EncoderCard, Origin, save_encoder

@@ -15,7 +15,7 @@ from workbench.jobs import load
 from workbench.model.config import Intensities
 
 if TYPE_CHECKING:
-    from workbench.dock.translate import Translation
+    from workbench.dock.translation import Translation
 
 
 @dataclass(frozen=True, kw_only=True)

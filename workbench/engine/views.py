@@ -10,54 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from workbench.engine.bend import Bend, displacement
+from workbench.engine.bend import displacement
+from workbench.engine.view_params import SHIFT, ViewParams, box_corner
 from workbench.volumes.volume import Triple
-
-# z-scored intensities are shifted by this many standard deviations before anything multiplicative is done to them, so
-# that they behave like raw intensities: practically all of a brain lies above -4
-SHIFT = 4.0
-
-
-@dataclass(frozen=True)
-class ViewParams:
-    """One view of one scan, drawn but not applied."""
-
-    matrix: np.ndarray  # (3, 4) view voxel -> source voxel
-    gamma: float  # log of the exponent
-    bias: np.ndarray  # (10,) coefficients of a quadratic field
-    noise: float  # standard deviation
-    blur: float  # standard deviation in voxels of the view
-    seed: int  # of the noise
-    bend: Bend | None = None  # of the scan's places
-    kept: np.ndarray | None = (
-        None  # (2, 3) source voxels [low, high): as if the scan ended there; all of it unless given
-    )
-
-    def box(self, size: Triple) -> tuple[np.ndarray, np.ndarray]:
-        """Source voxels ``[low, high)`` that this view touches, one voxel wider for interpolation."""
-        corners = np.stack(np.meshgrid(*[(0, n - 1) for n in size], indexing="ij"), -1).reshape(-1, 3)
-        source = corners @ self.matrix[:, :3].T + self.matrix[:, 3]
-        moved = np.zeros(3) if self.bend is None else self.bend.reach
-        return np.floor(source.min(0) - moved).astype(int), np.ceil(source.max(0) + moved).astype(int) + 2
-
-    def box_inside(self, size: Triple, shape: Triple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The part of ``box`` that is kept of a scan of ``shape``, ``[low, high)``, and the matrix (3, 4) into it."""
-        low, high = self.box(size)
-        first, end = (np.zeros(3, int), np.array(shape)) if self.kept is None else self.kept
-        low, high = np.maximum(low, first), np.minimum(high, end)
-        return low, high, np.concatenate([self.matrix[:, :3], self.matrix[:, 3:] - low[:, None]], axis=1)
-
-
-def identity_view(shape: Triple) -> ViewParams:
-    """The scan as it is."""
-    return ViewParams(np.eye(3, 4), 0.0, np.zeros(10), 0.0, 0.0, 0)
 
 
 def make_views(
@@ -95,11 +56,6 @@ def by_channel(views: Tensor, channels: int) -> Tensor:
     if channels == 1:
         return views
     return views.unflatten(0, (channels, -1)).squeeze(2).transpose(0, 1).contiguous()
-
-
-def box_corner(params: ViewParams, into_box: np.ndarray) -> np.ndarray:
-    """The first voxel of the box that was read, in the scan: by as much the two matrices differ."""
-    return params.matrix[:, 3] - into_box[:, 3]
 
 
 def crop_bent(boxes: Tensor, matrices: Tensor, params: Sequence[ViewParams], size: Triple) -> Tensor:
@@ -215,11 +171,6 @@ def _blur(x: Tensor, sigmas: Tensor) -> Tensor:
     y = band(ny).unsqueeze(1) @ y
     y = y.view(samples, nx * ny, nz) @ band(nz)
     return y.view_as(x)
-
-
-def blur_radius(sigma: float) -> int:
-    """Voxels to either side that a Gaussian of ``sigma`` voxels reaches."""
-    return math.floor(3 * sigma) + 1
 
 
 def pad_together(boxes: Sequence[Tensor], device: torch.device) -> Tensor:

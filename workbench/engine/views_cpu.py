@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.engine.view_params import SHIFT, ViewParams, blur_radius, box_corner
 from workbench.engine.view_rows import SPAN, STEPS, blur, render, replace_by_noise, widen
-from workbench.engine.views import SHIFT, ViewParams, blur_radius, box_corner
 
 
 def make_views(

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import ViewParams, by_channel, crop_by_grid, make_views, pad_together
+from workbench.engine.view_params import ViewParams
+from workbench.engine.views import by_channel, crop_by_grid, make_views, pad_together
 from workbench.finetune.config import SegmentConfig
 from workbench.finetune.nnunet import NnunetIntensities, draw_nnunet
 from workbench.prepare.store import Store

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from workbench.measures.structures import Masks
+    from workbench.measures.masks import Empty, Masks
 
-Empty = Literal["prediction", "truth", "both"]
 Task = Literal["segment", "classes", "number", "tokens", "attend", "reliability", "probe"]
 
 

@@ -1,9 +1,9 @@
 """A pretraining as a job of Slurm, of several processes on several nodes, queued again when its time is over.
 
 ``workbench pretrain --executor slurm`` writes the settings as JSON, submits one job whose every process is
-``python -m workbench.pretrain.cluster SETTINGS``, and waits for it. The training itself is the same as anywhere: Fabric
-finds its neighbours through Slurm. Before the wall time is over Slurm tells every process; they save a checkpoint, the
-first one queues the job again, and it goes on from there. So does a job that is preempted.
+``python -m workbench.pretrain.cluster_job SETTINGS``, and waits for it. The training itself is the same as anywhere:
+Fabric finds its neighbours through Slurm. Before the wall time is over Slurm tells every process; they save a
+checkpoint, the first one queues the job again, and it goes on from there. So does a job that is preempted.
 
 It was run on a Slurm of one node, on the CPU (``tests/slurm``), not on several nodes, nor with GPUs.
 """
@@ -11,17 +11,13 @@ It was run on a Slurm of one node, on the CPU (``tests/slurm``), not on several 
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
 from workbench.pretrain.config import PretrainConfig
 from workbench.runs import Run, replacing
-from workbench.runs.slurm import listen, queue_again, require_queue, submit_array, wait_until_gone
+from workbench.runs.slurm import require_queue, submit_array, wait_until_gone
 
 LOOK_EVERY = 5.0
 JOB = "job"
@@ -52,7 +48,7 @@ def submit(config: PretrainConfig, *, overwrite: bool = False) -> str:
     if config.accelerator != "cpu" and not asked.gpus:
         asked = asked.model_copy(update={"gpus": config.devices})
     return submit_array(
-        f"-u -m workbench.pretrain.cluster {shlex.quote(str(folder / 'settings.json'))}",
+        f"-u -m workbench.pretrain.cluster_job {shlex.quote(str(folder / 'settings.json'))}",
         1,
         folder,
         asked,
@@ -85,29 +81,3 @@ def through_slurm(config: PretrainConfig, *, overwrite: bool = False) -> Run:
         raise
     file.unlink(missing_ok=True)
     return Run(config.out).require_ok()
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """What each process of the job does."""
-    from workbench.pretrain.train import run_pretrain
-
-    (path,) = sys.argv[1:] if words is None else words
-    told = json.loads(Path(path).read_text())
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a training takes it as a request, between two steps
-    announced = listen()
-    # a job that was queued again goes on with what it has, and does not begin anew
-    overwrite = bool(told["overwrite"]) and not int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-    try:
-        run_pretrain(PretrainConfig.build(told["settings"]), overwrite=overwrite)
-    except WorkbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        if announced.is_set() and os.environ.get("SLURM_PROCID", "0") == "0":
-            queue_again(int(told["requeues"]), Path(path).parent)
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 from workbench.engine.bend import Placement
 from workbench.engine.contrast import draw_curve, draw_tissues, remap
 from workbench.engine.streams import Purpose, stream
-from workbench.engine.views import ViewParams, by_channel, make_views
+from workbench.engine.view_params import ViewParams
+from workbench.engine.views import by_channel, make_views
 from workbench.prepare.store import Store
 from workbench.pretrain.config import PretrainConfig
 from workbench.pretrain.draw_views import draw_intensities, draw_view

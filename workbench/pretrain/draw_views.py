@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from workbench.engine.bend import draw_bend
-from workbench.engine.views import ViewParams
+from workbench.engine.view_params import ViewParams
 from workbench.pretrain.config import ViewSettings
 from workbench.volumes.volume import Triple
 

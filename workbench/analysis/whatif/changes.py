@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from workbench.analysis.config import Change
-from workbench.engine.views import SHIFT
+from workbench.engine.view_params import SHIFT
 from workbench.prepare.conform import normalise
 
 GAMMA, BIAS, NOISE, BLUR, SLICES, GHOST, DEGREES = 2.0, 0.5, 0.5, 2.0, 4.0, 0.5, 20.0  # at strength 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from workbench.dock.translate import Asked, From, Translation, need
+from workbench.dock.translation import Asked, From, Translation, need
 from workbench.model.foreign.conv import PlainShape
 
 STAGES = ("in_conv", "encoder_conv1", "encoder_conv2", "encoder_conv3", "encoder_conv4")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from workbench.dock.translate import Asked, From, NotThisForm, Translation, need
+from workbench.dock.translation import Asked, From, NotThisForm, Translation, need
 from workbench.model.foreign.dense import DenseShape
 
 

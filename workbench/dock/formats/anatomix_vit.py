@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from workbench.dock.formats import primus
-from workbench.dock.translate import Asked, Translation
+from workbench.dock.translation import Asked, Translation
 
 
 def translate(tensors: Mapping[str, Tensor], asked: Asked) -> Translation:

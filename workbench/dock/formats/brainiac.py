@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from workbench.dock.formats import monai_vit
-from workbench.dock.translate import Asked, NotThisForm, Translation
+from workbench.dock.translation import Asked, NotThisForm, Translation
 from workbench.model.foreign.vit import VitShape
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from workbench.dock.translate import Asked, From, NotThisForm, Translation, cube_edge, need, usual_heads
+from workbench.dock.translation import Asked, From, NotThisForm, Translation, cube_edge, need, usual_heads
 from workbench.model.config import triple
 from workbench.model.foreign.vit import VitShape
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from workbench.dock.translate import (
+from workbench.dock.translation import (
     Asked,
     From,
     Translation,

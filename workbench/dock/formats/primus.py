@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from workbench.dock.translate import Asked, From, Translation, count, cube_edge, need
+from workbench.dock.translation import Asked, From, Translation, count, cube_edge, need
 from workbench.model.config import triple
 from workbench.model.foreign.vit import VitShape
 

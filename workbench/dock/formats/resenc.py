@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from workbench.dock.translate import Asked, From, Translation, count, need
+from workbench.dock.translation import Asked, From, Translation, count, need
 from workbench.model.foreign.conv import ResEncShape
 
 

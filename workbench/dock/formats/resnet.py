@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from workbench.dock.translate import Asked, Translation, count, mirrored, need
+from workbench.dock.translation import Asked, Translation, count, mirrored, need
 from workbench.model.foreign.conv import ResNetShape
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from workbench.dock.translate import Asked, From, NotThisForm, Translation, count, mirrored, need
+from workbench.dock.translation import Asked, From, NotThisForm, Translation, count, mirrored, need
 from workbench.model.foreign.conv import SwinShape
 
 OLDER = {"mlp.linear1": "mlp.fc1", "mlp.linear2": "mlp.fc2"}  # as the SSL weights of 2022 have them
