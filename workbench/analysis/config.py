@@ -91,7 +91,27 @@ class AttendConfig(LookConfig):
     """Only people on the tested side of this split."""
 
 
-class TokensConfig(LookConfig):
+class TokensLookedAt(LookConfig):
+    """How the patch tokens of a scan are read, and whose, where labels say what was to be found."""
+
+    block: int = -1
+    """Block whose tokens are used, from 0, or from the end when negative; the last one's are normed."""
+    shifts: int = Field(1, ge=1, le=8)
+    """Patch grids along each axis that are tested, each shifted by a fraction of a patch: tokens as large as before,
+    but closer together. (Maps and colours have one grid.)"""
+    grids: int = Field(1, ge=1, le=4, json_schema_extra=LATER)
+    """Patch grids along each axis over which each token is averaged, each shifted by a fraction of a patch: 2 reads a
+    scan eight times, and where the grid happens to cut a structure matters less."""
+    standardise: bool = False
+    """In the test, tokens of each scan less their mean over its brain and divided by their deviation there, channel by
+    channel: takes away what a scanner does to all tokens of a scan alike."""
+    sanity: bool = True
+    """The same test with random weights of the same architecture."""
+    split: Path | None = Field(None, json_schema_extra=LATER)
+    """Only people on the tested side of this split, to learn from or look from, and to be tested."""
+
+
+class TokensConfig(TokensLookedAt):
     """Compare patch tokens between scans: heat maps, correspondence checked against labels, colours from a PCA."""
 
     job: ClassVar[str] = "tokens"
@@ -102,8 +122,6 @@ class TokensConfig(LookConfig):
     """Whose token is looked for from `source`: voxel:X,Y,Z (world mm, RAS+) or region:NAME (mean over its voxels)."""
     scans: tuple[str, ...] = ()
     """Scans that get maps; empty means all. The check against labels always takes every labelled scan."""
-    block: int = -1
-    """Block whose tokens are compared, from 0, or from the end when negative; the last one's are normed."""
     rgb: bool = True
     """Write the first three principal components of the tokens as an RGB volume of each scan."""
     reference_scans: int = Field(50, ge=1)
@@ -112,33 +130,18 @@ class TokensConfig(LookConfig):
     """Structures whose correspondence is checked; empty checks none."""
     sources_per_site: int = Field(20, ge=1)
     """People of each site whose tokens are looked for in the scans of everybody else."""
-    sanity: bool = True
-    """The same check with random weights of the same architecture."""
-    shifts: int = Field(1, ge=1, le=8)
-    """Patch grids along each axis that the check looks at, each shifted by a fraction of a patch: tokens as large as
-    before, but closer together."""
-    grids: int = Field(1, ge=1, le=4, json_schema_extra=LATER)
-    """Patch grids along each axis over which each token is averaged, each shifted by a fraction of a patch: 2 reads a
-    scan eight times, and where the grid happens to cut a structure matters less."""
-    standardise: bool = False
-    """In the check, tokens of each scan less their mean over its brain and divided by their deviation there, channel by
-    channel: takes away what a scanner does to all tokens of a scan alike."""
     disturb: float = Field(0.0, ge=0, le=90)
     """Also check in scans that are turned by this many degrees about a random axis, shifted, and cut to a third of
     their volume, where the place in the box no longer tells what is there; 0 does not."""
-    split: Path | None = Field(None, json_schema_extra=LATER)
-    """Only people on the tested side of this split, as sources and as targets."""
 
 
-class ProbeConfig(LookConfig):
+class ProbeConfig(TokensLookedAt):
     """What tokens know of a structure, as far as a linear model can say it, from few labelled people of one site."""
 
     job: ClassVar[str] = "probe"
 
     against: tuple[Path, ...] = ()
     """Other encoders (runs, folders or names) that learn from the same people and are tested on the same."""
-    block: int = -1
-    """Block whose tokens are used, from 0, or from the end when negative; the last one's are normed."""
     structures: tuple[str, ...] = HIPPOCAMPI
     """Structures that are looked for, each by a model of its own; scans that lack one are left out."""
     labelled: tuple[int, ...] = (2, 5, 10, 0)
@@ -147,17 +150,6 @@ class ProbeConfig(LookConfig):
     """How often few people are drawn."""
     folds: int = Field(5, ge=2)
     """Folds by person where all are learnt from (at most the people of the site)."""
-    shifts: int = Field(1, ge=1, le=8)
-    """Patch grids along each axis, each shifted by a fraction of a patch: tokens closer together."""
-    grids: int = Field(1, ge=1, le=4, json_schema_extra=LATER)
-    """Patch grids along each axis over which each token is averaged, each shifted by a fraction of a patch: 2 reads a
-    scan eight times, and where the grid happens to cut a structure matters less."""
-    standardise: bool = False
-    """Tokens of each scan less their mean over its brain and divided by their deviation there, channel by channel."""
-    sanity: bool = True
-    """The same with random weights of the same architecture."""
-    split: Path | None = Field(None, json_schema_extra=LATER)
-    """Only people on the tested side of this split, to learn from and to be tested."""
 
 
 class ShiftConfig(JobConfig):
