@@ -11,7 +11,7 @@ from pydantic import Field
 
 from workbench.errors import ConfigError, ScanError, WorkbenchError
 from workbench.runs import JobConfig, Settings, read_yaml
-from workbench.runs.config import differing
+from workbench.runs.config import differing, from_text
 
 
 class Inner(Settings):
@@ -69,3 +69,13 @@ def test_errors_come_back_whole_from_another_process() -> None:
         error = pickle.loads(pickle.dumps(kind("what", cause="why", remedy="do")))
         assert type(error) is kind and (error.what, error.cause, error.remedy) == ("what", "why", "do")
         assert str(error) == "what\n  cause:  why\n  remedy: do"
+
+
+@pytest.mark.parametrize("text", ["{a: [", "{1: 2}", "&a [*a]", "!!python/object/apply:os.system [true]", "2001-99-99"])
+def test_a_flag_that_is_no_safe_yaml_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="not YAML"):
+        from_text(text)
+
+
+def test_a_flag_is_yaml_text_and_other_values_are_left() -> None:
+    assert from_text("{seed: [0, 1]}") == {"seed": [0, 1]} and from_text({"a": "[1"}) == {"a": "[1"}

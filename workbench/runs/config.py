@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from workbench.errors import ConfigError
-from workbench.runs.texts import is_text, printable
+from workbench.runs.texts import is_text, parse_yaml, printable
 
 LATER: dict[str, JsonValue] = {"later": True}
 """``json_schema_extra`` of a setting that joined later, with a default that does what was done before: a run folder, or
@@ -22,9 +22,9 @@ def from_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {value[:80]}") from error
+        return parse_yaml(value, value[:80])
+    except ConfigError as error:
+        raise ValueError(f"not YAML: {value[:80]}: {error.cause}") from error
 
 
 Values = Annotated[dict[str, Any], BeforeValidator(from_text)]

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 import workbench
-from workbench.runs import JobConfig, Run, digest_text
+from workbench.runs import JobConfig, Run, digest_text, read_yaml
 from workbench.runs.config import differing, without_later
 
 CELLS = "cells"
@@ -54,7 +54,7 @@ class Cell:
         """An unfinished folder whose paths are others than now (the study was moved) is begun again."""
         file = self.folder / "config.yaml"
         if file.is_file() and not self.done:
-            old, new = yaml.safe_load(file.read_text()), yaml.safe_load(self.config.to_yaml())
+            old, new = read_yaml(file), yaml.safe_load(self.config.to_yaml())
             old, new = (without_later(values, type(self.config)) for values in (old, new))
             if [line for line in differing(old, new) if not line.startswith("out: ")]:
                 shutil.rmtree(self.folder)
