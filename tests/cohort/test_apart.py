@@ -100,6 +100,14 @@ def test_a_file_that_changed_since_is_another_scan(tmp_path: Path) -> None:
     assert name_of(3, task) != before  # and the check will tell it
 
 
+def test_of_a_pair_of_files_the_header_counts_too(tmp_path: Path) -> None:
+    for end in ("img", "hdr"):
+        (tmp_path / f"a.{end}").write_bytes(b"x")
+    before = name_of(0, Task(tmp_path / "a.img"))
+    (tmp_path / "a.hdr").write_bytes(b"another affine")
+    assert name_of(0, Task(tmp_path / "a.img")) != before
+
+
 def test_what_an_earlier_command_checked_is_taken_unless_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ def test_rows_are_in_the_order_of_the_candidates_however_they_come(tmp_path_fact
     paths = [str(one.path) for source in mine for one in source.candidates]
     bad = {paths[n] for n in broken if n < len(paths)}
 
-    def several(work, items, workers, name, *, lost):
+    def several(work, items, workers, name, *, lost, apart):
         """As of three processes: at most three are out, and any of them comes first."""
         out = []
         for item in items:

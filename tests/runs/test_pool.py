@@ -52,6 +52,12 @@ def test_without_a_word_for_the_lost_a_killed_worker_is_told_with_the_scans_in_w
 
 
 @pytest.mark.parametrize("work", [die, out_of_memory])
+def test_one_worker_apart_may_die_of_the_first_item(work: object) -> None:
+    found = list(in_processes(work, [2, 3, 4], 1, name, lost=lost, apart=True))  # type: ignore[arg-type]
+    assert sorted(found) == [-2, 3, 4]
+
+
+@pytest.mark.parametrize("work", [die, out_of_memory])
 def test_what_kills_its_process_alone_too_is_lost_and_all_others_come_once(
     work: object, capsys: pytest.CaptureFixture[str]
 ) -> None:

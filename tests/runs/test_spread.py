@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -102,6 +103,7 @@ def test_prepare_in_processes_and_through_slurm_of_which_one_job_is_killed(tmp_p
     with pytest.raises(WorkbenchError, match="not all scans are done"):
         collect(config.out)
     (slurm / "die").write_text("none")
+    (config.out / "scans" / f".partial-{os.getpid()}-a.npy").touch()  # of a job that was killed, on another node
     array = run_prepare(config)
     assert (slurm / "arrays").read_text().split() == ["2", "0"]  # three jobs, then the one that was left
     for run in (local, array):

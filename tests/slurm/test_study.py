@@ -26,7 +26,7 @@ def test_a_disturbed_study_ends_in_the_numbers_of_one_that_was_not(cluster, tmp_
     study = make_study(tmp_path / "study")
     asked = settings(study, tmp_path / "study", tasks=SEX)
     del asked["out"]
-    asked["pretrain"] |= {"epochs": 24, "objective": study.objective}
+    asked["pretrain"]["epochs"] = 150  # long enough to be disturbed
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(json.loads(json.dumps(asked, default=str))))
     whole = workbench(tmp_path, "compare", "--config", file, "--out", "whole")

@@ -8,6 +8,7 @@ earlier command left, nothing is taken that was changed since.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,10 @@ import pyarrow.parquet as pq
 from workbench.cohort.check import Checked, Task
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, digest_text
+from workbench.runs.parts import FOLDER as PARTS
 from workbench.runs.parts import Parts
-from workbench.runs.spread import Shard, ShardDone, SpreadConfig, spread
+from workbench.runs.spread import FOLDER as SHARDS
+from workbench.runs.spread import Shard, ShardDone, SpreadConfig, spread, wait_for_earlier
 from workbench.volumes import Grid, Guess
 
 TABLE = "checked"
@@ -66,7 +69,8 @@ def check_shard(
 
 
 def check_apart(run: Run, tasks: Iterable[Numbered], how: SpreadConfig) -> Iterator[Found]:
-    """Have every scan checked in shards, and hand out what was found in the order of the scans."""
+    """Have every scan checked in shards, and hand out what was found in the order of the scans. It stays in the run
+    till ``clear``."""
     names = [name_of(number, task) for number, task in tasks]
     parts = Parts(run)
     spread(run, names, parts.look, how, desc="check scans")
@@ -83,14 +87,21 @@ def check_apart(run: Run, tasks: Iterable[Numbered], how: SpreadConfig) -> Itera
                 while turn in waiting:
                     yield turn, waiting.pop(turn)
                     turn += 1
-        file.unlink()
-    parts.remove()
+
+
+def clear(run: Run) -> None:
+    """Remove what shards left, of this command or of an earlier one that was stopped."""
+    wait_for_earlier(run)  # its jobs would write on
+    for folder in (PARTS, SHARDS):
+        shutil.rmtree(run.path / folder, ignore_errors=True)
+    (run.path / "results" / f"{TABLE}.parquet").unlink(missing_ok=True)
 
 
 def name_of(number: int, task: Task) -> str:
     """A scan, by its place and by what its files look like from outside."""
     files = [task.path, task.seg_path, task.mask_path, *(part.path for part in task.seg_parts)]
     files += [path for _, path in task.channels]
+    files += [file.with_suffix(end) for file in files if file and file.suffix == ".img" for end in (".hdr", ".HDR")]
     what = repr(replace(task, stem=None))  # a process elsewhere may know the run's folder by another name
     return f"{number}-{digest_text(what, *(_outside(file) for file in files if file is not None))[:16]}"
 
@@ -100,7 +111,7 @@ def _outside(file: Path) -> str:
         there = file.stat()
     except OSError as error:  # the check tells it
         return type(error).__name__
-    return f"{there.st_size} {there.st_mtime_ns}"
+    return f"{there.st_size} {there.st_mtime_ns} {there.st_ctime_ns}"  # the last for a chmod
 
 
 @dataclass(frozen=True)

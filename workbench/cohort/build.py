@@ -7,6 +7,7 @@ import sys
 
 import pandas as pd
 
+from workbench.cohort.apart import clear
 from workbench.cohort.config import CohortConfig
 from workbench.cohort.gather import gather
 from workbench.cohort.identity import Same, settle
@@ -22,6 +23,7 @@ from workbench.cohort.taken import take
 from workbench.columns import column
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, start_run
+from workbench.runs.spread import shard
 from workbench.runs.tables import plain_memory
 
 SET_ASIDE = ["path", "dataset", "participant", "kind", "cause", "remedy"]
@@ -52,6 +54,8 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
     if config.strict:
         _refuse_guesses(_remarks(sources, across))
     with start_run(config, overwrite=overwrite) as run, Pictures(run.path) as pictures, plain_memory():
+        if config.executor == "here" and shard() is None:
+            clear(run)
         rows, seen = take(sources, config, run, pictures)
         table = rows.table()
         labels = pd.DataFrame(_labels(sources), columns=LABELS).astype({"code": int, "scans": int})
@@ -82,6 +86,7 @@ def run_cohort(config: CohortConfig, *, overwrite: bool = False) -> Run:
             notes=[str(remark) for remark in remarks],
             simulated=bool(table["simulated"].any()),
         )
+        clear(run)
     return run
 
 

@@ -79,7 +79,8 @@ def _read_all(sources: list[Source], config: CohortConfig, run: Run, pictures: P
 def _check_all(config: CohortConfig, tasks: Iterable[Numbered], total: int) -> Iterator[Found]:
     """Some scans, as they come, with their numbers."""
     workers = max(1, min(config.workers or available_cpus(), total // 8))
-    items = in_processes(_check_numbered, tasks, workers, lambda item: str(item[1].path), lost=_killed)
+    of_shard = shard() is not None  # else a scan that kills its process would end the shard, each time again
+    items = in_processes(_check_numbered, tasks, workers, lambda item: str(item[1].path), lost=_killed, apart=of_shard)
     yield from tqdm(items, total=total, desc="check scans", unit="scan", file=sys.stderr)
 
 

@@ -217,7 +217,7 @@ def _prepare_all(
     workers = max(1, min(_workers(config), len(sources)))
     outcomes = []
     with tqdm(total=len(sources), desc="prepare", unit="scan", dynamic_ncols=True) as bar:
-        for outcome in in_processes(work, sources, workers, lambda s: s.scan_id, lost=_killed):
+        for outcome in in_processes(work, sources, workers, _name, lost=_killed, apart=shard() is not None):
             if outcome.cause:
                 bar.write(f"set aside {outcome.scan_id}: {outcome.cause}", file=sys.stderr)
             outcome = replace(outcome, sidecar={k: v for k, v in outcome.sidecar.items() if k in TOLD})
@@ -252,6 +252,7 @@ def _prepare_spread(config: PrepareConfig, sources: list[ScanFiles], run: Run, c
     parts.require_of(cohort)
     names = [source.scan_id for source in sources]
     spread(run, names, parts.look, config, desc="prepare")
+    _clear_partials(run.path, nobody_writes=True)
     file = parts.collect(OUTCOMES)
     rows = [] if file is None else read_parquet(file)["outcome"]
     found = {one.scan_id: one for one in (_packed(Outcome(**json.loads(text))) for text in rows)}
@@ -259,6 +260,10 @@ def _prepare_spread(config: PrepareConfig, sources: list[ScanFiles], run: Run, c
         file.unlink()
     parts.remove()
     return [found[name] for name in names]
+
+
+def _name(source: ScanFiles) -> str:
+    return source.scan_id
 
 
 def _killed(source: ScanFiles) -> Outcome:
@@ -332,11 +337,14 @@ def _counts(outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
-def _clear_partials(folder: Path) -> None:
-    """Remove the half-written files of processes that are gone (`.partial-<pid>-<name>`)."""
+def _clear_partials(folder: Path, *, nobody_writes: bool = False) -> None:
+    """Remove the half-written files of processes that are gone (`.partial-<pid>-<name>`); all, where nobody writes: a
+    process of another node has a number that means nothing here."""
     for partial in [*folder.glob(".partial-*"), *folder.glob("*/.partial-*")]:
         pid = partial.name.split("-")[1]
-        if pid.isdigit():
+        if nobody_writes:
+            partial.unlink(missing_ok=True)
+        elif pid.isdigit():
             try:
                 os.kill(int(pid), 0)
             except ProcessLookupError:

@@ -21,6 +21,7 @@ from workbench.runs.spread import FOLDER as SHARDS
 from workbench.runs.spread import Shard, ShardDone, SpreadConfig, shard, spread, wait_for_earlier
 from workbench.runs.tables import column_names, read_arrow, read_parquet, write_parquet
 
+FOLDER = "parts"
 SECONDS = 10.0  # work that a kill may cost
 Rows = dict[str, list[dict[str, Any]]]  # table -> its rows of one scan
 
@@ -39,7 +40,7 @@ class Parts:
 
     def __init__(self, run: Run, *, seconds: float = SECONDS, of: Shard | None = None) -> None:
         self.run, self.seconds = run, seconds
-        self.folder = run.path / "parts"
+        self.folder = run.path / FOLDER
         self.folder.mkdir(exist_ok=True)
         lists = self.lists()
         self.done = {scan for file in lists for scan in self._scans_of(file, repair=of is None)}
@@ -78,7 +79,7 @@ class Parts:
     @staticmethod
     def done_in(run: Run) -> set[str]:
         """The scans that are done of a run that others write; nothing is changed, nor mended."""
-        files = (run.path / "parts").glob("[0-9]*.json")
+        files = (run.path / FOLDER).glob("[0-9]*.json")
         return {str(scan) for file in files for scan in json.loads(file.read_text())}
 
     def _scans_of(self, file: Path, *, repair: bool) -> list[str]:

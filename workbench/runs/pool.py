@@ -39,8 +39,9 @@ def in_processes(
     *,
     lost: Callable[[Item], Result] | None = None,
     begin: Callable[[], None] | None = None,
+    apart: bool = False,
 ) -> Iterator[Result]:
-    """``work`` on every item, the results as they come. One worker means this very process.
+    """``work`` on every item, the results as they come. One worker means this very process, unless ``apart``.
 
     Exactly as many items are handed out as there are workers, so that a death can be told with the items it concerns.
     Those are done again one by one, since nobody knows which of them took the memory, and the rest with half as many
@@ -53,12 +54,14 @@ def in_processes(
         name: Of an item, for errors.
         lost: The result of an item that kills its process even alone, or is out of memory alone; see ``KILLED``.
         begin: Called once in each process, but for this one.
+        apart: Whether one worker too is a process of its own, so that an item that kills it does not end this one, be
+            it the first of all.
 
     Raises:
         WorkbenchError: a worker was killed and there is no ``lost``, or none of them ever came back.
         Exception: whatever else ``work`` raised; items not begun are dropped.
     """
-    if workers == 1:
+    if workers == 1 and not apart:
         for item in items:
             try:
                 result = work(item)
@@ -79,7 +82,7 @@ def in_processes(
         for item in suspects:
             more, died = yield from _until_a_death(work, iter([item]), 1, begin)
             came += more
-            if died and (lost is None or not came):
+            if died and (lost is None or not (came or apart)):
                 raise _death(names, workers, bool(came))
             if died and lost is not None:
                 yield lost(item)

@@ -218,6 +218,6 @@ def require_queue() -> dict[str, str]:
         raise WorkbenchError(
             "Slurm does not answer",
             cause="squeue failed",
-            remedy="run this where `squeue` works, or use --executor local",
+            remedy="run this where `squeue` works, or without --executor slurm",
         )
     return found

@@ -129,6 +129,9 @@ def spread(run: Run, scans: Sequence[str], done: Callable[[], set[str]], how: Sp
         whole = set(scans)
         if how.executor == "slurm":
             _wait_for_array(folder, show)  # of a command that was stopped: its jobs may still be at work
+        for file in folder.glob("*.json"):
+            if not set(read_json(file).get("scans", ())) <= whole:
+                file.unlink()  # of scans that are no more, or are others since: nobody will do them
         there = done()
         left = [(place, scan) for place, scan in enumerate(scans) if scan not in there]
         shards = [_write(folder, part, how) for part in _cut(left, how)]

@@ -14,6 +14,7 @@ from workbench.study.cells.cell import Cell
 from workbench.study.cells.data import Data, plan_data
 from workbench.study.cells.estimate import Budget, Pace, minutes_left, told
 from workbench.study.cells.execute import Outcome, execute
+from workbench.study.cells.on_slurm import queued_cells
 from workbench.study.cells.plan import Node, Plan
 from workbench.study.evidence.tables import write_tables
 from workbench.study.settings.config import StudyConfig
@@ -33,6 +34,8 @@ def run_study(config: StudyConfig, *, overwrite: bool = False) -> Run:
     data = plan_all_data(config)
     if overwrite:
         _keep_finished(config.out)
+    if overwrite or config.executor != "slurm":
+        _require_no_jobs(config.out)
     began = time.monotonic()
     with start_run(config, overwrite=overwrite, seed=list(config.seeds)) as run:
         on = config.slurm if config.executor == "slurm" else None
@@ -98,6 +101,17 @@ def _keep_finished(out: Path) -> None:
         )
 
 
+def _require_no_jobs(out: Path) -> None:
+    """Jobs of Slurm that an earlier command submitted write into the cells that this one would begin."""
+    if jobs := queued_cells(out):
+        first = " ".join(sorted(job.split("_")[0] for job in jobs))
+        raise ConfigError(
+            f"{out}: Slurm works on {len(jobs)} of its cells",
+            cause="an earlier command submitted them with --executor slurm",
+            remedy=f"give the same command with --executor slurm, which watches them, or end them: scancel {first}",
+        )
+
+
 def _prepare(data: dict[str, Data], run: Run, slurm: SlurmSettings | None) -> Outcome:
     """One after the other on one machine: these jobs use all cores by themselves."""
     nodes = [
@@ -133,11 +147,12 @@ def plan_study(config: StudyConfig) -> str:
             lines.append(f"{node.id}  waits for the choice of a learning rate")
         else:
             lines.append(f"{plan.cell(node.id).name}  {_state(plan.cell(node.id))}")
+    at_once = min(config.at_once, max(1, len(left)))
     return "\n".join(
         [
             *lines,
             f"{len(plan.nodes)} cells, {len(done)} done, {len(plan.nodes) - len(done)} to do",
-            told(len(done), len(left), *minutes_left(done, list(left.values()), config.at_once)),
+            told(len(done), len(left), *minutes_left(done, list(left.values()), at_once)),
             *([] if config.minutes is None else [f"in this order, until {config.minutes:g} minutes are over"]),
         ]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.study.test_job import build
-from workbench.errors import RunsFailed
+from workbench.errors import ConfigError, RunsFailed
 from workbench.runs.slurm import SlurmSettings
 from workbench.standing import told
 from workbench.study.cells import on_slurm
@@ -64,7 +65,36 @@ def test_a_job_that_is_in_the_queue_is_watched_again_and_not_submitted(
     assert submitted == ["11", "22", "22"], "the first was there still"
     assert not list(again.ended())  # the job may be away for a moment
     assert [(ended.name, why[:13]) for ended, why in again.ended()] == [("22", "its Slurm job")]
+    (slurm / "queue" / "11_0").unlink()
+    assert not [told for _ in range(2) for told in again.ended()], "it was ending when it was found: begun anew"
+    assert submitted == ["11", "22", "22", "11"]
+    (slurm / "queue" / "11_0").touch()
+    last = SlurmCells(SlurmSettings(at_once=2), tmp_path)
+    last.start(one)
     on_slurm.tell(tmp_path / FOLDER / "11.json", {"failed": "no such thing"})
     (slurm / "queue" / "11_0").unlink()
-    assert [told for _ in range(2) for told in again.ended()] == [(one, "no such thing")]
-    assert not again.cells
+    assert [told for _ in range(2) for told in last.ended()] == [(one, "no such thing")]
+    assert not last.cells
+
+
+def test_jobs_are_ended_and_waited_for_till_none_is_there(tmp_path: Path, slurm: Path, monkeypatch) -> None:
+    (slurm / "scancel").write_text('#!/bin/sh\nfor job in "$@"; do rm "$FAKE/queue/$job"; done\n')
+    (slurm / "scancel").chmod(0o755)
+    monkeypatch.setattr(SlurmCells, "_submit", lambda self, cell: f"{cell.name}_0")
+    cells = SlurmCells(SlurmSettings(), tmp_path)
+    for name in ("1", "2"):
+        (slurm / "queue" / f"{name}_0").touch()
+        cells.start(cell(tmp_path, name))
+    began = time.monotonic()
+    cells.stop()
+    assert not list((slurm / "queue").iterdir())
+    assert time.monotonic() - began < on_slurm.ENDING / 2, "an empty queue is an answer"
+
+
+def test_cells_that_slurm_works_on_are_not_begun_here(study, tmp_path: Path, slurm: Path) -> None:
+    config = build(study, tmp_path / "study", tasks=SEX)
+    (config.out / FOLDER).mkdir(parents=True)
+    (config.out / FOLDER / JOBS).write_text('{"abc": "7_0"}')
+    (slurm / "queue" / "7_0").touch()
+    with pytest.raises(ConfigError, match="Slurm works on 1 of its cells"):
+        run_study(config)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class SlurmCells:
             folder.mkdir(parents=True, exist_ok=True)
         self._jobs = _read_jobs(root)
         self._missing: dict[str, int] = {}
+        self._found: set[str] = set()  # jobs of an earlier command
         self._there = set(require_queue())
 
     @property
@@ -50,7 +52,9 @@ class SlurmCells:
     def start(self, cell: Cell) -> None:
         """Submit it, unless its job of an earlier command is still in the queue."""
         job = self._jobs.get(cell.key)
-        if job is None or job not in self._there:
+        if job is not None and job in self._there:
+            self._found.add(job)
+        else:
             job = self._submit(cell)
             self._jobs[cell.key] = job
             with replacing(self.folder / JOBS) as partial:
@@ -79,22 +83,32 @@ class SlurmCells:
             self._missing[job] = 0 if job in there else self._missing.get(job, 0) + 1
             if self._missing[job] >= 2:  # one that is queued again may be away for a moment, a shared disk be late
                 del self.cells[job]
-                yield cell, "" if cell.done else self._why(cell, job)
+                if job in self._found and not cell.done and not self._answer_of(cell).is_file():
+                    self.start(cell)  # it was ending when it was found: cancelled, say
+                else:
+                    yield cell, "" if cell.done else self._why(cell, job)
 
     def _why(self, cell: Cell, job: str) -> str:
-        answer = _answer(self.folder / f"{cell.name}.json")
+        answer = self._answer_of(cell)
         if answer.is_file() and (why := json.loads(answer.read_text()).get("failed")):
             return str(why)
         state = Run(cell.folder).told().get("state") if cell.state != "new" else "new"
         return f"its Slurm job {job} ended and left it {state}: see {self.logs / cell.name}.txt and the logs beside"
 
+    def _answer_of(self, cell: Cell) -> Path:
+        return _answer(self.folder / f"{cell.name}.json")
+
     def stop(self) -> None:
         """Have every job save its state and end, and wait for it."""
         if not self.cells:
             return
-        subprocess.run(["scancel", *self.cells], check=False, timeout=60)
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(["scancel", *self.cells], check=False, timeout=60)
         until = time.monotonic() + ENDING
-        while time.monotonic() < until and set(self.cells) & set(queue() or self.cells):
+        while time.monotonic() < until:
+            there = queue()
+            if there is not None and not self.cells.keys() & there.keys():
+                break
             time.sleep(1)
 
     def leave(self) -> None:
