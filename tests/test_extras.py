@@ -3,14 +3,18 @@
 import importlib
 import sys
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from workbench.errors import ConfigError
 from workbench.extras import EXTRAS, is_there, require
 
+CONSTRAINTS = Path(__file__).parents[1] / "constraints-cpu.txt"
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
 
@@ -63,3 +67,17 @@ def test_prepare_and_shift_refuse_before_they_start(monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match=r"ComBat(.|\n)*--combat false"):
         job.run_shift(ShiftConfig(out=tmp_path / "shift", embed=tmp_path / "none"))
     assert not list(tmp_path.iterdir())
+
+
+def test_the_pinned_versions_can_be_installed_on_every_python_that_we_take() -> None:
+    """Debian's Python is 3.11.2: a pin that wants 3.11.5 ends the installation there."""
+    pins = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line and line[0] != "#")
+    installed = {canonicalize_name(one.metadata["Name"]): one for one in distributions()}
+    wants = {
+        name: one.metadata["Requires-Python"]
+        for name, one in installed.items()
+        if name in {canonicalize_name(pin) for pin in pins} and one.metadata["Requires-Python"]
+    }
+    assert len(wants) > 100
+    oldest = "3.11.0"
+    assert not {name: text for name, text in wants.items() if not SpecifierSet(text).contains(oldest)}
