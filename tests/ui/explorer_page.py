@@ -74,6 +74,12 @@ class ExplorerPage:
     def case(self) -> str:
         return self.page.locator("h2:has-text('Scan') small").first.inner_text().split()[0]
 
+    def wait_other_case(self, scan_id: str) -> str:
+        """Until it is another, which is returned: a verdict leads to the next a moment after it counts."""
+        heading = self.page.locator(f"h2:has-text('Scan') small:not(:text-matches('^{scan_id}'))")
+        heading.first.wait_for()
+        return self.case()
+
     def wait_case(self, scan_id: str) -> None:
         """Until the page says so and the viewer has it: the heading is there first, over the scan before."""
         self.page.locator(f"h2:has-text('Scan') small:text-matches('^{scan_id}')").first.wait_for()
