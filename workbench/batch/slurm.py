@@ -19,7 +19,7 @@ from workbench.batch.conduct import Limits
 from workbench.batch.plan import PlannedRun, Told
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, replacing
-from workbench.runs.slurm import ARRAY, WAITING, queue, require_queue, submit_array
+from workbench.runs.slurm import ARRAY, WAITING, queue, require_queue, scancel, submit_array
 
 LOOK_EVERY = 3.0  # seconds between two looks at the queue
 JOBS = "jobs.json"
@@ -45,11 +45,10 @@ def run_on_slurm(config: BatchConfig, todo: list[PlannedRun], told: Told) -> Non
     try:
         _watch(todo, jobs, told)
     except KeyboardInterrupt:
-        first = sorted({job.split("_")[0] for job in jobs.values()} & {job.split("_")[0] for job in queue() or {}})
-        if first:
+        if left := set(jobs.values()) & set(queue() or {}):
             print(
                 f"The jobs stay in Slurm's queue. `workbench batch status {config.out}` tells how they are, the same "
-                f"command watches them again, `scancel {' '.join(first)}` ends them."
+                f"command watches them again, `{scancel(left)}` ends them."
             )
         raise
 

@@ -8,7 +8,6 @@ earlier command left, nothing is taken that was changed since.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +19,7 @@ import pyarrow.parquet as pq
 from workbench.cohort.check import Checked, Task
 from workbench.errors import WorkbenchError
 from workbench.runs import Run, digest_text
-from workbench.runs.parts import FOLDER as PARTS
-from workbench.runs.parts import Parts
-from workbench.runs.spread import FOLDER as SHARDS
+from workbench.runs.parts import Parts, forget
 from workbench.runs.spread import Shard, ShardDone, SpreadConfig, spread, wait_for_earlier
 from workbench.volumes import Grid, Guess
 
@@ -92,8 +89,7 @@ def check_apart(run: Run, tasks: Iterable[Numbered], how: SpreadConfig) -> Itera
 def clear(run: Run) -> None:
     """Remove what shards left, of this command or of an earlier one that was stopped."""
     wait_for_earlier(run)  # its jobs would write on
-    for folder in (PARTS, SHARDS):
-        shutil.rmtree(run.path / folder, ignore_errors=True)
+    forget(run)
     (run.path / "results" / f"{TABLE}.parquet").unlink(missing_ok=True)
 
 

@@ -145,8 +145,13 @@ class Parts:
 
     def remove(self) -> None:
         """Once the tables are written, the parts are not needed, nor what the shards were told."""
-        shutil.rmtree(self.folder)
-        shutil.rmtree(self.run.path / SHARDS, ignore_errors=True)
+        forget(self.run)
+
+
+def forget(run: Run) -> None:
+    """Remove the parts of a run, and what its shards were told."""
+    for folder in (FOLDER, SHARDS):
+        shutil.rmtree(run.path / folder, ignore_errors=True)
 
 
 def _in_order(path: Path, scans: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +209,11 @@ def queue_again(requeues: int, folder: Path) -> bool:
         partial.write_text(f"{times + 1}\n")
     subprocess.run(["scontrol", "requeue", job], check=True, timeout=60)
     return True
+
+
+def scancel(jobs: Iterable[str]) -> str:
+    """The command that ends jobs, or the arrays that they are of."""
+    return " ".join(["scancel", *sorted({job.split("_")[0] for job in jobs})])
 
 
 def require_queue() -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench.errors import ConfigError, RunsFailed
 from workbench.runs import Run, start_run
-from workbench.runs.slurm import SlurmSettings
+from workbench.runs.slurm import SlurmSettings, scancel
 from workbench.study.cells.cell import Cell
 from workbench.study.cells.data import Data, plan_data
 from workbench.study.cells.estimate import Budget, Pace, minutes_left, told
@@ -104,11 +104,10 @@ def _keep_finished(out: Path) -> None:
 def _require_no_jobs(out: Path) -> None:
     """Jobs of Slurm that an earlier command submitted write into the cells that this one would begin."""
     if jobs := queued_cells(out):
-        first = " ".join(sorted(job.split("_")[0] for job in jobs))
         raise ConfigError(
             f"{out}: Slurm works on {len(jobs)} of its cells",
             cause="an earlier command submitted them with --executor slurm",
-            remedy=f"give the same command with --executor slurm, which watches them, or end them: scancel {first}",
+            remedy=f"give the same command with --executor slurm, which watches them, or end them: {scancel(jobs)}",
         )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.runs import Run, replacing
-from workbench.runs.slurm import SlurmSettings, queue, require_queue, submit_array
+from workbench.runs.slurm import SlurmSettings, queue, require_queue, scancel, submit_array
 from workbench.study.cells.cell import Cell, ask
 
 LOOK_EVERY = 3.0  # seconds between two looks at the queue
@@ -114,11 +114,10 @@ class SlurmCells:
     def leave(self) -> None:
         """Whoever watches goes; the jobs stay."""
         if self.cells:
-            first = " ".join(sorted(job.split("_")[0] for job in self.cells))
             print(
                 f"The jobs of {len(self.cells)} cells stay in Slurm's queue: the same command watches them again and "
-                f"submits the rest, `workbench status {self.folder.parent}` tells how they stand, `scancel {first}` "
-                "ends them.",
+                f"submits the rest, `workbench status {self.folder.parent}` tells how they stand, "
+                f"`{scancel(self.cells)}` ends them.",
                 file=sys.stderr,
             )
 
