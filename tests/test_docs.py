@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.jobs import JOBS
+from workbench.runs.spread import SpreadConfig
+
 REPO = Path(__file__).parents[1]
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python(?: title=\"(?P<file>[^\"]+)\")?\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -118,7 +121,6 @@ def site(tmp_path_factory) -> Path:
 
 def test_every_job_has_its_page_with_every_setting(site):
     from workbench.cli.flags import leaves
-    from workbench.jobs import JOBS
 
     for name, job in JOBS.items():
         text = (site / "reference" / "jobs" / f"{name}.html").read_text()
@@ -143,3 +145,10 @@ def test_the_site_asks_nothing_of_the_network(site):
         assert not fetched.search(page.read_text()), page
     for style in site.rglob("*.css"):
         assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", style.read_text()), style
+
+
+def test_the_page_on_clusters_names_every_job_that_is_spread() -> None:
+    rows = [line for line in (REPO / "docs" / "cluster.md").read_text().splitlines() if line.startswith("| `")]
+    spread = [job.name for job in JOBS.values() if issubclass(job.config_class(), SpreadConfig)]
+    told = " ".join(line.split("|")[1] for line in rows)
+    assert len(spread) > 5 and not [name for name in spread if f"`{name}`" not in told]

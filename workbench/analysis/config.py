@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from workbench.runs import LATER, JobConfig
 from workbench.runs.spread import SpreadConfig
@@ -150,6 +150,12 @@ class ProbeConfig(TokensLookedAt):
     """How often few people are drawn."""
     folds: int = Field(5, ge=2)
     """Folds by person where all are learnt from (at most the people of the site)."""
+
+    @model_validator(mode="after")
+    def _in_one_process(self) -> ProbeConfig:
+        if self.executor != "here":
+            raise ValueError("executor: a probe is one process, since its models learn from the tokens of many scans")
+        return self
 
 
 class ShiftConfig(JobConfig):

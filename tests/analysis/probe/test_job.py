@@ -76,3 +76,8 @@ def test_who_was_scanned_at_two_sites_is_learnt_from_at_one_and_tested_at_each()
     assert (
         _learn("w", lesson, only_home, ProbeConfig(out="o", store="s", encoder="e", structures=("a",)))[0] == rows[:1]
     )
+
+
+def test_a_probe_is_not_said_to_be_spread():
+    with pytest.raises(ConfigError, match="one process"):
+        ProbeConfig.build({"out": "o", "store": "s", "encoder": "e", "executor": "slurm"})
